@@ -1,0 +1,32 @@
+/* The command line that every service has: --config FILE, --check-config, --probe, --help,
+ * --version.
+ */
+#ifndef SERVICE_CLI_H
+#define SERVICE_CLI_H
+
+#include "service/config.h"
+
+enum cli_action {
+    CLI_RUN,          /* start the service */
+    CLI_CHECK_CONFIG, /* say whether the configuration is right */
+    CLI_PROBE,        /* ask the running service's own /live */
+    CLI_EXIT          /* everything is said (--help, --version, or an error): exit with `status` */
+};
+
+struct cli {
+    enum cli_action action;
+    int status;              /* for CLI_EXIT: 0, or 2 for a wrong command line */
+    const char *config_path; /* --config, or NULL */
+};
+
+/* Reads the command line. --help (with the table of keys and the environment's rule) and --version
+ * (`NAME VERSION`) go to standard output, errors to standard error as one line. */
+struct cli cli_parse(int argc, char **argv, const char *name, const char *summary,
+                     const struct config_key *keys);
+
+/* Asks http://ADDRESS/live with a deadline of `timeout_ms` in all, over a blocking socket, and
+ * returns 0 when the answer's status is 200, 1 otherwise, after one line on standard error that
+ * says what happened instead. An address that is "any" (0.0.0.0 or ::) is asked on loopback. */
+int cli_probe(const struct config_address *address, int timeout_ms);
+
+#endif

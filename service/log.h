@@ -1,0 +1,42 @@
+/* One line of key=value to standard error for each event worth telling.
+ *
+ * A line looks like this, and is written by a single write(2), so that lines of several threads
+ * never mix:
+ *
+ *     ts=2026-11-23T22:15:00.123Z level=info service=counter-svc event=listening address=127.0.0.1:8081
+ *
+ * A failure is logged once, where it is noticed. Secrets are never passed to these functions.
+ */
+#ifndef SERVICE_LOG_H
+#define SERVICE_LOG_H
+
+#include <stddef.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+
+/* Sets who speaks and how much of it is heard. Before the first call the level is info and the
+ * service is "pathcount". Call it before any thread is started; `service` must outlive the process.
+ */
+void log_init(const char *service, enum log_level level);
+
+/* Writes one line if `level` is heard. `event` is a fixed word or words-with-dashes; `format` gives
+ * the further pairs (`"address=%s attempt=%u"`) and may be "". Values that can hold anything but
+ * plain characters go through log_quote. A line longer than 2,048 bytes is cut, with `...` at its
+ * end. Any thread; errno is kept.
+ */
+void log_event(enum log_level level, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Whether a line of this level would be written: for what is costly to put together. */
+int log_is_heard(enum log_level level);
+
+/* Writes `text` into `buffer` so that it is one value: as it is when it holds only printable ASCII
+ * without space, quote, backslash and `=`, otherwise in double quotes with \" \\ \n \r \t and \xHH
+ * for other control characters (bytes from 0x80 on are kept: UTF-8). A value that does not fit is
+ * cut, ending in `..."` . Returns `buffer`. */
+const char *log_quote(const char *text, char *buffer, size_t buffer_size);
+
+/* An object on the stack to quote into, for use right inside the arguments of log_event. */
+#define LOG_QUOTED(text) log_quote((text), (char[512]){0}, 512)
+
+#endif
