@@ -1,0 +1,91 @@
+# pathcount: `make help` lists what there is to do.
+#
+# Objects go to build/VARIANT/, a folder for each way of building, so that variants do not undo each
+# other's work: release (the default), address, undefined, thread, and clang- before each with
+# CC=clang. The release programs are build/counter-svc and build/render-svc.
+
+VERSION := 0.1.0
+CC := gcc
+PREFIX ?= /usr/local
+PORT ?= 9090
+V ?= 0
+
+SANITIZER ?=
+VARIANT := $(if $(filter gcc cc,$(CC)),,$(notdir $(CC))-)$(or $(SANITIZER),release)
+O := build/$(VARIANT)
+BIN := $(if $(filter release,$(VARIANT)),build,$(O))
+PROGRAMS := $(BIN)/counter-svc $(BIN)/render-svc
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 \
+	-Wno-format-zero-length -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
+	$(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
+SANITIZE := $(if $(SANITIZER),-fsanitize=$(subst address,address$(comma)undefined,$(SANITIZER)) \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer)
+comma := ,
+
+CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -I. \
+	-isystem /usr/include/postgresql
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
+LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
+LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lpthread
+
+COMMON_SRC := $(wildcard proto/*.c service/*.c)
+COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*.S)
+RENDER_SRC := $(wildcard render-svc/*.c render-svc/*.S)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+SQL := $(wildcard counter-svc/sql/*.sql counter-svc/schema/*.sql)
+ASSETS := $(wildcard render-svc/assets/*)
+
+objects = $(patsubst %,$(O)/%.o,$(basename $(1)))
+COMMON_OBJ := $(call objects,$(COMMON_SRC))
+# everything but main(), for the unit tests of a program's own modules
+COUNTER_OBJ := $(call objects,$(COUNTER_SRC))
+RENDER_OBJ := $(call objects,$(RENDER_SRC))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
+
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+.PHONY: all
+all: $(PROGRAMS) ## build both programs (CC=clang, SANITIZER=address|undefined|thread, V=1)
+
+# each program also by its short name, whatever the variant
+.PHONY: counter-svc render-svc
+counter-svc: $(BIN)/counter-svc
+render-svc: $(BIN)/render-svc
+
+$(BIN)/counter-svc: $(COUNTER_OBJ) $(COMMON_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON) -lpq
+
+$(BIN)/render-svc: $(RENDER_OBJ) $(COMMON_OBJ)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON)
+
+# a unit test may use any module of either program, but not their main()
+$(O)/libcommon.a: $(COMMON_OBJ) $(filter-out %/main.o,$(COUNTER_OBJ) $(RENDER_OBJ))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq
+
+$(O)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/%.o: %.S Makefile
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+
+$(O)/counter-svc/sql.o: $(SQL)
+$(O)/render-svc/assets.o: $(ASSETS)
+
+-include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o))
+.SECONDARY:

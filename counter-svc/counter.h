@@ -1,0 +1,30 @@
+/* counter-svc: its configuration and what each of its workers has. */
+#ifndef COUNTER_COUNTER_H
+#define COUNTER_COUNTER_H
+
+#include "counter-svc/reader.h"
+#include "counter-svc/writer.h"
+#include "service/service.h"
+
+struct counter_config {
+    struct service_config service; /* first: see service.h */
+    char *postgres_user;
+    char *postgres_pw;
+    char *postgres_db;
+    char *postgres_url;
+    struct session_settings session; /* its URL is made of the four above */
+    struct writer_settings writer;
+    struct reader_settings reader;
+};
+
+/* A worker's own: worker->app. */
+struct counter {
+    const struct counter_config *config;
+    struct writer *writer;
+    struct reader *reader;
+};
+
+/* Handles a request of the internal API. */
+int counter_handle(h2o_handler_t *self, h2o_req_t *req);
+
+#endif

@@ -1,0 +1,207 @@
+#include "counter-svc/postgres_url.h"
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_PORT "5432"
+
+/* Adds one `HOST[:PORT]`, `[IPV6][:PORT]` or directory. */
+static int add_host(struct postgres_url *url, const char *text, size_t len, char *error,
+                    size_t error_size)
+{
+    struct postgres_host *host = &url->hosts[url->n_hosts];
+    const char *name = text, *end = text + len, *name_end = end, *port = DEFAULT_PORT;
+    size_t port_len = strlen(port);
+
+    if (len != 0 && *text == '[') {
+        name = text + 1;
+        name_end = memchr(text, ']', len);
+        if (name_end == NULL || (name_end + 1 != end && name_end[1] != ':'))
+            goto wrong;
+        if (name_end + 1 != end) {
+            port = name_end + 2;
+            port_len = (size_t)(end - port);
+        }
+    } else if (len != 0 && *text != '/') {
+        const char *colon = memchr(text, ':', len);
+        if (colon != NULL) {
+            name_end = colon;
+            port = colon + 1;
+            port_len = (size_t)(end - port);
+        }
+    }
+    if (url->n_hosts == POSTGRES_MAX_HOSTS || name == name_end ||
+        (size_t)(name_end - name) >= sizeof(host->name) || port_len == 0 || port_len > 5 ||
+        strspn(port, "0123456789") < port_len || atoi(port) < 1 || atoi(port) > 65535)
+        goto wrong;
+    snprintf(host->name, sizeof(host->name), "%.*s", (int)(name_end - name), name);
+    snprintf(host->port, sizeof(host->port), "%.*s", (int)port_len, port);
+    ++url->n_hosts;
+    return 0;
+
+wrong:
+    snprintf(error, error_size,
+             "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
+             "or a postgresql:// URI",
+             POSTGRES_MAX_HOSTS);
+    return -1;
+}
+
+static int add_hosts(struct postgres_url *url, const char *list, char *error, size_t error_size)
+{
+    for (const char *at = list;; ++at) {
+        size_t len = strcspn(at, ",");
+        if (add_host(url, at, len, error, error_size) != 0)
+            return -1;
+        at += len;
+        if (*at == '\0')
+            return 0;
+    }
+}
+
+/* The text up to the next comma, which `*list` is moved behind; at the end of the list "". */
+static size_t take_item(const char **list, const char **item)
+{
+    size_t len = strcspn(*list, ",");
+
+    *item = *list;
+    *list += len + ((*list)[len] == ',');
+    return len;
+}
+
+/* Takes the hosts from a URI's `host`, `hostaddr` and `port`, each a list, or one port for all. */
+static int add_uri_hosts(struct postgres_url *url, const char *hosts, const char *ports,
+                         char *error, size_t error_size)
+{
+    bool one_port = strchr(ports, ',') == NULL;
+    const char *host, *port;
+    size_t host_len, port_len;
+
+    do {
+        const char *rest = ports;
+        char text[512];
+        host_len = take_item(&hosts, &host);
+        port_len = take_item(one_port ? &rest : &ports, &port);
+        if (host_len == 0)
+            host_len = strlen(host = "localhost");
+        if (port_len == 0)
+            port_len = strlen(port = DEFAULT_PORT);
+        snprintf(text, sizeof(text), memchr(host, ':', host_len) ? "[%.*s]:%.*s" : "%.*s:%.*s",
+                 (int)host_len, host, (int)port_len, port);
+        if (add_host(url, text, *host == '/' ? host_len : strlen(text), error, error_size) != 0)
+            return -1;
+        if (*host == '/')
+            snprintf(url->hosts[url->n_hosts - 1].port, sizeof(url->hosts->port), "%.*s",
+                     (int)port_len, port);
+    } while (*hosts != '\0');
+    return 0;
+}
+
+static int add_parameter(struct postgres_url *url, size_t *count, const char *keyword,
+                         const char *value)
+{
+    if (value == NULL || *value == '\0')
+        return 0;
+    url->keywords[*count] = strdup(keyword);
+    url->values[*count] = strdup(value);
+    if (url->keywords[*count] == NULL || url->values[*count] == NULL)
+        return -1;
+    ++*count;
+    return 0;
+}
+
+/* What the connection itself decides for each attempt. */
+static bool is_decided_later(const char *keyword)
+{
+    static const char *const LATER[] = {"host", "hostaddr", "port", "target_session_attrs",
+                                        "client_encoding", "connect_timeout"};
+
+    for (size_t i = 0; i < sizeof(LATER) / sizeof(LATER[0]); ++i)
+        if (strcmp(keyword, LATER[i]) == 0)
+            return true;
+    return false;
+}
+
+static int fill(struct postgres_url *url, const PQconninfoOption *options, const char *user,
+                const char *password, const char *database)
+{
+    const struct {
+        const char *keyword, *value;
+    } own[] = {{"user", user}, {"password", password}, {"dbname", database}};
+    size_t count = 0, most = 8;
+
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
+         ++option)
+        ++most;
+    url->keywords = calloc(most, sizeof(*url->keywords));
+    url->values = calloc(most, sizeof(*url->values));
+    if (url->keywords == NULL || url->values == NULL)
+        return -1;
+    /* of two values for one keyword, libpq takes the later */
+    for (size_t i = 0; i < 3; ++i)
+        if (add_parameter(url, &count, own[i].keyword, own[i].value) != 0)
+            return -1;
+    for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
+         ++option)
+        if (!is_decided_later(option->keyword) &&
+            add_parameter(url, &count, option->keyword, option->val) != 0)
+            return -1;
+    return 0;
+}
+
+static const char *value_of(const PQconninfoOption *options, const char *keyword)
+{
+    for (; options->keyword != NULL; ++options)
+        if (strcmp(options->keyword, keyword) == 0)
+            return options->val != NULL ? options->val : "";
+    return "";
+}
+
+int postgres_url_parse(const char *text, const char *user, const char *password,
+                       const char *database, struct postgres_url *url, char *error,
+                       size_t error_size)
+{
+    bool is_uri = strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+    PQconninfoOption *options = NULL;
+    int result;
+
+    *url = (struct postgres_url){0};
+    if (is_uri) {
+        options = PQconninfoParse(text, NULL); /* its message would quote the password */
+        if (options == NULL) {
+            snprintf(error, error_size, "postgres_url: expected a postgresql:// URI that libpq "
+                                        "understands");
+            return -1;
+        }
+        result = add_uri_hosts(url,
+                               *value_of(options, "hostaddr") ? value_of(options, "hostaddr")
+                                                              : value_of(options, "host"),
+                               value_of(options, "port"), error, error_size);
+    } else {
+        result = add_hosts(url, text, error, error_size);
+    }
+    if (result == 0 && fill(url, options, user, password, database) != 0) {
+        snprintf(error, error_size, "postgres_url: there is no memory for it");
+        result = -1;
+    }
+    PQconninfoFree(options);
+    if (result != 0)
+        postgres_url_free(url);
+    return result;
+}
+
+void postgres_url_free(struct postgres_url *url)
+{
+    for (size_t i = 0; url->keywords != NULL && url->keywords[i] != NULL; ++i)
+        free(url->keywords[i]);
+    for (size_t i = 0; url->values != NULL && url->values[i] != NULL; ++i) {
+        explicit_bzero(url->values[i], strlen(url->values[i]));
+        free(url->values[i]);
+    }
+    free(url->keywords);
+    free(url->values);
+    *url = (struct postgres_url){0};
+}

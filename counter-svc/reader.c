@@ -1,0 +1,368 @@
+#include "counter-svc/reader.h"
+
+#include "counter-svc/pg_array.h"
+#include "service/log.h"
+
+#include <stdlib.h>
+
+/* Totals are read again when they are older than this, so that with the wait for the next query they
+ * are less than a second old. */
+#define TOTALS_MS 500
+
+/* Above every path: all begin with a slash, and this is the character behind it. */
+#define ABOVE_ALL_PATHS "0"
+
+enum read_kind { READ_ROWS, READ_COUNTS, READ_TOTALS };
+
+/* A request, from its start until its callback. */
+struct read {
+    h2o_linklist_t link; /* in the reader's queue, or among those that the query is for */
+    struct reader *reader;
+    enum read_kind kind;
+    struct view *view;   /* READ_ROWS */
+    struct buffer paths; /* READ_COUNTS: the statement's parameter */
+    size_t n_paths;
+    read_callback callback; /* NULL once abandoned */
+    void *data;
+    struct timer deadline;
+    bool overdue;
+};
+
+struct reader {
+    struct worker *worker;
+    const struct reader_settings *settings;
+    struct session *session;
+    void (*on_change)(struct worker *worker);
+    h2o_linklist_t queue; /* what waits to be sent */
+    h2o_linklist_t away;  /* what the query at PostgreSQL is for; all of one kind and view */
+    int64_t n_queued;
+    struct timer_queue deadlines;
+    struct turn_end turn_end;
+    bool busy;
+    struct totals totals;
+    uint64_t totals_at_ms; /* 0: none */
+};
+
+static void kick(struct reader *reader);
+static void on_turn_end(struct turn_end *turn_end);
+static void on_overdue(struct timer *timer);
+static void send_totals(struct reader *reader);
+static void on_totals(void *data, const struct pg_answer *answer);
+static void send_rows(struct reader *reader, const struct view *view);
+static void on_rows(void *data, const struct pg_answer *answer);
+static void on_counts(void *data, const struct pg_answer *answer);
+static void on_session_change(void *data);
+
+struct reader *reader_open(struct worker *worker, const struct session_settings *session_settings,
+                           const struct reader_settings *settings,
+                           void (*on_change)(struct worker *worker))
+{
+    struct reader *reader = h2o_mem_alloc(sizeof(*reader));
+    struct session_owner owner = {on_session_change, on_session_change, reader};
+
+    *reader = (struct reader){.worker = worker, .settings = settings, .on_change = on_change};
+    h2o_linklist_init_anchor(&reader->queue);
+    h2o_linklist_init_anchor(&reader->away);
+    timer_queue_init(&reader->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
+    reader->session = session_open(worker, session_settings, &owner);
+    return reader;
+}
+
+bool reader_is_ready(const struct reader *reader)
+{
+    return session_is_ready(reader->session);
+}
+
+/* --- requests --- */
+
+static struct read *add(struct reader *reader, enum read_kind kind, read_callback callback,
+                        void *data)
+{
+    struct read *read = h2o_mem_alloc(sizeof(*read));
+
+    *read = (struct read){.reader = reader, .kind = kind, .callback = callback, .data = data};
+    h2o_linklist_insert(&reader->queue, &read->link);
+    if (++reader->n_queued > reader->settings->max_reads || !reader_is_ready(reader))
+        read->overdue = true; /* answered at the end of the turn */
+    else
+        timer_start(&reader->deadlines, &read->deadline, on_overdue);
+    kick(reader);
+    return read;
+}
+
+struct read *reader_rows(struct reader *reader, const struct view *view, read_callback callback,
+                         void *data)
+{
+    struct read *read = add(reader, READ_ROWS, callback, data);
+
+    read->view = h2o_mem_alloc(sizeof(*view));
+    *read->view = *view;
+    return read;
+}
+
+struct read *reader_counts(struct reader *reader, const struct batch *batch,
+                           read_callback callback, void *data)
+{
+    struct read *read = add(reader, READ_COUNTS, callback, data);
+
+    read->n_paths = batch->size;
+    pg_add_text_array_head(&read->paths, batch->size);
+    for (size_t i = 0; i < batch->size; ++i)
+        pg_add_text_element(&read->paths, batch->entries[i].path, batch->entries[i].path_len);
+    return read;
+}
+
+struct read *reader_totals(struct reader *reader, read_callback callback, void *data)
+{
+    return add(reader, READ_TOTALS, callback, data);
+}
+
+static struct read *read_of(h2o_linklist_t *link)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct read, link, link);
+}
+
+/* Answers and frees a request, in whichever list it is. */
+static void finish(struct read *read, const struct read_result *result)
+{
+    h2o_linklist_unlink(&read->link);
+    timer_stop(&read->deadline);
+    if (read->callback != NULL)
+        read->callback(read->data, result);
+    free(read->view);
+    buffer_free(&read->paths);
+    free(read);
+}
+
+void read_abandon(struct read *read)
+{
+    read->callback = NULL; /* it goes its way; the query may be for others, too */
+}
+
+static void on_overdue(struct timer *timer)
+{
+    struct read *read = H2O_STRUCT_FROM_MEMBER(struct read, deadline, timer);
+
+    read->overdue = true;
+    kick(read->reader);
+}
+
+static void kick(struct reader *reader)
+{
+    worker_at_turn_end(reader->worker, &reader->turn_end, on_turn_end);
+}
+
+/* --- queries --- */
+
+static void drop_overdue(struct reader *reader)
+{
+    static const struct read_result NOTHING = {NULL, NULL, NULL};
+    h2o_linklist_t *next;
+
+    for (h2o_linklist_t *link = reader->queue.next; link != &reader->queue; link = next) {
+        struct read *read = read_of(link);
+        next = link->next;
+        if (!read->overdue && reader_is_ready(reader))
+            continue;
+        --reader->n_queued;
+        finish(read, &NOTHING);
+    }
+}
+
+static bool can_share(const struct read *a, const struct read *b)
+{
+    if (a->kind != b->kind)
+        return false;
+    return a->kind == READ_TOTALS || (a->kind == READ_ROWS && view_equals(a->view, b->view));
+}
+
+/* Moves the first request, and all that can share its query, to those that are away. */
+static struct read *take_first(struct reader *reader)
+{
+    struct read *first = read_of(reader->queue.next);
+    h2o_linklist_t *next;
+
+    for (h2o_linklist_t *link = reader->queue.next; link != &reader->queue; link = next) {
+        struct read *read = read_of(link);
+        next = link->next;
+        if (read != first && !can_share(first, read))
+            continue;
+        h2o_linklist_unlink(link);
+        h2o_linklist_insert(&reader->away, link);
+        --reader->n_queued;
+    }
+    return first;
+}
+
+static void on_turn_end(struct turn_end *turn_end)
+{
+    struct reader *reader = H2O_STRUCT_FROM_MEMBER(struct reader, turn_end, turn_end);
+    struct read *first;
+
+    drop_overdue(reader);
+    if (reader->busy || !session_is_idle(reader->session) || h2o_linklist_is_empty(&reader->queue))
+        return;
+    reader->busy = true;
+    if (reader->totals_at_ms == 0 || monotonic_ms() - reader->totals_at_ms > TOTALS_MS) {
+        send_totals(reader);
+        return;
+    }
+    first = take_first(reader);
+    if (first->kind == READ_ROWS)
+        send_rows(reader, first->view);
+    else if (first->kind == READ_COUNTS)
+        session_run(reader->session, STATEMENT_COUNTS,
+                    &(struct pg_parameter){first->paths.bytes, first->paths.len}, 1, on_counts,
+                    reader);
+    else
+        send_totals(reader);
+}
+
+/* Answers everybody whom the query was for, and goes on. */
+static void finish_away(struct reader *reader, const struct read_result *result)
+{
+    reader->busy = false;
+    while (!h2o_linklist_is_empty(&reader->away))
+        finish(read_of(reader->away.next), result);
+    kick(reader);
+}
+
+/* Whether there is an answer to read: a failure is logged here, the requests get nothing. */
+static bool has_answer(struct reader *reader, const struct pg_answer *answer)
+{
+    static const struct read_result NOTHING = {NULL, NULL, NULL};
+
+    if (answer->outcome == PG_DONE)
+        return true;
+    if (answer->outcome == PG_FAILED)
+        log_event(LOG_LEVEL_WARNING, "read-failed", "sqlstate=%s error=%s", answer->sqlstate,
+                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+    finish_away(reader, &NOTHING);
+    /* a missing table: the schema is to be looked at anew */
+    if (answer->outcome == PG_FAILED && answer->sqlstate[0] == '4')
+        session_reset(reader->session, "a read failed in a way that was not foreseen");
+    return false;
+}
+
+static void send_totals(struct reader *reader)
+{
+    session_run(reader->session, STATEMENT_TOTALS, NULL, 0, on_totals, reader);
+}
+
+static void on_totals(void *data, const struct pg_answer *answer)
+{
+    struct reader *reader = data;
+
+    if (!has_answer(reader, answer))
+        return;
+    reader->totals = (struct totals){pg_int8(PQgetvalue(answer->result, 0, 0)),
+                                     pg_int8(PQgetvalue(answer->result, 0, 1))};
+    reader->totals_at_ms = monotonic_ms();
+    finish_away(reader, &(struct read_result){.totals = &reader->totals});
+}
+
+/* The bounds of the view's prefix. */
+static void add_bounds(const struct view *view, struct pg_parameter *low, struct pg_parameter *high,
+                       char above[PATH_MAX_BYTES + 1])
+{
+    *low = (struct pg_parameter){view->prefix, view->prefix_len};
+    if (prefix_upper_bound(view->prefix, view->prefix_len, above, &high->len))
+        high->bytes = above;
+    else
+        *high = (struct pg_parameter){ABOVE_ALL_PATHS, 1};
+}
+
+static void send_rows(struct reader *reader, const struct view *view)
+{
+    struct pg_parameter low, high, after = {view->after_path, view->after_len}, count, limit;
+    char above[PATH_MAX_BYTES + 1];
+    struct buffer numbers = {0};
+
+    pg_add_int8(&numbers, view->has_after ? view->after_count : INT64_MAX);
+    pg_add_int8(&numbers, view->limit + 1); /* one more tells whether there is a next page */
+    count = (struct pg_parameter){numbers.bytes, 8};
+    limit = (struct pg_parameter){numbers.bytes + 8, 8};
+    add_bounds(view, &low, &high, above);
+    if (view->order == VIEW_BY_PATH)
+        session_run(reader->session, STATEMENT_ROWS_BY_PATH,
+                    (struct pg_parameter[]){after, low, high, limit}, 4, on_rows, reader);
+    else if (view->has_after || view->has_prefix)
+        session_run(reader->session, STATEMENT_ROWS_BY_COUNT,
+                    (struct pg_parameter[]){count, after, low, high, limit}, 5, on_rows, reader);
+    else
+        session_run(reader->session, STATEMENT_TOP, &limit, 1, on_rows, reader);
+    buffer_free(&numbers);
+}
+
+static void on_rows(void *data, const struct pg_answer *answer)
+{
+    struct reader *reader = data;
+    struct row table[VIEW_MAX_ROWS];
+    struct rows rows = {.rows = table, .totals = reader->totals};
+    struct buffer json = {0}, next = {0};
+    const struct view *view;
+    size_t found;
+
+    if (!has_answer(reader, answer))
+        return;
+    view = read_of(reader->away.next)->view;
+    found = (size_t)PQntuples(answer->result);
+    rows.size = found > view->limit ? view->limit : found;
+    for (size_t i = 0; i < rows.size; ++i)
+        table[i] = (struct row){.path = PQgetvalue(answer->result, (int)i, 0),
+                                .path_len = (size_t)PQgetlength(answer->result, (int)i, 0),
+                                .count = pg_int8(PQgetvalue(answer->result, (int)i, 1))};
+    if (found > rows.size) {
+        const struct row *last = &table[rows.size - 1];
+        cursor_encode(&next, view->order, last->path, last->path_len, last->count);
+        rows.next = next.bytes;
+        rows.next_len = next.len;
+    }
+    rows_encode(&json, &rows);
+    finish_away(reader, &(struct read_result){.rows = &json});
+    buffer_free(&json);
+    buffer_free(&next);
+}
+
+static void on_counts(void *data, const struct pg_answer *answer)
+{
+    struct reader *reader = data;
+    int64_t counts[BATCH_MAX_PATHS];
+    int found;
+
+    if (!has_answer(reader, answer))
+        return;
+    found = pg_int8_array(PQgetvalue(answer->result, 0, 0), PQgetlength(answer->result, 0, 0),
+                          counts, BATCH_MAX_PATHS);
+    finish_away(reader, &(struct read_result){
+                            .counts = found == (int)read_of(reader->away.next)->n_paths ? counts
+                                                                                        : NULL});
+}
+
+static void on_session_change(void *data)
+{
+    struct reader *reader = data;
+
+    reader->totals_at_ms = 0; /* perhaps it is another server now */
+    reader->on_change(reader->worker);
+    kick(reader);
+}
+
+void reader_close(struct reader *reader)
+{
+    static const struct read_result NOTHING = {NULL, NULL, NULL};
+
+    if (reader == NULL)
+        return;
+    session_close(reader->session);
+    for (int i = 0; i < 2; ++i) {
+        h2o_linklist_t *list = i == 0 ? &reader->queue : &reader->away;
+        while (!h2o_linklist_is_empty(list)) {
+            read_of(list->next)->callback = NULL;
+            finish(read_of(list->next), &NOTHING);
+        }
+    }
+    turn_end_cancel(&reader->turn_end);
+    timer_queue_fini(&reader->deadlines);
+    free(reader);
+}

@@ -1,0 +1,328 @@
+/* The internal API: what proto/counter-api.yml describes. A request reads from top to bottom: the
+ * route's handler, then what happens when the ledger has answered. Every request gets an answer
+ * within the ledger's deadlines; one whose connection goes before is abandoned. */
+
+#include "counter-svc/counter.h"
+#include "service/answer.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+
+/* A request that waits for the ledger; in the request's pool. One of the three is set. */
+struct call {
+    h2o_req_t *req;
+    struct write *write;
+    struct lane_request *lane_request;
+    struct read *read;
+    char *path; /* of GET /v1/paths/{path} */
+    size_t path_len;
+};
+
+static void handle_new_lane(struct counter *counter, h2o_req_t *req);
+static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane);
+static void handle_hits(struct counter *counter, h2o_req_t *req);
+static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbers);
+static void handle_rows(struct counter *counter, h2o_req_t *req);
+static void on_rows(void *data, const struct read_result *result);
+static void handle_path(struct counter *counter, h2o_req_t *req);
+static void on_path(void *data, const struct read_result *result);
+static void handle_totals(struct counter *counter, h2o_req_t *req);
+static void on_totals(void *data, const struct read_result *result);
+
+static const struct route {
+    const char *path;
+    bool with_rest; /* whatever comes behind the path belongs to it */
+    const char *method;
+    void (*handle)(struct counter *counter, h2o_req_t *req);
+} ROUTES[] = {
+    {API_LANES, false, "POST", handle_new_lane}, {API_HITS, false, "POST", handle_hits},
+    {API_PATHS, false, "GET", handle_rows},      {API_PATHS "/", true, "GET", handle_path},
+    {API_TOTALS, false, "GET", handle_totals},
+};
+
+/* Whether the request bears the token. What is compared takes the same time wherever it differs. */
+static bool is_authorized(const struct counter *counter, const h2o_req_t *req)
+{
+    static const char SCHEME[] = "Bearer ";
+    const char *token = counter->config->service.counter_token;
+    h2o_iovec_t given = request_header(req, "authorization");
+
+    return given.len == sizeof(SCHEME) - 1 + strlen(token) &&
+           strncasecmp(given.base, SCHEME, sizeof(SCHEME) - 1) == 0 &&
+           CRYPTO_memcmp(given.base + sizeof(SCHEME) - 1, token, strlen(token)) == 0;
+}
+
+/* Whoever sent an id gets it back, and so can tell this answer from any other's. */
+static void echo_request_id(h2o_req_t *req)
+{
+    h2o_iovec_t id = request_header(req, "x-request-id");
+
+    if (id.base != NULL && id.len <= 128)
+        h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, NULL,
+                              id.base, id.len);
+}
+
+static bool route_matches(const struct route *route, const char *path, size_t len)
+{
+    size_t route_len = strlen(route->path);
+
+    return (route->with_rest ? len > route_len : len == route_len) &&
+           memcmp(path, route->path, route_len) == 0;
+}
+
+int counter_handle(h2o_handler_t *self, h2o_req_t *req)
+{
+    struct counter *counter = worker_of(req)->app;
+    size_t path_len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
+
+    (void)self;
+    echo_request_id(req);
+    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    if (!is_authorized(counter, req)) {
+        answer_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
+        answer_problem(req, 401, "The request does not bear the token.");
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
+        const struct route *route = &ROUTES[i];
+        if (!route_matches(route, req->path.base, path_len))
+            continue;
+        if (method_is(req, route->method)) {
+            route->handle(counter, req);
+        } else {
+            answer_header(req, H2O_TOKEN_ALLOW, route->method);
+            answer_problem(req, 405, "This address does not know that method.");
+        }
+        return 0;
+    }
+    answer_problem(req, 404, "There is nothing at this address.");
+    return 0;
+}
+
+static void abandon(void *data)
+{
+    struct call *call = data;
+
+    if (call->write != NULL)
+        write_abandon(call->write);
+    if (call->lane_request != NULL)
+        lane_request_abandon(call->lane_request);
+    if (call->read != NULL)
+        read_abandon(call->read);
+}
+
+static struct call *call_create(h2o_req_t *req)
+{
+    struct call *call = h2o_mem_alloc_shared(&req->pool, sizeof(*call), abandon);
+
+    *call = (struct call){.req = req};
+    return call;
+}
+
+static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
+{
+    answer_copy(req, status, "application/json", json->bytes, json->len);
+}
+
+static void answer_unavailable(h2o_req_t *req)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL,
+                          H2O_STRLIT("1"));
+    answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
+}
+
+/* --- POST /v1/lanes --- */
+
+static void handle_new_lane(struct counter *counter, h2o_req_t *req)
+{
+    struct call *call = call_create(req);
+
+    call->lane_request = writer_new_lane(counter->writer, on_new_lane, call);
+}
+
+static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane)
+{
+    struct call *call = data;
+    struct buffer json = {0};
+
+    call->lane_request = NULL;
+    if (outcome != WRITE_APPLIED) {
+        answer_unavailable(call->req);
+        return;
+    }
+    lane_encode(&json, lane);
+    answer_json(call->req, 201, &json);
+    buffer_free(&json);
+}
+
+/* --- POST /v1/hits --- */
+
+static void handle_hits(struct counter *counter, h2o_req_t *req)
+{
+    struct call *call;
+    struct hits hits;
+    const char *error;
+
+    if (req->entity.len > BATCH_MAX_BODY_BYTES) {
+        answer_problem(req, 400, "The body has more than 1,048,576 bytes.");
+        return;
+    }
+    if (hits_decode(req->entity.base, req->entity.len, &hits, &error) != 0) {
+        answer_problem(req, 400, error);
+        return;
+    }
+    call = call_create(req);
+    call->write = writer_add(counter->writer, &hits, on_hits, call);
+}
+
+static void answer_counts(h2o_req_t *req, const struct batch *batch, bool repeat,
+                          const int64_t *counts)
+{
+    struct buffer json = {0};
+
+    counts_encode(&json, batch, repeat, counts);
+    answer_json(req, 200, &json);
+    buffer_free(&json);
+}
+
+/* The counts of a repeat have been read: it is confirmed already. */
+static void on_repeat_counts(void *data, const struct read_result *result)
+{
+    struct call *call = data;
+    struct hits hits;
+    const char *error;
+
+    call->read = NULL;
+    /* the batch is gone with its write; the request still has it */
+    if (result->counts == NULL ||
+        hits_decode(call->req->entity.base, call->req->entity.len, &hits, &error) != 0) {
+        answer_unavailable(call->req);
+        return;
+    }
+    answer_counts(call->req, &hits.batch, true, result->counts);
+    hits_free(&hits);
+}
+
+static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbers)
+{
+    struct call *call = data;
+    struct counter *counter = worker_of(call->req)->app;
+    const struct batch *batch = write_batch(call->write);
+
+    call->write = NULL;
+    switch (outcome) {
+    case WRITE_APPLIED:
+        answer_counts(call->req, batch, false, numbers);
+        break;
+    case WRITE_REPEAT:
+        call->read = reader_counts(counter->reader, batch, on_repeat_counts, call);
+        break;
+    case WRITE_CONFLICT:
+        answer_problem(call->req, 409,
+                       "The lane is unknown, or the sequence is not its next. Begin a new lane.");
+        break;
+    case WRITE_REFUSED:
+        answer_problem(call->req, 422, "PostgreSQL refuses this batch. Its lane has ended.");
+        break;
+    case WRITE_UNAVAILABLE:
+        answer_unavailable(call->req);
+        break;
+    }
+}
+
+/* --- GET /v1/paths --- */
+
+static void handle_rows(struct counter *counter, h2o_req_t *req)
+{
+    const char *query = "";
+    size_t query_len = 0;
+    struct call *call;
+    struct view view;
+    const char *error;
+
+    if (req->query_at != SIZE_MAX) {
+        query = req->path.base + req->query_at + 1;
+        query_len = req->path.len - req->query_at - 1;
+    }
+    if (view_parse(query, query_len, &view, &error) != 0) {
+        answer_problem(req, 400, error);
+        return;
+    }
+    call = call_create(req);
+    call->read = reader_rows(counter->reader, &view, on_rows, call);
+}
+
+static void on_rows(void *data, const struct read_result *result)
+{
+    struct call *call = data;
+
+    call->read = NULL;
+    if (result->rows == NULL)
+        answer_unavailable(call->req);
+    else
+        answer_json(call->req, 200, result->rows);
+}
+
+/* --- GET /v1/paths/{path} --- */
+
+static void handle_path(struct counter *counter, h2o_req_t *req)
+{
+    size_t skip = strlen(API_PATHS);
+    struct call *call;
+    struct batch_entry entry = {0};
+    char *path = h2o_mem_alloc_pool(&req->pool, req->path.len);
+    enum path_error error =
+        path_canonicalize(req->path.base + skip, req->path.len - skip, path, &entry.path_len);
+
+    if (error != PATH_OK) {
+        answer_problem(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error));
+        return;
+    }
+    entry.path = path;
+    call = call_create(req);
+    call->path = path;
+    call->path_len = entry.path_len;
+    call->read = reader_counts(counter->reader, &(struct batch){.size = 1, .entries = &entry},
+                               on_path, call);
+}
+
+static void on_path(void *data, const struct read_result *result)
+{
+    struct call *call = data;
+    struct buffer json = {0};
+
+    call->read = NULL;
+    if (result->counts == NULL) {
+        answer_unavailable(call->req);
+    } else if (result->counts[0] == 0) {
+        answer_problem(call->req, 404, "This path has not been counted yet.");
+    } else {
+        row_encode(&json, &(struct row){call->path, call->path_len, result->counts[0]});
+        answer_json(call->req, 200, &json);
+        buffer_free(&json);
+    }
+}
+
+/* --- GET /v1/totals --- */
+
+static void handle_totals(struct counter *counter, h2o_req_t *req)
+{
+    struct call *call = call_create(req);
+
+    call->read = reader_totals(counter->reader, on_totals, call);
+}
+
+static void on_totals(void *data, const struct read_result *result)
+{
+    struct call *call = data;
+    struct buffer json = {0};
+
+    call->read = NULL;
+    if (result->totals == NULL) {
+        answer_unavailable(call->req);
+        return;
+    }
+    totals_encode(&json, result->totals);
+    answer_json(call->req, 200, &json);
+    buffer_free(&json);
+}

@@ -1,0 +1,35 @@
+/* The ledger's schema: numbered migrations, applied by whichever counter-svc comes first.
+ *
+ * Programs and schema versions are numbered alike: this program is number SCHEMA_VERSION and brings
+ * the ledger up to that version, all missing migrations in one transaction, under an advisory lock
+ * that makes others wait. Each migration records the oldest program that can still work with the
+ * ledger after it: so during a roll-out, and after a roll-back, older programs go on with a newer
+ * ledger, unless it says that they cannot.
+ */
+#ifndef COUNTER_SCHEMA_H
+#define COUNTER_SCHEMA_H
+
+#include "counter-svc/pg.h"
+
+#define SCHEMA_VERSION 1
+
+enum schema_outcome {
+    SCHEMA_READY,
+    SCHEMA_TOO_NEW, /* only a newer program can work with this ledger */
+    SCHEMA_FAILED,  /* PostgreSQL refused, it has been logged; or the connection went */
+};
+
+typedef void (*schema_callback)(void *data, enum schema_outcome outcome);
+
+/* A look at the schema; lives as long as its connection, zeroed before its first use. */
+struct schema {
+    struct pg *_pg;
+    schema_callback _callback;
+    void *_data;
+};
+
+/* Makes the ledger fit for this program, if it is not. The connection must be idle. The callback runs
+ * exactly once unless the connection is closed, from the loop. */
+void schema_prepare(struct schema *schema, struct pg *pg, schema_callback callback, void *data);
+
+#endif

@@ -1,0 +1,64 @@
+/* A connection that is set up for the ledger: settings, schema and prepared statements. When it is
+ * lost, it comes back by itself and is set up again.
+ */
+#ifndef COUNTER_SESSION_H
+#define COUNTER_SESSION_H
+
+#include "counter-svc/pg.h"
+#include "counter-svc/schema.h"
+
+enum statement {
+    STATEMENT_APPLY,
+    STATEMENT_NEW_LANE,
+    STATEMENT_END_LANE,
+    STATEMENT_FORGET_LANES,
+    STATEMENT_TOP,
+    STATEMENT_ROWS_BY_COUNT,
+    STATEMENT_ROWS_BY_PATH,
+    STATEMENT_COUNTS,
+    STATEMENT_TOTALS,
+    N_STATEMENTS
+};
+
+/* What sessions are made with; must outlive them. */
+struct session_settings {
+    struct postgres_url url;
+    int64_t connect_timeout_ms;
+    int64_t statement_timeout_ms;
+    int64_t lock_timeout_ms;
+};
+
+struct session_owner {
+    /* It can run statements. */
+    void (*on_ready)(void *data);
+    /* It cannot any more, or could not be made. Comes after the callback of a statement that was
+     * under way. */
+    void (*on_lost)(void *data);
+    void *data;
+};
+
+struct session;
+
+struct session *session_open(struct worker *worker, const struct session_settings *settings,
+                             const struct session_owner *owner);
+
+/* Takes NULL. No callback runs any more. */
+void session_close(struct session *session);
+
+/* Whether it is set up. */
+bool session_is_ready(const struct session *session);
+
+/* Whether a statement can be run now. */
+bool session_is_idle(const struct session *session);
+
+/* Runs a statement in a transaction of its own; see pg.h for what the answer means. Parameters are in
+ * PostgreSQL's binary format and copied; so is the result's format. */
+void session_run(struct session *session, enum statement statement,
+                 const struct pg_parameter *parameters, int count, pg_callback callback,
+                 void *data);
+
+/* Drops the connection and makes a new one: for an answer that cannot be understood. As the last
+ * thing in a statement's callback. */
+void session_reset(struct session *session, const char *reason);
+
+#endif

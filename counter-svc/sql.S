@@ -1,0 +1,21 @@
+/* The SQL files as strings that end with NUL; sql.h declares them. */
+    .section .rodata
+    .macro file name, path
+    .global \name
+\name:
+    .incbin "\path"
+    .byte 0
+    .endm
+
+    file sql_apply, "counter-svc/sql/apply.sql"
+    file sql_new_lane, "counter-svc/sql/new_lane.sql"
+    file sql_end_lane, "counter-svc/sql/end_lane.sql"
+    file sql_forget_lanes, "counter-svc/sql/forget_lanes.sql"
+    file sql_top, "counter-svc/sql/top.sql"
+    file sql_rows_by_count, "counter-svc/sql/rows_by_count.sql"
+    file sql_rows_by_path, "counter-svc/sql/rows_by_path.sql"
+    file sql_counts, "counter-svc/sql/counts.sql"
+    file sql_totals, "counter-svc/sql/totals.sql"
+    file sql_schema_001, "counter-svc/schema/001-ledger.sql"
+
+    .section .note.GNU-stack, "", %progbits

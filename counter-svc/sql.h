@@ -1,0 +1,18 @@
+/* The SQL that is compiled in, each file as one string: sql/ are the statements, schema/ the
+ * migrations.
+ */
+#ifndef COUNTER_SQL_H
+#define COUNTER_SQL_H
+
+extern const char sql_apply[];
+extern const char sql_new_lane[];
+extern const char sql_end_lane[];
+extern const char sql_forget_lanes[];
+extern const char sql_top[];
+extern const char sql_rows_by_count[];
+extern const char sql_rows_by_path[];
+extern const char sql_counts[];
+extern const char sql_totals[];
+extern const char sql_schema_001[];
+
+#endif

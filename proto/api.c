@@ -1,0 +1,313 @@
+#include "proto/api.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+static int fail(const char **error, const char *text)
+{
+    *error = text;
+    return -1;
+}
+
+/* Reads one JSON object. Numbers that do not fit 64 bits, doubled names, NUL characters and text
+ * that is not UTF-8 are refused by the library. */
+static json_t *load_object(const char *json, size_t len, const char **error)
+{
+    json_t *object = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+
+    if (!json_is_object(object)) {
+        *error = object == NULL ? "The body is not JSON." : "The body is not a JSON object.";
+        json_decref(object);
+        return NULL;
+    }
+    return object;
+}
+
+/* Reads a whole number from `least` to `most`. */
+static bool get_int(const json_t *object, const char *name, int64_t least, int64_t most,
+                    int64_t *number)
+{
+    const json_t *value = json_object_get(object, name);
+
+    *number = json_integer_value(value);
+    return json_is_integer(value) && *number >= least && *number <= most;
+}
+
+void lane_encode(struct buffer *to, int64_t lane)
+{
+    buffer_add_literal(to, "{\"lane\":");
+    buffer_add_int(to, lane);
+    buffer_add_literal(to, ",\"sequence\":0}");
+}
+
+int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
+{
+    int64_t sequence;
+    json_t *object = load_object(json, len, error);
+    bool good;
+
+    if (object == NULL)
+        return -1;
+    good = get_int(object, "lane", 1, LANE_MAX, lane) && get_int(object, "sequence", 0, 0, &sequence);
+    json_decref(object);
+    return good ? 0 : fail(error, "The answer holds no new lane.");
+}
+
+static void encode_lane_and_sequence(struct buffer *to, const struct batch *batch)
+{
+    buffer_add_literal(to, "{\"lane\":");
+    buffer_add_int(to, batch->lane);
+    buffer_add_literal(to, ",\"sequence\":");
+    buffer_add_int(to, batch->sequence);
+}
+
+static void encode_numbers(struct buffer *to, const int64_t *numbers, size_t size)
+{
+    for (size_t i = 0; i < size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_int(to, numbers[i]);
+    }
+}
+
+void hits_encode(struct buffer *to, const struct batch *batch)
+{
+    encode_lane_and_sequence(to, batch);
+    buffer_add_literal(to, ",\"paths\":[");
+    for (size_t i = 0; i < batch->size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_json(to, batch->entries[i].path, batch->entries[i].path_len);
+    }
+    buffer_add_literal(to, "],\"hits\":[");
+    for (size_t i = 0; i < batch->size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_int(to, batch->entries[i].hits);
+    }
+    buffer_add_literal(to, "]}");
+}
+
+/* Fills the batch's entries; paths stay the property of the JSON value. */
+static int decode_entries(const json_t *paths, const json_t *numbers, struct batch *batch,
+                          const char **error)
+{
+    size_t bytes = 0;
+
+    batch->size = json_array_size(paths);
+    if (batch->size == 0 || batch->size != json_array_size(numbers))
+        return fail(error, "\"paths\" and \"hits\" are not two lists of the same length from 1.");
+    if (batch->size > BATCH_MAX_PATHS)
+        return fail(error, "The batch has more than 1,024 paths.");
+    batch->entries = calloc(batch->size, sizeof(*batch->entries));
+    if (batch->entries == NULL)
+        return fail(error, "There is no memory for the batch.");
+
+    for (size_t i = 0; i < batch->size; ++i) {
+        struct batch_entry *entry = &batch->entries[i];
+        const json_t *path = json_array_get(paths, i), *number = json_array_get(numbers, i);
+        if (!json_is_string(path) || !json_is_integer(number))
+            return fail(error, "\"paths\" is not all text or \"hits\" not all whole numbers.");
+        entry->path = json_string_value(path);
+        entry->path_len = json_string_length(path);
+        entry->hits = json_integer_value(number);
+        bytes += entry->path_len;
+        if (!path_is_valid(entry->path, entry->path_len))
+            return fail(error, "A path is not a canonical path.");
+        if (entry->hits < 1 || entry->hits > BATCH_MAX_HITS)
+            return fail(error, "A path has less than 1 or more than 1,000,000,000 hits.");
+        if (i != 0 && path_compare(entry[-1].path, entry[-1].path_len, entry->path,
+                                   entry->path_len) >= 0)
+            return fail(error, "The paths are not in ascending byte order, each once.");
+    }
+    return bytes <= BATCH_MAX_PATH_BYTES
+               ? 0
+               : fail(error, "The paths have more than 131,072 bytes together.");
+}
+
+int hits_decode(const char *json, size_t len, struct hits *hits, const char **error)
+{
+    json_t *object = load_object(json, len, error);
+
+    *hits = (struct hits){._json = object};
+    if (object == NULL)
+        return -1;
+    if (!get_int(object, "lane", 1, LANE_MAX, &hits->batch.lane)) {
+        *error = "\"lane\" is not a whole number from 1 to 2^53.";
+        goto refuse;
+    }
+    if (!get_int(object, "sequence", 1, LANE_MAX, &hits->batch.sequence)) {
+        *error = "\"sequence\" is not a whole number from 1 to 2^53.";
+        goto refuse;
+    }
+    if (decode_entries(json_object_get(object, "paths"), json_object_get(object, "hits"),
+                       &hits->batch, error) != 0)
+        goto refuse;
+    return 0;
+
+refuse:
+    hits_free(hits);
+    return -1;
+}
+
+void hits_free(struct hits *hits)
+{
+    free(hits->batch.entries);
+    json_decref(hits->_json);
+    *hits = (struct hits){0};
+}
+
+void counts_encode(struct buffer *to, const struct batch *batch, bool repeat, const int64_t *counts)
+{
+    encode_lane_and_sequence(to, batch);
+    if (repeat)
+        buffer_add_literal(to, ",\"repeat\":true,\"counts\":[");
+    else
+        buffer_add_literal(to, ",\"repeat\":false,\"counts\":[");
+    encode_numbers(to, counts, batch->size);
+    buffer_add_literal(to, "]}");
+}
+
+int counts_decode(const char *json, size_t len, const struct batch *batch, int64_t *counts,
+                  bool *repeat, const char **error)
+{
+    json_t *object = load_object(json, len, error);
+    const json_t *numbers = json_object_get(object, "counts");
+    const json_t *flag = json_object_get(object, "repeat");
+    int64_t echo;
+    int result = -1;
+
+    if (object == NULL)
+        return -1;
+    if (!get_int(object, "lane", batch->lane, batch->lane, &echo) ||
+        !get_int(object, "sequence", batch->sequence, batch->sequence, &echo)) {
+        *error = "The answer is to another lane or sequence.";
+        goto out;
+    }
+    if (json_array_size(numbers) != batch->size || !json_is_boolean(flag)) {
+        *error = "The answer has not one count for each path.";
+        goto out;
+    }
+    for (size_t i = 0; i < batch->size; ++i) {
+        const json_t *number = json_array_get(numbers, i);
+        counts[i] = json_integer_value(number);
+        if (!json_is_integer(number) || counts[i] < 0) {
+            *error = "A count in the answer is not a whole number from 0.";
+            goto out;
+        }
+    }
+    *repeat = json_is_true(flag);
+    result = 0;
+out:
+    json_decref(object);
+    return result;
+}
+
+void totals_encode(struct buffer *to, const struct totals *totals)
+{
+    buffer_add_literal(to, "{\"paths\":");
+    buffer_add_int(to, totals->paths);
+    buffer_add_literal(to, ",\"hits\":");
+    buffer_add_int(to, totals->hits);
+    buffer_add_literal(to, "}");
+}
+
+void row_encode(struct buffer *to, const struct row *row)
+{
+    buffer_add_literal(to, "{\"path\":");
+    buffer_add_json(to, row->path, row->path_len);
+    buffer_add_literal(to, ",\"count\":");
+    buffer_add_int(to, row->count);
+    buffer_add_literal(to, "}");
+}
+
+void rows_encode(struct buffer *to, const struct rows *rows)
+{
+    buffer_add_literal(to, "{\"paths\":[");
+    for (size_t i = 0; i < rows->size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_json(to, rows->rows[i].path, rows->rows[i].path_len);
+    }
+    buffer_add_literal(to, "],\"counts\":[");
+    for (size_t i = 0; i < rows->size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_int(to, rows->rows[i].count);
+    }
+    buffer_add_literal(to, "],\"next\":");
+    if (rows->next != NULL)
+        buffer_add_json(to, rows->next, rows->next_len);
+    else
+        buffer_add_literal(to, "null");
+    buffer_add_literal(to, ",\"totals\":");
+    totals_encode(to, &rows->totals);
+    buffer_add_literal(to, "}");
+}
+
+static int decode_rows(const json_t *object, struct rows *rows, const char **error)
+{
+    const json_t *paths = json_object_get(object, "paths");
+    const json_t *counts = json_object_get(object, "counts");
+    const json_t *next = json_object_get(object, "next");
+    const json_t *totals = json_object_get(object, "totals");
+
+    rows->size = json_array_size(paths);
+    if (!json_is_array(paths) || !json_is_array(counts) || json_array_size(counts) != rows->size ||
+        rows->size > VIEW_MAX_ROWS)
+        return fail(error, "\"paths\" and \"counts\" are not two lists of the same length.");
+    rows->rows = calloc(rows->size != 0 ? rows->size : 1, sizeof(*rows->rows));
+    if (rows->rows == NULL)
+        return fail(error, "There is no memory for the rows.");
+    for (size_t i = 0; i < rows->size; ++i) {
+        const json_t *path = json_array_get(paths, i), *count = json_array_get(counts, i);
+        struct row *row = &rows->rows[i];
+        if (!json_is_string(path) || !json_is_integer(count))
+            return fail(error, "A row is not a text and a whole number.");
+        row->path = json_string_value(path);
+        row->path_len = json_string_length(path);
+        row->count = json_integer_value(count);
+    }
+    if (json_is_string(next)) {
+        rows->next = json_string_value(next);
+        rows->next_len = json_string_length(next);
+    } else if (!json_is_null(next)) {
+        return fail(error, "\"next\" is neither a cursor nor null.");
+    }
+    if (!get_int(totals, "paths", 0, INT64_MAX, &rows->totals.paths) ||
+        !get_int(totals, "hits", 0, INT64_MAX, &rows->totals.hits))
+        return fail(error, "\"totals\" does not hold the numbers of paths and hits.");
+    return 0;
+}
+
+int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
+{
+    json_t *object = load_object(json, len, error);
+
+    *rows = (struct rows){._json = object};
+    if (object == NULL)
+        return -1;
+    if (decode_rows(object, rows, error) != 0) {
+        rows_free(rows);
+        return -1;
+    }
+    return 0;
+}
+
+void rows_free(struct rows *rows)
+{
+    free(rows->rows);
+    json_decref(rows->_json);
+    *rows = (struct rows){0};
+}
+
+void problem_encode(struct buffer *to, int status, const char *title, const char *detail)
+{
+    buffer_add_literal(to, "{\"type\":\"about:blank\",\"title\":");
+    buffer_add_json(to, title, strlen(title));
+    buffer_add_literal(to, ",\"status\":");
+    buffer_add_int(to, status);
+    buffer_add_literal(to, ",\"detail\":");
+    buffer_add_json(to, detail, strlen(detail));
+    buffer_add_literal(to, "}");
+}

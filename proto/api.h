@@ -1,0 +1,89 @@
+/* What the two services say to each other, as JSON: requests and answers of the internal API, both
+ * ways. counter-api.yml describes the same for people and tests; nothing here does any I/O.
+ *
+ * Encoders append to a buffer and cannot fail. Decoders take what a stranger may have sent: they
+ * accept what the contract allows, ignore members that they do not know, and say in one sentence
+ * what else is wrong. What a decoder returned is freed by its own function.
+ */
+#ifndef PROTO_API_H
+#define PROTO_API_H
+
+#include "proto/batch.h"
+#include "proto/buffer.h"
+
+#include <stdbool.h>
+
+/* Where things are. */
+#define API_LANES  "/v1/lanes"
+#define API_HITS   "/v1/hits"
+#define API_PATHS  "/v1/paths"
+#define API_TOTALS "/v1/totals"
+
+/* The most rows of one view, and the most bytes of an answer: rows of the longest paths, escaped. */
+#define VIEW_MAX_ROWS        1000
+#define API_MAX_ANSWER_BYTES (16 * 1024 * 1024)
+
+/* A new lane: {"lane": 17, "sequence": 0}. */
+void lane_encode(struct buffer *to, int64_t lane);
+int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
+    __attribute__((warn_unused_result));
+
+/* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}. */
+void hits_encode(struct buffer *to, const struct batch *batch);
+
+/* A batch as it was received. It owns its paths. */
+struct hits {
+    struct batch batch;
+    void *_json;
+};
+int hits_decode(const char *json, size_t len, struct hits *hits, const char **error)
+    __attribute__((warn_unused_result));
+void hits_free(struct hits *hits);
+
+/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each path's
+ * count right after the batch's hits, in the order of the batch. */
+void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
+                   const int64_t *counts);
+
+/* Reads an answer to this very batch: anything that does not echo its lane and sequence, or has
+ * another number of counts, is an error. `counts` has room for the batch's size. */
+int counts_decode(const char *json, size_t len, const struct batch *batch, int64_t *counts,
+                  bool *repeat, const char **error) __attribute__((warn_unused_result));
+
+/* How many paths and hits there are in all. */
+struct totals {
+    int64_t paths;
+    int64_t hits;
+};
+void totals_encode(struct buffer *to, const struct totals *totals);
+
+/* A path and its count. */
+struct row {
+    const char *path;
+    size_t path_len;
+    int64_t count;
+};
+
+/* One row alone: {"path": "/a", "count": 8}. */
+void row_encode(struct buffer *to, const struct row *row);
+
+/* The rows of a view:
+ * {"paths": ["/b", "/a"], "counts": [9, 8], "next": "8:/a", "totals": {"paths": 2, "hits": 17}}.
+ * `next` is the cursor for the rows behind these, null when there are none. */
+struct rows {
+    size_t size;
+    struct row *rows;
+    const char *next; /* NULL: none */
+    size_t next_len;
+    struct totals totals;
+    void *_json; /* of decoded rows, owns the paths and the cursor */
+};
+void rows_encode(struct buffer *to, const struct rows *rows);
+int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
+    __attribute__((warn_unused_result));
+void rows_free(struct rows *rows);
+
+/* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …}. */
+void problem_encode(struct buffer *to, int status, const char *title, const char *detail);
+
+#endif

@@ -1,0 +1,168 @@
+#include "proto/path.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static size_t remove_dot_segments(char *path, size_t len);
+
+enum path_error path_canonicalize(const char *target, size_t target_len, char *path,
+                                  size_t *path_len)
+{
+    const char *query = memchr(target, '?', target_len);
+    size_t len;
+
+    if (query != NULL)
+        target_len = (size_t)(query - target);
+    if (target_len == 0 || target[0] != '/' || memchr(target, '#', target_len) != NULL)
+        return PATH_NOT_ABSOLUTE;
+    if (!percent_decode(target, target_len, path, &len))
+        return PATH_BAD_ESCAPE;
+    if (memchr(path, '\0', len) != NULL)
+        return PATH_HAS_NUL;
+    if (!utf8_is_valid(path, len))
+        return PATH_NOT_UTF8;
+    len = remove_dot_segments(path, len);
+    if (len > PATH_MAX_BYTES)
+        return PATH_TOO_LONG;
+    *path_len = len;
+    return PATH_OK;
+}
+
+const char *path_error_text(enum path_error error)
+{
+    switch (error) {
+    case PATH_NOT_ABSOLUTE:
+        return "The request target is not a path that begins with a slash.";
+    case PATH_BAD_ESCAPE:
+        return "A percent sign in the path is not followed by two hexadecimal digits.";
+    case PATH_HAS_NUL:
+        return "The path holds a NUL byte.";
+    case PATH_NOT_UTF8:
+        return "The path, percent-decoded, is not valid UTF-8.";
+    case PATH_TOO_LONG:
+        return "The path is longer than 2,048 bytes.";
+    case PATH_OK:
+        break;
+    }
+    return "";
+}
+
+bool path_is_valid(const char *path, size_t len)
+{
+    return len >= 1 && len <= PATH_MAX_BYTES && path[0] == '/' && memchr(path, '\0', len) == NULL &&
+           utf8_is_valid(path, len);
+}
+
+int path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    int order = memcmp(a, b, a_len < b_len ? a_len : b_len);
+
+    if (order != 0)
+        return order;
+    return (a_len > b_len) - (a_len < b_len);
+}
+
+/* How many bytes of a character follow this lead byte, or -1; and the bounds of the first of them
+ * (RFC 3629, 4). */
+static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high)
+{
+    *low = 0x80;
+    *high = 0xBF;
+    if (lead < 0x80)
+        return 0;
+    if (lead >= 0xC2 && lead <= 0xDF)
+        return 1;
+    if (lead >= 0xE0 && lead <= 0xEF) {
+        if (lead == 0xE0)
+            *low = 0xA0; /* nothing overlong */
+        else if (lead == 0xED)
+            *high = 0x9F; /* no surrogates */
+        return 2;
+    }
+    if (lead >= 0xF0 && lead <= 0xF4) {
+        if (lead == 0xF0)
+            *low = 0x90;
+        else if (lead == 0xF4)
+            *high = 0x8F; /* at most U+10FFFF */
+        return 3;
+    }
+    return -1;
+}
+
+bool utf8_is_valid(const char *text, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)text, *end = at + len;
+
+    while (at != end) {
+        unsigned char low, high;
+        int tail = utf8_tail(*at++, &low, &high);
+        if (tail < 0 || end - at < tail)
+            return false;
+        for (; tail > 0; --tail, ++at) {
+            if (*at < low || *at > high)
+                return false;
+            low = 0x80;
+            high = 0xBF;
+        }
+    }
+    return true;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+bool percent_decode(const char *text, size_t len, char *out, size_t *out_len)
+{
+    char *to = out;
+
+    for (size_t i = 0; i < len; ++i) {
+        if (text[i] != '%') {
+            *to++ = text[i];
+            continue;
+        }
+        int high = i + 2 < len ? hex_digit(text[i + 1]) : -1;
+        int low = i + 2 < len ? hex_digit(text[i + 2]) : -1;
+        if (high < 0 || low < 0)
+            return false;
+        *to++ = (char)(high << 4 | low);
+        i += 2;
+    }
+    *out_len = (size_t)(to - out);
+    return true;
+}
+
+/* RFC 3986, 5.2.4 for a path that begins with a slash, in place. Each turn moves one segment with
+ * its leading slash, unless it is `.` (dropped) or `..` (takes the segment before it along); one of
+ * these at the very end leaves its slash. */
+static size_t remove_dot_segments(char *path, size_t len)
+{
+    size_t from = 0, to = 0;
+
+    while (from < len) {
+        const char *slash = memchr(path + from + 1, '/', len - from - 1);
+        size_t end = slash != NULL ? (size_t)(slash - path) : len;
+        size_t segment = end - from - 1;
+        bool dot = segment == 1 && path[from + 1] == '.';
+        bool dots = segment == 2 && path[from + 1] == '.' && path[from + 2] == '.';
+
+        if (dots)
+            while (to > 0 && path[--to] != '/')
+                ;
+        if (!dot && !dots) {
+            memmove(path + to, path + from, segment + 1);
+            to += segment + 1;
+        } else if (end == len) {
+            path[to++] = '/';
+        }
+        from = end;
+    }
+    return to;
+}

@@ -1,0 +1,196 @@
+#include "proto/view.h"
+
+#include "proto/api.h"
+
+#include <stdlib.h>
+
+#define DEFAULT_ROWS 100
+
+/* What one parameter is read by: the value is percent-decoded; returns a sentence, or NULL. */
+typedef const char *(*reader)(struct view *view, const char *value, size_t len);
+
+static const char *read_order(struct view *view, const char *value, size_t len)
+{
+    if (len == 5 && memcmp(value, "count", 5) == 0)
+        view->order = VIEW_BY_COUNT;
+    else if (len == 4 && memcmp(value, "path", 4) == 0)
+        view->order = VIEW_BY_PATH;
+    else
+        return "\"order\" is neither count nor path.";
+    return NULL;
+}
+
+static const char *read_limit(struct view *view, const char *value, size_t len)
+{
+    unsigned limit = 0;
+
+    for (size_t i = 0; i < len && limit <= VIEW_MAX_ROWS; ++i) {
+        if (value[i] < '0' || value[i] > '9')
+            return "\"limit\" is not a whole number.";
+        limit = limit * 10 + (unsigned)(value[i] - '0');
+    }
+    if (limit < 1 || limit > VIEW_MAX_ROWS)
+        return "\"limit\" is not from 1 to 1,000.";
+    view->limit = limit;
+    return NULL;
+}
+
+static bool is_text(const char *value, size_t len)
+{
+    return len <= PATH_MAX_BYTES && memchr(value, '\0', len) == NULL && utf8_is_valid(value, len);
+}
+
+static const char *read_prefix(struct view *view, const char *value, size_t len)
+{
+    if (!is_text(value, len))
+        return "\"prefix\" is not UTF-8 text of at most 2,048 bytes.";
+    memcpy(view->prefix, value, len);
+    view->prefix_len = len;
+    view->has_prefix = len != 0;
+    return NULL;
+}
+
+/* Keeps the cursor as it is: what it means depends on the order, which may stand behind it. */
+static const char *read_after(struct view *view, const char *value, size_t len)
+{
+    const char *path = value;
+
+    view->has_after = true;
+    view->after_count = -1;
+    if (len != 0 && value[0] != '/') {
+        const char *colon = memchr(value, ':', len);
+        char *end;
+        if (colon == NULL || colon - value > 19 || value[0] < '0' || value[0] > '9')
+            return "\"after\" is not a cursor.";
+        view->after_count = strtoll(value, &end, 10);
+        if (end != colon)
+            return "\"after\" is not a cursor.";
+        path = colon + 1;
+    }
+    view->after_len = len - (size_t)(path - value);
+    if (!path_is_valid(path, view->after_len))
+        return "\"after\" is not a cursor.";
+    memcpy(view->after_path, path, view->after_len);
+    return NULL;
+}
+
+static const struct parameter {
+    const char *name;
+    reader read;
+} PARAMETERS[] = {
+    {"order", read_order}, {"prefix", read_prefix}, {"limit", read_limit}, {"after", read_after}};
+#define N_PARAMETERS (sizeof(PARAMETERS) / sizeof(PARAMETERS[0]))
+
+/* Reads one `name=value`. */
+static const char *read_parameter(struct view *view, const char *text, size_t len, unsigned *seen)
+{
+    const char *equals = memchr(text, '=', len);
+    size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
+    char value[3 * CURSOR_MAX_BYTES];
+    size_t value_len = equals != NULL ? len - name_len - 1 : 0;
+
+    for (size_t i = 0; i < N_PARAMETERS; ++i) {
+        const struct parameter *parameter = &PARAMETERS[i];
+        if (strlen(parameter->name) != name_len || memcmp(text, parameter->name, name_len) != 0)
+            continue;
+        if (*seen & 1U << i)
+            return "A parameter of the query stands twice.";
+        *seen |= 1U << i;
+        if (equals == NULL || value_len > sizeof(value) ||
+            !percent_decode(equals + 1, value_len, value, &value_len))
+            return "A parameter of the query has no proper value.";
+        return parameter->read(view, value, value_len);
+    }
+    return "The query has an unknown parameter: order, prefix, limit and after are known.";
+}
+
+int view_parse(const char *query, size_t len, struct view *view, const char **error)
+{
+    const char *at = query, *end = query + len;
+    unsigned seen = 0;
+
+    memset(view, 0, sizeof(*view));
+    view->limit = DEFAULT_ROWS;
+    while (at != end) {
+        const char *next = memchr(at, '&', (size_t)(end - at));
+        size_t parameter_len = (size_t)((next != NULL ? next : end) - at);
+        *error = read_parameter(view, at, parameter_len, &seen);
+        if (*error != NULL)
+            return -1;
+        at = next != NULL ? next + 1 : end;
+    }
+    if (view->has_after && (view->order == VIEW_BY_COUNT) != (view->after_count >= 0)) {
+        *error = "\"after\" is a cursor of the other order.";
+        return -1;
+    }
+    return 0;
+}
+
+bool view_equals(const struct view *a, const struct view *b)
+{
+    return a->order == b->order && a->limit == b->limit && a->has_after == b->has_after &&
+           a->after_count == b->after_count && a->prefix_len == b->prefix_len &&
+           a->after_len == b->after_len && memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&
+           memcmp(a->after_path, b->after_path, a->after_len) == 0;
+}
+
+void cursor_encode(struct buffer *to, enum view_order order, const char *path, size_t path_len,
+                   int64_t count)
+{
+    if (order == VIEW_BY_COUNT) {
+        buffer_add_int(to, count);
+        buffer_add_literal(to, ":");
+    }
+    buffer_add(to, path, path_len);
+}
+
+/* Reads the last character of valid UTF-8 text and cuts it off. */
+static uint32_t take_last_character(const char *text, size_t *len)
+{
+    uint32_t character = 0;
+    unsigned shift = 0;
+
+    while (((unsigned char)text[*len - 1] & 0xC0) == 0x80) {
+        character |= ((unsigned char)text[--*len] & 0x3FU) << shift;
+        shift += 6;
+    }
+    unsigned char lead = (unsigned char)text[--*len];
+    return character | (lead & (shift == 0 ? 0x7FU : 0x3FU >> shift / 6)) << shift;
+}
+
+static void add_character(char *text, size_t *len, uint32_t character)
+{
+    char *to = text + *len;
+
+    if (character < 0x80) {
+        *to++ = (char)character;
+    } else if (character < 0x800) {
+        *to++ = (char)(0xC0 | character >> 6);
+    } else if (character < 0x10000) {
+        *to++ = (char)(0xE0 | character >> 12);
+        *to++ = (char)(0x80 | (character >> 6 & 0x3F));
+    } else {
+        *to++ = (char)(0xF0 | character >> 18);
+        *to++ = (char)(0x80 | (character >> 12 & 0x3F));
+        *to++ = (char)(0x80 | (character >> 6 & 0x3F));
+    }
+    if (character >= 0x80)
+        *to++ = (char)(0x80 | (character & 0x3F));
+    *len = (size_t)(to - text);
+}
+
+/* UTF-8 orders as its characters do, so the bound is the prefix with its last character raised by
+ * one; the highest character cannot be raised and is dropped in favour of the one before it. */
+bool prefix_upper_bound(const char *prefix, size_t len, char *above, size_t *above_len)
+{
+    memcpy(above, prefix, len);
+    while (len > 0) {
+        uint32_t character = take_last_character(above, &len);
+        if (character == 0x10FFFF)
+            continue;
+        add_character(above, &len, character == 0xD7FF ? 0xE000 : character + 1);
+        *above_len = len;
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,103 @@
+#include "service/answer.h"
+
+#include "proto/api.h"
+#include "service/log.h"
+#include "service/worker.h"
+
+#include <string.h>
+
+const char *status_title(int status)
+{
+    switch (status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 414:
+        return "URI Too Long";
+    case 422:
+        return "Unprocessable Content";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+bool method_is(const h2o_req_t *req, const char *method)
+{
+    return h2o_memis(req->method.base, req->method.len, method, strlen(method));
+}
+
+h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name)
+{
+    ssize_t at = h2o_find_header_by_str(&req->headers, lower_case_name, strlen(lower_case_name), -1);
+
+    return at < 0 ? (h2o_iovec_t){NULL, 0} : req->headers.entries[at].value;
+}
+
+void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
+{
+    h2o_add_header(&req->pool, &req->res.headers, name, NULL, value, strlen(value));
+}
+
+static void log_request(const h2o_req_t *req, int status)
+{
+    char method[32], path[512];
+
+    snprintf(method, sizeof(method), "%.*s", (int)req->method.len, req->method.base);
+    snprintf(path, sizeof(path), "%.*s", (int)req->path.len, req->path.base);
+    log_event(LOG_LEVEL_INFO, "request", "method=%s target=%s status=%d", LOG_QUOTED(method),
+              LOG_QUOTED(path), status);
+}
+
+void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
+                  size_t count)
+{
+    static h2o_generator_t generator = {NULL, NULL};
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; ++i)
+        len += parts[i].len;
+    req->res.status = status;
+    req->res.reason = status_title(status);
+    req->res.content_length = len;
+    answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
+    /* a request that was read before the stop began is still marked as one to be kept alive */
+    if (req->conn->ctx->shutdown_requested)
+        req->http1_is_persistent = 0;
+    if (worker_of(req)->settings->access_log)
+        log_request(req, status);
+
+    h2o_start_response(req, &generator);
+    if (method_is(req, "HEAD"))
+        h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
+    else
+        h2o_send(req, parts, count, H2O_SEND_STATE_FINAL);
+}
+
+void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body, size_t len)
+{
+    h2o_iovec_t part = h2o_strdup(&req->pool, body, len);
+
+    answer_parts(req, status, content_type, &part, 1);
+}
+
+void answer_problem(h2o_req_t *req, int status, const char *detail)
+{
+    struct buffer body = {0};
+
+    problem_encode(&body, status, status_title(status), detail);
+    answer_copy(req, status, "application/problem+json", body.bytes, body.len);
+    buffer_free(&body);
+}

@@ -1,0 +1,38 @@
+/* The one place that sends responses.
+ *
+ * Every response has a Content-Length (without it libh2o would answer a 200 in chunks and close the
+ * connection after anything else), none has a body to HEAD, and while the service is stopping each
+ * says `Connection: close`. Headers of its own are put on the request with h2o_add_header before.
+ * All calls from the request's loop, once per request.
+ */
+#ifndef SERVICE_ANSWER_H
+#define SERVICE_ANSWER_H
+
+#include <h2o.h>
+#include <stdbool.h>
+
+/* Sends `count` parts as the body. Their bytes must live as long as the request: in its pool, in
+ * memory shared with the pool, or for ever. */
+void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
+                  size_t count);
+
+/* Sends a copy of `len` bytes. */
+void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body,
+                 size_t len);
+
+/* Sends an application/problem+json (RFC 9457). */
+void answer_problem(h2o_req_t *req, int status, const char *detail);
+
+/* Adds a header with a value that lives as long as the request. */
+void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
+
+/* "Not Found" for 404, and so on, for each status that the services use. */
+const char *status_title(int status);
+
+bool method_is(const h2o_req_t *req, const char *method);
+
+/* The value of a request's header, or an empty one with a NULL base. A header that may stand several
+ * times gives its first. */
+h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name);
+
+#endif

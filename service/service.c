@@ -1,0 +1,326 @@
+#include "service/service.h"
+
+#include "service/answer.h"
+#include "service/cli.h"
+#include "service/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* A loop that has not gone round for this long is not well: nothing in it may block. */
+#define LIVE_TURN_MS 5000
+
+/* How long --probe waits. */
+#define PROBE_MS 2000
+
+/* The process: one of it, as there is one main thread. */
+static struct {
+    const struct service *service;
+    void *config;
+    const struct service_config *settings;
+    struct worker *workers;
+    size_t n_workers;
+    struct worker admin;
+    h2o_socket_t *signals;
+    struct timer drain;
+    bool stopping;
+    atomic_size_t running; /* workers whose thread has not ended */
+    atomic_int status;
+} process;
+
+static int load(const struct service *service, const struct cli *cli);
+static int run(void);
+static int start_workers(int listener);
+static void *work(void *worker);
+static int watch_signals(void);
+static void on_signal(h2o_socket_t *socket, const char *error);
+static void on_drained(struct timer *timer);
+static int on_admin_request(h2o_handler_t *self, h2o_req_t *req);
+
+int service_main(const struct service *service, int argc, char **argv)
+{
+    struct cli cli = cli_parse(argc, argv, service->name, service->summary, service->keys);
+    int status;
+
+    if (cli.action == CLI_EXIT)
+        return cli.status;
+    log_init(service->name, LOG_LEVEL_INFO);
+    if (load(service, &cli) != 0) {
+        status = 2;
+    } else if (cli.action == CLI_CHECK_CONFIG) {
+        puts("the configuration is right");
+        status = 0;
+    } else if (cli.action == CLI_PROBE) {
+        status = cli_probe(&process.settings->admin_listen, PROBE_MS);
+    } else {
+        status = run();
+    }
+    if (process.config != NULL)
+        config_free(service->keys, process.config);
+    free(process.config);
+    return status;
+}
+
+static int load(const struct service *service, const struct cli *cli)
+{
+    char error[512];
+    struct service_config *settings = calloc(1, service->config_size);
+
+    process.service = service;
+    process.config = settings;
+    process.settings = settings;
+    if (settings == NULL)
+        return -1;
+    if (config_load(service->keys, settings, cli->config_path, error, sizeof(error)) != 0 ||
+        (service->check != NULL && service->check(settings, error, sizeof(error)) != 0)) {
+        fprintf(stderr, "%s: %s\n", service->name, error);
+        return -1;
+    }
+    if (settings->workers == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        settings->workers = cores > 0 ? cores : 1;
+    }
+    return 0;
+}
+
+/* --- running --- */
+
+/* Gives up what the process will never need, and takes the descriptors that it may have. */
+static void settle(void)
+{
+    struct rlimit files;
+
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    signal(SIGPIPE, SIG_IGN);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static void log_listening(const char *name, int fd)
+{
+    struct sockaddr_storage address;
+    socklen_t len = sizeof(address);
+    char host[INET6_ADDRSTRLEN] = "";
+
+    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+        return;
+    if (address.ss_family == AF_INET) {
+        const struct sockaddr_in *ip4 = (struct sockaddr_in *)&address;
+        inet_ntop(AF_INET, &ip4->sin_addr, host, sizeof(host));
+        log_event(LOG_LEVEL_INFO, "listening", "listener=%s address=%s:%u", name, host,
+                  ntohs(ip4->sin_port));
+    } else {
+        const struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&address;
+        inet_ntop(AF_INET6, &ip6->sin6_addr, host, sizeof(host));
+        log_event(LOG_LEVEL_INFO, "listening", "listener=%s address=[%s]:%u", name, host,
+                  ntohs(ip6->sin6_port));
+    }
+}
+
+static int run(void)
+{
+    char error[256];
+    int listener, admin_listener;
+
+    log_init(process.service->name, (enum log_level)process.settings->log_level);
+    settle();
+    listener = listener_open(&process.settings->listen, error, sizeof(error));
+    admin_listener =
+        listener < 0 ? -1
+                     : listener_open(&process.settings->admin_listen, error, sizeof(error));
+    if (admin_listener < 0) {
+        log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(error));
+        if (listener >= 0)
+            close(listener);
+        return 1;
+    }
+    log_event(LOG_LEVEL_INFO, "starting", "version=%s workers=%lld", PATHCOUNT_VERSION,
+              (long long)process.settings->workers);
+    config_log(process.service->keys, process.config);
+
+    /* before the threads, which inherit the blocked signals */
+    if (worker_init(&process.admin, process.settings, admin_listener, on_admin_request) != 0 ||
+        watch_signals() != 0 || start_workers(listener) != 0) {
+        log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(strerror(errno)));
+        return 1;
+    }
+    log_listening("admin", admin_listener);
+    log_listening("main", listener);
+    close(admin_listener);
+    close(listener);
+
+    worker_run(&process.admin);
+
+    for (size_t i = 0; i < process.n_workers; ++i)
+        pthread_join(process.workers[i]._thread, NULL);
+    timer_stop(&process.drain);
+    h2o_socket_close(process.signals);
+    worker_fini(&process.admin);
+    log_event(LOG_LEVEL_INFO, "stopped", "status=%d", atomic_load(&process.status));
+    return atomic_load(&process.status);
+}
+
+static int start_workers(int listener)
+{
+    process.workers = calloc((size_t)process.settings->workers, sizeof(*process.workers));
+    if (process.workers == NULL)
+        return -1;
+    atomic_store(&process.running, (size_t)process.settings->workers);
+    for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
+        struct worker *worker = &process.workers[process.n_workers];
+        worker->index = (unsigned)process.n_workers;
+        if (worker_init(worker, process.settings, listener, process.service->handle) != 0)
+            return -1;
+        atomic_store(&worker->not_ready, "it is starting");
+        errno = pthread_create(&worker->_thread, NULL, work, worker);
+        if (errno != 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* The thread of a worker. */
+static void *work(void *data)
+{
+    struct worker *worker = data;
+
+    if (process.service->start(worker, process.config) == 0) {
+        worker_run(worker);
+        process.service->stop(worker);
+    } else {
+        service_give_up();
+    }
+    worker_fini(worker);
+    if (atomic_fetch_sub(&process.running, 1) == 1)
+        worker_want(&process.admin, WORKER_CLOSING);
+    return NULL;
+}
+
+/* --- stopping --- */
+
+static int watch_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    process.signals =
+        h2o_evloop_socket_create(process.admin.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    h2o_socket_read_start(process.signals, on_signal);
+    return 0;
+}
+
+static void want_all(enum worker_state state)
+{
+    for (size_t i = 0; i < process.n_workers; ++i)
+        worker_want(&process.workers[i], state);
+}
+
+static void on_signal(h2o_socket_t *socket, const char *error)
+{
+    struct signalfd_siginfo signal;
+    bool at_once;
+
+    (void)error;
+    while (read(h2o_socket_get_fd(socket), &signal, sizeof(signal)) == sizeof(signal)) {
+        at_once = signal.ssi_signo == SIGINT || process.stopping ||
+                  process.settings->drain_ms == 0;
+        log_event(LOG_LEVEL_INFO, "stopping", "signal=%s drain_ms=%lld",
+                  signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM",
+                  at_once ? 0LL : (long long)process.settings->drain_ms);
+        process.stopping = true;
+        timer_stop(&process.drain);
+        if (at_once) {
+            want_all(WORKER_CLOSING);
+        } else {
+            want_all(WORKER_DRAINING);
+            timer_start_after(&process.admin.timers, &process.drain,
+                              (uint64_t)process.settings->drain_ms, on_drained);
+        }
+    }
+}
+
+static void on_drained(struct timer *timer)
+{
+    (void)timer;
+    want_all(WORKER_CLOSING);
+}
+
+void service_give_up(void)
+{
+    atomic_store(&process.status, 1);
+    kill(getpid(), SIGINT);
+}
+
+/* --- the admin listener --- */
+
+/* Says why the process is not well, or NULL. */
+static const char *why_not_live(void)
+{
+    uint64_t now = monotonic_ms();
+
+    for (size_t i = 0; i < process.n_workers; ++i) {
+        uint64_t last = atomic_load_explicit(&process.workers[i].last_turn_ms,
+                                             memory_order_relaxed);
+        if (now > last && now - last > LIVE_TURN_MS)
+            return "a worker's loop does not go round";
+    }
+    return NULL;
+}
+
+/* Says why the process cannot do its work, or NULL. One worker that can is enough to be sent work,
+ * but as connections spread over all, each of them must. */
+static const char *why_not_ready(void)
+{
+    if (process.stopping)
+        return "it is stopping";
+    for (size_t i = 0; i < process.n_workers; ++i) {
+        const char *why = atomic_load(&process.workers[i].not_ready);
+        if (why != NULL)
+            return why;
+    }
+    return NULL;
+}
+
+static int on_admin_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    bool live = h2o_memis(req->path.base, req->path.len, H2O_STRLIT("/live"));
+    bool ready = h2o_memis(req->path.base, req->path.len, H2O_STRLIT("/ready"));
+    const char *why;
+    char body[256];
+    int len;
+
+    (void)self;
+    if (!live && !ready) {
+        answer_problem(req, 404, "Here are /live and /ready.");
+        return 0;
+    }
+    if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
+        answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
+        answer_problem(req, 405, "Only GET and HEAD are allowed here.");
+        return 0;
+    }
+    why = live ? why_not_live() : why_not_ready();
+    len = why == NULL ? snprintf(body, sizeof(body), "%s\n", live ? "live" : "ready")
+                      : snprintf(body, sizeof(body), "not %s: %s\n", live ? "live" : "ready", why);
+    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    answer_copy(req, why == NULL ? 200 : 503, "text/plain; charset=utf-8", body, (size_t)len);
+    return 0;
+}

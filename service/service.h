@@ -1,0 +1,108 @@
+/* What any of the services is made of: a program gives its keys and its handlers, service_main does
+ * the rest: command line, configuration, listeners, workers, admin listener, signals, orderly stop.
+ *
+ * The admin listener answers GET /live (this process is well: every loop goes round) and GET /ready
+ * (it can do its work now; if not, why). SIGTERM stops in an orderly way with the drain time; SIGINT
+ * or a second SIGTERM without it.
+ */
+#ifndef SERVICE_SERVICE_H
+#define SERVICE_SERVICE_H
+
+#include "service/config.h"
+#include "service/worker.h"
+
+/* The keys of struct service_config, which is the first member of the program's configuration. */
+#define SERVICE_KEYS(default_listen, default_admin_listen)                                         \
+    {.name = "listen",                                                                             \
+     .type = CONFIG_ADDRESS,                                                                       \
+     .offset = offsetof(struct service_config, listen),                                            \
+     .fallback = (default_listen),                                                                 \
+     .help = "Where to serve."},                                                                   \
+        {.name = "admin_listen",                                                                   \
+         .type = CONFIG_ADDRESS,                                                                   \
+         .offset = offsetof(struct service_config, admin_listen),                                  \
+         .fallback = (default_admin_listen),                                                       \
+         .help = "Where to answer /live and /ready."},                                             \
+        {.name = "workers",                                                                        \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, workers),                                       \
+         .fallback = "0",                                                                          \
+         .min = 0,                                                                                 \
+         .max = 256,                                                                               \
+         .help = "Threads, each with a loop of its own; 0: as many as there are cores."},          \
+        {.name = "counter_token",                                                                  \
+         .type = CONFIG_SECRET,                                                                    \
+         .offset = offsetof(struct service_config, counter_token),                                 \
+         .required = true,                                                                         \
+         .help = "What requests to counter-svc must bear."},                                       \
+        {.name = "max_connections",                                                                \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, max_connections),                               \
+         .fallback = "15000",                                                                      \
+         .min = 1,                                                                                 \
+         .max = 1000000,                                                                           \
+         .help = "Connections served at a time; more wait in the kernel's queue."},                \
+        {.name = "drain_ms",                                                                       \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, drain_ms),                                      \
+         .fallback = "0",                                                                          \
+         .min = 0,                                                                                 \
+         .max = 600000,                                                                            \
+         .unit = "ms",                                                                             \
+         .help = "How long to go on accepting after SIGTERM."},                                    \
+        {.name = "shutdown_ms",                                                                    \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, shutdown_ms),                                   \
+         .fallback = "10000",                                                                      \
+         .min = 0,                                                                                 \
+         .max = 600000,                                                                            \
+         .unit = "ms",                                                                             \
+         .help = "How long what is in flight may take once the listener is closed."},              \
+        {.name = "idle_ms",                                                                        \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, idle_ms),                                       \
+         .fallback = "60000",                                                                      \
+         .min = 100,                                                                               \
+         .max = 600000,                                                                            \
+         .unit = "ms",                                                                             \
+         .help = "How long a connection may take to send a request, or wait for its next."},       \
+        {.name = "log_level",                                                                      \
+         .type = CONFIG_CHOICE,                                                                    \
+         .offset = offsetof(struct service_config, log_level),                                     \
+         .fallback = "info",                                                                       \
+         .choices = (const char *const[]){"error", "warning", "info", "debug", NULL},              \
+         .help = "How much to log."},                                                              \
+    {                                                                                              \
+        .name = "access_log", .type = CONFIG_BOOLEAN,                                              \
+        .offset = offsetof(struct service_config, access_log), .fallback = "false",                \
+        .help = "Whether to log a line for each request."                                          \
+    }
+
+/* A program. */
+struct service {
+    const char *name;
+    const char *summary; /* for --help */
+    const struct config_key *keys;
+    size_t config_size;
+
+    /* Looks over a configuration that is right key by key, once, before any thread: what depends on
+     * several keys, or is costly. Returns 0, or -1 with a sentence in `error`. May be NULL. */
+    int (*check)(void *config, char *error, size_t error_size);
+    /* Makes the worker's `app`, in its loop's thread, before any request. Returns 0 or -1, after
+     * logging why. */
+    int (*start)(struct worker *worker, const void *config);
+    /* Handles a request, as h2o_handler_t's on_req. */
+    int (*handle)(h2o_handler_t *self, h2o_req_t *req);
+    /* Frees the worker's `app`: no request is pending any more, or the process is about to end. */
+    void (*stop)(struct worker *worker);
+};
+
+/* Runs the program; returns its exit status: 0 after an orderly stop, 1 when it could not go on, 2
+ * for a wrong command line or configuration. */
+int service_main(const struct service *service, int argc, char **argv);
+
+/* Lets the whole process stop, in an orderly way, with exit status 1: for what no waiting mends. The
+ * reason has been logged. Any thread. */
+void service_give_up(void);
+
+#endif
