@@ -126,8 +126,7 @@ static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
 
 static void answer_unavailable(h2o_req_t *req)
 {
-    h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("retry-after"), 0, NULL,
-                          H2O_STRLIT("1"));
+    answer_header_named(req, "retry-after", "1");
     answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
 }
 

@@ -41,7 +41,8 @@ bool method_is(const h2o_req_t *req, const char *method)
 
 h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name)
 {
-    ssize_t at = h2o_find_header_by_str(&req->headers, lower_case_name, strlen(lower_case_name), -1);
+    ssize_t at =
+        h2o_find_header_by_str(&req->headers, lower_case_name, strlen(lower_case_name), -1);
 
     return at < 0 ? (h2o_iovec_t){NULL, 0} : req->headers.entries[at].value;
 }
@@ -49,6 +50,12 @@ h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name)
 void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
 {
     h2o_add_header(&req->pool, &req->res.headers, name, NULL, value, strlen(value));
+}
+
+void answer_header_named(h2o_req_t *req, const char *name, const char *value)
+{
+    h2o_add_header_by_str(&req->pool, &req->res.headers, name, strlen(name), 0, NULL, value,
+                          strlen(value));
 }
 
 static void log_request(const h2o_req_t *req, int status)
@@ -61,29 +68,37 @@ static void log_request(const h2o_req_t *req, int status)
               LOG_QUOTED(path), status);
 }
 
-void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
-                  size_t count)
+static void send_response(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
+                          size_t count, size_t content_length)
 {
     static h2o_generator_t generator = {NULL, NULL};
-    size_t len = 0;
 
-    for (size_t i = 0; i < count; ++i)
-        len += parts[i].len;
     req->res.status = status;
     req->res.reason = status_title(status);
-    req->res.content_length = len;
+    req->res.content_length = content_length;
     answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
     /* a request that was read before the stop began is still marked as one to be kept alive */
     if (req->conn->ctx->shutdown_requested)
         req->http1_is_persistent = 0;
     if (worker_of(req)->settings->access_log)
         log_request(req, status);
-
     h2o_start_response(req, &generator);
-    if (method_is(req, "HEAD"))
-        h2o_send(req, NULL, 0, H2O_SEND_STATE_FINAL);
-    else
-        h2o_send(req, parts, count, H2O_SEND_STATE_FINAL);
+    h2o_send(req, parts, method_is(req, "HEAD") ? 0 : count, H2O_SEND_STATE_FINAL);
+}
+
+void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
+                  size_t count)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; ++i)
+        len += parts[i].len;
+    send_response(req, status, content_type, parts, count, len);
+}
+
+void answer_head(h2o_req_t *req, int status, const char *content_type)
+{
+    send_response(req, status, content_type, NULL, 0, SIZE_MAX);
 }
 
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body, size_t len)

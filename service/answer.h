@@ -1,7 +1,7 @@
 /* The one place that sends responses.
  *
- * Every response has a Content-Length (without it libh2o would answer a 200 in chunks and close the
- * connection after anything else), none has a body to HEAD, and while the service is stopping each
+ * Every response with a body has a Content-Length (without it libh2o would answer a 200 in chunks and
+ * close the connection after anything else), none has a body to HEAD, and while the service is stopping each
  * says `Connection: close`. Headers of its own are put on the request with h2o_add_header before.
  * All calls from the request's loop, once per request.
  */
@@ -16,6 +16,9 @@
 void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
                   size_t count);
 
+/* Answers a HEAD for which it is not known how long the body would be (RFC 9110, 8.6 allows that). */
+void answer_head(h2o_req_t *req, int status, const char *content_type);
+
 /* Sends a copy of `len` bytes. */
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body,
                  size_t len);
@@ -25,6 +28,9 @@ void answer_problem(h2o_req_t *req, int status, const char *detail);
 
 /* Adds a header with a value that lives as long as the request. */
 void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
+
+/* The same for one that libh2o has no token for; `name` in lower case, a constant. */
+void answer_header_named(h2o_req_t *req, const char *name, const char *value);
 
 /* "Not Found" for 404, and so on, for each status that the services use. */
 const char *status_title(int status);

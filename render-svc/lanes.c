@@ -1,0 +1,309 @@
+#include "render-svc/lanes.h"
+
+#include "proto/api.h"
+#include "service/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The pause before a batch of unknown fate is sent again: doubles up to the most, with jitter. */
+#define MIN_PAUSE_MS 10
+#define MAX_PAUSE_MS 500
+
+enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING };
+
+struct lane {
+    struct lanes *lanes;
+    enum lane_state state;
+    int64_t id;       /* 0: none yet, or given up */
+    int64_t sequence; /* of the last batch that was confirmed */
+    struct counter_call *call;
+    struct timer pause;
+    uint64_t pause_ms;
+
+    /* the batch; size 0: none */
+    struct batch batch;
+    struct batch_entry entries[BATCH_MAX_PATHS];
+    char *paths;         /* what the entries point into */
+    struct buffer body;  /* as JSON */
+    h2o_linklist_t hits; /* that still wait for it, in the order in which they came */
+    bool was_sent;       /* a try before this one may have been acted on */
+};
+
+struct lanes {
+    struct worker *worker;
+    struct counter_client *client;
+    const struct lanes_settings *settings;
+    h2o_linklist_t open; /* the open batch */
+    int64_t n_open;
+    struct turn_end turn_end;
+    size_t n_lanes;
+    struct lane lanes[];
+};
+
+static void on_turn_end(struct turn_end *turn_end);
+static void depart(struct lane *lane);
+static void open_lane(struct lane *lane);
+static void on_opened(void *data, const struct http_answer *answer);
+static void send_batch(struct lane *lane);
+static void on_answer(void *data, const struct http_answer *answer);
+static void pause_lane(struct lane *lane);
+static void on_pause_over(struct timer *timer);
+static void confirm(struct lane *lane, const int64_t *counts);
+static void give_up(struct lane *lane);
+
+struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
+                           const struct lanes_settings *settings)
+{
+    size_t size = (size_t)settings->lanes * sizeof(struct lane);
+    struct lanes *lanes = h2o_mem_alloc(sizeof(*lanes) + size);
+
+    memset(lanes, 0, sizeof(*lanes) + size);
+    lanes->worker = worker;
+    lanes->client = client;
+    lanes->settings = settings;
+    lanes->n_lanes = (size_t)settings->lanes;
+    h2o_linklist_init_anchor(&lanes->open);
+    for (size_t i = 0; i < lanes->n_lanes; ++i) {
+        struct lane *lane = &lanes->lanes[i];
+        lane->lanes = lanes;
+        lane->batch.entries = lane->entries;
+        lane->paths = h2o_mem_alloc(BATCH_MAX_PATH_BYTES);
+        h2o_linklist_init_anchor(&lane->hits);
+        open_lane(lane);
+    }
+    return lanes;
+}
+
+/* --- hits --- */
+
+bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
+{
+    if (lanes->n_open >= lanes->settings->max_waiting)
+        return false;
+    hit->_lanes = lanes;
+    hit->_callback = callback;
+    hit->state = HIT_OPEN;
+    h2o_linklist_insert(&lanes->open, &hit->_link);
+    ++lanes->n_open;
+    worker_at_turn_end(lanes->worker, &lanes->turn_end, on_turn_end);
+    return true;
+}
+
+void hit_withdraw(struct hit *hit)
+{
+    if (hit->state == HIT_NONE)
+        return;
+    h2o_linklist_unlink(&hit->_link);
+    if (hit->state == HIT_OPEN)
+        --hit->_lanes->n_open;
+    hit->state = HIT_NONE;
+}
+
+static void answer_hit(struct hit *hit, int64_t number)
+{
+    hit_withdraw(hit);
+    hit->_callback(hit, number);
+}
+
+static struct hit *hit_of(h2o_linklist_t *link)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct hit, _link, link);
+}
+
+/* --- a batch's way --- */
+
+static void on_turn_end(struct turn_end *turn_end)
+{
+    struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, turn_end, turn_end);
+
+    for (size_t i = 0; i < lanes->n_lanes && lanes->n_open != 0; ++i)
+        if (lanes->lanes[i].state == LANE_FREE)
+            depart(&lanes->lanes[i]);
+}
+
+/* Takes hits from the open batch, as many as one batch may have, and sends them off. */
+static void depart(struct lane *lane)
+{
+    struct lanes *lanes = lane->lanes;
+    size_t bytes = 0, size = 0;
+
+    while (lanes->n_open != 0 && size < BATCH_MAX_PATHS) {
+        struct hit *hit = hit_of(lanes->open.next);
+        if (bytes + hit->path_len > BATCH_MAX_PATH_BYTES)
+            break;
+        memcpy(lane->paths + bytes, hit->path, hit->path_len);
+        lane->entries[size++] = (struct batch_entry){lane->paths + bytes, hit->path_len, 1};
+        bytes += hit->path_len;
+        h2o_linklist_unlink(&hit->_link);
+        --lanes->n_open;
+        hit->state = HIT_AWAY;
+        h2o_linklist_insert(&lane->hits, &hit->_link);
+    }
+    lane->batch.size = batch_sort(lane->entries, size);
+    lane->was_sent = false;
+    send_batch(lane);
+}
+
+/* Sends the batch, for the first time or again. */
+static void send_batch(struct lane *lane)
+{
+    lane->state = LANE_AWAY;
+    lane->batch.lane = lane->id;
+    lane->batch.sequence = lane->sequence + 1;
+    lane->body.len = 0;
+    hits_encode(&lane->body, &lane->batch);
+    lane->call = counter_call(lane->lanes->client, "POST", API_HITS, lane->body.bytes,
+                              lane->body.len, on_answer, lane);
+}
+
+static void on_answer(void *data, const struct http_answer *answer)
+{
+    struct lane *lane = data;
+    int64_t counts[BATCH_MAX_PATHS];
+    const char *error = answer->reason;
+    bool repeat;
+
+    lane->call = NULL;
+    if (answer->outcome == HTTP_ANSWERED && answer->status == 200 &&
+        counts_decode(answer->body, answer->len, &lane->batch, counts, &repeat, &error) == 0) {
+        if (repeat)
+            log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld",
+                      (long long)lane->id, (long long)lane->batch.sequence);
+        confirm(lane, counts);
+        return;
+    }
+    if (answer->outcome == HTTP_ANSWERED && answer->status == 409 && !lane->was_sent) {
+        lane->id = 0;
+        open_lane(lane); /* and the batch goes on it */
+        return;
+    }
+    if (answer->outcome == HTTP_ANSWERED && answer->status >= 400 && answer->status < 500 &&
+        answer->status != 401) {
+        give_up(lane); /* but a token may be on its way to being changed */
+        return;
+    }
+    log_event(LOG_LEVEL_DEBUG, "batch-unanswered", "lane=%lld sequence=%lld status=%d reason=%s",
+              (long long)lane->id, (long long)lane->batch.sequence, answer->status,
+              LOG_QUOTED(error != NULL ? error : "the status"));
+    lane->was_sent |= answer->outcome != HTTP_NOT_SENT;
+    pause_lane(lane);
+}
+
+static void pause_lane(struct lane *lane)
+{
+    uint64_t pause_ms = lane->pause_ms;
+
+    lane->state = LANE_PAUSING;
+    lane->pause_ms = pause_ms == 0                 ? MIN_PAUSE_MS
+                     : pause_ms < MAX_PAUSE_MS / 2 ? pause_ms * 2
+                                                   : MAX_PAUSE_MS;
+    timer_start_after(&lane->lanes->worker->timers, &lane->pause,
+                      lane->pause_ms / 2 + jitter(lane->pause_ms / 2), on_pause_over);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    struct lane *lane = H2O_STRUCT_FROM_MEMBER(struct lane, pause, timer);
+
+    if (lane->id == 0)
+        open_lane(lane);
+    else
+        send_batch(lane);
+}
+
+/* The lane has nothing away: the open batch, if there is one, leaves at the end of the turn. */
+static void set_free(struct lane *lane)
+{
+    lane->state = LANE_FREE;
+    lane->batch.size = 0;
+    lane->pause_ms = 0;
+    if (lane->lanes->n_open != 0)
+        worker_at_turn_end(lane->lanes->worker, &lane->lanes->turn_end, on_turn_end);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct batch_entry *x = a, *y = b;
+
+    return path_compare(x->path, x->path_len, y->path, y->path_len);
+}
+
+/* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
+ * they came; where several hit one path the last gets the count. */
+static void confirm(struct lane *lane, const int64_t *counts)
+{
+    lane->sequence = lane->batch.sequence;
+    while (!h2o_linklist_is_empty(&lane->hits)) {
+        struct hit *hit = hit_of(lane->hits.next);
+        struct batch_entry key = {hit->path, hit->path_len, 0};
+        struct batch_entry *entry =
+            bsearch(&key, lane->entries, lane->batch.size, sizeof(key), compare_entries);
+        int64_t count = counts[entry - lane->entries];
+        if (count != INT64_MAX)
+            count -= --entry->hits;
+        answer_hit(hit, count);
+    }
+    set_free(lane);
+}
+
+/* The batch is dropped, and the lane: nobody can say any more what became of it, or it was refused.
+ */
+static void give_up(struct lane *lane)
+{
+    log_event(LOG_LEVEL_WARNING, "batch-given-up", "lane=%lld sequence=%lld paths=%zu",
+              (long long)lane->id, (long long)lane->batch.sequence, lane->batch.size);
+    while (!h2o_linklist_is_empty(&lane->hits))
+        answer_hit(hit_of(lane->hits.next), 0);
+    lane->batch.size = 0;
+    lane->id = 0;
+    open_lane(lane);
+}
+
+/* --- lanes --- */
+
+static void open_lane(struct lane *lane)
+{
+    lane->state = LANE_OPENING;
+    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, on_opened, lane);
+}
+
+static void on_opened(void *data, const struct http_answer *answer)
+{
+    struct lane *lane = data;
+    const char *error;
+
+    lane->call = NULL;
+    if (answer->outcome != HTTP_ANSWERED || answer->status != 201 ||
+        lane_decode(answer->body, answer->len, &lane->id, &error) != 0) {
+        lane->id = 0;
+        pause_lane(lane);
+        return;
+    }
+    lane->sequence = 0;
+    lane->was_sent = false;
+    if (lane->batch.size != 0)
+        send_batch(lane);
+    else
+        set_free(lane);
+}
+
+void lanes_destroy(struct lanes *lanes)
+{
+    if (lanes == NULL)
+        return;
+    for (size_t i = 0; i < lanes->n_lanes; ++i) {
+        struct lane *lane = &lanes->lanes[i];
+        if (lane->call != NULL)
+            counter_call_cancel(lane->call);
+        timer_stop(&lane->pause);
+        while (!h2o_linklist_is_empty(&lane->hits))
+            hit_withdraw(hit_of(lane->hits.next));
+        buffer_free(&lane->body);
+        free(lane->paths);
+    }
+    while (!h2o_linklist_is_empty(&lanes->open))
+        hit_withdraw(hit_of(lanes->open.next));
+    turn_end_cancel(&lanes->turn_end);
+    free(lanes);
+}

@@ -1,0 +1,72 @@
+/* Hits on their way to the ledger: the worker's open batch, and the lanes on which batches leave.
+ *
+ * A hit joins the open batch. At the end of the loop's turn, and whenever a lane becomes free, the
+ * open batch leaves on it; while it is away the next fills. So at low load a batch is one hit and
+ * nothing waits, and at high load one commit serves everybody who waited.
+ *
+ * A lane has one batch away at a time. States:
+ *   opening   counter-svc is being asked for a lane; there may be a batch that waits for it
+ *   free      nothing is away
+ *   away      its batch was sent; the answer is awaited
+ *   pausing   the try failed; the same batch, with the same sequence, is sent again after a pause
+ *
+ * What is known of a batch's fate decides what may be done with it:
+ *   confirmed               each hit gets its number
+ *   409 at the first send   it was not applied and never will be: it moves to a new lane
+ *   409 later, 422, 400     it is dropped, and the lane; its hits are not confirmed
+ *   anything else           unknown: it is sent again, to the same or another counter-svc, for as
+ *                           long as it takes, also when nobody waits for it any more
+ *
+ * All calls from the loop's thread.
+ */
+#ifndef RENDER_LANES_H
+#define RENDER_LANES_H
+
+#include "proto/path.h"
+#include "render-svc/counter_client.h"
+
+enum hit_state {
+    HIT_NONE,
+    HIT_OPEN, /* in the open batch: withdrawing it takes it out */
+    HIT_AWAY  /* its batch has left: withdrawing it leaves the batch as it is */
+};
+
+struct hit;
+
+/* Says what became of a hit: `number` is the path's count with this hit as the last, or 0 when it
+ * is not confirmed, and counted at most once. Runs exactly once unless the hit is withdrawn, from
+ * the loop, never before lanes_add returns. */
+typedef void (*hit_callback)(struct hit *hit, int64_t number);
+
+/* A hit; lives inside what waits for it, zeroed before its first use. */
+struct hit {
+    h2o_linklist_t _link;
+    struct lanes *_lanes;
+    enum hit_state state; /* read only */
+    hit_callback _callback;
+    const char *path; /* canonical; must live as long as the hit waits */
+    size_t path_len;
+};
+
+struct lanes_settings {
+    int64_t lanes;       /* for each worker */
+    int64_t max_waiting; /* hits in the open batch */
+};
+
+struct lanes;
+
+/* `settings` and `client` must outlive it. */
+struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
+                           const struct lanes_settings *settings);
+
+/* Before the client goes. Nothing is called back any more. Takes NULL. */
+void lanes_destroy(struct lanes *lanes);
+
+/* Adds a hit, with its path set. Returns false when too many wait already. */
+bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
+    __attribute__((warn_unused_result));
+
+/* Nobody waits for this hit any more. Does nothing for one that does not wait. */
+void hit_withdraw(struct hit *hit);
+
+#endif

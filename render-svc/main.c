@@ -1,0 +1,86 @@
+#include "render-svc/render.h"
+
+#include <stdlib.h>
+
+/* An idle connection to counter-svc is closed before counter-svc (idle_ms, a minute) or anything
+ * between (IPVS, a quarter of an hour) forgets it. */
+#define MAX_IDLE_MS 20000
+
+#define KEY(name_, type_, field_)                                                                  \
+    .name = name_, .type = type_, .offset = offsetof(struct render_config, field_)
+
+static const struct config_key KEYS[] = {
+    SERVICE_KEYS("0.0.0.0:8080", "127.0.0.1:8090"),
+    {KEY("counter_url", CONFIG_STRING, counter_url), .fallback = "http://127.0.0.1:8081",
+     .help = "Where counter-svc is; each address of a name is one replica."},
+    {KEY("request_deadline_ms", CONFIG_INTEGER, request_deadline_ms), .fallback = "5000",
+     .min = 100, .max = 60000, .unit = "ms",
+     .help = "How long a request may take; not counted for sure by then, it is answered 503."},
+    {KEY("max_waiting", CONFIG_INTEGER, lanes.max_waiting), .fallback = "10000", .min = 1,
+     .max = 1000000,
+     .help = "Hits that may wait in a worker for a free lane; more are answered 503 at once."},
+    {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "2", .min = 1, .max = 64,
+     .help = "Lanes of each worker: batches that it may have away at a time."},
+    {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
+     .max = 60000, .unit = "ms",
+     .help = "How long counter-svc may take for a call, before it is made again elsewhere."},
+    {KEY("connect_timeout_ms", CONFIG_INTEGER, connect_timeout_ms), .fallback = "500", .min = 10,
+     .max = 60000, .unit = "ms",
+     .help = "How long an address of counter-svc may take to accept a connection."},
+    {KEY("resolve_ms", CONFIG_INTEGER, client.resolve_ms), .fallback = "2000", .min = 100,
+     .max = 600000, .unit = "ms", .help = "How often the name in counter_url is looked up."},
+    {.name = NULL}};
+
+static int check(void *data, char *error, size_t error_size)
+{
+    struct render_config *config = data;
+
+    config->client.http = (struct http_settings){
+        .token = config->service.counter_token,
+        .connect_ms = (uint64_t)config->connect_timeout_ms,
+        .deadline_ms = (uint64_t)config->call_deadline_ms,
+        .max_idle_ms = MAX_IDLE_MS,
+    };
+    return counter_url_parse(config->counter_url, &config->client.host, &config->client.port, error,
+                             error_size);
+}
+
+static int start(struct worker *worker, const void *data)
+{
+    const struct render_config *config = data;
+    struct render *render = h2o_mem_alloc(sizeof(*render));
+
+    worker->app = render;
+    render->client = counter_client_create(worker, &config->client);
+    render->lanes = lanes_create(worker, render->client, &config->lanes);
+    render->table = table_create(worker, render->client);
+    timer_queue_init(&render->deadlines, &worker->timers, (uint64_t)config->request_deadline_ms);
+    return 0;
+}
+
+static void stop(struct worker *worker)
+{
+    struct render *render = worker->app;
+
+    table_destroy(render->table);
+    lanes_destroy(render->lanes);
+    counter_client_destroy(render->client);
+    timer_queue_fini(&render->deadlines);
+    free(render);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct service SERVICE = {
+        .name = "render-svc",
+        .summary = "Counts every GET of every path through counter-svc and shows the counts.",
+        .keys = KEYS,
+        .config_size = sizeof(struct render_config),
+        .check = check,
+        .start = start,
+        .handle = render_handle,
+        .stop = stop,
+    };
+
+    return service_main(&SERVICE, argc, argv);
+}

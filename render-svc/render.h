@@ -1,0 +1,30 @@
+/* render-svc: its configuration and what each of its workers has. */
+#ifndef RENDER_RENDER_H
+#define RENDER_RENDER_H
+
+#include "render-svc/lanes.h"
+#include "render-svc/table.h"
+#include "service/service.h"
+
+struct render_config {
+    struct service_config service; /* first: see service.h */
+    char *counter_url;
+    int64_t request_deadline_ms;
+    int64_t call_deadline_ms;
+    int64_t connect_timeout_ms;
+    struct counter_client_settings client; /* made of what is above */
+    struct lanes_settings lanes;
+};
+
+/* A worker's own: worker->app. */
+struct render {
+    struct counter_client *client;
+    struct lanes *lanes;
+    struct table *table;
+    struct timer_queue deadlines; /* of requests */
+};
+
+/* Handles a public request. */
+int render_handle(h2o_handler_t *self, h2o_req_t *req);
+
+#endif

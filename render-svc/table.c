@@ -1,0 +1,154 @@
+#include "render-svc/table.h"
+
+#include "proto/api.h"
+#include "render-svc/page.h"
+#include "service/log.h"
+
+#include <stdlib.h>
+
+#define MAX_FETCHES 2
+#define PAUSE_MS    50
+
+static const char TARGET[] = API_PATHS "?order=count&limit=100";
+
+/* A fetch under way, or none while `call` is NULL. */
+struct fetch {
+    struct table *table;
+    struct counter_call *call;
+    h2o_linklist_t waits; /* whom it serves */
+};
+
+struct table {
+    struct worker *worker;
+    struct counter_client *client;
+    h2o_linklist_t waits; /* who waits for the next fetch */
+    struct turn_end turn_end;
+    struct timer pause;
+    struct fetch fetches[MAX_FETCHES];
+};
+
+static void on_turn_end(struct turn_end *turn_end);
+static void on_answer(void *data, const struct http_answer *answer);
+static void serve(struct fetch *fetch, const struct rows *rows);
+static void on_pause_over(struct timer *timer);
+
+struct table *table_create(struct worker *worker, struct counter_client *client)
+{
+    struct table *table = h2o_mem_alloc(sizeof(*table));
+
+    *table = (struct table){.worker = worker, .client = client};
+    h2o_linklist_init_anchor(&table->waits);
+    for (size_t i = 0; i < MAX_FETCHES; ++i) {
+        table->fetches[i].table = table;
+        h2o_linklist_init_anchor(&table->fetches[i].waits);
+    }
+    return table;
+}
+
+void table_wait(struct table *table, struct table_wait *wait, enum table_form form,
+                table_callback callback)
+{
+    wait->_form = form;
+    wait->_callback = callback;
+    h2o_linklist_insert(&table->waits, &wait->_link);
+    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+}
+
+void table_cancel(struct table_wait *wait)
+{
+    if (h2o_linklist_is_linked(&wait->_link))
+        h2o_linklist_unlink(&wait->_link);
+}
+
+/* Sends a fetch for everybody who waits, if one more may be under way. */
+static void on_turn_end(struct turn_end *turn_end)
+{
+    struct table *table = H2O_STRUCT_FROM_MEMBER(struct table, turn_end, turn_end);
+
+    if (h2o_linklist_is_empty(&table->waits) || timer_is_waiting(&table->pause))
+        return;
+    for (size_t i = 0; i < MAX_FETCHES; ++i) {
+        struct fetch *fetch = &table->fetches[i];
+        if (fetch->call != NULL)
+            continue;
+        h2o_linklist_insert_list(&fetch->waits, &table->waits);
+        fetch->call = counter_call(table->client, "GET", TARGET, NULL, 0, on_answer, fetch);
+        return;
+    }
+}
+
+static void on_answer(void *data, const struct http_answer *answer)
+{
+    struct fetch *fetch = data;
+    struct table *table = fetch->table;
+    const char *error = answer->reason;
+    struct rows rows;
+
+    fetch->call = NULL;
+    if (answer->outcome == HTTP_ANSWERED && answer->status == 200 &&
+        rows_decode(answer->body, answer->len, &rows, &error) == 0) {
+        serve(fetch, &rows);
+        rows_free(&rows);
+    } else {
+        log_event(LOG_LEVEL_DEBUG, "rows-unanswered", "status=%d reason=%s", answer->status,
+                  LOG_QUOTED(error != NULL ? error : "the status"));
+        h2o_linklist_insert_list(table->waits.next, &fetch->waits);
+        if (!timer_is_waiting(&table->pause))
+            timer_start_after(&table->worker->timers, &table->pause, PAUSE_MS + jitter(PAUSE_MS),
+                              on_pause_over);
+    }
+    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+}
+
+static struct table_text *render(enum table_form form, const struct rows *rows)
+{
+    struct buffer buffer = {0};
+    struct table_text *text;
+
+    if (form == TABLE_HTML)
+        page_add_rows(&buffer, rows);
+    else
+        json_add_rows(&buffer, rows);
+    text = h2o_mem_alloc_shared(NULL, sizeof(*text) + buffer.len, NULL);
+    text->len = buffer.len;
+    memcpy(text->bytes, buffer.bytes, buffer.len);
+    buffer_free(&buffer);
+    return text;
+}
+
+/* Hands the rows to everybody, rendered once in each form that is wanted. */
+static void serve(struct fetch *fetch, const struct rows *rows)
+{
+    struct table_text *texts[N_TABLE_FORMS] = {NULL};
+
+    while (!h2o_linklist_is_empty(&fetch->waits)) {
+        struct table_wait *wait =
+            H2O_STRUCT_FROM_MEMBER(struct table_wait, _link, fetch->waits.next);
+        h2o_linklist_unlink(&wait->_link);
+        if (texts[wait->_form] == NULL)
+            texts[wait->_form] = render(wait->_form, rows);
+        wait->_callback(wait, texts[wait->_form]);
+    }
+    for (int i = 0; i < N_TABLE_FORMS; ++i)
+        if (texts[i] != NULL)
+            h2o_mem_release_shared(texts[i]);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    struct table *table = H2O_STRUCT_FROM_MEMBER(struct table, pause, timer);
+
+    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+}
+
+void table_destroy(struct table *table)
+{
+    if (table == NULL)
+        return;
+    for (size_t i = 0; i < MAX_FETCHES; ++i)
+        if (table->fetches[i].call != NULL)
+            counter_call_cancel(table->fetches[i].call);
+    timer_stop(&table->pause);
+    turn_end_cancel(&table->turn_end);
+    free(table);
+}

@@ -1,0 +1,50 @@
+/* The rows of the page, fetched from counter-svc and rendered once for everybody who waits for
+ * them.
+ *
+ * Who begins to wait while a fetch is under way is not served by it, because it may have read the
+ * rows before the hit was counted: it waits for the next. At most two fetches of a worker are under
+ * way; a fetch that fails is tried again, for as long as anybody waits.
+ *
+ * All calls from the loop's thread.
+ */
+#ifndef RENDER_TABLE_H
+#define RENDER_TABLE_H
+
+#include "render-svc/counter_client.h"
+
+enum table_form { TABLE_HTML, TABLE_JSON, N_TABLE_FORMS };
+
+/* Rendered rows; in memory shared by reference (h2o_mem_link_shared). */
+struct table_text {
+    size_t len;
+    char bytes[];
+};
+
+struct table;
+struct table_wait;
+
+/* Runs exactly once unless the wait is cancelled, from the loop, never before table_wait returns.
+ */
+typedef void (*table_callback)(struct table_wait *wait, struct table_text *text);
+
+/* Somebody who waits; lives inside it, zeroed before its first use. */
+struct table_wait {
+    h2o_linklist_t _link;
+    enum table_form _form;
+    table_callback _callback;
+};
+
+/* `client` must outlive it. */
+struct table *table_create(struct worker *worker, struct counter_client *client);
+
+/* Nothing is called back any more. Takes NULL. */
+void table_destroy(struct table *table);
+
+/* Waits for rows that are read from now on. */
+void table_wait(struct table *table, struct table_wait *wait, enum table_form form,
+                table_callback callback);
+
+/* Does nothing when it does not wait. */
+void table_cancel(struct table_wait *wait);
+
+#endif
