@@ -41,8 +41,7 @@ struct cli cli_parse(int argc, char **argv, const char *name, const char *summar
     struct cli cli = {.action = CLI_RUN};
     int result;
 
-    optind = 0; /* glibc's way to begin anew */
-    opterr = 0;
+    optind = 0; /* glibc's way to begin anew; the ":" is the one to keep it silent */
     while (cli.action != CLI_EXIT && (result = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         switch (result) {
         case OPTION_CONFIG:

@@ -10,13 +10,13 @@
  *  - The environment variable of a key is its name in upper case: `drain_ms` is DRAIN_MS. An empty
  *    variable counts as not set. Variables that belong to no key are nobody's business.
  *  - A secret can also be given as KEY_FILE (in the environment) or key_file (in the file): the
- * path of a file that holds it, as seen from the working directory; one trailing newline is not
- * part of it.
+ *    path of a file that holds it, as seen from the working directory; one trailing newline is not
+ *    part of it.
  *  - Environment over file over default. Within one of them a secret and its _file together are an
  *    error. What the file says must be right even where the environment overrides it; only a
  *    key_file is then not opened.
  *  - An unknown or doubled key, a wrong type, a value out of range, a missing required key: one
- * line that says where (FILE:LINE or the variable's name) and what was expected. A message never
+ *    line that says where (FILE:LINE or the variable's name) and what was expected. A message never
  *    holds a secret's value, nor a key_file's (it may be the secret, in the wrong variable), nor a
  *    string's.
  *

@@ -199,7 +199,7 @@ const char *config_value_expected(const struct config_key *key, char *buffer, si
         break;
     case CONFIG_ADDRESS:
         snprintf(buffer, buffer_size,
-                 "a numeric address and port such as 127.0.0.1:8080 or \"[::1]:8080\"");
+                 "a numeric address and port such as 127.0.0.1:8080 or [::1]:8080");
     }
     return buffer;
 }

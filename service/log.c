@@ -58,9 +58,9 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
         length += wanted < 0 ? 0 : (size_t)wanted;
     }
     if (length > limit) {
-        length = cut_before(line, limit - strlen(cut_mark));
-        memcpy(line + length, cut_mark, strlen(cut_mark));
-        length += strlen(cut_mark);
+        length = cut_before(line, limit - (sizeof(cut_mark) - 1));
+        memcpy(line + length, cut_mark, sizeof(cut_mark));
+        length += sizeof(cut_mark) - 1;
     }
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
@@ -86,7 +86,7 @@ static size_t put_head(char *line, enum log_level level, const char *event)
 /* Not gmtime_r: glibc's takes the time zone's lock, for UTC too. */
 static void format_now(char *buffer, size_t buffer_size)
 {
-    const int64_t day_s = 24 * 60 * 60;
+    const int64_t day_s = 86400;
     struct timespec now;
     int64_t year, in_day;
     int month, day;

@@ -3,8 +3,7 @@
  * A line looks like this, and is written by a single write(2), so that lines of several threads
  * never mix:
  *
- *     ts=2026-11-23T22:15:00.123Z level=info service=counter-svc event=listening
- * address=127.0.0.1:8081
+ *     ts=2026-11-23T22:15:00.123Z level=info service=counter-svc event=listening port=8081
  *
  * A failure is logged once, where it is noticed. Secrets are never passed to these functions.
  *
@@ -42,8 +41,8 @@ int log_is_heard(enum log_level level);
  * without space, quote, backslash and `=`, otherwise (and when it is empty) in double quotes with
  * \" \\ \n \r \t and \xHH for other control characters (bytes from 0x80 on are kept: UTF-8). A
  * value that does not fit is cut, between characters, ending in `..."`; a buffer of fewer than 6
- * bytes, too small even for that, gets "". NULL is written as an empty text. `buffer_size` is at
- * least 1. Returns `buffer`. */
+ * bytes, too small even for that, gets the empty string. NULL is written as an empty text.
+ * `buffer_size` is at least 1. Returns `buffer`. */
 const char *log_quote(const char *text, char *buffer, size_t buffer_size);
 
 /* An object on the stack to quote into, for use right inside the arguments of log_event. */

@@ -128,9 +128,12 @@ static void help_shows_usage_options_keys_and_the_rule_and_exits_with_0(void **s
     assert_int_equal(cli.status, 0);
     assert_string_equal(err, "");
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        at = strstr(at, parts[i]);
-        if (at == NULL)
+        const char *found = strstr(at, parts[i]);
+
+        if (found == NULL)
             fail_msg("missing, or not in its place: %s", parts[i]);
+        else
+            at = found;
     }
 }
 

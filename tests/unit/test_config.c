@@ -10,12 +10,14 @@
 #include "service/log.h"
 #include "tests/unit/config_fixture.h"
 
-#define DRAIN_EXPECTED   "expected an integer from 0 to 60000 ms, found "
-#define WIDE_EXPECTED    "expected an integer from -9223372036854775808 to 9223372036854775807, found "
+#define DRAIN_EXPECTED "expected an integer from 0 to 60000 ms, found "
+#define WIDE_EXPECTED                                                                              \
+    "expected an integer from -9223372036854775808 to "                                            \
+    "9223372036854775807, found "
 #define BOOLEAN_EXPECTED "expected true or false, found "
 #define CHOICE_EXPECTED  "expected one of error, warning, info, debug, found "
 #define ADDRESS_EXPECTED                                                                           \
-    "expected a numeric address and port such as 127.0.0.1:8080 or \"[::1]:8080\", found "
+    "expected a numeric address and port such as 127.0.0.1:8080 or [::1]:8080, found "
 #define TEXT_EXPECTED   "expected a text of 1 to 4096 bytes without control characters, found "
 #define SECRET_EXPECTED "expected a secret of 1 to 4096 bytes without control characters"
 
@@ -173,6 +175,7 @@ static const struct {
     {"LISTEN", "listen", "256.0.0.1:80", ADDRESS_EXPECTED "256.0.0.1:80"},
     {"LISTEN", "listen", "::1:80", ADDRESS_EXPECTED "::1:80"},
     {"LISTEN", "listen", "[::1]", ADDRESS_EXPECTED "[::1]"},
+    {"LISTEN", "listen", "[::1", ADDRESS_EXPECTED "[::1"},
     {"LISTEN", "listen", "[::1:80", ADDRESS_EXPECTED "[::1:80"},
     {"LISTEN", "listen", "[::1]80", ADDRESS_EXPECTED "[::1]80"},
     {"LISTEN", "listen", "[127.0.0.1]:80", ADDRESS_EXPECTED "[127.0.0.1]:80"},

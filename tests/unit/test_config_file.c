@@ -69,6 +69,7 @@ static const struct {
     {"drain_ms:\n", "conf.yml:1: drain_ms: " DRAIN_EXPECTED "nothing"},
     {"# c\ndrain_ms:\nwide: 5\n", "conf.yml:2: drain_ms: " DRAIN_EXPECTED "nothing"},
     {"{drain_ms}\n", "conf.yml:1: drain_ms: " DRAIN_EXPECTED "nothing"},
+    {"? drain_ms\n\nwide: 5\n", "conf.yml:1: drain_ms: " DRAIN_EXPECTED "nothing"},
     {"drain_ms: ''\n", "conf.yml:1: drain_ms: " DRAIN_EXPECTED "nothing"},
     {"drain_ms: ~\n", "conf.yml:1: drain_ms: " DRAIN_EXPECTED "a null"},
     {"db_user: null\n", "conf.yml:1: db_user: expected a text of 1 to 4096 bytes without control "
@@ -182,14 +183,16 @@ static void a_file_without_permission_is_named_with_the_reason(void **state)
 
 static void a_file_of_1_mib_is_read_and_a_larger_one_is_refused(void **state)
 {
-    const size_t size = 1024 * 1024;
+    const size_t size = (size_t)1024 * 1024;
+    static const char line[] = "drain_ms: 9";
     char *yaml = malloc(size + 1);
     int at_limit, above;
 
     (void)state;
     must(yaml != NULL, "malloc");
     memset(yaml, '\n', size + 1);
-    memcpy(yaml + size - 11, "drain_ms: 9", 11);
+    for (size_t i = 0; i < strlen(line); i++)
+        yaml[size - strlen(line) + i] = line[i];
     at_limit = load_bytes(yaml, size);
     assert_int_equal(settings.drain_ms, 9);
     above = load_bytes(yaml, size + 1);
@@ -214,7 +217,7 @@ static void a_damaged_file_is_loaded_or_refused_in_one_line(void **state)
         size_t length = sizeof(whole) - 1;
         int result;
 
-        memcpy(yaml, whole, sizeof(whole));
+        memcpy(yaml, whole, sizeof(yaml));
         for (int change = 0; change < 1 + round % 3; change++) {
             random = random * 1664525 + 1013904223;
             yaml[(random >> 8) % length] = bytes[(random >> 20) % (sizeof(bytes) - 1)];

@@ -57,10 +57,8 @@ static void values_that_are_too_many_for_a_line_go_on_in_the_next(void **state)
     (void)state;
     memset(filler, 'f', sizeof(filler));
     for (int i = 0; i < KEYS; i++) {
-        filler[i * 10] = '\0';
         snprintf(names[i], sizeof(names[i]), "key%d", i);
-        values[i] = strdup(filler);
-        filler[i * 10] = 'f';
+        values[i] = strndup(filler, (size_t)i * 10);
         table[i] = (struct config_key){
             .name = names[i], .type = CONFIG_STRING, .offset = (size_t)i * sizeof(char *)};
     }
@@ -84,7 +82,7 @@ static void values_that_are_too_many_for_a_line_go_on_in_the_next(void **state)
 static const char expected_help[] =
     "  KEY           VARIABLE      VALUE\n"
     "  listen        LISTEN        a numeric address and port such as 127.0.0.1:8080 or "
-    "\"[::1]:8080\"; default 127.0.0.1:8080\n"
+    "[::1]:8080; default 127.0.0.1:8080\n"
     "      Where to listen.\n"
     "  drain_ms      DRAIN_MS      an integer from 0 to 60000 ms; default 5\n"
     "      How long to drain.\n"

@@ -17,7 +17,7 @@
 #include "service/log.h"
 #include "tests/unit/capture.h"
 
-#define LINE_BYTES 2048
+#define LINE_BYTES ((size_t)2048)
 
 /* The time that log_event sees; without one, the real one. What it sees spoils errno. */
 static struct timespec set_time;
@@ -268,7 +268,7 @@ static bool line_is_right(const char *line, int *thread, int *n)
     snprintf(head, sizeof(head), HEAD "line thread=%d n=%d filler=", *thread, *n);
     snprintf(expected, sizeof(expected), "%s%s", head, filler);
     if (strlen(expected) > LINE_BYTES - 1)
-        strcpy(expected + LINE_BYTES - 4, "...");
+        memcpy(expected + LINE_BYTES - 4, "...", 4);
     return strcmp(line, expected) == 0;
 }
 
