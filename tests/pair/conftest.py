@@ -1,0 +1,60 @@
+"""Fixtures: one PostgreSQL cluster for the run; a stage for each test, or for a module of them."""
+
+import pytest
+
+from harness.postgres import Cluster
+from harness.stage import Stage
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """The run's PostgreSQL. Only tests that use `outage` may stop it."""
+    cluster = Cluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def outage(cluster):
+    """The same cluster for tests that take it away; it runs again afterwards."""
+    yield cluster
+    cluster.start()
+
+
+@pytest.fixture
+def stage(cluster, tmp_path):
+    """A stage of the test's own."""
+    stage = Stage(cluster, tmp_path)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="module")
+def module_stage(cluster, tmp_path_factory):
+    stage = Stage(cluster, tmp_path_factory.mktemp("module"))
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="module")
+def pair(module_stage):
+    """A running pair that the tests of a module share: each uses paths of its own."""
+    return module_stage.pair()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test's report shows the end of its services' logs."""
+    report = (yield).get_result()
+    if report.failed:
+        for name in ("stage", "module_stage"):
+            if name in getattr(item, "funcargs", {}):
+                report.sections.append(("log of the services", item.funcargs[name].logs()))
+
+
+def pytest_make_parametrize_id(val):
+    """Keeps the names of tests readable when they are about long or odd values."""
+    if isinstance(val, (str, bytes, dict)):
+        text = ascii(val)[1:-1] if isinstance(val, str) else ascii(val)
+        return text if len(text) <= 40 else text[:37] + "..."
+    return None

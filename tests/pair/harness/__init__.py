@@ -1,0 +1,12 @@
+"""What the tests of the running pair stand on.
+
+    wait      waiting for a condition, always with a deadline
+    http      HTTP/1.1 on a plain socket: one parser for clients, proxies and load
+    postgres  a private PostgreSQL cluster and the ledgers (databases) in it
+    services  counter-svc and render-svc as processes, and what each must keep to until its end
+    stage     everything a test has started, ended in reverse order
+    proxy     between the two services (HTTP) or before PostgreSQL (bytes): loses, delays, lies
+    api       a client of counter-svc that holds every answer against proto/counter-api.yml
+    page      what a person reads on the HTML page
+    load      many clients at once, who remember what they sent and what they were told; the audit
+"""

@@ -1,0 +1,95 @@
+"""A client of counter-svc. Every answer is held against proto/counter-api.yml as it comes."""
+
+import itertools
+import json
+from urllib.parse import quote, urlencode
+
+from . import contract
+from .http import ask
+from .services import TOKEN
+from .wait import PATIENCE_S, Later
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+_request_ids = itertools.count(1)
+
+
+class Api:
+    def __init__(self, address):
+        self.address = address
+
+    def ask(self, method, target, body=None, headers=None, timeout=PATIENCE_S):
+        """One request with the token; `body` is bytes, or what becomes JSON."""
+        headers = {**BEARER, "X-Request-Id": f"test-{next(_request_ids)}", **(headers or {})}
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+        if body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        answer = ask(self.address, method, target, headers, body, timeout)
+        contract.check(method, target, answer)
+        assert answer.header("x-request-id") == headers["X-Request-Id"]
+        return answer
+
+    # --- lanes and batches
+
+    def lane(self):
+        """Opens a lane and returns its id."""
+        answer = self.ask("POST", "/v1/lanes")
+        assert answer.status == 201, answer.start
+        document = answer.json()
+        assert document["sequence"] == 0
+        return document["lane"]
+
+    def post(self, lane, sequence, hits, timeout=PATIENCE_S):
+        """Sends a batch (path → hits) and returns the answer, whatever it is."""
+        paths = sorted(hits, key=lambda path: path.encode())
+        return self.ask("POST", "/v1/hits", {
+            "lane": lane, "sequence": sequence, "paths": paths,
+            "hits": [hits[path] for path in paths]}, timeout=timeout)
+
+    def post_later(self, lane, sequence, hits, timeout=60):
+        """The same in the background."""
+        return Later(self.post, lane, sequence, hits, timeout)
+
+    def count(self, hits, lane=None, sequence=1):
+        """Has a batch counted, on a lane of its own if none is given: path → count."""
+        return counts_of(self.post(lane or self.lane(), sequence, hits), hits)
+
+    # --- reading
+
+    def view(self, **query):
+        answer = self.ask("GET", "/v1/paths" + ("?" + urlencode(query, quote_via=quote) if query else ""))
+        assert answer.status == 200, f"{query}: {answer.start} {answer.body[:300]!r}"
+        return answer.json()
+
+    def pages(self, **query):
+        """Every (path, count) of a view, page by page."""
+        rows, after = [], None
+        while True:
+            page = self.view(**query, **({"after": after} if after is not None else {}))
+            assert len(page["paths"]) == len(page["counts"]) <= query.get("limit", 1000)
+            rows += zip(page["paths"], page["counts"])
+            after = page["next"]
+            if after is None:
+                return rows
+            assert page["paths"], "an empty page that is not the last"
+
+    def get_count(self, path):
+        """The count of one path, or None when it has never been hit."""
+        assert path.startswith("/")  # which the place of the path in the URL stands for
+        answer = self.ask("GET", "/v1/paths/" + quote(path[1:], safe=""))
+        if answer.status == 404:
+            return None
+        assert answer.status == 200 and answer.json()["path"] == path
+        return answer.json()["count"]
+
+    def totals(self):
+        answer = self.ask("GET", "/v1/totals")
+        assert answer.status == 200, answer.start
+        return answer.json()
+
+
+def counts_of(answer, hits):
+    """path → count of an answer to a batch, which must be a 200."""
+    assert answer.status == 200, f"{answer.start} {answer.body[:300]!r}"
+    return dict(zip(sorted(hits, key=lambda path: path.encode()), answer.json()["counts"]))

@@ -1,0 +1,321 @@
+"""A private PostgreSQL cluster, and the ledgers in it.
+
+A ledger is a database of its own with a role of its own that owns it and is no superuser. Tests look
+at it, and interfere with it, as the cluster's superuser over the Unix socket.
+"""
+
+import contextlib
+import glob
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+import psycopg
+
+from .wait import until
+
+SETTINGS = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "deadlock_timeout": "100ms",  # tests that make deadlocks need not wait a second for each
+    "log_line_prefix": "%m [%p] %d %e ",  # with database and SQLSTATE, which tests wait for
+    "log_lock_waits": "off",
+    "shared_buffers": "32MB",
+    "max_connections": "100",
+}
+
+
+def programs():
+    """The folder of initdb and postgres, version 15 or later."""
+    folders = glob.glob("/usr/lib/postgresql/*/bin")
+    if shutil.which("pg_config"):
+        folders.append(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
+    folders = [f for f in folders if os.access(os.path.join(f, "initdb"), os.X_OK)]
+    assert folders, "PostgreSQL's server programs are not installed (postgresql-15)"
+
+    def version(folder):
+        said = subprocess.check_output([os.path.join(folder, "postgres"), "--version"], text=True)
+        return int(re.search(r"(\d+)", said).group(1))
+
+    return max(folders, key=version)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class Cluster:
+    """One PostgreSQL cluster in a folder of its own; the postmaster is our child."""
+
+    def __init__(self, **settings):
+        self.folder = tempfile.mkdtemp(prefix="pathcount-pg-")
+        self.data = os.path.join(self.folder, "data")
+        self.log_path = os.path.join(self.folder, "log")
+        self.port = free_port()
+        self.settings = {**SETTINGS, **settings}
+        self._programs = programs()
+        self._postmaster = None
+        self._made = 0
+        self._drop = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            user = pwd.getpwnam("postgres")
+            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            self._drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+        try:
+            subprocess.run(
+                self._drop + [
+                    os.path.join(self._programs, "initdb"), "--pgdata", self.data, "--username",
+                    "postgres", "--encoding", "UTF8", "--locale", "C.UTF-8", "--auth-local",
+                    "trust", "--auth-host", "scram-sha-256", "--no-sync", "--no-instructions"],
+                check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+
+    @property
+    def address(self):
+        return ("127.0.0.1", self.port)
+
+    # --- life
+
+    def start(self):
+        """Starts the postmaster and waits until it lets someone in. Nothing to do if it runs."""
+        if self._postmaster is not None:
+            return
+        command = [os.path.join(self._programs, "postgres"), "-D", self.data, "-p", str(self.port),
+                   "-k", self.folder, "-c", "listen_addresses=127.0.0.1"]
+        for name, value in self.settings.items():
+            command += ["-c", f"{name}={value}"]
+        with open(self.log_path, "ab") as log:
+            self._postmaster = subprocess.Popen(
+                self._drop + command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=self.folder, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+        until(self._lets_in, "PostgreSQL to start", seconds=60, pause=0.05)
+
+    def _lets_in(self):
+        assert self._postmaster.poll() is None, f"PostgreSQL ended: {self.log()[-2000:]}"
+        try:
+            self.connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self, how=signal.SIGINT):
+        """Ends it by SIGINT ("fast") or SIGQUIT ("immediate", as a crash)."""
+        if self._postmaster is None:
+            return
+        self._postmaster.send_signal(how)
+        self._postmaster.wait(60)
+        self._postmaster = None
+
+    def kill(self):
+        """SIGKILL to the postmaster and every process it started, as when the power goes."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._postmaster.wait(60)
+        until(lambda: not self._lets_anyone_connect(), "the killed PostgreSQL to be gone")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.data, "postmaster.pid"))
+        self._postmaster = None
+
+    def _lets_anyone_connect(self):
+        try:
+            socket.create_connection(self.address, 1).close()
+        except OSError:
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def frozen(self):
+        """Stops every process of it by SIGSTOP for the time of the block."""
+        pids = self.pids()
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+    def pids(self):
+        """The postmaster and its children."""
+        postmaster = self._postmaster.pid
+        with open(f"/proc/{postmaster}/task/{postmaster}/children", encoding="ascii") as file:
+            return [postmaster] + [int(pid) for pid in file.read().split()]
+
+    def remove(self):
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self, since=0):
+        with open(self.log_path, "rb") as file:
+            file.seek(since)
+            return file.read().decode("utf-8", "replace")
+
+    # --- as the superuser
+
+    def connect(self, database="postgres"):
+        """A connection of the superuser, autocommit. Its own commits wait for no standby."""
+        return psycopg.connect(
+            host=self.folder, port=self.port, user="postgres", dbname=database, autocommit=True,
+            application_name="test", connect_timeout=5, options="-c synchronous_commit=local")
+
+    def run(self, sql, *values):
+        with self.connect() as connection:
+            return connection.execute(sql, values or None)
+
+    @contextlib.contextmanager
+    def setting(self, name, value):
+        """Changes a setting of the whole cluster for the time of the block."""
+        self.run(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.run("SELECT pg_reload_conf()")
+        try:
+            yield
+        finally:
+            self.run(f"ALTER SYSTEM RESET {name}")
+            self.run("SELECT pg_reload_conf()")
+
+    # --- ledgers
+
+    def ledger(self, role=None, password=None, database=None, encoding="UTF8"):
+        """An empty database with a role that owns it."""
+        self._made += 1
+        role = role or f"counter_{self._made}"
+        database = database or f"ledger_{self._made}"
+        password = password or secrets.token_hex(12)
+        literal = password.replace("'", "''")
+        quoted = {name: '"%s"' % name.replace('"', '""') for name in (role, database)}
+        locale = "C.UTF-8" if encoding == "UTF8" else "C"
+        with self.connect() as connection:
+            connection.execute("SET standard_conforming_strings = on")
+            connection.execute(f"CREATE ROLE {quoted[role]} LOGIN PASSWORD '{literal}'")
+            connection.execute(
+                f"CREATE DATABASE {quoted[database]} OWNER {quoted[role]} TEMPLATE template0 "
+                f"ENCODING '{encoding}' LC_COLLATE '{locale}' LC_CTYPE '{locale}'")
+        return Ledger(self, role, password, database)
+
+
+class Ledger:
+    """A database for one ledger."""
+
+    def __init__(self, cluster, role, password, database):
+        self.cluster = cluster
+        self.role = role
+        self.password = password
+        self.database = database
+
+    @property
+    def keys(self):
+        """The configuration keys by which counter-svc finds it."""
+        return {"postgres_user": self.role, "postgres_pw": self.password,
+                "postgres_db": self.database, "postgres_url": f"127.0.0.1:{self.cluster.port}"}
+
+    def connect(self):
+        return self.cluster.connect(self.database)
+
+    def connect_as_owner(self):
+        return psycopg.connect(
+            host="127.0.0.1", port=self.cluster.port, user=self.role, password=self.password,
+            dbname=self.database, autocommit=True, application_name="test")
+
+    def run(self, sql, *values):
+        """Runs a statement as the superuser and returns its rows, if it has any."""
+        with self.connect() as connection:
+            cursor = connection.execute(sql, values or None)
+            return cursor.fetchall() if cursor.description else None
+
+    def value(self, sql, *values):
+        return self.run(sql, *values)[0][0]
+
+    # --- what is in it
+
+    def counts(self):
+        """path → count, by the plain statement that is promised to work."""
+        return dict(self.run("SELECT path, count FROM pathcount"))
+
+    def count(self, path):
+        """The count of a path; 0 when it has no row."""
+        rows = self.run("SELECT count FROM pathcount WHERE path = %s", path)
+        return rows[0][0] if rows else 0
+
+    def totals(self):
+        """What the lanes' rows add up to, in the shape of the API's totals."""
+        paths, hits = self.run("SELECT sum(paths), sum(hits) FROM pathcount_lane")[0]
+        return {"paths": int(paths or 0), "hits": int(hits or 0)}
+
+    def totals_by_scanning(self):
+        paths, hits = self.run("SELECT count(*), sum(count) FROM pathcount")[0]
+        return {"paths": paths, "hits": int(hits or 0)}
+
+    def lanes(self):
+        """lane → last sequence applied, without lane 0, which keeps what forgotten lanes added."""
+        return dict(self.run("SELECT lane, sequence FROM pathcount_lane WHERE lane <> 0"))
+
+    # --- interfering
+
+    def backends(self, condition="true"):
+        """The process ids of the services' connections to this database that fit a condition on
+        pg_stat_activity."""
+        return [pid for pid, in self.run(
+            "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = "
+            f"'client backend' AND application_name <> 'test' AND ({condition})", self.database)]
+
+    def waiting_for_locks(self):
+        return self.backends("state = 'active' AND wait_event_type = 'Lock'")
+
+    def until_waiting(self, number=1):
+        """Waits until that many of the services' statements wait for a lock."""
+        return until(lambda: (pids := self.waiting_for_locks()) and len(pids) >= number and pids,
+                     f"{number} statements to wait for a lock")
+
+    @contextlib.contextmanager
+    def locked(self, *paths):
+        """Holds the locks on the rows of `paths` for the time of the block, or until the release()
+        that it yields is called; rows that do not exist are made first, with count 0."""
+        with self.connect() as connection:
+            for path in paths:
+                connection.execute(
+                    "INSERT INTO pathcount (path, count) VALUES (%s, 0) ON CONFLICT DO NOTHING",
+                    (path,))
+            connection.execute("BEGIN")
+            connection.execute(
+                "SELECT 1 FROM pathcount WHERE path = ANY(%s) ORDER BY path FOR UPDATE",
+                (list(paths),))
+            try:
+                yield lambda: connection.execute("ROLLBACK")
+            finally:
+                connection.execute("ROLLBACK")
+
+    def fail_writing(self, path, sqlstate, times=None):
+        """From now on a statement that writes the row of `path` fails with `sqlstate`: the first
+        `times` of them, or all. Returns a function that says how many have failed."""
+        name = "mishap_" + secrets.token_hex(4)
+        limit = 2**62 if times is None else times
+        literal = path.replace("'", "''")
+        with self.connect() as connection:
+            connection.execute(f"CREATE SEQUENCE {name}")
+            connection.execute(
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
+                f"BEGIN IF NEW.path = '{literal}' AND nextval('{name}') <= {limit} THEN "
+                f"RAISE EXCEPTION 'made by a test' USING ERRCODE = '{sqlstate}'; END IF; "
+                "RETURN NEW; END $$")
+            connection.execute(
+                f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON pathcount FOR EACH ROW "
+                f"EXECUTE FUNCTION {name}()")
+
+        def failed():
+            asked, called = self.run(f"SELECT last_value, is_called FROM {name}")[0]
+            return min(asked, limit) if called else 0
+
+        return failed

@@ -1,0 +1,419 @@
+"""Proxies that do to a connection what networks and crashing peers do.
+
+HttpProxy understands requests and answers. What happens to the next matching requests is said by an
+*action*, a function that is given the Exchange:
+
+    proxy.next(swallow, "POST", "/v1/hits")         the next one is forwarded, its answer dropped
+    proxy.next(refuse, "POST", "/v1/hits", times=3)
+
+Wire knows bytes only and serves before PostgreSQL.
+"""
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+
+from .http import Ended, Stream
+from .wait import PATIENCE_S, until
+
+
+class Gone(Exception):
+    """The exchange's connection is over; nothing more is read from it."""
+
+
+class Exchange:
+    """One request going through a proxy, and what came of it."""
+
+    def __init__(self, proxy, link, request):
+        self.proxy = proxy
+        self.link = link
+        self.request = request
+        self.answer = None  # what counter-svc said, whatever became of it
+
+    # --- what actions do
+
+    def forward(self):
+        """Sends the request on and returns the answer."""
+        self.answer = self.link.forward(self.request)
+        return self.answer
+
+    def send(self, data):
+        self.link.client.sendall(data)
+
+    def reply(self):
+        """Hands the answer back as it came."""
+        self.send(self.answer.raw)
+
+    def close(self):
+        raise Gone
+
+    def reset(self):
+        """Ends the connection by RST."""
+        self.link.client.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raise Gone
+
+    def silence(self):
+        """Says nothing more, and waits until the client has given up."""
+        self.link.stream.take_all()
+        raise Gone
+
+    # --- what tests ask
+
+    @property
+    def method(self):
+        return self.request.method
+
+    @property
+    def path(self):
+        return self.request.target.partition("?")[0]
+
+    @property
+    def sent(self):
+        """The request's body."""
+        return json.loads(self.request.body)
+
+    @property
+    def lane(self):
+        return self.sent["lane"]
+
+    @property
+    def sequence(self):
+        return self.sent["sequence"]
+
+    @property
+    def hits(self):
+        """path → hits of a batch."""
+        return dict(zip(self.sent["paths"], self.sent["hits"]))
+
+    @property
+    def is_repeat(self):
+        """Whether counter-svc said that it had applied this batch before."""
+        return (self.answer is not None and self.answer.status == 200
+                and self.answer.json().get("repeat") is True)
+
+
+# --- actions
+
+
+def forward(exchange):
+    """Nothing special."""
+    exchange.forward()
+    exchange.reply()
+
+
+def swallow(exchange):
+    """The request arrives, its answer never does; the connection stays, silent."""
+    exchange.forward()
+    exchange.silence()
+
+
+def drop(exchange):
+    """The request arrives; the connection is closed in place of an answer."""
+    exchange.forward()
+    exchange.close()
+
+
+def reset(exchange):
+    """The request arrives; the connection is reset in place of an answer."""
+    exchange.forward()
+    exchange.reset()
+
+
+def cut(exchange):
+    """The connection is closed in the middle of the answer."""
+    answer = exchange.forward()
+    exchange.send(answer.raw[:len(answer.raw) - len(answer.body) // 2 - 1])
+    exchange.close()
+
+
+def refuse(exchange):
+    """The request does not arrive; the connection is closed."""
+    exchange.close()
+
+
+def lose(exchange):
+    """The request does not arrive; the connection stays, silent."""
+    exchange.silence()
+
+
+def late(seconds):
+    """The answer comes later."""
+    def action(exchange):
+        exchange.forward()
+        time.sleep(seconds)
+        exchange.reply()
+    return action
+
+
+class Gate:
+    """An action that forwards the request and holds its answer until open(). With
+    `before=True` it holds the request itself."""
+
+    def __init__(self, before=False):
+        self._before = before
+        self._open = threading.Event()
+        self.held = []
+
+    def __call__(self, exchange):
+        if not self._before:
+            exchange.forward()
+        self.held.append(exchange)
+        self._open.wait(60)
+        if self._before:
+            exchange.forward()
+        exchange.reply()
+
+    def until_held(self, number=1):
+        """Waits until that many requests are held, and returns the first."""
+        until(lambda: len(self.held) >= number, f"{number} requests to be held at the proxy")
+        return self.held[0]
+
+    def open(self):
+        self._open.set()
+
+
+def answering(status, body=b"{}", media_type="application/json", **headers):
+    """The request does not arrive; this is answered, on a connection that stays."""
+    lines = [f"HTTP/1.1 {status} Said-by-a-test", f"Content-Type: {media_type}",
+             f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    data = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    return lambda exchange: exchange.send(data)
+
+
+def lying(change):
+    """The request arrives; its answer's JSON is changed by `change(document)`, in place or by
+    returning another one."""
+    def action(exchange):
+        document = exchange.forward().json()
+        document = change(document) or document
+        exchange.send(_with_body(exchange.answer, json.dumps(document).encode()))
+    return action
+
+
+def mangling(change):
+    """The request arrives; its answer's bytes are changed by `change(raw)`."""
+    def action(exchange):
+        exchange.send(change(exchange.forward().raw))
+    return action
+
+
+def _with_body(answer, body):
+    lines = [answer.start] + [f"{name}: {value}" for name, value in answer.headers
+                              if name not in ("content-length", "transfer-encoding")]
+    return "\r\n".join([*lines, f"content-length: {len(body)}"]).encode() + b"\r\n\r\n" + body
+
+
+# --- the proxies
+
+
+class _Listener:
+    """A listening socket on loopback whose connections get a thread each."""
+
+    def __init__(self, host="127.0.0.1", port=0):
+        self._sockets = set()
+        self._lock = threading.Lock()
+        self._listen((host, port))
+
+    def _listen(self, address):
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(256)
+        self._listener = sock
+        self.address = sock.getsockname()
+        threading.Thread(target=self._accept, args=(sock,), daemon=True).start()
+
+    def _accept(self, listener):
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._keep(client)
+            threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
+
+    def _serve_one(self, client):
+        with contextlib.suppress(OSError, Gone):
+            self._serve(client)
+        self._forget(client)
+
+    def _keep(self, sock):
+        with self._lock:
+            self._sockets.add(sock)
+
+    def _forget(self, sock):
+        with self._lock:
+            self._sockets.discard(sock)
+        sock.close()
+
+    def cut_all(self):
+        """Ends every connection there is."""
+        with self._lock:
+            sockets = list(self._sockets)
+        for sock in sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def stop_listening(self):
+        """Connections are refused from now on; those that exist are cut."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut_all()
+
+    def listen_again(self):
+        self._listen(self.address)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop_listening()
+
+
+class _Link:
+    """One client connection and its connection to the target."""
+
+    def __init__(self, client, number):
+        self.client = client
+        self.stream = Stream(client)
+        self.number = number
+        self.is_open = True  # until the client closes it, or an action does
+        self._upstream = self._to = None
+
+    def forward(self, request):
+        target = self.target
+        if self._upstream is None or self._to != target:
+            self.close()
+            sock = socket.create_connection(target, PATIENCE_S)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(60)
+            self._upstream, self._to = Stream(sock), target
+        self._upstream.sock.sendall(request.raw)
+        return self._upstream.message(is_answer=True, to_method=request.method)
+
+    def close(self):
+        if self._upstream is not None:
+            self._upstream.sock.close()
+            self._upstream = None
+
+
+class HttpProxy(_Listener):
+    """A proxy before a counter-svc. `target` may be changed at any time; `seen` holds every
+    exchange so far."""
+
+    def __init__(self, target, host="127.0.0.1", port=0):
+        self.target = target
+        self.seen = []
+        self._plans = []
+        self._links = 0
+        super().__init__(host, port)
+
+    def next(self, action, method, path, times=1):
+        """Says what happens to the next `times` requests that are not spoken for yet. `path` is
+        the target without its query."""
+        with self._lock:
+            self._plans.append([method, path, action, times])
+
+    def always(self, action, method, path):
+        """Says what happens to every such request until forget_plans()."""
+        self.next(action, method, path, times=float("inf"))
+
+    def forget_plans(self):
+        with self._lock:
+            self._plans.clear()
+
+    def _action_for(self, exchange):
+        with self._lock:
+            for plan in self._plans:
+                if plan[:2] == [exchange.method, exchange.path] and plan[3] > 0:
+                    plan[3] -= 1
+                    return plan[2]
+        return forward
+
+    def _serve(self, client):
+        self._links += 1
+        link = _Link(client, self._links)
+        try:
+            while True:
+                request = link.stream.message(is_answer=False)
+                exchange = Exchange(self, link, request)
+                self.seen.append(exchange)
+                link.target = self.target
+                self._action_for(exchange)(exchange)
+        except Ended:
+            pass
+        finally:
+            link.is_open = False
+            link.close()
+
+    # --- what tests ask
+
+    def requests(self, method, path):
+        return [x for x in list(self.seen) if x.method == method and x.path == path]
+
+    @property
+    def batches(self):
+        """Every POST /v1/hits so far."""
+        return self.requests("POST", "/v1/hits")
+
+    @property
+    def repeats(self):
+        """How many batches were answered as applied before."""
+        return sum(batch.is_repeat for batch in self.batches)
+
+    def until_batches(self, number):
+        until(lambda: len(self.batches) >= number, f"{number} batches at the proxy")
+        return self.batches
+
+
+class Wire(_Listener):
+    """Passes bytes between a client and `target`, until told otherwise."""
+
+    def __init__(self, target, host="127.0.0.1", port=0):
+        self.target = target
+        self.connections = 0
+        self._passing = threading.Event()
+        self._passing.set()
+        super().__init__(host, port)
+
+    def _serve(self, client):
+        self.connections += 1
+        self._passing.wait()
+        upstream = socket.create_connection(self.target, PATIENCE_S)
+        upstream.settimeout(None)
+        self._keep(upstream)
+        back = threading.Thread(target=self._pass, args=(upstream, client), daemon=True)
+        back.start()
+        self._pass(client, upstream)
+        back.join()
+        self._forget(upstream)
+
+    def _pass(self, source, to):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._passing.wait()
+                to.sendall(data)
+        for sock in (source, to):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    @contextlib.contextmanager
+    def black_hole(self):
+        """Nothing passes in either direction for the time of the block; nothing is closed."""
+        self._passing.clear()
+        try:
+            yield
+        finally:
+            self._passing.set()
+
+
+__all__ = [
+    "Exchange", "Gate", "HttpProxy", "Wire", "answering", "cut", "drop", "forward", "late", "lose",
+    "lying", "mangling", "refuse", "reset", "swallow"]

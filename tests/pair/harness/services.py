@@ -1,0 +1,216 @@
+"""counter-svc and render-svc as processes.
+
+Every service a test starts is held to the same promises until its end, whatever the test is about:
+it listens within a deadline, logs nothing but key=value lines without a secret in them, ends with
+status 0 when told to, and has nothing to report from a sanitizer.
+"""
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+
+import yaml
+
+from .http import get
+from .wait import PATIENCE_S, until
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+BUILD_DIR = os.path.join(ROOT, os.environ.get("BUILD_DIR", "build"))
+
+TOKEN = "token-" + secrets.token_hex(16)
+
+SECRET_KEYS = ("counter_token", "postgres_pw")
+
+SANITIZER = re.compile(
+    r"ERROR: (Address|Leak|Memory|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer"
+    r"|runtime error:|AddressSanitizer:DEADLYSIGNAL")
+
+PAIR = re.compile(r'([a-z][a-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\s"=]+)(?: |$)')
+
+
+def parse_log_line(line):
+    """The pairs of a log line, or None when it is not one pair after the other."""
+    pairs, position = {}, 0
+    while position < len(line):
+        match = PAIR.match(line, position)
+        if not match or match[1] in pairs:
+            return None
+        pairs[match[1]] = match[2]
+        position = match.end()
+    return pairs
+
+
+def program(name):
+    path = os.path.join(BUILD_DIR, name)
+    assert os.access(path, os.X_OK), f"{path} is not built"
+    return path
+
+
+def environment(**variables):
+    """What a service inherits: nothing that could configure it, but the sanitizers' options."""
+    kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
+    return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **kept, **variables}
+
+
+def run(name, *arguments, env=None, timeout=PATIENCE_S):
+    """Runs a program to its end and returns it with its status, stdout and stderr."""
+    return subprocess.run(
+        [program(name), *arguments], env=environment(**(env or {})), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=timeout, check=False)
+
+
+class Service:
+    """A running service. `keys` are its configuration keys, given to it in a file; without any it
+    is configured by its environment alone."""
+
+    def __init__(self, name, folder, keys, env=None):
+        self.name = name
+        self.keys = keys and {
+            "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "counter_token": TOKEN, **keys}
+        self.env = env or {}
+        self.folder = folder
+        self.process = None
+        self.starts = 0
+        self._killed = False
+        self._status = 0
+        self.log_path = None
+
+    # --- life
+
+    def start(self):
+        """Starts it and waits until both listeners are named in the log. After a first start it
+        listens where it did before."""
+        self.launch()
+        return self.attach()
+
+    def attach(self):
+        """Waits until a launched service says where it listens."""
+        self.address = until(lambda: self._listening("main"), f"{self.name} to listen")
+        self.admin = until(lambda: self._listening("admin"), f"{self.name}'s admin listener")
+        if self.keys:
+            self.keys["listen"], self.keys["admin_listen"] = (
+                ("[%s]:%d" if ":" in host else "%s:%d") % (host, port)
+                for host, port in (self.address, self.admin))
+        return self
+
+    def launch(self):
+        """Starts it without waiting for anything."""
+        self.starts += 1
+        base = os.path.join(self.folder, f"{self.name}-{id(self):x}-{self.starts}")
+        self.log_path = base + ".log"
+        command = [program(self.name)]
+        if self.keys:
+            command += ["--config", base + ".yml"]
+            with open(base + ".yml", "w", encoding="utf-8") as file:
+                yaml.safe_dump(self.keys, file, allow_unicode=True)
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(
+                command, env=environment(**self.env), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._killed = False
+
+    def _listening(self, listener):
+        assert self.process.poll() is None, \
+            f"{self.name} ended with {self.process.returncode}: {self.log()[-2000:]}"
+        for event in self.events("listening"):
+            if event.get("listener") == listener:
+                host, _, port = event["address"].rpartition(":")
+                return (host.strip("[]"), int(port))
+        return None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def is_running(self):
+        return self.process.poll() is None
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def kill(self):
+        """SIGKILL; the test wants it so."""
+        self._killed = True
+        self.process.kill()
+        self.process.wait(PATIENCE_S)
+
+    def restart(self):
+        """Starts it anew, on the same ports, after its end."""
+        assert not self.is_running
+        return self.start()
+
+    def freeze(self):
+        self.signal(signal.SIGSTOP)
+        until(lambda: self._state() == "T", f"{self.name} to stop")
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def _state(self):
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0]
+
+    def expect_status(self, status):
+        """Says that it ends, or has ended, with another status than 0."""
+        self._status = status
+
+    def ended(self, seconds=PATIENCE_S):
+        """Waits for the end that a test has caused by a signal, and returns the exit status."""
+        return self.process.wait(seconds)
+
+    def stop(self):
+        """Ends it without drain time."""
+        if self.process is None:
+            return
+        if self.is_running:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGINT)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._killed = True
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(
+                f"{self.name} did not end within {PATIENCE_S} s: {self.log()[-2000:]}") from None
+
+    def assert_kept_its_promises(self):
+        """What is expected of every service at its end."""
+        log = self.log()
+        assert not SANITIZER.search(log), log[-6000:]
+        for key, value in {"counter_token": TOKEN, **(self.keys or {})}.items():
+            assert key not in SECRET_KEYS or value not in log, f"{self.name} has logged its {key}"
+        if self._killed:
+            return
+        assert self.process.returncode == self._status, \
+            f"{self.name} ended with {self.process.returncode}: {log[-3000:]}"
+        for line in log.splitlines():
+            pairs = parse_log_line(line)
+            assert pairs and {"ts", "level", "service", "event"} <= set(pairs), \
+                f"not a line of key=value: {line!r}"
+            assert pairs["service"] == self.name, line
+
+    # --- what it says
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+
+    def events(self, name=None):
+        """The log's lines as dicts, those of one event or all."""
+        lines = self.log().split("\n")[:-1]  # what follows the last newline is not yet a line
+        parsed = [pairs for line in lines if (pairs := parse_log_line(line))]
+        return [pairs for pairs in parsed if name in (None, pairs.get("event"))]
+
+    def ready(self):
+        """The admin listener's answer to whether it can do its work now."""
+        return get(self.admin, "/ready")
+
+    def is_ready(self):
+        return self.ready().status == 200
+
+    def until_ready(self, seconds=PATIENCE_S):
+        until(self.is_ready, f"{self.name} to be ready", seconds)
+        return self

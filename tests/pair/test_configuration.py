@@ -1,0 +1,348 @@
+"""Configuration as an operator meets it: file, environment, secrets in files, and clear errors."""
+
+import os
+import re
+import signal
+import socket
+
+import pytest
+
+from harness.http import ask, get, hit
+from harness.postgres import free_port
+from harness.services import TOKEN, program, run
+from harness.wait import until
+
+BOTH = ["counter-svc", "render-svc"]
+
+RIGHT = {
+    "counter-svc": {"counter_token": "s3cret-t0ken", "postgres_user": "u", "postgres_pw": "s3cret-pw",
+                    "postgres_db": "d", "postgres_url": "127.0.0.1:5432"},
+    "render-svc": {"counter_token": "s3cret-t0ken", "counter_url": "http://127.0.0.1:1"},
+}
+
+
+def written(tmp_path, text, name="config.yml"):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def as_yaml(keys):
+    return "".join(f"{key}: {value}\n" for key, value in keys.items())
+
+
+def as_environment(keys):
+    return {key.upper(): str(value) for key, value in keys.items()}
+
+
+def check(name, *arguments, env=None):
+    return run(name, "--check-config", *arguments, env=env)
+
+
+def assert_refused(done, *words):
+    """Exit 2 and one line on stderr with each of the words, and no secret."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert "s3cret" not in done.stderr
+
+
+# --- right ones
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_right_configuration_is_right_from_a_file_and_from_the_environment(tmp_path, name):
+    path = written(tmp_path, as_yaml(RIGHT[name]))
+    for done in (check(name, "--config", path), check(name, env=as_environment(RIGHT[name]))):
+        assert done.returncode == 0, done.stderr
+        assert "s3cret" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_checking_starts_nothing(tmp_path, name):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        env = {**as_environment(RIGHT[name]), "LISTEN": "127.0.0.1:%d" % taken.getsockname()[1]}
+        assert check(name, env=env).returncode == 0
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_comments_quotes_and_an_empty_variable_are_fine(tmp_path, name):
+    path = written(tmp_path, "# ours\n---\n" + "".join(
+        f'{key}: "{value}"  # said\n' for key, value in RIGHT[name].items()))
+    done = check(name, "--config", path, env={"WORKERS": "", "COUNTER_TOKEN": ""})
+    assert done.returncode == 0, done.stderr
+
+
+# --- wrong ones
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("line, words", [
+    ("nonsense: 1", ["nonsense"]), ("Workers: 1", ["Workers"]), ("workers: many", ["workers"]),
+    ("workers: 0", ["workers"]), ("workers: -1", ["workers"]), ("workers: 1.5", ["workers"]),
+    ("workers: 99999999999999999999", ["workers"]), ("workers:", ["workers"]),
+    ("workers: [1]", ["workers"]), ("workers: {a: 1}", ["workers"]), ("workers: 0x10", ["workers"]),
+    ("drain_ms: -1", ["drain_ms"]), ("drain_ms: 5s", ["drain_ms"]), ("drain_ms: true", ["drain_ms"]),
+    ("listen: nowhere", ["listen"]), ("listen: 127.0.0.1", ["listen"]),
+    ("listen: 127.0.0.1:65536", ["listen"]), ("listen: 127.0.0.1:x", ["listen"]),
+    ("admin_listen: '[::1'", ["admin_listen"]), ("log_level: loud", ["log_level", "debug"]),
+    ("access_log: maybe", ["access_log", "true"]), ("counter_token: again", ["counter_token"])])
+def test_a_wrong_line_is_told_by_file_line_and_what_was_expected(tmp_path, name, line, words):
+    path = written(tmp_path, as_yaml(RIGHT[name]) + line + "\n")
+    assert_refused(check(name, "--config", path), f"{path}:{len(RIGHT[name]) + 1}", *words)
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("variable, value", [
+    ("WORKERS", "many"), ("DRAIN_MS", "-1"), ("LISTEN", "x"), ("LOG_LEVEL", "loud"),
+    ("ACCESS_LOG", "1"), ("IDLE_MS", "99999999999"), ("SHUTDOWN_MS", " 5")])
+def test_a_wrong_variable_is_told_by_its_name(name, variable, value):
+    done = check(name, env={**as_environment(RIGHT[name]), variable: value})
+    assert_refused(done, variable)
+
+
+@pytest.mark.parametrize("name, key, value", [
+    ("render-svc", "counter_url", "127.0.0.1:8081"), ("render-svc", "counter_url", "ftp://h:1"),
+    ("render-svc", "counter_url", "http://"), ("render-svc", "counter_url", "http://h:99999"),
+    ("render-svc", "request_deadline_ms", "0"), ("render-svc", "max_waiting", "0"),
+    ("render-svc", "lanes", "0"), ("render-svc", "call_deadline_ms", "0"),
+    ("counter-svc", "lane_forget_s", "0"), ("counter-svc", "lane_forget_s", "x")])
+def test_own_keys_have_their_ranges(name, key, value):
+    done = check(name, env=as_environment({**RIGHT[name], key: value}))
+    assert done.returncode == 2, f"{key}={value} was accepted"
+    assert key in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name, other", [("counter-svc", "counter_url"), ("render-svc", "postgres_pw")])
+def test_the_other_services_keys_are_unknown_in_a_file(tmp_path, name, other):
+    path = written(tmp_path, as_yaml(RIGHT[name]) + f"{other}: x\n")
+    assert_refused(check(name, "--config", path), other)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_every_required_key_is_missed(name):
+    required = {"counter-svc": ["counter_token", "postgres_user", "postgres_pw", "postgres_db"],
+                "render-svc": ["counter_token"]}[name]
+    for key in required:
+        keys = {k: v for k, v in RIGHT[name].items() if k != key}
+        done = check(name, env=as_environment(keys))
+        assert done.returncode == 2, f"{key} was not missed"
+        assert key in done.stderr.lower()
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "a: b: c\n", "\tworkers: 1\n", "{\n",
+                                  "workers: 1\n---\nworkers: 2\n", "workers: &a 1\ndrain_ms: *a\n",
+                                  "\0\n"])
+def test_what_is_no_flat_mapping_is_refused_with_its_line(tmp_path, name, text):
+    path = written(tmp_path, text)
+    assert_refused(check(name, "--config", path, env=as_environment(RIGHT[name])), path + ":")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_file_that_cannot_be_read_is_said(tmp_path, name):
+    for path in (str(tmp_path / "missing.yml"), str(tmp_path)):
+        assert_refused(check(name, "--config", path, env=as_environment(RIGHT[name])), path)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_wrong_configuration_does_not_start(name):
+    done = run(name, env={**as_environment(RIGHT[name]), "WORKERS": "many"})
+    assert_refused(done, "WORKERS")
+
+
+# --- secrets
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_secret_may_come_from_a_file(tmp_path, name):
+    keys = {key: value for key, value in RIGHT[name].items() if key != "counter_token"}
+    secret = written(tmp_path, "s3cret-t0ken\n", "token")
+    path = written(tmp_path, as_yaml({**keys, "counter_token_file": secret}))
+    assert check(name, "--config", path).returncode == 0
+    assert check(name, env={**as_environment(keys), "COUNTER_TOKEN_FILE": secret}).returncode == 0
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_secret_and_its_file_together_are_refused(tmp_path, name):
+    secret = written(tmp_path, "s3cret-other\n", "token")
+    done = check(name, env={**as_environment(RIGHT[name]), "COUNTER_TOKEN_FILE": secret})
+    assert_refused(done, "COUNTER_TOKEN")
+    path = written(tmp_path, as_yaml({**RIGHT[name], "counter_token_file": secret}))
+    assert_refused(check(name, "--config", path), "counter_token")
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_a_secret_file_that_is_missing_or_empty_is_refused(tmp_path, name, content):
+    keys = {key: value for key, value in RIGHT[name].items() if key != "counter_token"}
+    path = str(tmp_path / "token")
+    if content is not None:
+        written(tmp_path, content, "token")
+    assert_refused(check(name, env={**as_environment(keys), "COUNTER_TOKEN_FILE": path}),
+                   "COUNTER_TOKEN_FILE")
+
+
+# --- in effect
+
+
+def test_the_environment_goes_before_the_file_and_the_file_before_the_default(stage):
+    counter = stage.counter(stage.ledger())
+    url = "http://%s:%d" % counter.address
+    with_both = stage.service("render-svc", {"counter_url": "http://127.0.0.1:1"},
+                              env={"COUNTER_URL": url})
+    assert hit(with_both.until_ready().address, "/a") == 1
+    port = free_port()
+    with_file = stage.service("render-svc", {"counter_url": url, "listen": f"127.0.0.1:{port}"})
+    assert with_file.address == ("127.0.0.1", port)
+
+
+def test_everything_can_come_from_the_environment(stage, tmp_path):
+    ledger = stage.ledger()
+    password = written(tmp_path, ledger.password + "\n", "pw")
+    token = written(tmp_path, TOKEN, "token")
+    keys = {k: v for k, v in ledger.keys.items() if k != "postgres_pw"}
+    env = {**as_environment(keys), "POSTGRES_PW_FILE": password, "COUNTER_TOKEN_FILE": token,
+           "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0", "WORKERS": "1"}
+    counter = stage.service("counter-svc", None, env=env).until_ready()
+    render = stage.service("render-svc", None, env={
+        "COUNTER_URL": "http://%s:%d" % counter.address, "COUNTER_TOKEN_FILE": token,
+        "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0"}).until_ready()
+    assert hit(render.address, "/by/environment") == 1
+
+
+def test_ipv6_is_listened_on(stage):
+    if not os.path.exists("/proc/net/if_inet6"):
+        pytest.skip("this machine has no IPv6")
+    counter = stage.counter(stage.ledger())
+    render = stage.render(counter, listen="[::1]:0", admin_listen="[::1]:0")
+    assert render.address[0] == "::1"
+    assert hit(render.address, "/six") == 1
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("key", ["listen", "admin_listen"])
+def test_a_taken_port_is_one_clear_line(name, key):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        done = run(name, env=as_environment(
+            {**RIGHT[name], "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", key: address}))
+    assert done.returncode not in (0, -signal.SIGABRT, -signal.SIGSEGV)
+    errors = [line for line in done.stderr.splitlines() if "level=error" in line]
+    assert len(errors) == 1 and address in errors[0], done.stderr
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_number_of_workers_is_as_configured(stage, name):
+    keys = {**RIGHT[name], "workers": 3}
+    service = stage.service(name, keys)
+    threads = len(os.listdir(f"/proc/{service.pid}/task"))
+    assert 3 <= threads <= 3 + 4  # the main thread, and look-ups of names off the loops
+    assert get(service.admin, "/live").status == 200
+
+
+# --- the command line
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_help_names_every_key_with_its_variable(name):
+    done = run(name, "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    keys = {"workers", "listen", "admin_listen", "log_level", "access_log", "drain_ms", "shutdown_ms",
+            "idle_ms", "counter_token"}
+    keys |= {"counter-svc": {"postgres_user", "postgres_pw", "postgres_db", "postgres_url",
+                             "lane_forget_s"},
+             "render-svc": {"counter_url", "request_deadline_ms", "max_waiting", "call_deadline_ms",
+                            "lanes"}}[name]
+    for key in keys:
+        assert re.search(rf"\b{key}\b", done.stdout), key
+        assert key.upper() in done.stdout, key.upper()
+    for option in ("--config", "--check-config", "--probe", "--version"):
+        assert option in done.stdout
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_version_is_name_and_version(name):
+    done = run(name, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(rf"{name} \S+\n", done.stdout)
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--config"], ["extra"], ["-x"],
+                                       ["--check-config", "--probe"]])
+def test_a_wrong_command_line_is_one_line_and_status_2(name, arguments):
+    done = run(name, *arguments, env=as_environment(RIGHT[name]))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+# --- --probe
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_probe_asks_whether_the_service_lives(stage, name):
+    admin = f"127.0.0.1:{free_port()}"
+    keys = {**RIGHT[name], "admin_listen": admin}
+    env = as_environment(keys)
+    assert run(name, "--probe", env=env).returncode == 1  # nobody there
+    service = stage.service(name, keys)
+    assert run(name, "--probe", env=env).returncode == 0  # lives, though it can do no work
+    service.freeze()
+    assert run(name, "--probe", env=env).returncode == 1
+    service.thaw()
+    until(lambda: run(name, "--probe", env=env).returncode == 0, "it to live again")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_a_probe_that_fails_says_why(name):
+    done = run(name, "--probe", env=as_environment(
+        {**RIGHT[name], "admin_listen": f"127.0.0.1:{free_port()}"}))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+# --- the admin listener
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_admin_listener_answers_live_and_ready_and_nothing_else(stage, name):
+    service = stage.service(name, RIGHT[name])
+    assert get(service.admin, "/live").status == 200
+    assert ask(service.admin, "HEAD", "/live").status == 200
+    assert get(service.admin, "/ready").status == 503
+    assert get(service.admin, "/ready").text.strip()
+    assert "s3cret" not in get(service.admin, "/ready").text
+    for target in ("/", "/nowhere", "/v1/totals", "/live/", "/-/icon.svg"):
+        assert get(service.admin, target).status == 404, target
+    assert ask(service.admin, "POST", "/live").status == 405
+
+
+def test_both_are_ready_when_they_can_do_their_work(stage):
+    pair = stage.pair()
+    for service in (pair.counter, pair.render):
+        assert get(service.admin, "/ready").status == 200
+
+
+def test_render_is_not_ready_without_a_counter(stage):
+    pair = stage.pair()
+    pair.counter.kill()
+    until(lambda: pair.render.ready().status == 503, "render-svc to notice")
+    assert pair.render.ready().text.strip()
+    pair.counter.restart()
+    pair.render.until_ready(5)
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_admin_listener_is_on_loopback_unless_configured(name):
+    line = next(line for line in run(name, "--help").stdout.splitlines() if "ADMIN_LISTEN" in line
+                or re.search(r"\badmin_listen\b", line))
+    assert "127.0.0.1:" in run(name, "--help").stdout[run(name, "--help").stdout.index(line):][:600]
+
+
+def test_both_programs_are_there():
+    for name in BOTH:
+        assert os.path.isfile(program(name))

@@ -1,0 +1,319 @@
+"""counter-svc's internal API is what proto/counter-api.yml says.
+
+The client in harness.api holds every answer it ever gets, in every test of this folder, against that
+file; here every operation is called in every way.
+"""
+
+import contextlib
+import json
+
+import pytest
+
+from harness import contract
+from harness.api import BEARER
+from harness.http import Connection, ask
+from harness.services import TOKEN
+from harness.wait import Later
+
+OPERATIONS = [
+    ("POST", "/v1/lanes", None),
+    ("POST", "/v1/hits", {"lane": 1, "sequence": 1, "paths": ["/a"], "hits": [1]}),
+    ("GET", "/v1/paths", None), ("GET", "/v1/paths/a", None), ("GET", "/v1/totals", None),
+]
+
+MAX_LANE = 2**53
+
+RIGHT_LANE = object()  # stands for a lane of the test's own
+
+
+@pytest.fixture(scope="module")
+def counter(module_stage):
+    return module_stage.counter(module_stage.ledger())
+
+
+@pytest.fixture(scope="module")
+def api(counter):
+    return counter.api
+
+
+def batch(**changes):
+    """A batch that is right but for what is changed; None leaves a member out."""
+    document = {"lane": RIGHT_LANE, "sequence": 1, "paths": ["/a", "/b"], "hits": [1, 2], **changes}
+    return {name: value for name, value in document.items() if value is not None}
+
+
+# --- the file itself
+
+
+def test_the_contract_is_openapi_3_1_and_describes_every_operation():
+    assert contract.document()["openapi"].startswith("3.1")
+    described = {(method, template) for method, template, _ in contract.operations()}
+    assert described == {("POST", "/v1/lanes"), ("POST", "/v1/hits"), ("GET", "/v1/paths"),
+                         ("GET", "/v1/paths/{path}"), ("GET", "/v1/totals")}
+
+
+def test_the_contract_demands_the_token_everywhere():
+    for method, template, operation in contract.operations():
+        security = operation.get("security", contract.document().get("security"))
+        assert security and {} not in security, f"{method} {template}"
+        assert "401" in operation["responses"], f"{method} {template}"
+
+
+def test_every_reference_and_schema_in_the_contract_is_sound():
+    def walk(thing):
+        if isinstance(thing, dict):
+            if "$ref" in thing:
+                contract.resolved(thing)
+            for value in thing.values():
+                walk(value)
+        if isinstance(thing, list):
+            for value in thing:
+                walk(value)
+
+    walk(contract.document())
+    for schema in contract.document()["components"]["schemas"].values():
+        contract.jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_the_examples_in_the_contract_fit_their_schemas():
+    for _, _, operation in contract.operations():
+        bodies = [contract.resolved(r) for r in operation["responses"].values()]
+        bodies.append(contract.resolved(operation.get("requestBody", {})))
+        for content in (media for body in bodies for media in (body.get("content") or {}).values()):
+            examples = [contract.resolved(e)["value"] for e in content.get("examples", {}).values()]
+            for example in examples + ([content["example"]] if "example" in content else []):
+                contract.validate(example, content["schema"])
+
+
+# --- the token
+
+
+@pytest.mark.parametrize("method, target, body", OPERATIONS)
+@pytest.mark.parametrize("authorization", [
+    None, "", "Bearer", "Bearer ", "Bearer wrong", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}",
+    f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} {TOKEN}", f"Bearer {TOKEN.upper()}"])
+def test_nothing_is_answered_without_the_token(api, method, target, body, authorization):
+    headers = {} if authorization is None else {"Authorization": authorization}
+    body = None if body is None else json.dumps(body).encode()
+    answer = ask(api.address, method, target, {**headers, "X-Request-Id": "q"}, body)
+    assert answer.status == 401
+    assert answer.header("www-authenticate", "").lower().startswith("bearer")
+    assert answer.header("x-request-id") == "q"
+    contract.check(method, target, answer)
+
+
+def test_a_batch_without_the_token_changes_nothing(api):
+    lane = api.lane()
+    body = json.dumps(batch(lane=lane)).encode()
+    assert ask(api.address, "POST", "/v1/hits", {"Authorization": "Bearer x"}, body).status == 401
+    assert api.post(lane, 1, {"/a": 1}).json()["repeat"] is False
+
+
+def test_the_token_is_asked_for_before_anything_else_is_said(api):
+    for method, target in (("GET", "/v1/unknown"), ("DELETE", "/v1/hits"),
+                           ("GET", "/v1/paths?order=x")):
+        assert ask(api.address, method, target).status in (401, 404, 405)
+    assert ask(api.address, "POST", "/v1/hits", None, b"not json").status == 401
+
+
+# --- requests' ids
+
+
+@pytest.mark.parametrize("target, status", [("/v1/totals", 200), ("/v1/paths", 200),
+                                            ("/v1/paths/never", 404), ("/v1/nowhere", 404),
+                                            ("/v1/paths?limit=x", 400)])
+@pytest.mark.parametrize("value", ["1", "a-b_c.d:e/f", "x" * 64])
+def test_a_request_id_is_echoed(api, target, status, value):
+    answer = api.ask("GET", target, headers={"X-Request-Id": value})
+    assert answer.status == status
+    assert answer.header("x-request-id") == value
+
+
+def test_ids_are_echoed_each_to_its_own_request(api):
+    with Connection(api.address) as connection:
+        for number in range(50):
+            connection.send("GET", f"/v1/paths?limit={number + 1}",
+                            {**BEARER, "X-Request-Id": f"id-{number}"})
+        assert [connection.receive().header("x-request-id") for _ in range(50)] == [
+            f"id-{number}" for number in range(50)]
+
+
+# --- lanes
+
+
+def test_every_lane_is_a_new_one(api):
+    lanes = [api.lane() for _ in range(20)]
+    assert len(set(lanes)) == 20
+    assert all(isinstance(lane, int) and 0 < lane <= MAX_LANE for lane in lanes)
+
+
+def test_a_lane_is_stored_with_sequence_0_before_it_is_used(module_stage):
+    ledger = module_stage.ledger()
+    counter = module_stage.counter(ledger)
+    lane = counter.api.lane()
+    assert ledger.lanes() == {lane: 0}
+
+
+# --- batches
+
+
+def test_a_batch_is_answered_with_the_counts_after_it(api):
+    lane = api.lane()
+    assert api.post(lane, 1, {"/after/a": 2, "/after/b": 1}).json() == {
+        "lane": lane, "sequence": 1, "repeat": False, "counts": [2, 1]}
+    assert api.post(lane, 2, {"/after/b": 5}).json() == {
+        "lane": lane, "sequence": 2, "repeat": False, "counts": [6]}
+
+
+def test_paths_are_ordered_by_their_bytes(api):
+    paths = ["/", "//", "/A", "/a", "/a\x01", "/a/", "/ab", "/\u00e9", "/\ud7ff", "/\ue000",
+             "/\uffff", "/\U00010000", "/\U0010ffff"]
+    assert paths == sorted(paths, key=str.encode)
+    assert api.count(dict.fromkeys(paths, 1)).keys() == set(paths)
+
+
+@pytest.mark.parametrize("paths", [1, 2, 1000, 1024])
+def test_batches_may_be_small_and_large(api, paths):
+    hits = {f"/size/{paths}/{n:04}": n + 1 for n in range(paths)}
+    assert api.count(hits) == hits
+
+
+def test_members_that_nobody_knows_are_no_error(api):
+    assert api.ask("POST", "/v1/hits", {**batch(lane=api.lane()), "later": [1]}).status == 200
+
+
+INVALID = [
+    b"", b"{", b"[]", b"null", b"17", b'"text"', b"{}", b"{}{}", b"\xff\xfe{}", b"{'lane':1}",
+    b'{"lane":1,"sequence":1,"paths":["/\xff"],"hits":[1]}',
+    b'{"lane":1,"sequence":1,"paths":["/\\u0000"],"hits":[1]}',
+    b'{"lane":1,"sequence":1,"paths":["/\\ud800"],"hits":[1]}',
+    b'{"lane":1,"sequence":1,"paths":["/a"],"hits":[99999999999999999999]}',
+    b'{"lane":1e400,"sequence":1,"paths":["/a"],"hits":[1]}',
+    b'{"lane":1,"sequence":1,"paths":' + b"[" * 100000 + b"]" * 100000 + b"}",
+    batch(lane=None), batch(sequence=None), batch(paths=None), batch(hits=None),
+    batch(lane="1"), batch(lane=1.5), batch(lane=-1), batch(lane=2**63), batch(lane=True),
+    batch(sequence="1"), batch(sequence=-1), batch(sequence=0), batch(sequence=2**63),
+    batch(paths="/a", hits=1), batch(paths=[], hits=[]), batch(paths={}, hits={}),
+    batch(hits=[1]), batch(hits=[1, 2, 3]), batch(hits=[1, 0]), batch(hits=[1, -1]),
+    batch(hits=[1, 1.5]), batch(hits=[1, "2"]), batch(hits=[1, None]), batch(hits=[1, 2**63]),
+    batch(paths=["/b", "/a"]), batch(paths=["/a", "/a"]), batch(paths=["/\U00010000", "/\uffff"]),
+    batch(paths=["a", "b"]), batch(paths=["", "/b"]), batch(paths=["/a", 7]),
+    batch(paths=["/a", None]), batch(paths=["/a", "/" + "b" * 2048]),
+    batch(paths=["/a", "/" + "é" * 1024]),
+    batch(paths=[f"/{n:05}" for n in range(5000)], hits=[1] * 5000),
+]
+
+
+@pytest.mark.parametrize("body", INVALID, ids=lambda body: str(body)[:60])
+def test_what_is_no_batch_is_400_and_changes_nothing(api, counter, body):
+    lane = api.lane()
+    if isinstance(body, dict) and body.get("lane") is RIGHT_LANE:
+        body = {**body, "lane": lane}
+    if isinstance(body, bytes):
+        body = body.replace(b'"lane":1,', b'"lane":%d,' % lane)
+    answer = api.ask("POST", "/v1/hits", body)
+    assert answer.status == 400, answer.body
+    assert api.post(lane, 1, {"/after/invalid": 1}).json()["repeat"] is False  # not spent
+    assert counter.is_running
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_comes(api):
+    with Connection(api.address) as connection:
+        connection.send("POST", "/v1/hits", {**BEARER, "Content-Length": 1 << 40})
+        assert connection.receive().status == 413
+
+
+def test_a_body_beyond_the_limit_is_413(api):
+    with Connection(api.address) as connection:
+        connection.send("POST", "/v1/hits", {**BEARER, "Content-Length": 8 << 20})
+        with contextlib.suppress(ConnectionError):  # it need not read all of it
+            connection.sock.sendall(b" " * (8 << 20))
+        with contextlib.suppress(ConnectionError):
+            assert connection.receive().status == 413
+    assert api.totals()
+
+
+# --- reading
+
+
+def test_an_empty_ledger_has_no_paths(module_stage):
+    api = module_stage.counter(module_stage.ledger()).api
+    assert api.view() == {"paths": [], "counts": [], "next": None,
+                          "totals": {"paths": 0, "hits": 0}}
+    assert api.totals() == {"paths": 0, "hits": 0}
+
+
+def test_a_view_shows_what_was_counted_at_once(api):
+    api.count({"/at/once": 10**6})
+    page = api.view(limit=1)
+    assert (page["paths"], page["counts"]) == (["/at/once"], [10**6])
+
+
+def test_totals_add_up(module_stage):
+    ledger = module_stage.ledger()
+    api = module_stage.counter(ledger).api
+    lane = api.lane()
+    for sequence in range(1, 6):
+        api.post(lane, sequence, {"/same": 2, f"/{sequence}": 1})
+        assert api.totals() == {"paths": 1 + sequence, "hits": 3 * sequence} == ledger.totals()
+    assert ledger.totals() == ledger.totals_by_scanning() == api.view()["totals"]
+
+
+@pytest.mark.parametrize("path", ["/", "/one", "/one/two/", "//", "/a b", "/é😀", "/a%41", "/?x#y",
+                                  "/" + "x" * 2047])
+def test_one_path_can_be_asked_for(module_stage, path):
+    api = module_stage.counter(module_stage.ledger()).api
+    assert api.get_count(path) is None
+    api.count({path: 3})
+    assert api.get_count(path) == 3
+
+
+@pytest.mark.parametrize("escaped", ["%zz", "a%00", "%FF", "a" * 3000])
+def test_what_cannot_be_a_path_is_400(api, escaped):
+    assert api.ask("GET", "/v1/paths/" + escaped).status in (400, 414)
+
+
+@pytest.mark.parametrize("query", [
+    "order=", "order=size", "order=COUNT", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=",
+    "limit=1.5", "limit=99999999999999999999", "limit=1&limit=2", "order=count&after=x",
+    "order=count&after=1", "order=count&after=:/a", "order=count&after=99999999999999999999:/a",
+    "order=path&after=%FF", "order=path&after=%00", "prefix=%FF", "prefix=%00", "prefix=%zz",
+    "prefix=/" + "a" * 3000, "offset=10", "prefx=/a"])
+def test_a_view_that_makes_no_sense_is_400(api, query):
+    assert api.ask("GET", "/v1/paths?" + query).status == 400
+
+
+# --- everything else
+
+
+@pytest.mark.parametrize("target", ["/", "/v1", "/v1/", "/v2/hits", "/v1/hits/", "/v1/lanes/1",
+                                    "/v1/totals/", "/live", "/ready", "/metrics"])
+def test_unknown_places_are_404(api, target):
+    assert api.ask("GET", target).status == 404
+
+
+@pytest.mark.parametrize("method, target, allowed", [
+    ("GET", "/v1/hits", "POST"), ("PUT", "/v1/hits", "POST"), ("GET", "/v1/lanes", "POST"),
+    ("DELETE", "/v1/paths", "GET"), ("POST", "/v1/paths/a", "GET"), ("POST", "/v1/totals", "GET")])
+def test_wrong_methods_are_405_and_told_the_right_one(api, method, target, allowed):
+    answer = api.ask(method, target)
+    assert answer.status == 405
+    assert allowed in answer.header("allow")
+
+
+def test_the_ledger_is_never_searched_by_a_path_as_a_pattern(api):
+    for path in ("/100%", "/100_", "/1000", "/100\\", "/100'"):
+        api.count({path: 1})
+    for path in ("/100%", "/100_", "/100\\", "/100'"):
+        assert api.view(prefix=path)["paths"] == [path]
+
+
+def test_many_ask_at_once(api):
+    asked = [Later(api.get_count, f"/nobody/{n}") for n in range(50)]
+    assert [one.result() for one in asked] == [None] * 50
+
+
+def test_answers_name_no_more_than_they_must(api):
+    for target in ("/v1/totals", "/v1/paths", "/v1/nowhere", "/v1/paths/" + "none"):
+        answer = api.ask("GET", target)
+        assert TOKEN not in answer.raw.decode()

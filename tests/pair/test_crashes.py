@@ -1,0 +1,184 @@
+"""Crashes and concurrency: several counters and renderers on one ledger, and the audit afterwards.
+
+    for every path   acknowledged ≤ stored ≤ sent,   equality where everything was answered 200
+"""
+
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from harness.api import Api
+from harness.http import Connection, hit
+from harness.load import audit
+from harness.proxy import drop, reset
+from harness.wait import until
+
+PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/%", "/😀"]
+
+
+@pytest.fixture
+def house(stage):
+    """Two counter-svc and three render-svc on one ledger, a proxy before each counter."""
+    ledger = stage.ledger()
+    counters = [stage.counter(ledger, workers=2) for _ in range(2)]
+    proxies = [stage.proxy(counter) for counter in counters]
+    renders = [stage.render(proxies[n % 2], workers=1 + n % 2) for n in range(3)]
+    return SimpleNamespace(ledger=ledger, counters=counters, proxies=proxies, renders=renders)
+
+
+def test_two_counters_and_three_renderers_count_every_hit_once(stage, house):
+    load = stage.load(house.renders, PATHS, clients=24)
+    load.until_acknowledged(3000)
+    tally = load.stop()
+    assert set(tally.statuses) == {200} and not tally.lost
+    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+    assert house.ledger.totals() == house.ledger.totals_by_scanning()
+
+
+def test_one_path_for_everybody_is_counted_without_a_hole(stage, house):
+    load = stage.load(house.renders, ["/one"], clients=24)
+    load.until_acknowledged(2000)
+    tally = load.stop()
+    assert sorted(tally.numbers["/one"]) == list(range(1, house.ledger.count("/one") + 1))
+
+
+def test_every_client_sees_its_numbers_grow(house):
+    connections = [Connection(render.address) for render in house.renders]
+    seen = [connection.ask("GET", "/seen", {"Accept": "application/json", "Prefer": "return=minimal"})
+            .json()["count"] for _ in range(30) for connection in connections]
+    assert seen == list(range(1, 91))
+
+
+def test_replies_lost_after_the_commit_are_counted_once(stage, house):
+    load = stage.load(house.renders, PATHS, clients=16)
+    for proxy in house.proxies:
+        for _ in range(15):
+            proxy.next(drop, "POST", "/v1/hits")
+            proxy.next(reset, "POST", "/v1/hits")
+    load.until_acknowledged(2000)
+    tally = load.stop()
+    assert set(tally.statuses) == {200} and not tally.lost
+    assert sum(proxy.repeats for proxy in house.proxies) >= 20
+    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+
+
+def test_connections_cut_at_any_moment_are_counted_once(stage, house):
+    load = stage.load(house.renders, PATHS, clients=16)
+    for n in range(20):
+        house.proxies[n % 2].cut_all()
+        load.until_acknowledged(60)
+    tally = load.stop()
+    assert set(tally.statuses) == {200} and not tally.lost
+    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+
+
+def test_a_repeat_at_the_other_counter_is_counted_once(stage, house):
+    """Renderers are thrown from one counter to the other in the middle of everything."""
+    load = stage.load(house.renders, PATHS, clients=16)
+    for n in range(20):
+        for proxy in house.proxies:
+            proxy.target = house.counters[n % 2].address
+            proxy.next(drop, "POST", "/v1/hits")
+        load.until_acknowledged(50)
+    tally = load.stop()
+    assert set(tally.statuses) == {200} and not tally.lost
+    assert sum(proxy.repeats for proxy in house.proxies) >= 1
+    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+
+
+@pytest.mark.slow
+def test_counter_svc_killed_ten_times_under_load(stage, record_property, capsys):
+    ledger = stage.ledger()
+    counter = stage.counter(ledger, workers=2)
+    proxy = stage.proxy(counter)
+    renders = [stage.render(proxy) for _ in range(2)]
+    load = stage.load(renders, PATHS, clients=32)
+    for n in range(10):
+        load.until_acknowledged(150)
+        if n % 2:  # let PostgreSQL commit what it has been told, and kill before anyone can be told
+            counter.freeze()
+            until(lambda: not ledger.backends("state <> 'idle'"), "PostgreSQL to finish")
+        counter.kill()
+        time.sleep(0.05 * (n % 3))  # how long it is away is part of the test
+        counter.restart().until_ready()
+    load.until_acknowledged(150)
+    tally = load.stop()
+    stored = audit(tally, ledger.counts())
+    figures = {"acknowledged": sum(tally.acknowledged.values()), "stored": stored,
+               "sent": sum(tally.sent.values()), "repeats": proxy.repeats}
+    for name, value in figures.items():
+        record_property(name, value)
+    with capsys.disabled():
+        print("\nkill test:", ", ".join(f"{name} {value}" for name, value in figures.items()))
+    assert stored - figures["acknowledged"] <= sum(tally.unknown.values())
+    assert not tally.lost, "render-svc was never killed"
+    assert proxy.repeats > 0, "no batch was ever repeated: this run proves nothing"
+    assert ledger.totals() == ledger.totals_by_scanning()
+
+
+@pytest.mark.slow
+def test_render_svc_killed_under_load_loses_nothing_it_acknowledged(stage, house):
+    load = stage.load(house.renders, PATHS, clients=18)
+    for n in range(4):
+        load.until_acknowledged(200)
+        house.renders[n % 3].kill()
+        house.renders[n % 3].restart()
+    load.until_acknowledged(200)
+    tally = load.stop()
+    audit(tally, house.ledger.counts())
+    assert house.ledger.totals() == house.ledger.totals_by_scanning()
+
+
+@pytest.mark.slow
+def test_backends_terminated_under_load_are_replaced(stage, house):
+    load = stage.load(house.renders, PATHS, clients=16)
+    for _ in range(10):
+        load.until_acknowledged(60)
+        for pid in house.ledger.backends():
+            house.ledger.run("SELECT pg_terminate_backend(%s)", pid)
+    load.until_acknowledged(60)
+    tally = load.stop()
+    assert not tally.lost
+    assert audit(tally, house.ledger.counts()) >= sum(tally.acknowledged.values())
+    assert set(tally.statuses) == {200}, tally
+
+
+@pytest.mark.slow
+def test_postgresql_killed_under_load_loses_nothing_acknowledged(stage, house, outage):
+    load = stage.load(house.renders, PATHS, clients=16)
+    for _ in range(2):
+        load.until_acknowledged(200)
+        outage.kill()
+        outage.start()
+    load.until_acknowledged(200)
+    tally = load.stop()
+    assert not tally.lost
+    audit(tally, house.ledger.counts())
+    assert house.ledger.totals() == house.ledger.totals_by_scanning()
+
+
+def test_a_frozen_counter_does_not_stop_the_other(stage, house):
+    load = stage.load(house.renders, PATHS, clients=16)
+    load.until_acknowledged(300)
+    house.counters[0].freeze()
+    for n in range(50):  # on the same rows
+        assert hit(house.renders[1].address, PATHS[n % 10]) > 0
+    house.counters[0].thaw()
+    load.until_acknowledged(300)
+    tally = load.stop()
+    assert not tally.lost and set(tally.statuses) == {200}
+    counts = house.ledger.counts()
+    for n in range(50):
+        counts[PATHS[n % 10]] -= 1
+    assert sum(counts.values()) == sum(tally.acknowledged.values())
+
+
+def test_the_numbers_of_a_second_house_follow_those_of_the_first(stage):
+    first = stage.pair()
+    assert [hit(first.address, "/a") for _ in range(3)] == [1, 2, 3]
+    counter = stage.counter(first.ledger)
+    second = stage.render(counter)
+    assert hit(second.address, "/a") == 4
+    assert hit(first.address, "/a") == 5
+    assert Api(counter.address).get_count("/a") == 5

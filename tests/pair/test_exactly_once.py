@@ -1,0 +1,517 @@
+"""counter-svc's rules by which every batch is counted exactly once, each with what would break it."""
+
+import itertools
+import time
+
+import pytest
+
+from harness.api import BEARER, Api, counts_of
+from harness.http import Connection, request_bytes
+from harness.wait import holds_for, until
+
+MAXIMUM = 2**63 - 1  # of BIGINT
+
+
+@pytest.fixture
+def ledger(stage):
+    return stage.ledger()
+
+
+@pytest.fixture
+def counter(stage, ledger):
+    return stage.counter(ledger)
+
+
+@pytest.fixture
+def api(counter):
+    return counter.api
+
+
+@pytest.fixture
+def other(stage, ledger, counter):
+    """The API of a second counter-svc on the same ledger."""
+    return stage.counter(ledger).api
+
+
+# --- repeats, gaps, and lanes that nobody knows
+
+
+def test_a_repeat_changes_nothing_and_is_answered_with_the_counts(ledger, api):
+    lane = api.lane()
+    first = api.post(lane, 1, {"/a": 2, "/b": 1})
+    for _ in range(3):
+        repeat = api.post(lane, 1, {"/a": 2, "/b": 1})
+        assert repeat.json() == {**first.json(), "repeat": True}
+    assert ledger.counts() == {"/a": 2, "/b": 1}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 2, "hits": 3}
+
+
+def test_a_repeat_is_known_at_every_counter(ledger, api, other):
+    lane = api.lane()
+    assert api.post(lane, 1, {"/a": 1}).json()["repeat"] is False
+    assert other.post(lane, 1, {"/a": 1}).json()["repeat"] is True
+    assert other.post(lane, 2, {"/a": 1}).json()["repeat"] is False
+    assert api.post(lane, 2, {"/a": 1}).json()["repeat"] is True
+    assert ledger.counts() == {"/a": 2}
+
+
+def test_a_repeat_is_known_after_a_restart(stage, ledger, counter):
+    lane = counter.api.lane()
+    counter.api.post(lane, 1, {"/a": 1})
+    counter.kill()
+    counter.restart().until_ready()
+    assert counter.api.post(lane, 1, {"/a": 1}).json()["repeat"] is True
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_is_known_after_the_ledger_has_crashed(outage, ledger, counter):
+    lane = counter.api.lane()
+    counter.api.post(lane, 1, {"/a": 1})
+    outage.kill()
+    outage.start()
+    counter.until_ready()
+    assert counter.api.post(lane, 1, {"/a": 1}).json()["repeat"] is True
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_tells_a_count_that_is_no_less_than_the_first_answer(api, other):
+    lane = api.lane()
+    first = counts_of(api.post(lane, 1, {"/a": 1}), {"/a": 1})
+    other.count({"/a": 5})
+    assert counts_of(api.post(lane, 1, {"/a": 1}), {"/a": 1})["/a"] >= first["/a"]
+
+
+@pytest.mark.parametrize("sequence", [2, 3, 1000, 2**53 - 1])
+def test_a_gap_is_409_and_changes_nothing(ledger, api, sequence):
+    lane = api.lane()
+    assert api.post(lane, sequence, {"/a": 1}).status == 409
+    assert ledger.counts() == {}
+    assert ledger.lanes() == {lane: 0}
+    assert api.post(lane, 1, {"/a": 1}).status == 200  # the lane is as it was
+
+
+def test_a_batch_before_the_last_one_is_409_and_changes_nothing(ledger, api):
+    lane = api.lane()
+    for sequence in (1, 2, 3):
+        api.post(lane, sequence, {"/a": 1})
+    for sequence in (1, 2):
+        assert api.post(lane, sequence, {"/a": 1}).status == 409
+    assert api.post(lane, 3, {"/a": 1}).json()["repeat"] is True
+    assert ledger.counts() == {"/a": 3}
+
+
+@pytest.mark.parametrize("lane", [1, 10**9, 2**53 - 1])
+def test_a_lane_that_was_never_issued_is_409_always(ledger, api, lane):
+    for sequence in (1, 2):
+        assert api.post(lane, sequence, {"/a": 1}).status == 409
+    assert ledger.counts() == {} and ledger.lanes() == {}
+
+
+def test_the_row_of_the_forgotten_is_no_lane(ledger, api):
+    assert api.post(0, 1, {"/a": 1}).status in (400, 409)
+    assert ledger.counts() == {}
+
+
+def test_lane_sequence_and_counts_change_in_one_transaction(ledger, api):
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1, "/b": 1})
+    assert ledger.value(
+        "SELECT count(DISTINCT xmin::text) FROM (SELECT xmin FROM pathcount UNION ALL "
+        "SELECT xmin FROM pathcount_lane WHERE lane <> 0) AS written") == 1
+
+
+def test_lanes_are_never_issued_again(stage, ledger, counter, other):
+    issued = [api.lane() for api in (counter.api, other) for _ in range(5)]
+    ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+    counter.kill()
+    counter.restart().until_ready()
+    issued += [api.lane() for api in (counter.api, other) for _ in range(5)]
+    assert len(set(issued)) == 20
+
+
+# --- repeats that race their original
+
+
+def test_a_repeat_that_races_its_original_at_another_counter_is_not_applied(ledger, api, other):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        original = api.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(1)
+        repeat = other.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(2)
+        release()
+        assert original.result().json() == {
+            "lane": lane, "sequence": 1, "repeat": False, "counts": [1]}
+        assert repeat.result().json() == {
+            "lane": lane, "sequence": 1, "repeat": True, "counts": [1]}
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_that_races_its_original_at_the_same_counter_is_not_applied(ledger, api):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        posts = [api.post_later(lane, 1, {"/a": 1}) for _ in range(5)]
+        ledger.until_waiting(1)
+        release()
+        answers = [post.result() for post in posts]
+    assert sorted(answer.json()["repeat"] for answer in answers) == [False] + [True] * 4
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_whose_original_dies_while_it_waits_takes_its_place(ledger, api, other):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        original = api.post_later(lane, 1, {"/a": 1})
+        victim, = ledger.until_waiting(1)
+        repeat = other.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(2)
+        ledger.run("SELECT pg_terminate_backend(%s)", victim)
+        release()
+        answers = [until_applied(post, lambda: api.post(lane, 1, {"/a": 1}))
+                   for post in (original, repeat)]
+    assert sorted(answer.json()["repeat"] for answer in answers) == [False, True]
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_gap_that_races_what_would_fill_it_is_whole_or_nothing(ledger, api, other):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        first = api.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(1)
+        second = other.post_later(lane, 2, {"/a": 10})
+        third = other.post_later(lane, 3, {"/a": 100})
+        ledger.until_waiting(2)
+        release()
+        assert first.result().status == 200
+        applied = [answer.result().status == 200 for answer in (second, third)]
+    assert applied in ([False, False], [True, False], [True, True])
+    assert ledger.counts() == {"/a": 1 + 10 * applied[0] + 100 * applied[1]}
+    assert ledger.lanes() == {lane: 1 + sum(applied)}
+
+
+def test_a_stale_batch_that_races_the_next_one_is_409(ledger, api, other):
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1})
+    with ledger.locked("/a") as release:
+        second = api.post_later(lane, 2, {"/a": 1})
+        ledger.until_waiting(1)
+        stale = other.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(2)
+        release()
+        assert second.result().status == 200
+        assert stale.result().status == 409
+    assert ledger.counts() == {"/a": 2}
+
+
+def test_a_batch_that_races_the_forgetting_of_its_lane_is_counted_or_409(ledger, api):
+    lane = api.lane()
+    with ledger.connect() as session:
+        session.execute("BEGIN")
+        session.execute("DELETE FROM pathcount_lane WHERE lane = %s", (lane,))
+        post = api.post_later(lane, 1, {"/a": 1})
+        ledger.until_waiting(1)
+        session.execute("COMMIT")
+        assert post.result().status == 409
+    assert ledger.counts() == {}
+
+
+# --- merging
+
+
+def test_batches_that_wait_together_are_one_transaction_and_get_their_own_numbers(
+        stage, ledger, counter):
+    proxy = stage.proxy(counter)
+    through = Api(proxy.address)
+    lanes = [counter.api.lane() for _ in range(13)]
+    with ledger.locked("/held") as release:
+        held = through.post_later(lanes[0], 1, {"/held": 1})
+        ledger.until_waiting(1)
+        posts = [through.post_later(lane, 1, {"/all": 2, f"/own/{lane}": 7}) for lane in lanes[1:]]
+        proxy.until_batches(13)
+        release()
+        held.result()
+        answers = [counts_of(post.result(), {"/all": 2, f"/own/{lane}": 7})
+                   for post, lane in zip(posts, lanes[1:])]
+    assert sorted(answer["/all"] for answer in answers) == list(range(2, 25, 2))
+    assert all(answer[f"/own/{lane}"] == 7 for answer, lane in zip(answers, lanes[1:]))
+    assert ledger.totals()["hits"] == 1 + 12 * 9
+    assert ledger.value(
+        "SELECT count(DISTINCT xmin::text) FROM pathcount WHERE path LIKE '/own/%'") <= 4
+
+
+def test_a_merge_takes_one_batch_of_a_lane_at_most(ledger, api):
+    lane = api.lane()
+    with ledger.locked("/held") as release:
+        held = api.post_later(api.lane(), 1, {"/held": 1})
+        ledger.until_waiting(1)
+        posts = [api.post_later(lane, sequence, {"/a": 1}) for sequence in (1, 1, 2, 1)]
+        release()
+        held.result()
+        answers = [post.result() for post in posts]
+    assert all(answer.status in (200, 409) for answer in answers)
+    applied = [a for a in answers if a.status == 200 and not a.json()["repeat"]]
+    assert ledger.count("/a") == len(applied) == ledger.lanes()[lane]
+
+
+def test_opposite_batches_of_two_counters_do_not_deadlock(ledger, api, other):
+    paths = {f"/{n:03}": 1 for n in range(300)}
+    before = len(ledger.cluster.log())
+    posts = [at.post_later(at.lane(), 1, paths) for _ in range(10) for at in (api, other)]
+    for post in posts:
+        assert post.result().status == 200
+    assert set(ledger.counts().values()) == {20}
+    assert " 40P01 " not in ledger.cluster.log(before)
+
+
+# --- errors of PostgreSQL
+
+
+def test_a_batch_that_is_refused_alone_is_422_and_its_lane_is_given_up(ledger, api):
+    lane = api.lane()
+    api.post(lane, 1, {"/before": 1})
+    ledger.run("ALTER TABLE pathcount ADD CHECK (path <> '/forbidden')")
+    assert api.post(lane, 2, {"/beside": 1, "/forbidden": 1}).status == 422
+    assert ledger.counts() == {"/before": 1}
+    for sequence in (1, 2, 3):
+        assert api.post(lane, sequence, {"/after": 1}).status == 409
+    assert ledger.counts() == {"/before": 1}
+    assert ledger.totals() == {"paths": 1, "hits": 1}
+
+
+@pytest.mark.parametrize("sqlstate", ["22003", "22012", "22021", "23502", "23514", "23P01"])
+def test_an_error_of_the_data_is_split_between_lanes(stage, ledger, counter, sqlstate):
+    proxy = stage.proxy(counter)
+    through = Api(proxy.address)
+    lanes = [counter.api.lane() for _ in range(8)]
+    counter.api.count({"/shared": 1})
+    ledger.fail_writing("/forbidden", sqlstate)
+    with ledger.locked("/held") as release:
+        held = through.post_later(counter.api.lane(), 1, {"/held": 1})
+        ledger.until_waiting(1)
+        posts = [through.post_later(lane, 1, {"/shared": 1, "/forbidden" if n in (2, 5) else f"/{n}": 1})
+                 for n, lane in enumerate(lanes)]
+        proxy.until_batches(9)
+        release()
+        assert held.result().status == 200
+        statuses = [post.result().status for post in posts]
+    assert statuses == [200, 200, 422, 200, 200, 422, 200, 200]
+    assert ledger.count("/shared") == 7 and ledger.count("/forbidden") == 0
+    assert [ledger.count(f"/{n}") for n in range(8)] == [1, 1, 0, 1, 1, 0, 1, 1]
+    for n, lane in enumerate(lanes):
+        assert counter.api.post(lane, 2, {"/next": 1}).status == (409 if n in (2, 5) else 200)
+
+
+@pytest.mark.parametrize("sqlstate", [
+    "40001", "40P01", "53100", "53200", "53300", "55P03", "55006", "57014", "57P05", "08006"])
+def test_a_passing_error_is_tried_again_whole(ledger, api, sqlstate):
+    failed = ledger.fail_writing("/b", sqlstate, times=2)
+    lane = api.lane()
+    assert api.post(lane, 1, {"/a": 1, "/b": 2, "/c": 3}).json() == {
+        "lane": lane, "sequence": 1, "repeat": False, "counts": [1, 2, 3]}
+    assert failed() == 2
+    assert ledger.counts() == {"/a": 1, "/b": 2, "/c": 3}
+
+
+@pytest.mark.parametrize("sqlstate", ["XX000", "42501", "P0001", "58030"])
+def test_an_error_that_nobody_foresaw_is_503_and_counts_nothing(ledger, api, sqlstate):
+    failed = ledger.fail_writing("/b", sqlstate, times=10**6)
+    lane = api.lane()
+    assert api.post(lane, 1, {"/a": 1, "/b": 1}).status in (503, 422)
+    assert failed() >= 1
+    assert ledger.counts() == {}
+
+
+def test_a_lock_held_past_lock_timeout_is_waited_for_again(ledger, api):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        before = len(ledger.cluster.log())
+        post = api.post_later(lane, 1, {"/a": 1})
+        until(lambda: " 55P03 " in ledger.cluster.log(before), "a statement to give up its lock", 15)
+        release()
+        assert post.result().json()["repeat"] is False
+    assert ledger.counts() == {"/a": 1}
+
+
+def until_applied(post, again):
+    """The answer to a batch that may have been told 503 a few times before."""
+    answer = post.result()
+    while answer.status == 503:
+        time.sleep(0.05)
+        answer = again()
+    return answer
+
+
+def test_a_batch_that_lost_its_connection_to_postgresql_is_counted_once(ledger, api):
+    lane = api.lane()
+    with ledger.locked("/a"):
+        post = api.post_later(lane, 1, {"/a": 1})
+        victim, = ledger.until_waiting(1)
+        ledger.run("SELECT pg_terminate_backend(%s)", victim)
+        until(lambda: victim not in ledger.backends(), "the backend to end")
+    assert until_applied(post, lambda: api.post(lane, 1, {"/a": 1})).json()["counts"] == [1]
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_deadlock_with_a_stranger_is_survived(ledger, api):
+    api.count({"/a": 1, "/b": 1})
+    lane = api.lane()
+    before = len(ledger.cluster.log())
+    with ledger.connect() as stranger:
+        stranger.execute("SET deadlock_timeout = '1min'")  # so that it is the other side that gives way
+        stranger.execute("BEGIN")
+        stranger.execute("SELECT 1 FROM pathcount WHERE path = '/b' FOR UPDATE")
+        post = api.post_later(lane, 1, {"/a": 1, "/b": 1})
+        ledger.until_waiting(1)
+        stranger.execute("SELECT 1 FROM pathcount WHERE path = '/a' FOR UPDATE")
+        assert " 40P01 " in ledger.cluster.log(before)
+        stranger.execute("ROLLBACK")
+    assert post.result().status == 200
+    assert ledger.counts() == {"/a": 2, "/b": 2}
+
+
+def test_a_merge_that_fails_while_others_wait_does_not_mix_up_their_answers(ledger, api):
+    ledger.fail_writing("/bad", "23514")
+    for _ in range(5):
+        posts = [(hits, api.post_later(api.lane(), 1, hits))
+                 for hits in [{"/bad": 1}, {"/x": 1, "/y": 2}, {"/y": 1}, {"/bad": 1, "/x": 1}]]
+        for hits, post in posts:
+            assert post.result().status == (422 if "/bad" in hits else 200)
+    assert ledger.counts() == {"/x": 5, "/y": 15}
+
+
+# --- what is safe on disk, and on the standby
+
+
+def wait_for_standby(ledger):
+    return until(lambda: ledger.backends("wait_event = 'SyncRep'"), "a commit to wait for its standby")
+
+
+def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledger, api):
+    lane = api.lane()
+    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+        post = api.post_later(lane, 1, {"/a": 1})
+        for _ in range(2):  # whatever it does next waits for the standby again
+            backend, *_ = wait_for_standby(ledger)
+            ledger.run("SELECT pg_cancel_backend(%s)", backend)
+            until(lambda: ledger.counts() == {"/a": 1}, "the commit to be seen")
+            assert holds_for(lambda: not (post.done and post.result().status == 200), 0.3)
+    if post.result().status != 200:
+        assert post.result().status == 503
+        post = api.post_later(lane, 1, {"/a": 1})
+    assert post.result().json()["counts"] == [1]
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_is_confirmed_only_when_the_standby_has_it_too(ledger, api, other):
+    lane = api.lane()
+    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+        original = api.post_later(lane, 1, {"/a": 1})
+        backend, = wait_for_standby(ledger)
+        ledger.run("SELECT pg_cancel_backend(%s)", backend)
+        until(lambda: ledger.counts() == {"/a": 1}, "the commit to be seen")
+        repeat = other.post_later(lane, 1, {"/a": 1})
+        assert holds_for(lambda: not (repeat.done and repeat.result().status == 200), 0.5)
+    answer = repeat.result()
+    if answer.status != 200:
+        assert answer.status == 503
+        answer = other.post(lane, 1, {"/a": 1})
+    assert answer.json()["repeat"] is True
+    assert original.result().status in (200, 503)
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_commits_are_synchronous_even_where_the_database_says_otherwise(ledger, stage):
+    ledger.run(f'ALTER DATABASE "{ledger.database}" SET synchronous_commit = off')
+    api = stage.counter(ledger).api
+    lane = api.lane()
+    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+        post = api.post_later(lane, 1, {"/a": 1})
+        wait_for_standby(ledger)
+        assert not post.done
+    assert post.result().status in (200, 503)
+
+
+# --- limits
+
+
+def test_a_count_at_the_end_of_bigint_stays_there(ledger, api):
+    api.count({"/a": 1, "/near": 1})
+    ledger.run("UPDATE pathcount SET count = %s WHERE path = '/a'", MAXIMUM)
+    ledger.run("UPDATE pathcount SET count = %s WHERE path = '/near'", MAXIMUM - 2)
+    hits = {"/a": 1, "/b": 1, "/near": 5}
+    assert api.count(hits) == {"/a": MAXIMUM, "/b": 1, "/near": MAXIMUM}
+    assert api.count(hits) == {"/a": MAXIMUM, "/b": 2, "/near": MAXIMUM}
+    assert ledger.counts() == {"/a": MAXIMUM, "/b": 2, "/near": MAXIMUM}
+    assert api.view(limit=1)["counts"] == [MAXIMUM]
+    assert api.pages(limit=1) == [("/a", MAXIMUM), ("/near", MAXIMUM), ("/b", 2)]
+
+
+def test_the_largest_batches_of_many_lanes_are_counted_whole(ledger, api, other):
+    paths = {f"/{n:04}/{'x' * 110}": 10**9 for n in range(1000)}
+    posts = [at.post_later(at.lane(), 1, paths) for _ in range(4) for at in (api, other)]
+    for post in posts:
+        assert post.result().status == 200
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 1000, "hits": 8 * 10**12}
+
+
+# --- lanes that were silent for long
+
+
+def test_silent_lanes_are_forgotten_and_their_sums_kept(stage, ledger):
+    api = stage.counter(ledger, lane_forget_s=10).api
+    old, fresh = api.lane(), api.lane()
+    api.post(old, 1, {"/a": 3, "/b": 1})
+    ledger.run("UPDATE pathcount_lane SET used_at = now() - interval '11 s' WHERE lane = %s", old)
+    before, sequence = ledger.totals(), itertools.count(1)
+    until(lambda: api.post(fresh, next(sequence), {"/c": 1}).status == 200
+          and old not in ledger.lanes(), "the old lane to be forgotten", 20, pause=0.2)
+    used = ledger.count("/c")
+    assert ledger.run("SELECT paths, hits FROM pathcount_lane WHERE lane = 0") == [(2, 4)]
+    assert api.totals() == {"paths": before["paths"] + 1, "hits": before["hits"] + used}
+    for number in (1, 2):
+        assert api.post(old, number, {"/a": 1}).status == 409
+    assert api.post(fresh, next(sequence), {"/a": 1}).status == 200
+    assert ledger.counts() == {"/a": 4, "/b": 1, "/c": used}
+
+
+def test_a_lane_that_is_used_is_not_forgotten(stage, ledger):
+    api = stage.counter(ledger, lane_forget_s=60).api
+    lane = api.lane()
+    ledger.run("UPDATE pathcount_lane SET used_at = now() - interval '50 s' WHERE lane = %s", lane)
+    api.post(lane, 1, {"/a": 1})
+    age = ledger.value("SELECT extract(epoch FROM now() - used_at)::int FROM pathcount_lane "
+                       "WHERE lane = %s", lane)
+    assert age < 10
+
+
+# --- a counter-svc that stops in the middle
+
+
+def test_a_frozen_counter_leaves_no_rows_locked(ledger, counter, other):
+    paths = {f"/{n:04}": 1 for n in range(1000)}
+    lanes = [counter.api.lane() for _ in range(20)]
+    posts = [counter.api.post_later(lane, 1, paths) for lane in lanes[:1]]
+    with ledger.locked("/0999") as release:
+        posts += [counter.api.post_later(lane, 1, paths) for lane in lanes[1:]]
+        ledger.until_waiting(1)
+        counter.freeze()
+        release()
+    until(lambda: not ledger.backends("state <> 'idle'"), "PostgreSQL to finish by itself", 5)
+    assert other.count(paths)["/0999"] >= 2
+    counter.thaw()
+    for post in posts:
+        assert post.result().status == 200
+    assert set(ledger.counts().values()) == {21}
+
+
+def test_a_client_that_goes_away_does_not_cancel_its_batch(ledger, api):
+    lane = api.lane()
+    with ledger.locked("/a") as release:
+        with Connection(api.address) as connection:
+            connection.sock.sendall(request_bytes(
+                "POST", "/v1/hits", BEARER,
+                b'{"lane":%d,"sequence":1,"paths":["/a"],"hits":[1]}' % lane))
+            ledger.until_waiting(1)
+        release()
+    until(lambda: ledger.count("/a") == 1, "the batch to be counted")
+    assert api.post(lane, 1, {"/a": 1}).json()["repeat"] is True

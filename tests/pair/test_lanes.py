@@ -1,0 +1,380 @@
+"""render-svc's half of exactly once: what it does when answers are lost, late, or no."""
+
+import json
+import time
+
+import pytest
+
+from harness import contract
+from harness.http import JSON, MINIMAL, get, hit, is_refused
+from harness.proxy import (
+    Exchange, Gate, answering, cut, drop, late, lose, refuse, reset, swallow)
+from harness.wait import Later, Stopwatch, holds_for, until
+
+QUICK = {"lanes": 1, "call_deadline_ms": 300}
+
+LOSSES = [swallow, drop, reset, cut, refuse, lose]
+
+
+@pytest.fixture
+def one_lane(stage):
+    """A pair whose render-svc has one lane, and gives a call to counter-svc 300 ms."""
+    return stage.pair(render_keys=QUICK)
+
+
+def name_of(action):
+    return action.__name__
+
+
+# --- in peace
+
+
+def test_batches_go_one_after_the_other_in_their_lane(one_lane):
+    for _ in range(5):
+        hit(one_lane.address, "/a")
+    lanes = one_lane.proxy.requests("POST", "/v1/lanes")
+    assert [x.answer.json()["lane"] for x in lanes] == [one_lane.proxy.batches[0].lane]
+    assert [(x.sequence, x.hits) for x in one_lane.proxy.batches] == [
+        (n, {"/a": 1}) for n in range(1, 6)]
+
+
+def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(one_lane):
+    hit(one_lane.address, "/first")
+    gate = Gate()
+    one_lane.proxy.next(gate, "POST", "/v1/hits")
+    held = Later(hit, one_lane.address, "/held")
+    gate.until_held()
+    waiting = [Later(hit, one_lane.address, f"/{n % 3}") for n in range(30)]
+    assert holds_for(lambda: len(one_lane.proxy.batches) == 2, 0.1)  # one in flight at a time
+    gate.open()
+    for one in [held, *waiting]:
+        one.result()
+    assert sum(sum(x.hits.values()) for x in one_lane.proxy.batches[2:]) == 30
+    assert len(one_lane.proxy.batches) <= 4
+    assert one_lane.proxy.batches[2].lane == one_lane.proxy.batches[1].lane
+
+
+def test_no_more_batches_are_away_than_there_are_lanes(stage):
+    pair = stage.pair(render_keys={"lanes": 3})
+    gate = Gate()
+    pair.proxy.always(gate, "POST", "/v1/hits")
+    hits = []
+    for n in range(12):
+        hits.append(Later(hit, pair.address, f"/{n}"))
+        until(lambda: len(pair.proxy.batches) == min(n + 1, 3), "the batch to leave")
+    assert len({x.lane for x in pair.proxy.batches}) == 3
+    gate.open()
+    assert [one.result() for one in hits] == [1] * 12
+
+
+def test_a_batch_is_no_larger_than_the_contract_allows(stage):
+    pair = stage.pair(render_keys={"lanes": 1})
+    gate = Gate()
+    pair.proxy.next(gate, "POST", "/v1/hits")
+    hits = [Later(hit, pair.address, "/first")]
+    gate.until_held()
+    hits += [Later(hit, pair.address, f"/{n:03}" + "x" * 2000) for n in range(150)]
+    gate.open()
+    assert [one.result() for one in hits] == [1] * 151
+    assert all(x.answer.status == 200 for x in pair.proxy.batches)
+
+
+# --- answers that do not come
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_a_batch_without_an_answer_is_sent_again_as_it_was(one_lane, loss):
+    one_lane.proxy.next(loss, "POST", "/v1/hits")
+    assert hit(one_lane.address, "/a") == 1
+    first, second = one_lane.proxy.batches
+    assert first.request.body == second.request.body
+    assert second.is_repeat == (loss not in (refuse, lose))
+    assert one_lane.ledger.counts() == {"/a": 1}
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_a_new_lane_without_an_answer_is_asked_for_again(one_lane, loss):
+    one_lane.proxy.next(loss, "POST", "/v1/lanes")
+    one_lane.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+    assert hit(one_lane.address, "/a") == 1
+    assert one_lane.ledger.counts() == {"/a": 1}
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=name_of)
+def test_rows_without_an_answer_are_asked_for_again(one_lane, loss):
+    one_lane.proxy.next(loss, "GET", "/v1/paths")
+    answer = get(one_lane.address, "/a", JSON)
+    assert answer.json()["rows"] == [{"path": "/a", "count": 1}]
+    assert one_lane.ledger.counts() == {"/a": 1}
+
+
+def test_a_batch_is_sent_again_until_its_fate_is_known(one_lane):
+    one_lane.proxy.next(drop, "POST", "/v1/hits", times=3)
+    one_lane.proxy.next(refuse, "POST", "/v1/hits", times=3)
+    assert hit(one_lane.address, "/a") == 1
+    assert len({x.request.body for x in one_lane.proxy.batches}) == 1
+    assert one_lane.ledger.counts() == {"/a": 1}
+
+
+def test_a_repeat_may_go_to_another_counter(stage, one_lane):
+    other = stage.counter(one_lane.ledger)
+
+    def move(exchange):
+        exchange.forward()
+        one_lane.proxy.target = other.address
+        exchange.close()
+
+    one_lane.proxy.next(move, "POST", "/v1/hits")
+    assert hit(one_lane.address, "/a") == 1
+    assert one_lane.proxy.batches[-1].is_repeat
+    assert one_lane.ledger.counts() == {"/a": 1}
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(one_lane):
+    hit(one_lane.address, "/a")
+    one_lane.proxy.next(late(0.6), "POST", "/v1/hits")
+    assert hit(one_lane.address, "/a") == 2
+    assert [hit(one_lane.address, "/b") for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert one_lane.ledger.counts() == {"/a": 2, "/b": 5}
+
+
+def test_an_answer_in_small_pieces_has_one_deadline_for_all_of_it(one_lane):
+    def trickle(exchange):
+        for byte in exchange.forward().raw:
+            exchange.send(bytes([byte]))
+            time.sleep(0.05)
+
+    one_lane.proxy.next(trickle, "POST", "/v1/hits")
+    asked = Stopwatch()
+    assert hit(one_lane.address, "/a") == 1
+    assert asked.seconds < 2
+    assert one_lane.proxy.batches[-1].is_repeat
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 429, 408])
+def test_an_answer_that_confirms_nothing_is_no_reason_to_give_up(one_lane, status):
+    hit(one_lane.address, "/a")
+    one_lane.proxy.next(answering(status), "POST", "/v1/hits", times=2)
+    assert hit(one_lane.address, "/a") == 2
+    assert len({x.request.body for x in one_lane.proxy.batches[1:]}) == 1
+    assert one_lane.ledger.counts() == {"/a": 2}
+
+
+# --- 409 and 422
+
+
+def forget_lanes(pair):
+    pair.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+
+
+def test_a_batch_never_sent_before_moves_to_a_new_lane_after_409(one_lane):
+    hit(one_lane.address, "/a")
+    forget_lanes(one_lane)
+    assert hit(one_lane.address, "/a") == 2
+    refused, moved = one_lane.proxy.batches[1:]
+    assert refused.answer.status == 409
+    assert moved.lane != refused.lane and moved.sequence == 1 and moved.hits == {"/a": 1}
+    assert one_lane.ledger.counts() == {"/a": 2}
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+@pytest.mark.parametrize("ending", [Exchange.close, Exchange.reset, Exchange.silence], ids=name_of)
+def test_a_batch_whose_fate_is_unknown_is_dropped_after_409(one_lane, ending, arrived):
+    hit(one_lane.address, "/a")
+
+    def lose_and_forget(exchange):
+        if arrived:
+            exchange.forward()
+        forget_lanes(one_lane)
+        ending(exchange)
+
+    one_lane.proxy.next(lose_and_forget, "POST", "/v1/hits")
+    answer = get(one_lane.address, "/b", MINIMAL)
+    assert answer.status == 503
+    assert answer.header("retry-after")
+    contract.check_problem(answer)
+    assert hit(one_lane.address, "/c") == 1  # on a new lane
+    assert sum("/b" in x.hits for x in one_lane.proxy.batches) == 2  # never on another lane
+    assert one_lane.ledger.count("/b") == (1 if arrived else 0)
+
+
+def test_a_503_leaves_the_fate_unknown_too(one_lane):
+    hit(one_lane.address, "/a")
+
+    def unsure(exchange):
+        exchange.forward()
+        forget_lanes(one_lane)
+        answering(503)(exchange)
+
+    one_lane.proxy.next(unsure, "POST", "/v1/hits")
+    assert get(one_lane.address, "/b").status == 503
+    assert one_lane.ledger.count("/b") == 1
+    assert hit(one_lane.address, "/b") == 2
+
+
+def test_409_again_and_again_is_503_in_the_end(stage):
+    pair = stage.pair(render_keys={**QUICK, "request_deadline_ms": 600})
+    pair.proxy.always(answering(409, json.dumps({
+        "type": "about:blank", "title": "Conflict", "status": 409, "detail": "no"}).encode(),
+        "application/problem+json"), "POST", "/v1/hits")
+    assert get(pair.address, "/a").status == 503
+    assert len(pair.proxy.batches) < 300  # it does not spin
+    pair.proxy.forget_plans()
+    assert hit(pair.address, "/b") == 1
+    assert pair.ledger.count("/a") == 0
+
+
+def test_a_batch_that_is_refused_is_503_and_never_sent_again(one_lane):
+    hit(one_lane.address, "/a")
+    one_lane.ledger.fail_writing("/forbidden", "23514")
+    assert get(one_lane.address, "/forbidden").status == 503
+    assert hit(one_lane.address, "/fine") == 1
+    assert sum("/forbidden" in x.hits for x in one_lane.proxy.batches) == 1
+    lanes = [x.lane for x in one_lane.proxy.batches]
+    assert lanes[0] == lanes[1] != lanes[2]
+
+
+# --- deadlines
+
+
+@pytest.fixture
+def hasty(stage):
+    """A pair whose render-svc gives every request 500 ms."""
+    return stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 500})
+
+
+def test_what_is_not_confirmed_within_the_deadline_is_503(hasty):
+    hasty.proxy.always(swallow, "POST", "/v1/hits")
+    asked = Stopwatch()
+    answer = get(hasty.address, "/a")
+    assert answer.status == 503
+    assert int(answer.header("retry-after")) >= 0
+    assert 0.45 < asked.seconds < 1.5
+
+
+def test_the_batch_of_a_hit_that_timed_out_goes_on(hasty):
+    gate = Gate(before=True)
+    hasty.proxy.next(gate, "POST", "/v1/hits")
+    assert get(hasty.address, "/a").status == 503
+    assert hasty.ledger.count("/a") == 0
+    gate.open()
+    until(lambda: hasty.ledger.count("/a") == 1, "the batch to be counted all the same")
+    assert hit(hasty.address, "/a") == 2
+
+
+def test_a_hit_that_times_out_before_its_batch_has_left_is_withdrawn(stage):
+    pair = stage.pair(render_keys={
+        "lanes": 1, "request_deadline_ms": 500, "call_deadline_ms": 20000})
+    gate = Gate()
+    pair.proxy.next(gate, "POST", "/v1/hits")
+    held = Later(get, pair.address, "/held")
+    gate.until_held()
+    waiting = [Later(get, pair.address, path) for path in ("/one", "/one", "/two")]
+    assert [one.result().status for one in [held, *waiting]] == [503] * 4
+    fresh = Later(hit, pair.address, "/one")
+    gate.open()
+    assert fresh.result() == 1
+    assert hit(pair.address, "/three") == 1
+    assert pair.ledger.counts() == {"/held": 1, "/one": 1, "/three": 1}
+    assert not any("/two" in x.hits for x in pair.proxy.batches)
+
+
+def test_a_503_to_a_json_client_is_a_problem(hasty):
+    hasty.proxy.always(swallow, "POST", "/v1/hits")
+    answer = get(hasty.address, "/a", JSON)
+    assert answer.status == 503 and answer.header("retry-after")
+    contract.check_problem(answer)
+
+
+def test_rows_that_do_not_come_in_time_are_503_though_the_hit_is_counted(hasty):
+    hasty.proxy.always(swallow, "GET", "/v1/paths")
+    assert get(hasty.address, "/a").status == 503
+    assert hasty.ledger.count("/a") == 1
+    assert hit(hasty.address, "/a") == 2  # a minimal answer needs no rows
+
+
+# --- the queue
+
+
+def test_a_full_queue_is_503_at_once_and_hurts_nobody_in_it(stage):
+    pair = stage.pair(render_keys={"lanes": 1, "max_waiting": 5})
+    gate = Gate()
+    pair.proxy.next(gate, "POST", "/v1/hits")
+    waiting = [Later(get, pair.address, "/held", MINIMAL)]
+    gate.until_held()
+    waiting += [Later(get, pair.address, f"/{n}", MINIMAL) for n in range(20)]
+    until(lambda: sum(one.done for one in waiting) >= 15, "whom the queue has no place for")
+    gate.open()
+    answers = [one.result() for one in waiting]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert 15 <= len(refused) <= 16  # whether the batch that is away counts as waiting is open
+    assert all(answer.header("retry-after") for answer in refused)
+    assert sum(answer.status == 200 for answer in answers) == 21 - len(refused)
+    assert pair.ledger.totals() == {"paths": 21 - len(refused), "hits": 21 - len(refused)}
+    assert hit(pair.address, "/after") == 1
+
+
+# --- counter-svc away
+
+
+def test_without_a_counter_every_hit_is_503_within_the_deadline(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500})
+    pair.proxy.stop_listening()
+    asked = Stopwatch()
+    answers = [Later(get, pair.address, f"/{n}") for n in range(20)]
+    for answer in answers:
+        assert answer.result().status == 503
+        assert answer.result().header("retry-after")
+    assert asked.seconds < 2
+    assert pair.ledger.counts() == {}
+
+
+def test_a_counter_that_comes_back_is_used_again(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500})
+    hit(pair.address, "/a")
+    pair.counter.kill()
+    assert get(pair.address, "/a").status == 503
+    pair.counter.restart()
+    until(lambda: get(pair.address, "/b").status == 200, "the counter to be used again", 5)
+    assert pair.ledger.count("/a") in (1, 2)  # the 503 was counted at most once
+
+
+def test_a_hit_survives_a_restart_of_the_counter_within_its_deadline(stage):
+    pair = stage.pair()
+    hit(pair.address, "/a")
+    pair.counter.kill()
+    waiting = Later(hit, pair.address, "/a")
+    pair.counter.restart()
+    assert waiting.result() == 2
+
+
+def test_render_svc_may_be_started_first(stage):
+    ledger = stage.ledger()
+    counter = stage.service("counter-svc", ledger.keys)
+    address = counter.address
+    counter.stop()
+    until(lambda: is_refused(address), "nobody to listen")
+    render = stage.render(address, ready=False, request_deadline_ms=300)
+    assert get(render.address, "/a").status == 503
+    counter.restart().until_ready()
+    until(lambda: get(render.address, "/a").status == 200, "the pair to find each other", 5)
+    assert ledger.count("/a") in (1, 2)
+
+
+def test_a_frozen_counter_is_503_until_it_goes_on(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500, "call_deadline_ms": 200})
+    hit(pair.address, "/a")
+    pair.counter.freeze()
+    assert get(pair.address, "/a").status == 503
+    pair.counter.thaw()
+    until(lambda: get(pair.address, "/b").status == 200, "the counter to be used again", 5)
+    assert pair.ledger.count("/a") in (1, 2)
+
+
+def test_a_wrong_token_is_503_and_said_in_ready(stage):
+    counter = stage.counter(stage.ledger())
+    render = stage.render(counter, ready=False, counter_token="not-the-token",
+                          request_deadline_ms=300)
+    assert get(render.address, "/a").status == 503
+    assert render.ready().status == 503
+    assert render.ready().body.strip()

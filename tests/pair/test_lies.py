@@ -1,0 +1,191 @@
+"""render-svc believes no answer that is not the answer to what it asked, and no byte it did not ask for.
+
+The lies are told by the proxy, about true answers of a real counter-svc: so whatever render-svc does
+next, asking again brings the truth, and the ledger says whether it was counted once.
+"""
+
+import json
+import re
+
+import pytest
+
+from harness.http import JSON, MINIMAL, get, hit
+from harness.proxy import answering, lying, mangling
+from harness.wait import until
+
+POISON = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+          % (53, b'{"lane":1,"sequence":2,"repeat":false,"counts":[666]}'))
+
+
+def changed(**members):
+    """A change of a JSON document; None leaves a member out, a function is given the old value."""
+    def change(document):
+        for name, value in members.items():
+            if value is None:
+                document.pop(name)
+            else:
+                document[name] = value(document[name]) if callable(value) else value
+    return lying(change)
+
+
+def with_head(old, new):
+    """A change of the bytes of an answer's head (case of names as it comes: matched without)."""
+    def change(raw):
+        changed, times = re.subn(old, new, raw, count=1, flags=re.I)
+        assert times == 1, raw
+        return changed
+    return mangling(change)
+
+
+WRONG_COUNTS = {
+    "another lane": changed(lane=lambda lane: lane + 1),
+    "another sequence": changed(sequence=lambda sequence: sequence + 1),
+    "the sequence before": changed(sequence=lambda sequence: sequence - 1),
+    "lane as text": changed(lane=str),
+    "no lane": changed(lane=None),
+    "no sequence": changed(sequence=None),
+    "no repeat": changed(repeat=None),
+    "repeat as a number": changed(repeat=0),
+    "no counts": changed(counts=None),
+    "too few counts": changed(counts=[]),
+    "too many counts": changed(counts=lambda counts: counts + [666]),
+    "counts as text": changed(counts=["666"]),
+    "broken counts": changed(counts=[66.6]),
+    "huge counts": changed(counts=[2**64]),
+    "counts below the hits": changed(counts=[0]),
+    "negative counts": changed(counts=[-1]),
+    "null": lying(lambda _: [None]),
+    "an array": lying(lambda document: [document]),
+    "not JSON": answering(200, b"<html>"),
+    "nothing": answering(200, b""),
+    "half of it": answering(200, b'{"lane":1,"seq'),
+    "201": with_head(rb"^HTTP/1.1 200", b"HTTP/1.1 201"),
+    "a redirect": answering(302, b"{}", location="http://127.0.0.1:1/"),
+}
+
+WRONG_HTTP = {
+    "no HTTP": mangling(lambda raw: b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
+    "HTTP/9": with_head(rb"^HTTP/1.1", b"HTTP/9.9"),
+    "no status": with_head(rb"^HTTP/1.1 200", b"HTTP/1.1"),
+    "a status of letters": with_head(rb"^HTTP/1.1 200", b"HTTP/1.1 abc"),
+    "a length of letters": with_head(rb"content-length: \d+", b"content-length: abc"),
+    "a negative length": with_head(rb"content-length: \d+", b"content-length: -1"),
+    "a huge length": with_head(rb"content-length: \d+", b"content-length: 99999999999999999999"),
+    "a length beyond the end": with_head(rb"content-length: (\d+)", rb"content-length: \g<1>0"),
+    "two lengths": with_head(rb"content-length: \d+", b"content-length: 1\r\nContent-Length: 2"),
+    "a malformed chunk": with_head(rb"content-length: \d+", b"transfer-encoding: chunked"),
+    "NUL in the head": with_head(rb"content-length", b"x: \0\r\ncontent-length"),
+    "a line without a colon": with_head(rb"content-length", b"nonsense\r\ncontent-length"),
+    "an endless head": with_head(rb"content-length", b"x: " + b"y" * 300_000 + b"\r\ncontent-length"),
+    "an endless body": mangling(lambda raw: (
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 60000000\r\n\r\n" + b" " * 60_000_000)),
+    "many heads": mangling(lambda raw: b"HTTP/1.1 100 Continue\r\n\r\n" * 3000),
+}
+
+UNASKED = {
+    "a second answer": mangling(lambda raw: raw + POISON),
+    "the same once more": mangling(lambda raw: raw + raw),
+    "a line": mangling(lambda raw: raw + b"\r\n"),
+    "a byte": mangling(lambda raw: raw + b"H"),
+}
+
+WRONG_ROWS = {
+    "another request's id": with_head(rb"x-request-id: [^\r]*", b"x-request-id: another"),
+    "no request id": with_head(rb"x-request-id: [^\r]*\r\n", b""),
+    "too few counts": changed(counts=[]),
+    "too many counts": changed(counts=lambda counts: counts + [1]),
+    "paths of numbers": changed(paths=lambda paths: [1 for _ in paths]),
+    "counts of text": changed(counts=lambda counts: ["1" for _ in counts]),
+    "no paths": changed(paths=None),
+    "no totals": changed(totals=None),
+    "totals of text": changed(totals={"paths": "1", "hits": "1"}),
+    "not JSON": answering(200, b"<html>"),
+    "404": answering(404, b"{}"),
+}
+
+
+@pytest.fixture(scope="module")
+def one_lane(module_stage):
+    return module_stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 400})
+
+
+def fresh_path(request):
+    return "/" + "".join(c if c.isalnum() else "-" for c in request.node.name)
+
+
+@pytest.mark.parametrize("lie", {**WRONG_COUNTS, **WRONG_HTTP})
+def test_a_wrong_answer_to_a_batch_is_not_believed_and_ends_the_connection(one_lane, request, lie):
+    path = fresh_path(request)
+    hit(one_lane.address, "/before")
+    one_lane.proxy.next({**WRONG_COUNTS, **WRONG_HTTP}[lie], "POST", "/v1/hits")
+    assert hit(one_lane.address, path) == 1
+    told = [x for x in one_lane.proxy.batches if path in x.hits]
+    assert len(told) >= 2 and len({x.request.body for x in told}) == 1
+    assert told[1].link is not told[0].link
+    until(lambda: not told[0].link.is_open, "the liar's connection to be closed")
+    assert one_lane.ledger.count(path) == 1
+    assert one_lane.render.is_running
+
+
+@pytest.mark.parametrize("lie", {**WRONG_ROWS, **WRONG_HTTP})
+def test_wrong_rows_are_not_believed_and_end_the_connection(one_lane, request, lie):
+    path = fresh_path(request)
+    one_lane.proxy.next({**WRONG_ROWS, **WRONG_HTTP}[lie], "GET", "/v1/paths")
+    document = get(one_lane.address, path, JSON).json()
+    assert document["count"] == 1
+    assert {"path": path, "count": 1} in document["rows"]
+    assert one_lane.ledger.count(path) == 1
+    assert one_lane.render.is_running
+
+
+@pytest.mark.parametrize("lie", WRONG_HTTP)
+def test_a_wrong_answer_to_a_new_lane_is_not_believed(one_lane, request, lie):
+    path = fresh_path(request)
+    one_lane.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+    one_lane.proxy.next(WRONG_HTTP[lie], "POST", "/v1/lanes")
+    assert hit(one_lane.address, path) == 1
+    assert one_lane.ledger.count(path) == 1
+
+
+@pytest.mark.parametrize("change", [{"lane": "1"}, {"lane": 0}, {"lane": -1}, {"lane": 2**60},
+                                    {"lane": None}, {"sequence": 7}, {"sequence": None}], ids=str)
+def test_a_lane_that_makes_no_sense_is_not_used(one_lane, request, change):
+    path = fresh_path(request)
+    one_lane.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+    one_lane.proxy.next(changed(**change), "POST", "/v1/lanes")
+    assert hit(one_lane.address, path) == 1
+    assert one_lane.ledger.count(path) == 1
+
+
+@pytest.mark.parametrize("extra", UNASKED)
+@pytest.mark.parametrize("method, target", [("POST", "/v1/hits"), ("GET", "/v1/paths")])
+def test_bytes_behind_an_answer_answer_nothing(one_lane, request, extra, method, target):
+    path = fresh_path(request)
+    one_lane.proxy.next(UNASKED[extra], method, target)
+    assert get(one_lane.address, path, JSON).json()["count"] == 1
+    liar = one_lane.proxy.requests(method, target)[-1].link
+    assert [get(one_lane.address, path, JSON).json()["count"] for _ in range(3)] == [2, 3, 4]
+    until(lambda: not liar.is_open, "the connection with the unasked bytes to be closed")
+    assert one_lane.ledger.count(path) == 4
+
+
+def test_bytes_on_an_idle_connection_answer_nothing_and_end_it(one_lane):
+    hit(one_lane.address, "/idle")
+    batch = one_lane.proxy.batches[-1]
+    batch.send(POISON)
+    until(lambda: not batch.link.is_open, "the connection to be closed")
+    assert hit(one_lane.address, "/idle") == 2
+    assert one_lane.ledger.count("/idle") == 2
+
+
+def test_a_counter_that_only_lies_is_503_and_is_not_asked_in_a_frenzy(stage):
+    pair = stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 800})
+    pair.proxy.always(WRONG_COUNTS["another lane"], "POST", "/v1/hits")
+    answer = get(pair.address, "/a", MINIMAL)
+    assert answer.status == 503
+    assert json.loads(answer.body)["status"] == 503
+    assert 2 <= len(pair.proxy.batches) < 200
+    assert pair.ledger.count("/a") == 1
+    pair.proxy.forget_plans()
+    assert hit(pair.address, "/b") == 1

@@ -1,0 +1,136 @@
+"""What is written down: one key=value line for each event worth telling, and nobody's traces.
+
+That every line is key=value and holds no secret is checked at the end of every service, whatever the
+test (harness.services).
+"""
+
+import re
+
+import pytest
+
+from harness.api import BEARER
+from harness.http import JSON, ask, get, hit, is_refused
+from harness.postgres import free_port
+from harness.services import TOKEN, parse_log_line
+from harness.wait import Later, until
+
+TRACES = {
+    "User-Agent": "Agent-of-a-test/47.11", "Cookie": "session=cookie-of-a-test",
+    "X-Forwarded-For": "203.0.113.77", "Forwarded": "for=203.0.113.78", "X-Real-IP": "203.0.113.79",
+    "Referer": "http://referer-of-a-test/", "From": "someone@test.invalid",
+}
+
+TRACE = re.compile(r"Agent-of-a-test|cookie-of-a-test|203\.0\.113\.|referer-of-a-test|someone@test|"
+                   r"127\.77\.66\.55")
+
+
+def everything_in(ledger):
+    """Every value of every row of every table, as text."""
+    tables = [name for name, in ledger.run(
+        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables "
+        "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")]
+    assert len(tables) >= 3
+    return "\n".join(row for table in tables for row, in ledger.run(f"SELECT t::text FROM {table} t"))
+
+
+@pytest.mark.parametrize("keys", [{}, {"access_log": "true", "log_level": "debug"}], ids=str)
+def test_no_client_address_cookie_or_agent_is_stored_anywhere(stage, keys):
+    pair = stage.pair(render_keys=keys, counter_keys=keys)
+    for target in ("/a", "/b", "/%zz", "/-/icon.svg", "/-/unknown"):
+        for headers in (TRACES, {**TRACES, **JSON}):
+            get(pair.address, target, headers, source=("127.77.66.55", 0))
+    ask(pair.address, "POST", "/a", TRACES, source=("127.77.66.55", 0))
+    assert not TRACE.search(everything_in(pair.ledger))
+    assert not TRACE.search(pair.counter.log() + pair.render.log())
+    for exchange in pair.proxy.seen:
+        assert not TRACE.search(exchange.request.raw.decode("latin-1"))
+
+
+def test_there_is_no_line_for_a_request_unless_asked_for(stage):
+    pair = stage.pair()
+    hit(pair.address, "/warm")
+    before = [len(service.events()) for service in (pair.counter, pair.render)]
+    for n in range(50):
+        get(pair.address, f"/{n}")
+        get(pair.address, "/%zz")
+    after = [len(service.events()) for service in (pair.counter, pair.render)]
+    assert [b - a for a, b in zip(before, after)] == [0, 0]
+
+
+def test_there_is_one_line_for_a_request_when_asked_for(stage):
+    pair = stage.pair(render_keys={"access_log": "true"})
+    before = len(pair.render.events())
+    for target, status in (("/a?query", 200), ("/%zz", 400), ("/-/unknown", 404), ("/a%20b", 200)):
+        assert get(pair.address, target).status == status
+    lines = until(lambda: len(pair.render.events()) == before + 4 and pair.render.events()[before:],
+                  "four lines")
+    assert [line["status"] for line in lines] == ["200", "400", "404", "200"]
+
+
+def test_a_hostile_path_makes_no_line_of_its_own(stage):
+    pair = stage.pair(render_keys={"access_log": "true", "log_level": "debug"},
+                      counter_keys={"access_log": "true", "log_level": "debug"})
+    for target in ("/a%0Ats=1%20level=error%20event=forged", '/"quoted"', "/=a=b=", "/%1b[31m",
+                   "/%E2%80%A8", "/\\", "/" + "x" * 2047, "/" + "%0A" * 2047):
+        hit(pair.address, target)
+    for service in (pair.render, pair.counter):
+        for line in service.log().splitlines():
+            assert parse_log_line(line), line
+        assert not service.events("forged")
+
+
+def test_times_are_utc_and_to_the_millisecond(stage):
+    service = stage.counter(stage.ledger())
+    for event in service.events():
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["ts"])
+        assert event["level"] in ("error", "warning", "info", "debug")
+
+
+@pytest.mark.parametrize("level, heard", [
+    ("error", {"error"}), ("warning", {"error", "warning"}), ("info", {"error", "warning", "info"}),
+    ("debug", {"error", "warning", "info", "debug"})])
+def test_only_what_the_level_lets_through_is_heard(stage, level, heard):
+    listen, admin = (("127.0.0.1", free_port()) for _ in range(2))
+    service = stage.service("render-svc", {
+        "counter_url": "http://127.0.0.1:1", "log_level": level, "request_deadline_ms": 200,
+        "listen": "%s:%d" % listen, "admin_listen": "%s:%d" % admin}, start=False)
+    service.launch()
+    until(lambda: not is_refused(admin) and not is_refused(listen), "the service to listen")
+    get(listen, "/a")
+    service.stop()
+    assert {event["level"] for event in service.events()} <= heard
+
+
+def test_the_configuration_is_logged_without_secrets(stage):
+    ledger = stage.ledger()
+    counter = stage.counter(ledger)
+    told = "\n".join(str(event) for event in counter.events("configuration"))
+    assert "postgres_pw" in told and "counter_token" in told and "(set)" in told
+    assert ledger.password not in counter.log() and TOKEN not in counter.log()
+
+
+def test_an_outage_is_told_once_and_not_at_every_request(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 1000})
+    pair.counter.kill()
+    before = len(pair.render.events())
+    asked = [Later(get, pair.address, f"/{n}") for n in range(100)]
+    assert {one.result().status for one in asked} == {503}
+    assert len(pair.render.events()) - before < 20
+
+
+def test_no_secret_is_in_what_is_told_to_anyone(stage):
+    pair = stage.pair()
+    answers = [get(pair.address, "/a"), get(pair.address, "/%zz"), get(pair.render.admin, "/ready"),
+               get(pair.counter.admin, "/ready"), ask(pair.counter.address, "GET", "/v1/totals", BEARER),
+               ask(pair.counter.address, "GET", "/v1/totals")]
+    for answer in answers:
+        for secret in (TOKEN, pair.ledger.password):
+            assert secret.encode() not in answer.raw
+
+
+def test_no_secret_is_on_the_command_line_of_a_service(stage):
+    pair = stage.pair()
+    for service in (pair.counter, pair.render):
+        with open(f"/proc/{service.pid}/cmdline", "rb") as file:
+            line = file.read()
+        assert TOKEN.encode() not in line and pair.ledger.password.encode() not in line

@@ -1,0 +1,332 @@
+"""GET of any path counts it and answers with the page, or with the same as JSON."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+import pytest
+
+from harness import page
+from harness.http import JSON, MINIMAL, Connection, ask, get, hit, hit_in_full
+from harness.wait import Later, Stopwatch, until
+
+HOSTILE = [
+    "/<script>alert(1)</script>", "/\"><img src=x onerror=alert(1)>", "/'-alert(1)-'",
+    "/&lt;b&gt;&amp;", "/</td></table></title><h1>", "/a\r\nSet-Cookie: b=c", "/\x01\x1b[31m\x7f",
+    "/\u202egpj.exe", "/\u2028\u2029", "/back\\slash", "/javascript:alert(1)", "/{{7*7}}%s%n$1",
+]
+
+
+# --- the page
+
+
+def test_a_get_of_a_path_is_answered_with_the_page(pair):
+    answer = get(pair.address, "/the/page")
+    assert answer.status == 200
+    assert page.read(answer).title == "Path Count"
+
+
+def test_the_page_names_the_visited_path_and_its_new_number(pair):
+    pair.api.count({"/visited": 4711})
+    shown = page.read(get(pair.address, "/visited"))
+    assert "/visited" in shown.outside
+    assert 4712 in shown.numbers
+
+
+def test_the_page_shows_a_table_with_the_hit_just_counted(pair):
+    pair.api.count({"/in/the/table": 5000})
+    assert ("/in/the/table", 5001) in page.read(get(pair.address, "/in/the/table")).rows
+
+
+def test_the_page_says_how_many_paths_and_hits_there_are_in_all(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n}": 31 for n in range(611)})
+    until(lambda: {612, 611 * 31 + 1}.issubset(page.read(get(pair.address, "/one")).numbers)
+          or pytest.fail("not even a first page told the totals"), "totals on the page")
+
+
+def test_the_page_and_the_json_show_the_same_rows(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n}": n % 7 + 1 for n in range(50)})
+    hit(pair.address, "/seen")
+    shown = page.read(get(pair.address, "/seen")).rows
+    document = hit_in_full(pair.address, "/seen")
+    assert {path: n for path, n in shown if path != "/seen"} == {
+        row["path"]: row["count"] for row in document["rows"] if row["path"] != "/seen"}
+
+
+def test_a_hit_is_one_hit(pair):
+    assert [hit(pair.address, "/counted") for _ in range(3)] == [1, 2, 3]
+    assert pair.ledger.count("/counted") == 3
+
+
+def test_the_ledger_holds_the_hit_when_the_answer_comes(pair):
+    for number in range(1, 6):
+        assert get(pair.address, "/durable").status == 200
+        assert pair.ledger.count("/durable") == number
+
+
+def test_the_root_is_a_path_like_any(pair):
+    assert (hit(pair.address, "/"), hit(pair.address, "/")) == (1, 2)
+
+
+def test_the_page_brings_its_own_icon(pair):
+    icon = page.read(get(pair.address, "/with/icon")).icon
+    assert icon == "/-/icon.svg"
+    answer = get(pair.address, icon)
+    assert answer.status == 200
+    assert answer.media_type == "image/svg+xml"
+    assert answer.body.lstrip().startswith((b"<svg", b"<?xml"))
+    assert "/favicon.ico" not in pair.ledger.counts()
+
+
+def test_the_page_needs_nothing_from_elsewhere(pair):
+    html = get(pair.address, "/alone").text
+    assert page.Page(html).scripts == 0
+    assert "http://" not in html and "https://" not in html and "src=" not in html
+
+
+@pytest.mark.parametrize("headers", [{}, JSON, MINIMAL])
+def test_answers_to_counted_requests_are_not_stored_by_anyone(pair, headers):
+    assert "no-store" in get(pair.address, "/fresh", headers).header("cache-control")
+
+
+def test_every_answer_states_its_length(pair):
+    for headers in ({}, JSON, MINIMAL):
+        answer = get(pair.address, "/length", headers)
+        assert int(answer.header("content-length")) == len(answer.body)
+        assert answer.header("transfer-encoding") is None
+
+
+# --- JSON
+
+
+def test_the_json_has_the_path_its_count_the_totals_and_the_rows(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 3, "/b": 9})
+    answer = get(pair.address, "/a", JSON)
+    assert answer.media_type == "application/json"
+    assert answer.json() == {
+        "path": "/a", "count": 4, "totals": {"paths": 2, "hits": 13},
+        "rows": [{"path": "/b", "count": 9}, {"path": "/a", "count": 4}]}
+
+
+def test_minimal_json_has_the_path_and_its_count_alone(pair):
+    answer = get(pair.address, "/minimal", MINIMAL)
+    assert answer.media_type == "application/json"
+    assert answer.json() == {"path": "/minimal", "count": 1}
+    assert answer.header("preference-applied") == "return=minimal"
+
+
+def test_minimal_json_fetches_no_rows(pair):
+    before = len(pair.proxy.requests("GET", "/v1/paths"))
+    hit(pair.address, "/no/rows")
+    assert len(pair.proxy.requests("GET", "/v1/paths")) == before
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_hostile_paths_are_text_on_the_page(pair, path):
+    answer = get(pair.address, quote(path))
+    assert answer.status == 200
+    shown = page.read(answer)
+    visible = path.replace("\r", "").replace("\x01", "").replace("\x1b", "").replace("\x7f", "")
+    assert shown.title == "Path Count" and shown.scripts == 0
+    if visible == path:
+        assert path in shown.outside
+        assert path in dict(shown.rows)
+    assert "<script" not in answer.text and "<img" not in answer.text and "<h1>" not in \
+        answer.text.partition("</td></table>")[2]
+    assert answer.header("set-cookie") is None
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_hostile_paths_come_back_whole_as_json(pair, path):
+    document = hit_in_full(pair.address, quote(path))
+    assert document["path"] == path
+    assert path in [row["path"] for row in document["rows"]]
+
+
+# --- the rows
+
+
+def test_rows_are_ordered_by_count_highest_first_and_then_by_path(stage):
+    pair = stage.pair()
+    hits = {f"/{name}": count for name, count in
+            [("z", 5), ("é", 5), ("a", 5), ("A", 5), ("b", 70), ("c", 1), ("c/", 1), ("𝄞", 5)]}
+    pair.api.count(hits)
+    rows = hit_in_full(pair.address, "/b")["rows"]
+    hits["/b"] += 1
+    assert [(row["path"], row["count"]) for row in rows] == sorted(
+        hits.items(), key=lambda item: (-item[1], item[0].encode()))
+    assert page.read(get(pair.address, "/b")).rows[1:] == [
+        (row["path"], row["count"]) for row in rows[1:]]
+
+
+def test_there_are_a_hundred_rows_at_most(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n:03}": 200 - n for n in range(150)})
+    document = hit_in_full(pair.address, "/000")
+    assert [row["path"] for row in document["rows"]] == [f"/{n:03}" for n in range(100)]
+    assert document["totals"]["paths"] == 150
+    assert len(page.read(get(pair.address, "/000")).rows) == 100
+
+
+def test_a_path_below_the_hundredth_row_is_told_its_number_all_the_same(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n}": 10 for n in range(120)})
+    document = hit_in_full(pair.address, "/last")
+    assert document["count"] == 1
+    assert "/last" not in [row["path"] for row in document["rows"]]
+
+
+def test_rows_always_include_the_hit_just_counted(stage):
+    pair = stage.pair()
+
+    def visit(number):
+        path = f"/{number % 10}"
+        document = hit_in_full(pair.address, path)
+        row = {row["path"]: row["count"] for row in document["rows"]}
+        return row.get(path, 0) >= document["count"]
+
+    with ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(visit, range(400)))
+
+
+def test_totals_are_a_second_old_at_most(stage):
+    pair = stage.pair()
+    hit_in_full(pair.address, "/seen")
+    pair.api.count({"/elsewhere": 1000})
+    counted = Stopwatch()
+    until(lambda: hit_in_full(pair.address, "/seen")["totals"]["hits"] > 1000, "new totals")
+    assert counted.seconds < 1.5  # the second, and what a slow machine needs to ask and answer
+
+
+# --- numbers
+
+
+def test_concurrent_hits_of_one_path_get_numbers_of_their_own(pair):
+    with ThreadPoolExecutor(32) as pool:
+        numbers = list(pool.map(lambda _: hit(pair.address, "/everybody"), range(320)))
+    assert sorted(numbers) == list(range(1, 321))
+
+
+def test_hits_of_one_batch_get_numbers_of_their_own(stage):
+    pair = stage.pair(render_keys={"lanes": 1})
+    with pair.ledger.locked("/held"):
+        held = Later(hit, pair.address, "/held")
+        pair.ledger.until_waiting()
+        waiting = [Later(hit, pair.address, "/same") for _ in range(20)]
+        pair.render.events()
+    assert held.result() == 1
+    assert sorted(one.result() for one in waiting) == list(range(1, 21))
+
+
+# --- HEAD and other methods
+
+
+@pytest.mark.parametrize("headers", [{}, JSON, MINIMAL])
+def test_head_is_answered_as_get_would_be_without_a_body(pair, headers):
+    head, got = (ask(pair.address, method, "/head", headers) for method in ("HEAD", "GET"))
+    assert head.status == got.status == 200
+    assert head.body == b""
+    for name in ("content-type", "cache-control", "preference-applied"):
+        assert head.header(name) == got.header(name), name
+
+
+def test_head_counts_nothing(pair):
+    for _ in range(3):
+        assert ask(pair.address, "HEAD", "/only/looked/at").status == 200
+    assert pair.ledger.count("/only/looked/at") == 0
+    assert hit(pair.address, "/only/looked/at") == 1
+
+
+@pytest.mark.parametrize("target, status", [("/%zz", 400), ("/-/unknown", 404),
+                                            ("/" + "a" * 2048, 414)])
+def test_head_of_what_is_refused_is_refused_likewise(pair, target, status):
+    with Connection(pair.address) as connection:
+        answer = connection.ask("HEAD", target)
+        assert (answer.status, answer.body) == (status, b"")
+        assert connection.ask("GET", "/after/head", MINIMAL).status == 200  # nothing was left over
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "BREW"])
+def test_other_methods_are_405_and_told_which_are_allowed(pair, method):
+    answer = ask(pair.address, method, "/method", JSON, b"" if method == "POST" else None)
+    assert answer.status == 405
+    assert {name.strip() for name in answer.header("allow").split(",")} == {"GET", "HEAD"}
+    assert answer.json()["status"] == 405
+    assert pair.ledger.count("/method") == 0
+
+
+# --- what belongs to the service
+
+
+@pytest.mark.parametrize("target", ["/-/", "/-/unknown", "/-/icon.svg/", "/-/../-/x", "/a/../-/b",
+                                    "/%2d/unknown", "/-%2Funknown", "/-/unknown?x=1"])
+def test_unknown_names_below_the_services_own_prefix_are_404_and_not_counted(pair, target):
+    before = pair.ledger.totals()
+    assert get(pair.address, target).status == 404
+    assert pair.ledger.totals() == before
+
+
+@pytest.mark.parametrize("target", ["/-/icon.svg", "/%2D/icon.svg", "/x/../-/icon.svg",
+                                    "/-/icon.svg?v=1"])
+def test_own_files_are_found_by_their_canonical_path(pair, target):
+    before = pair.ledger.totals()
+    assert get(pair.address, target).media_type == "image/svg+xml"
+    assert pair.ledger.totals() == before
+
+
+@pytest.mark.parametrize("path", ["/-", "/-x/y", "/a/-/", "//-/icon.svg", "/favicon.ico", "/live",
+                                  "/ready", "/v1/hits"])
+def test_paths_that_only_resemble_the_services_own_are_counted(pair, path):
+    assert hit(pair.address, path) == 1
+
+
+def test_writing_to_an_own_file_is_405(pair):
+    answer = ask(pair.address, "POST", "/-/icon.svg", None, b"x")
+    assert answer.status == 405
+    assert answer.header("allow")
+
+
+# --- the connection
+
+
+def test_requests_sent_together_are_answered_in_order(pair):
+    with Connection(pair.address) as connection:
+        for number in range(20):
+            connection.send("GET", f"/pipelined/{number}", MINIMAL)
+        answers = [connection.receive().json() for _ in range(20)]
+    assert answers == [{"path": f"/pipelined/{number}", "count": 1} for number in range(20)]
+
+
+def test_an_upgrade_to_http2_is_not_taken(pair):
+    answer = ask(pair.address, "GET", "/h2c", {
+        **MINIMAL, "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c",
+        "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
+    assert answer.status == 200
+    assert json.loads(answer.body)["path"] == "/h2c"
+
+
+def test_an_idle_connection_is_closed_after_its_time(stage):
+    pair = stage.pair(render_keys={"idle_ms": 1000})
+    with Connection(pair.address) as connection:
+        assert connection.ask("GET", "/idle", MINIMAL).status == 200
+        until(connection.is_closed_by_peer, "an idle connection to be closed", 5)
+
+
+def test_a_client_that_never_finishes_its_request_is_dropped(stage):
+    pair = stage.pair(render_keys={"idle_ms": 1000})
+    with Connection(pair.address) as connection:
+        connection.sock.sendall(b"GET /slow HTTP/1.1\r\nHost: pathcount")
+        until(connection.is_closed_by_peer, "a slow client to be dropped", 5)
+
+
+def test_hits_of_clients_that_do_not_wait_for_the_answer_count(stage):
+    pair = stage.pair()
+    for _ in range(20):
+        with Connection(pair.address) as connection:
+            connection.send("GET", "/gone", MINIMAL)
+    until(lambda: hit(pair.address, "/gone") == pair.ledger.count("/gone"), "a number")
+    assert 1 <= pair.ledger.count("/gone")
+    assert hit(pair.address, "/still/there") == 1

@@ -1,0 +1,102 @@
+"""A view is read page by page, by key: no row is left out and none comes twice."""
+
+import itertools
+import random
+
+import pytest
+
+from harness.wait import Later
+
+NAMES = ["", "a", "a/", "a/b", "a//b", "ab", "A", "b", "%", "_", "a%", "a_", "\\", "'", "é", "éa", "ê",
+         "e\u0301", "߿", "ࠀ", "\ud7ff", "\ud7ff\ud7ff", "\ue000", "\uffff", "\U00010000", "😀",
+         "\U0010ffff", "\U0010ffff\U0010ffff", "\U0010ffffa", "\x01", "\x7f", "\n", " ", "~", "z" * 2047]
+
+PREFIXES = ["", "/", "/a", "/a/", "/é", "/\ud7ff", "/\x7f", "/\uffff", "/\U0010ffff", "/%", "/_", "/\\",
+            "/nothing", "/zz", "a"]
+
+
+def by_path(row):
+    return row[0].encode()
+
+
+def by_count(row):
+    return (-row[1], row[0].encode())
+
+
+ORDERS = {"path": by_path, "count": by_count}
+
+
+@pytest.fixture(scope="module")
+def rows(module_stage):
+    """A counter with a row for each of NAMES, many with equal counts; and those rows."""
+    counter = module_stage.counter(module_stage.ledger())
+    chance = random.Random(7)
+    hits = {"/" + name: chance.choice([1, 1, 1, 2, 2, 10, 2**30 // 2]) for name in NAMES}
+    counter.api.count(hits)
+    return counter.api, list(hits.items())
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, len(NAMES) - 1, len(NAMES), 1000])
+def test_the_pages_of_a_view_are_all_its_rows_in_order(rows, order, limit):
+    api, expected = rows
+    assert api.pages(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_the_pages_of_a_prefix_are_the_rows_that_begin_so(rows, order, prefix, limit):
+    api, expected = rows
+    expected = [row for row in expected if row[0].startswith(prefix)]
+    assert api.pages(order=order, prefix=prefix, limit=limit) == sorted(expected, key=ORDERS[order])
+
+
+def test_without_a_wish_the_order_is_by_count_and_a_hundred_rows_are_a_page(module_stage):
+    api = module_stage.counter(module_stage.ledger()).api
+    api.count({f"/{n:03}": n + 1 for n in range(150)})
+    page = api.view()
+    assert page["paths"] == [f"/{n:03}" for n in range(149, 49, -1)]
+    assert page["next"] is not None
+    assert api.view(after=page["next"])["paths"] == [f"/{n:03}" for n in range(49, -1, -1)]
+
+
+def test_the_last_page_says_that_it_is(rows):
+    api, expected = rows
+    assert api.view(limit=len(expected))["next"] is None
+    assert api.view(limit=len(expected) - 1)["next"] is not None
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_more_rows_than_fit_a_page_are_paged_through(module_stage, order):
+    api = module_stage.counter(module_stage.ledger()).api
+    lane, expected = api.lane(), []
+    for sequence in range(1, 4):
+        hits = {f"/{n % 7}/{n}": n % 5 + 1 for n in range(sequence * 900, sequence * 900 + 900)}
+        api.post(lane, sequence, hits)
+        expected += hits.items()
+    for limit in (999, 1000):
+        assert api.pages(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
+
+
+def test_rows_that_stay_are_met_once_while_others_come_and_change(module_stage):
+    api = module_stage.counter(module_stage.ledger()).api
+    api.count({f"/stay/{n:03}": 1 for n in range(100)})
+    pages = [Later(api.pages, order="path", limit=3) for _ in range(3)]
+    lane, sequence = api.lane(), itertools.count(1)
+    while not all(reader.done for reader in pages):
+        number = next(sequence)
+        api.post(lane, number, {f"/come/{number}": 1, f"/stay/{number % 100:03}": 1,
+                                f"/stay/{number % 100:03}x": 1})
+    for reader in pages:
+        met = [path for path, _ in reader.result()]
+        assert len(set(met)) == len(met)
+        assert {f"/stay/{n:03}" for n in range(100)} <= set(met)
+
+
+def test_a_cursor_stays_good_when_its_row_moves(module_stage):
+    api = module_stage.counter(module_stage.ledger()).api
+    api.count({"/a": 30, "/b": 20, "/c": 10})
+    after = api.view(limit=2)["next"]
+    api.count({"/b": 100})
+    assert api.view(after=after)["paths"] == ["/c"]

@@ -1,0 +1,217 @@
+"""counter-svc makes its schema itself, takes over what the old server left, and knows its limits."""
+
+import pytest
+
+from harness.api import Api
+from harness.http import hit
+from harness.wait import Later, until
+
+OLD_TABLE = "CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)"
+
+
+@pytest.fixture
+def ledger(stage):
+    return stage.ledger()
+
+
+def left_by_the_old_server(ledger, *rows, table=OLD_TABLE):
+    with ledger.connect_as_owner() as connection:
+        connection.execute(table)
+        with connection.cursor() as cursor:
+            cursor.executemany("INSERT INTO pathcount VALUES (%s, %s)", rows)
+
+
+def columns(ledger):
+    """name → (type, collation, nullable) of the table pathcount."""
+    return {name: (kind, collation, nullable == "YES") for name, kind, collation, nullable in ledger.run(
+        "SELECT column_name, data_type, collation_name, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND table_name = 'pathcount'")}
+
+
+# --- a new ledger
+
+
+def test_an_empty_database_gets_the_schema(stage, ledger):
+    stage.counter(ledger)
+    shape = columns(ledger)
+    assert shape["path"] == ("text", "C", False)
+    assert shape["count"][0] == "bigint" and not shape["count"][2]
+    assert ledger.counts() == {}
+    version, oldest = ledger.run("SELECT version, oldest_program FROM pathcount_schema")[0]
+    assert version >= oldest >= 1
+
+
+def test_the_plain_statement_of_old_still_works(stage, ledger):
+    api = stage.counter(ledger).api
+    api.count({"/a": 3})
+    with ledger.connect_as_owner() as connection:
+        assert connection.execute("SELECT path, count FROM pathcount").fetchall() == [("/a", 3)]
+
+
+def test_several_counters_starting_at_once_make_one_schema(stage, ledger):
+    counters = [stage.service("counter-svc", ledger.keys, start=False) for _ in range(5)]
+    for counter in counters:
+        counter.launch()
+    for counter in counters:
+        counter.attach().until_ready()
+    for counter in counters:
+        Api(counter.address).count({"/a": 1})
+    assert ledger.counts() == {"/a": 5}
+    assert ledger.value("SELECT count(*) FROM pathcount_schema") == 1
+
+
+def test_a_second_start_changes_nothing(stage, ledger):
+    counter = stage.counter(ledger)
+    counter.api.count({"/a": 2})
+    before = ledger.run("SELECT * FROM pathcount_schema")
+    counter.stop()
+    counter.restart().until_ready()
+    assert ledger.run("SELECT * FROM pathcount_schema") == before
+    assert ledger.counts() == {"/a": 2}
+
+
+def test_the_service_needs_no_more_than_a_database_of_its_own(stage, ledger):
+    stage.counter(ledger)
+    assert ledger.run("SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = %s",
+                      ledger.role) == [(False, False, False)]
+
+
+# --- an old one
+
+
+def test_an_old_table_is_taken_over_with_its_counts(stage, ledger):
+    left_by_the_old_server(ledger, ("/a", 5), ("/b", 1), ("/c/d/", 7))
+    api = stage.counter(ledger).api
+    assert ledger.counts() == {"/a": 5, "/b": 1, "/c/d/": 7}
+    shape = columns(ledger)
+    assert shape["path"] == ("text", "C", False) and shape["count"][0] == "bigint"
+    assert api.totals() == {"paths": 3, "hits": 13}
+    assert api.count({"/a": 1, "/new": 1}) == {"/a": 6, "/new": 1}
+    assert api.totals() == ledger.totals_by_scanning() == {"paths": 4, "hits": 15}
+
+
+def test_a_null_count_is_none(stage, ledger):
+    left_by_the_old_server(ledger, ("/null", None), ("/a", 1))
+    api = stage.counter(ledger).api
+    assert ledger.counts() == {"/null": 0, "/a": 1}
+    assert api.count({"/null": 1}) == {"/null": 1}
+    assert api.totals() == ledger.totals_by_scanning()
+
+
+def test_a_count_at_the_end_of_int_goes_on(stage, ledger):
+    left_by_the_old_server(ledger, ("/full", 2**31 - 1), ("/also", 2**31 - 1))
+    api = stage.counter(ledger).api
+    assert api.totals() == {"paths": 2, "hits": 2**32 - 2}
+    assert api.count({"/full": 1}) == {"/full": 2**31}
+
+
+def test_paths_get_their_leading_slash_and_collisions_are_summed(stage, ledger):
+    left_by_the_old_server(ledger, ("a", 3), ("/a", 5), ("", 2), ("/", 1), ("b/c", 7), ("//d", 1),
+                           ("/d", 4), ("/null", None), ("null", 6), ("é", 1))
+    api = stage.counter(ledger).api
+    expected = {"/a": 8, "/": 3, "/b/c": 7, "//d": 1, "/d": 4, "/null": 6, "/é": 1}
+    assert ledger.counts() == expected
+    assert api.totals() == {"paths": len(expected), "hits": sum(expected.values())}
+    assert dict(api.pages(limit=2)) == expected
+
+
+def test_what_is_taken_over_is_shown_on_the_page(stage, ledger):
+    left_by_the_old_server(ledger, ("page", 41))
+    counter = stage.counter(ledger)
+    assert hit(stage.render(counter).address, "/page") == 42
+
+
+def test_the_order_is_by_bytes_whatever_the_old_collation_was(stage, ledger):
+    names = ["/a", "/B", "/b", "/A", "/é", "/z", "/_", "/a/b", "/ab"]
+    left_by_the_old_server(ledger, *[(name, 1) for name in names], table=OLD_TABLE.replace(
+        "TEXT", 'TEXT COLLATE "und-x-icu"'))
+    api = stage.counter(ledger).api
+    expected = [(name, 1) for name in sorted(names, key=str.encode)]
+    assert api.pages(order="path", limit=2) == expected
+    assert api.pages(order="count", limit=2) == expected
+
+
+def test_a_takeover_happens_once(stage, ledger):
+    left_by_the_old_server(ledger, ("a", 1), ("/a", 1))
+    counters = [stage.service("counter-svc", ledger.keys, start=False) for _ in range(4)]
+    for counter in counters:
+        counter.launch()
+    for counter in counters:
+        counter.attach().until_ready()
+    assert ledger.counts() == {"/a": 2}
+    counters[0].kill()
+    counters[0].restart().until_ready()
+    assert ledger.counts() == {"/a": 2}
+    assert Api(counters[0].address).totals() == {"paths": 1, "hits": 2}
+
+
+def test_a_takeover_that_was_killed_is_done_again_from_the_start(stage, ledger):
+    left_by_the_old_server(ledger, *[(f"{n}", 1) for n in range(2000)])
+    with ledger.connect() as session:
+        session.execute("BEGIN")
+        session.execute("LOCK TABLE pathcount IN ROW SHARE MODE")
+        counter = stage.service("counter-svc", ledger.keys)
+        ledger.until_waiting(1)
+        counter.kill()
+    counter.restart().until_ready()
+    assert ledger.counts() == {f"/{n}": 1 for n in range(2000)}
+
+
+def test_an_old_server_that_still_writes_is_waited_for(stage, ledger):
+    left_by_the_old_server(ledger, ("/a", 1))
+    with ledger.connect() as old:
+        old.execute("BEGIN")
+        old.execute("UPDATE pathcount SET count = count + 1 WHERE path = '/a'")
+        counter = stage.service("counter-svc", ledger.keys)
+        ledger.until_waiting(1)
+        assert not counter.is_ready()
+        old.execute("COMMIT")
+    counter.until_ready()
+    assert ledger.counts() == {"/a": 2}
+
+
+# --- versions
+
+
+def refusal(stage, ledger):
+    """Starts a counter-svc that must refuse the ledger, and returns what it says about it."""
+    counter = stage.service("counter-svc", ledger.keys, start=False)
+    counter.launch()
+    told = until(lambda: next(
+        (line for line in counter.log().splitlines() if "level=error" in line), None)
+        or not counter.is_running and counter.log(), "a clear error")
+    if counter.is_running:
+        assert counter.attach().ready().status == 503
+        assert counter.ready().body.strip()
+    else:
+        assert counter.process.returncode not in (0, -6, -11)
+        counter.expect_status(counter.process.returncode)
+    return told
+
+
+def test_a_ledger_for_newer_programs_only_is_refused_with_a_clear_error(stage, ledger):
+    stage.counter(ledger).api.count({"/a": 1})
+    ledger.run("UPDATE pathcount_schema SET version = 1000000, oldest_program = 1000000")
+    told = refusal(stage, ledger)
+    assert "1000000" in told
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
+    stage.counter(ledger).api.count({"/a": 1})
+    ledger.run("UPDATE pathcount_schema SET version = 1000000")
+    assert stage.counter(ledger).api.count({"/a": 1}) == {"/a": 2}
+    assert ledger.value("SELECT version FROM pathcount_schema") == 1000000
+
+
+def test_a_database_that_is_not_utf8_is_refused_with_a_clear_error(stage):
+    assert "UTF8" in refusal(stage, stage.ledger(encoding="LATIN1"))
+
+
+def test_a_counter_that_is_ready_serves_while_another_starts(stage, ledger):
+    first = stage.counter(ledger)
+    started = Later(stage.counter, ledger)
+    while not started.done:
+        first.api.count({"/a": 1})
+    started.result()
+    assert first.api.count({"/a": 1})["/a"] == ledger.count("/a")
