@@ -18,19 +18,20 @@ def ledger(stage):
 
 @pytest.fixture(scope="module")
 def read_only():
-    """A second cluster that accepts no writes, with the role and database of every ledger made in
-    the first."""
+    """A second cluster, which accepts no writes."""
     cluster = Cluster(default_transaction_read_only="on")
     yield cluster
     cluster.remove()
 
 
 def mirrored(read_only, ledger):
-    """The read-only cluster's address for this ledger's role and database."""
+    """The read-only cluster's address, with this ledger's role and an empty database in it."""
     with read_only.connect() as connection:
         connection.execute("SET default_transaction_read_only = off")
-        connection.execute(f"CREATE ROLE \"{ledger.role}\" LOGIN PASSWORD '{ledger.password}'")
-        connection.execute(f'CREATE DATABASE "{ledger.database}" OWNER "{ledger.role}"')
+        connection.execute(f"DROP DATABASE IF EXISTS {ledger.database}")
+        connection.execute(f"DROP ROLE IF EXISTS {ledger.role}")
+        connection.execute(f"CREATE ROLE {ledger.role} LOGIN PASSWORD '{ledger.password}'")
+        connection.execute(f"CREATE DATABASE {ledger.database} OWNER {ledger.role}")
     return f"127.0.0.1:{read_only.port}"
 
 
@@ -127,7 +128,7 @@ def test_a_uri_with_a_unix_socket(stage, ledger):
 
 
 def test_names_and_passwords_may_hold_anything(stage):
-    ledger = stage.ledger(role="o'role \"of\\ all", password="p'w\\ %41@/:?#&=\"é",
+    ledger = stage.cluster.new_ledger(role="o'role \"of\\ all", password="p'w\\ %41@/:?#&=\"é",
                           database="base of 'all' \\ @/?")
     assert works(stage, ledger, f"127.0.0.1:{ledger.cluster.port}")
 

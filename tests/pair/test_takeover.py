@@ -205,7 +205,7 @@ def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
 
 
 def test_a_database_that_is_not_utf8_is_refused_with_a_clear_error(stage):
-    assert "UTF8" in refusal(stage, stage.ledger(encoding="LATIN1"))
+    assert "UTF8" in refusal(stage, stage.cluster.new_ledger(encoding="LATIN1"))
 
 
 def test_a_counter_that_is_ready_serves_while_another_starts(stage, ledger):

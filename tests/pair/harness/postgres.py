@@ -64,6 +64,7 @@ class Cluster:
         self._programs = programs()
         self._postmaster = None
         self._made = 0
+        self._spare = []
         self._drop = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")
@@ -188,8 +189,13 @@ class Cluster:
 
     # --- ledgers
 
-    def ledger(self, role=None, password=None, database=None, encoding="UTF8"):
-        """An empty database with a role that owns it."""
+    def ledger(self):
+        """An empty database with a role that owns it: a new one, or one that was given back, as
+        making a database takes longer than most tests."""
+        return self._spare.pop() if self._spare else self.new_ledger()
+
+    def new_ledger(self, role=None, password=None, database=None, encoding="UTF8"):
+        """A ledger of its own kind, for one test."""
         self._made += 1
         role = role or f"counter_{self._made}"
         database = database or f"ledger_{self._made}"
@@ -198,12 +204,22 @@ class Cluster:
         quoted = {name: '"%s"' % name.replace('"', '""') for name in (role, database)}
         locale = "C.UTF-8" if encoding == "UTF8" else "C"
         with self.connect() as connection:
-            connection.execute("SET standard_conforming_strings = on")
             connection.execute(f"CREATE ROLE {quoted[role]} LOGIN PASSWORD '{literal}'")
             connection.execute(
                 f"CREATE DATABASE {quoted[database]} OWNER {quoted[role]} TEMPLATE template0 "
                 f"ENCODING '{encoding}' LC_COLLATE '{locale}' LC_CTYPE '{locale}'")
         return Ledger(self, role, password, database)
+
+    def give_back(self, ledger):
+        """Empties a ledger for the next test."""
+        if self._postmaster is None:
+            return
+        ledger.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                   "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        ledger.run("DROP SCHEMA public CASCADE")
+        ledger.run("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
+        ledger.run(f"ALTER DATABASE {ledger.database} RESET ALL")
+        self._spare.append(ledger)
 
 
 class Ledger:

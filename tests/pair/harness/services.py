@@ -97,10 +97,10 @@ class Service:
 
     def launch(self):
         """Starts it without waiting for anything."""
+        command = [program(self.name)]
         self.starts += 1
         base = os.path.join(self.folder, f"{self.name}-{id(self):x}-{self.starts}")
         self.log_path = base + ".log"
-        command = [program(self.name)]
         if self.keys:
             command += ["--config", base + ".yml"]
             with open(base + ".yml", "w", encoding="utf-8") as file:

@@ -29,8 +29,11 @@ class Stage:
 
     # --- parts
 
-    def ledger(self, **keywords):
-        return self.cluster.ledger(**keywords)
+    def ledger(self):
+        """An empty database with a role that owns it."""
+        ledger = self.cluster.ledger()
+        self._stack.callback(self.cluster.give_back, ledger)
+        return ledger
 
     def service(self, name, keys, env=None, start=True):
         """A service that the stage ends and holds to its promises; without keys (None) it has
