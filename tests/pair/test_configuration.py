@@ -104,7 +104,7 @@ def test_a_wrong_variable_is_told_by_its_name(name, variable, value):
 
 
 @pytest.mark.parametrize("name, key, value", [
-    ("render-svc", "counter_url", "127.0.0.1:8081"), ("render-svc", "counter_url", "ftp://h:1"),
+    ("render-svc", "counter_url", "ftp://h:1"),
     ("render-svc", "counter_url", "http://"), ("render-svc", "counter_url", "http://h:99999"),
     ("render-svc", "request_deadline_ms", "0"), ("render-svc", "max_waiting", "0"),
     ("render-svc", "lanes", "0"), ("render-svc", "call_deadline_ms", "0"),

@@ -52,7 +52,6 @@ WRONG_COUNTS = {
     "counts as text": changed(counts=["666"]),
     "broken counts": changed(counts=[66.6]),
     "huge counts": changed(counts=[2**64]),
-    "counts below the hits": changed(counts=[0]),
     "negative counts": changed(counts=[-1]),
     "null": lying(lambda _: [None]),
     "an array": lying(lambda document: [document]),
@@ -66,8 +65,8 @@ WRONG_COUNTS = {
 WRONG_HTTP = {
     "no HTTP": mangling(lambda raw: b"SSH-2.0-OpenSSH_9.2\r\n\r\n"),
     "HTTP/9": with_head(rb"^HTTP/1.1", b"HTTP/9.9"),
-    "no status": with_head(rb"^HTTP/1.1 200", b"HTTP/1.1"),
-    "a status of letters": with_head(rb"^HTTP/1.1 200", b"HTTP/1.1 abc"),
+    "no status": with_head(rb"^HTTP/1.1 2\d\d", b"HTTP/1.1"),
+    "a status of letters": with_head(rb"^HTTP/1.1 2\d\d", b"HTTP/1.1 abc"),
     "a length of letters": with_head(rb"content-length: \d+", b"content-length: abc"),
     "a negative length": with_head(rb"content-length: \d+", b"content-length: -1"),
     "a huge length": with_head(rb"content-length: \d+", b"content-length: 99999999999999999999"),
@@ -126,6 +125,13 @@ def test_a_wrong_answer_to_a_batch_is_not_believed_and_ends_the_connection(one_l
     until(lambda: not told[0].link.is_open, "the liar's connection to be closed")
     assert one_lane.ledger.count(path) == 1
     assert one_lane.render.is_running
+
+
+def test_a_count_that_cannot_be_is_told_to_nobody(one_lane):
+    one_lane.proxy.next(changed(counts=[0]), "POST", "/v1/hits")
+    answer = get(one_lane.address, "/never/zero", MINIMAL)
+    assert answer.status == 503 or answer.json()["count"] == 1
+    assert one_lane.ledger.count("/never/zero") == 1
 
 
 @pytest.mark.parametrize("lie", {**WRONG_ROWS, **WRONG_HTTP})

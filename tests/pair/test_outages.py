@@ -146,7 +146,7 @@ def test_an_outage_under_load_is_exactly_once(stage, pair, outage):
     assert not tally.lost
     assert set(tally.statuses) == {200, 503}
     assert tally.slowest_s < 3
-    audit(tally, pair.ledger.counts())
+    audit(tally, pair.ledger.counts(), repeats=True)
 
 
 def test_hits_wait_out_a_short_freeze(stage, outage):

@@ -1,9 +1,12 @@
 """counter-svc makes its schema itself, takes over what the old server left, and knows its limits."""
 
+import random
+import string
+
 import pytest
 
 from harness.api import Api
-from harness.http import hit
+from harness.http import hit, hit_in_full
 from harness.wait import Later, until
 
 OLD_TABLE = "CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)"
@@ -157,6 +160,31 @@ def test_a_takeover_that_was_killed_is_done_again_from_the_start(stage, ledger):
     assert ledger.counts() == {f"/{n}": 1 for n in range(2000)}
 
 
+LONG = "/" + "long" * 1000  # longer than what we count; PostgreSQL compresses it to fit an index
+
+
+def test_paths_longer_than_any_of_ours_are_taken_over_and_shown(stage, ledger):
+    left_by_the_old_server(ledger, (LONG, 70), ("/a", 1))
+    counter = stage.counter(ledger)
+    assert ledger.counts() == {LONG: 70, "/a": 1}
+    document = hit_in_full(stage.render(counter).address, "/a")
+    assert [(row["path"], row["count"]) for row in document["rows"]] == [(LONG, 70), ("/a", 2)]
+
+
+@pytest.mark.parametrize("order", ["count", "path"])
+def test_paths_longer_than_any_of_ours_are_paged_over(stage, ledger, order):
+    left_by_the_old_server(ledger, (LONG, 70), ("/m", 1))
+    assert stage.counter(ledger).api.pages(limit=1, order=order) == [(LONG, 70), ("/m", 1)]
+
+
+def test_a_path_that_just_fitted_the_old_index_is_taken_over(stage, ledger):
+    chance = random.Random(5)
+    tight = "/" + "".join(chance.choices(string.ascii_letters + string.digits + "-_", k=2680))
+    left_by_the_old_server(ledger, (tight, 1), (tight[1:], 2))
+    assert stage.counter(ledger).api.totals() == {"paths": 1, "hits": 3}
+    assert ledger.counts() == {tight: 3}
+
+
 def test_an_old_server_that_still_writes_is_waited_for(stage, ledger):
     left_by_the_old_server(ledger, ("/a", 1))
     with ledger.connect() as old:
@@ -173,27 +201,14 @@ def test_an_old_server_that_still_writes_is_waited_for(stage, ledger):
 # --- versions
 
 
-def refusal(stage, ledger):
-    """Starts a counter-svc that must refuse the ledger, and returns what it says about it."""
-    counter = stage.service("counter-svc", ledger.keys, start=False)
-    counter.launch()
-    told = until(lambda: next(
-        (line for line in counter.log().splitlines() if "level=error" in line), None)
-        or not counter.is_running and counter.log(), "a clear error")
-    if counter.is_running:
-        assert counter.attach().ready().status == 503
-        assert counter.ready().body.strip()
-    else:
-        assert counter.process.returncode not in (0, -6, -11)
-        counter.expect_status(counter.process.returncode)
-    return told
-
-
 def test_a_ledger_for_newer_programs_only_is_refused_with_a_clear_error(stage, ledger):
     stage.counter(ledger).api.count({"/a": 1})
     ledger.run("UPDATE pathcount_schema SET version = 1000000, oldest_program = 1000000")
-    told = refusal(stage, ledger)
-    assert "1000000" in told
+    refused = stage.service("counter-svc", ledger.keys, start=False)
+    refused.launch()
+    assert refused.ended() == 1
+    refused.expect_status(1)
+    assert any("1000000" in event["error"] for event in refused.events() if event["level"] == "error")
     assert ledger.counts() == {"/a": 1}
 
 
@@ -205,7 +220,10 @@ def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
 
 
 def test_a_database_that_is_not_utf8_is_refused_with_a_clear_error(stage):
-    assert "UTF8" in refusal(stage, stage.cluster.new_ledger(encoding="LATIN1"))
+    counter = stage.counter(stage.cluster.new_ledger(encoding="LATIN1"), ready=False)
+    until(lambda: any("UTF8" in str(event) for event in counter.events() if event["level"] == "error"),
+          "a clear error")
+    assert counter.ready().status == 503
 
 
 def test_a_counter_that_is_ready_serves_while_another_starts(stage, ledger):
