@@ -11,6 +11,7 @@ PORT ?= 9090
 V ?= 0
 
 SANITIZER ?=
+export SANITIZER
 VARIANT := $(if $(filter gcc cc,$(CC)),,$(notdir $(CC))-)$(or $(SANITIZER),release)
 O := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),build,$(O))
@@ -89,3 +90,53 @@ $(O)/render-svc/assets.o: $(ASSETS)
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o))
 .SECONDARY:
+
+# --- running ---
+
+.PHONY: run
+run: ## install what is missing, start PostgreSQL and both services, show where (PORT=9090)
+	@tools/need build run
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@PORT=$(PORT) tools/run
+
+.PHONY: install
+install: all ## copy the programs to $(DESTDIR)$(PREFIX)/bin
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
+
+# --- testing ---
+
+.PHONY: test
+test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
+	@tools/need build test lint
+	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
+
+.PHONY: unit-tests
+unit-tests: $(UNIT_TESTS)
+
+.PHONY: test-unit
+test-unit: ## the unit tests alone
+	@tests/run test-unit
+
+.PHONY: test-pair
+test-pair: ## the tests of the running pair alone
+	@tests/run test-pair
+
+.PHONY: lint
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, yamllint
+	@tools/need lint
+	@tests/run lint
+
+.PHONY: format
+format: ## let clang-format have its way
+	clang-format -i $(C_FILES)
+
+C_FILES = $(shell git ls-files '*.c' '*.h')
+
+.PHONY: clean
+clean: ## remove build/
+	rm -rf build
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
