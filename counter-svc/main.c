@@ -2,66 +2,40 @@
 
 #include <stdlib.h>
 
-#define KEY(name_, type_, field_) .name = name_, .type = type_, .offset = offsetof(struct counter_config, field_)
+#define KEY(name_, type_, field_)                                                                  \
+    .name = name_, .type = type_, .offset = offsetof(struct counter_config, field_)
 
 static const struct config_key KEYS[] = {
     SERVICE_KEYS("127.0.0.1:8081", "127.0.0.1:8091"),
-    {KEY("postgres_url", CONFIG_SECRET, postgres_url),
-     .fallback = "127.0.0.1:5432",
-     .help = "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},
+    {KEY("postgres_url", CONFIG_SECRET, postgres_url), .fallback = "127.0.0.1:5432",
+     .help =
+         "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},
     {KEY("postgres_user", CONFIG_STRING, postgres_user), .help = "The role that owns the ledger."},
     {KEY("postgres_pw", CONFIG_SECRET, postgres_pw), .help = "Its password."},
     {KEY("postgres_db", CONFIG_STRING, postgres_db), .help = "The database; its encoding is UTF8."},
-    {KEY("connect_timeout_ms", CONFIG_INTEGER, session.connect_timeout_ms),
-     .fallback = "2000",
-     .min = 100,
-     .max = 60000,
-     .unit = "ms",
+    {KEY("connect_timeout_ms", CONFIG_INTEGER, session.connect_timeout_ms), .fallback = "2000",
+     .min = 100, .max = 60000, .unit = "ms",
      .help = "For each address of PostgreSQL, and for looking up its name."},
-    {KEY("statement_timeout_ms", CONFIG_INTEGER, session.statement_timeout_ms),
-     .fallback = "3000",
-     .min = 100,
-     .max = 60000,
-     .unit = "ms",
+    {KEY("statement_timeout_ms", CONFIG_INTEGER, session.statement_timeout_ms), .fallback = "3000",
+     .min = 100, .max = 60000, .unit = "ms",
      .help = "How long PostgreSQL may take for a statement."},
-    {KEY("lock_timeout_ms", CONFIG_INTEGER, session.lock_timeout_ms),
-     .fallback = "1000",
-     .min = 10,
-     .max = 60000,
-     .unit = "ms",
+    {KEY("lock_timeout_ms", CONFIG_INTEGER, session.lock_timeout_ms), .fallback = "1000", .min = 10,
+     .max = 60000, .unit = "ms",
      .help = "How long a statement may wait for a lock before it is tried again."},
-    {KEY("write_sessions", CONFIG_INTEGER, writer.sessions),
-     .fallback = "1",
-     .min = 1,
-     .max = 16,
+    {KEY("write_sessions", CONFIG_INTEGER, writer.sessions), .fallback = "1", .min = 1, .max = 16,
      .help = "Connections to PostgreSQL that each worker writes over; it reads over one more."},
-    {KEY("max_batches", CONFIG_INTEGER, writer.max_batches),
-     .fallback = "1000",
-     .min = 1,
-     .max = 100000,
-     .help = "Batches that may wait in a worker; more are answered 503."},
-    {KEY("batch_deadline_ms", CONFIG_INTEGER, writer.deadline_ms),
-     .fallback = "3000",
-     .min = 100,
-     .max = 60000,
-     .unit = "ms",
+    {KEY("max_batches", CONFIG_INTEGER, writer.max_batches), .fallback = "1000", .min = 1,
+     .max = 100000, .help = "Batches that may wait in a worker; more are answered 503."},
+    {KEY("batch_deadline_ms", CONFIG_INTEGER, writer.deadline_ms), .fallback = "3000", .min = 100,
+     .max = 60000, .unit = "ms",
      .help = "How long a batch may wait until it leaves for PostgreSQL."},
-    {KEY("lane_forget_s", CONFIG_INTEGER, writer.forget_s),
-     .fallback = "86400",
-     .min = 1,
-     .max = 31536000,
-     .unit = "s",
+    {KEY("lane_forget_s", CONFIG_INTEGER, writer.forget_s), .fallback = "86400", .min = 1,
+     .max = 31536000, .unit = "s",
      .help = "Lanes silent for so long are forgotten: longer than any renderer may be cut off."},
-    {KEY("max_reads", CONFIG_INTEGER, reader.max_reads),
-     .fallback = "1000",
-     .min = 1,
-     .max = 100000,
-     .help = "Reads that may wait in a worker; more are answered 503."},
-    {KEY("read_deadline_ms", CONFIG_INTEGER, reader.deadline_ms),
-     .fallback = "3000",
-     .min = 100,
-     .max = 60000,
-     .unit = "ms",
+    {KEY("max_reads", CONFIG_INTEGER, reader.max_reads), .fallback = "1000", .min = 1,
+     .max = 100000, .help = "Reads that may wait in a worker; more are answered 503."},
+    {KEY("read_deadline_ms", CONFIG_INTEGER, reader.deadline_ms), .fallback = "3000", .min = 100,
+     .max = 60000, .unit = "ms",
      .help = "How long a read may wait until it leaves for PostgreSQL."},
     {.name = NULL}};
 
@@ -89,10 +63,10 @@ static int start(struct worker *worker, const void *data)
 
     *counter = (struct counter){.config = data};
     worker->app = counter;
-    counter->writer = writer_open(worker, &counter->config->session, &counter->config->writer,
-                                  publish_readiness);
-    counter->reader = reader_open(worker, &counter->config->session, &counter->config->reader,
-                                  publish_readiness);
+    counter->writer =
+        writer_open(worker, &counter->config->session, &counter->config->writer, publish_readiness);
+    counter->reader =
+        reader_open(worker, &counter->config->session, &counter->config->reader, publish_readiness);
     return 0;
 }
 

@@ -60,10 +60,8 @@ struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
 {
     struct pg *pg = h2o_mem_alloc(sizeof(*pg));
 
-    *pg = (struct pg){.worker = worker,
-                      .url = url,
-                      .owner = *owner,
-                      .connect_timeout_ms = connect_timeout_ms};
+    *pg = (struct pg){
+        .worker = worker, .url = url, .owner = *owner, .connect_timeout_ms = connect_timeout_ms};
     /* from the loop, as every call back */
     timer_start_after(&worker->timers, &pg->pause, 0, on_pause_over);
     return pg;
@@ -184,8 +182,8 @@ static void try_address(struct pg *pg)
     watch_connecting(pg, PGRES_POLLING_WRITING);
 }
 
-/* Watches a duplicate of the descriptor that libpq has now: libpq may close its own and open another
- * with the same number between two steps. */
+/* Watches a duplicate of the descriptor that libpq has now: libpq may close its own and open
+ * another with the same number between two steps. */
 static void watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
 {
     int fd = fcntl(PQsocket(pg->conn), F_DUPFD_CLOEXEC, 0);
@@ -231,9 +229,8 @@ static void on_attempt_overdue(struct timer *timer)
 /* Goes on to the next address, the next host, or after a pause to the first. */
 static void attempt_failed(struct pg *pg, const char *reason)
 {
-    snprintf(pg->reason, sizeof(pg->reason), "%.100s port %s: %.*s",
-             pg->url->hosts[pg->host].name, pg->url->hosts[pg->host].port,
-             (int)strcspn(reason, "\n"), reason);
+    snprintf(pg->reason, sizeof(pg->reason), "%.100s port %s: %.*s", pg->url->hosts[pg->host].name,
+             pg->url->hosts[pg->host].port, (int)strcspn(reason, "\n"), reason);
     disconnect(pg);
     if (++pg->address < pg->addresses.count) {
         try_address(pg);
@@ -280,8 +277,8 @@ static void on_writable(h2o_socket_t *socket, const char *error)
         lose(pg, PQerrorMessage(pg->conn));
 }
 
-/* A query has been handed to libpq (`sent`), or was refused by it. What fails here is found again by
- * the loop, which then loses the connection: so callbacks never run from within the start. */
+/* A query has been handed to libpq (`sent`), or was refused by it. What fails here is found again
+ * by the loop, which then loses the connection: so callbacks never run from within the start. */
 static void begin(struct pg *pg, int sent, uint64_t deadline_ms, pg_callback callback, void *data)
 {
     pg->callback = callback;
@@ -403,8 +400,8 @@ static void lose(struct pg *pg, const char *reason)
     if (pg->pause_ms > MAX_PAUSE_MS)
         pg->pause_ms = MAX_PAUSE_MS;
     timer_stop(&pg->pause);
-    timer_start_after(&pg->worker->timers, &pg->pause,
-                      pg->pause_ms / 2 + jitter(pg->pause_ms / 2), on_pause_over);
+    timer_start_after(&pg->worker->timers, &pg->pause, pg->pause_ms / 2 + jitter(pg->pause_ms / 2),
+                      on_pause_over);
     pg->callback = NULL;
     if (callback != NULL)
         callback(pg->data, &LOST);

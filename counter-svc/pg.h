@@ -3,10 +3,9 @@
  *
  * States:
  *   waiting     for the next attempt, at most a second (with jitter)
- *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list of
- *               hosts is gone through until one accepts writes
- *   connected   the owner sets its session up (on_connected), then runs queries
- *   closed      after pg_close
+ *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
+ * of hosts is gone through until one accepts writes connected   the owner sets its session up
+ * (on_connected), then runs queries closed      after pg_close
  *
  * A query is one statement and its Sync, sent together, so no transaction ever waits for a second
  * message of ours. It has been committed when its callback says PG_DONE: that is after the server's
@@ -44,8 +43,8 @@ typedef void (*pg_callback)(void *data, const struct pg_answer *answer);
 struct pg_owner {
     /* A new connection: nothing is set up in it. */
     void (*on_connected)(void *data);
-    /* The connection is gone, or could not be made; the next attempt follows by itself. A query that
-     * was under way has had its callback. */
+    /* The connection is gone, or could not be made; the next attempt follows by itself. A query
+     * that was under way has had its callback. */
     void (*on_lost)(void *data, const char *reason);
     void *data;
 };

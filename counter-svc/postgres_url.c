@@ -43,10 +43,11 @@ static int add_host(struct postgres_url *url, const char *text, size_t len, char
     return 0;
 
 wrong:
-    snprintf(error, error_size,
-             "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
-             "or a postgresql:// URI",
-             POSTGRES_MAX_HOSTS);
+    snprintf(
+        error, error_size,
+        "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
+        "or a postgresql:// URI",
+        POSTGRES_MAX_HOSTS);
     return -1;
 }
 
@@ -116,8 +117,8 @@ static int add_parameter(struct postgres_url *url, size_t *count, const char *ke
 /* What the connection itself decides for each attempt. */
 static bool is_decided_later(const char *keyword)
 {
-    static const char *const LATER[] = {"host", "hostaddr", "port", "target_session_attrs",
-                                        "client_encoding", "connect_timeout"};
+    static const char *const LATER[] = {
+        "host", "hostaddr", "port", "target_session_attrs", "client_encoding", "connect_timeout"};
 
     for (size_t i = 0; i < sizeof(LATER) / sizeof(LATER[0]); ++i)
         if (strcmp(keyword, LATER[i]) == 0)
@@ -172,8 +173,9 @@ int postgres_url_parse(const char *text, const char *user, const char *password,
     if (is_uri) {
         options = PQconninfoParse(text, NULL); /* its message would quote the password */
         if (options == NULL) {
-            snprintf(error, error_size, "postgres_url: expected a postgresql:// URI that libpq "
-                                        "understands");
+            snprintf(error, error_size,
+                     "postgres_url: expected a postgresql:// URI that libpq "
+                     "understands");
             return -1;
         }
         result = add_uri_hosts(url,

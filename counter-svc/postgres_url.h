@@ -28,8 +28,8 @@ struct postgres_url {
     char **values;
 };
 
-/* Reads `text`; user, password and database may be NULL. Returns 0, or -1 with a sentence in `error`,
- * which does not hold the password. Free the result with postgres_url_free. */
+/* Reads `text`; user, password and database may be NULL. Returns 0, or -1 with a sentence in
+ * `error`, which does not hold the password. Free the result with postgres_url_free. */
 int postgres_url_parse(const char *text, const char *user, const char *password,
                        const char *database, struct postgres_url *url, char *error,
                        size_t error_size) __attribute__((warn_unused_result));

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-/* Totals are read again when they are older than this, so that with the wait for the next query they
- * are less than a second old. */
+/* Totals are read again when they are older than this, so that with the wait for the next query
+ * they are less than a second old. */
 #define TOTALS_MS 500
 
 /* Above every path: all begin with a slash, and this is the character behind it. */
@@ -100,8 +100,8 @@ struct read *reader_rows(struct reader *reader, const struct view *view, read_ca
     return read;
 }
 
-struct read *reader_counts(struct reader *reader, const struct batch *batch,
-                           read_callback callback, void *data)
+struct read *reader_counts(struct reader *reader, const struct batch *batch, read_callback callback,
+                           void *data)
 {
     struct read *read = add(reader, READ_COUNTS, callback, data);
 
@@ -334,9 +334,9 @@ static void on_counts(void *data, const struct pg_answer *answer)
         return;
     found = pg_int8_array(PQgetvalue(answer->result, 0, 0), PQgetlength(answer->result, 0, 0),
                           counts, BATCH_MAX_PATHS);
-    finish_away(reader, &(struct read_result){
-                            .counts = found == (int)read_of(reader->away.next)->n_paths ? counts
-                                                                                        : NULL});
+    finish_away(reader,
+                &(struct read_result){
+                    .counts = found == (int)read_of(reader->away.next)->n_paths ? counts : NULL});
 }
 
 static void on_session_change(void *data)

@@ -1,8 +1,9 @@
 /* The reader: rows, counts and totals, over a session of its own, so that reads do not wait behind
  * commits.
  *
- * One query is at PostgreSQL at a time. Requests for the same view that wait together share one query
- * and its answer, but only as long as it has not been sent: a page always has its own hit in it.
+ * One query is at PostgreSQL at a time. Requests for the same view that wait together share one
+ * query and its answer, but only as long as it has not been sent: a page always has its own hit in
+ * it.
  *
  * All calls from the loop's thread.
  */
@@ -13,10 +14,11 @@
 #include "proto/api.h"
 #include "proto/view.h"
 
-/* What was read; only good during the callback. All three are NULL when PostgreSQL did not answer. */
+/* What was read; only good during the callback. All three are NULL when PostgreSQL did not answer.
+ */
 struct read_result {
-    const struct buffer *rows;    /* of a view: the answer, as JSON */
-    const int64_t *counts;        /* of paths: one for each, 0 for a path without a row */
+    const struct buffer *rows; /* of a view: the answer, as JSON */
+    const int64_t *counts;     /* of paths: one for each, 0 for a path without a row */
     const struct totals *totals;
 };
 
@@ -45,8 +47,8 @@ struct read *reader_rows(struct reader *reader, const struct view *view, read_ca
                          void *data);
 
 /* Reads the counts of a batch's paths; only its entries' paths are used, and copied. */
-struct read *reader_counts(struct reader *reader, const struct batch *batch,
-                           read_callback callback, void *data);
+struct read *reader_counts(struct reader *reader, const struct batch *batch, read_callback callback,
+                           void *data);
 
 /* Reads the totals. */
 struct read *reader_totals(struct reader *reader, read_callback callback, void *data);

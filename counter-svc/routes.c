@@ -41,7 +41,7 @@ static const struct route {
 };
 
 /* Whether the request bears the token. What is compared takes the same time wherever it differs. */
-static bool is_authorized(const struct counter *counter, const h2o_req_t *req)
+static bool is_authorized(const struct counter *counter, h2o_req_t *req)
 {
     static const char SCHEME[] = "Bearer ";
     const char *token = counter->config->service.counter_token;
@@ -66,7 +66,7 @@ static bool route_matches(const struct route *route, const char *path, size_t le
 {
     size_t route_len = strlen(route->path);
 
-    return (route->with_rest ? len > route_len : len == route_len) &&
+    return (route->with_rest ? len >= route_len : len == route_len) &&
            memcmp(path, route->path, route_len) == 0;
 }
 

@@ -88,19 +88,20 @@ static void on_version(void *data, const struct pg_answer *answer)
 /* Opens the transaction that the migrations run in. Whoever waited for the lock looks again. */
 static void migrate(struct schema *schema)
 {
-    pg_run_text(schema->_pg,
-                "BEGIN ISOLATION LEVEL READ COMMITTED;"
-                "SET LOCAL statement_timeout = 0;"
-                "SET LOCAL lock_timeout = 0;"
-                "SELECT pg_advisory_xact_lock(7809632580312394867);" /* any number, always the same */
-                "SET LOCAL client_min_messages = error;"
-                "CREATE TABLE IF NOT EXISTS pathcount_schema ("
-                "    version INT PRIMARY KEY,"
-                "    name TEXT NOT NULL,"
-                "    oldest_program INT NOT NULL,"
-                "    applied_at TIMESTAMPTZ NOT NULL DEFAULT now());"
-                "SELECT coalesce(max(version), 0) FROM pathcount_schema",
-                MIGRATE_MS, on_locked, schema);
+    pg_run_text(
+        schema->_pg,
+        "BEGIN ISOLATION LEVEL READ COMMITTED;"
+        "SET LOCAL statement_timeout = 0;"
+        "SET LOCAL lock_timeout = 0;"
+        "SELECT pg_advisory_xact_lock(7809632580312394867);" /* any number, always the same */
+        "SET LOCAL client_min_messages = error;"
+        "CREATE TABLE IF NOT EXISTS pathcount_schema ("
+        "    version INT PRIMARY KEY,"
+        "    name TEXT NOT NULL,"
+        "    oldest_program INT NOT NULL,"
+        "    applied_at TIMESTAMPTZ NOT NULL DEFAULT now());"
+        "SELECT coalesce(max(version), 0) FROM pathcount_schema",
+        MIGRATE_MS, on_locked, schema);
 }
 
 static void on_locked(void *data, const struct pg_answer *answer)

@@ -28,8 +28,8 @@ struct schema {
     void *_data;
 };
 
-/* Makes the ledger fit for this program, if it is not. The connection must be idle. The callback runs
- * exactly once unless the connection is closed, from the loop. */
+/* Makes the ledger fit for this program, if it is not. The connection must be idle. The callback
+ * runs exactly once unless the connection is closed, from the loop. */
 void schema_prepare(struct schema *schema, struct pg *pg, schema_callback callback, void *data);
 
 #endif

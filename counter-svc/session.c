@@ -169,8 +169,7 @@ bool session_is_idle(const struct session *session)
 }
 
 void session_run(struct session *session, enum statement statement,
-                 const struct pg_parameter *parameters, int count, pg_callback callback,
-                 void *data)
+                 const struct pg_parameter *parameters, int count, pg_callback callback, void *data)
 {
     pg_run_prepared(session->pg, STATEMENTS[statement].name, parameters, count,
                     deadline_ms(session), callback, data);

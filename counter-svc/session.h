@@ -51,8 +51,8 @@ bool session_is_ready(const struct session *session);
 /* Whether a statement can be run now. */
 bool session_is_idle(const struct session *session);
 
-/* Runs a statement in a transaction of its own; see pg.h for what the answer means. Parameters are in
- * PostgreSQL's binary format and copied; so is the result's format. */
+/* Runs a statement in a transaction of its own; see pg.h for what the answer means. Parameters are
+ * in PostgreSQL's binary format and copied; so is the result's format. */
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
                  void *data);

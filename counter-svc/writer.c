@@ -16,8 +16,8 @@
 /* The pause before a merge that met a passing trouble is tried again, with jitter. */
 #define RETRY_PAUSE_MS 20
 
-/* How often silent lanes are looked for. */
-#define FORGET_EVERY_MS (10 * 60 * 1000)
+/* How often silent lanes are looked for, at the least. */
+#define FORGET_EVERY_MS ((int64_t)10 * 60 * 1000)
 
 /* A batch, from writer_add until its callback. */
 struct write {
@@ -82,6 +82,13 @@ static void on_new_lane(void *data, const struct pg_answer *answer);
 static void on_forget_due(struct timer *timer);
 static void on_forgotten(void *data, const struct pg_answer *answer);
 
+static uint64_t forget_every_ms(const struct writer *writer)
+{
+    int64_t half_ms = writer->settings->forget_s * 500;
+
+    return (uint64_t)(half_ms < FORGET_EVERY_MS ? half_ms : FORGET_EVERY_MS);
+}
+
 struct writer *writer_open(struct worker *worker, const struct session_settings *session_settings,
                            const struct writer_settings *settings,
                            void (*on_change)(struct worker *worker))
@@ -97,7 +104,8 @@ struct writer *writer_open(struct worker *worker, const struct session_settings 
     h2o_linklist_init_anchor(&writer->queue);
     h2o_linklist_init_anchor(&writer->requests);
     timer_queue_init(&writer->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
-    timer_start_after(&worker->timers, &writer->forget, jitter(FORGET_EVERY_MS), on_forget_due);
+    timer_start_after(&worker->timers, &writer->forget, jitter(forget_every_ms(writer)),
+                      on_forget_due);
     for (size_t i = 0; i < count; ++i) {
         struct session_owner owner = {on_ready, on_lost, &writer->sessions[i]};
         writer->sessions[i].writer = writer;
@@ -298,8 +306,7 @@ static void fill_parameters(const struct write_session *session, struct buffer *
     pg_add_text_array_head(&parameters[PATHS], merge->size);
     pg_add_int8_array_head(&parameters[HITS], merge->size);
     for (size_t i = 0; i < merge->size; ++i) {
-        pg_add_text_element(&parameters[PATHS], merge->entries[i].path,
-                            merge->entries[i].path_len);
+        pg_add_text_element(&parameters[PATHS], merge->entries[i].path, merge->entries[i].path_len);
         pg_add_int8_element(&parameters[HITS], merge->entries[i].hits);
     }
 }
@@ -557,7 +564,8 @@ static void on_forget_due(struct timer *timer)
     struct writer *writer = H2O_STRUCT_FROM_MEMBER(struct writer, forget, timer);
 
     writer->forget_due = true;
-    timer_start_after(&writer->worker->timers, &writer->forget, FORGET_EVERY_MS, on_forget_due);
+    timer_start_after(&writer->worker->timers, &writer->forget, forget_every_ms(writer),
+                      on_forget_due);
     kick(writer);
 }
 

@@ -48,7 +48,8 @@ int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
 
     if (object == NULL)
         return -1;
-    good = get_int(object, "lane", 1, LANE_MAX, lane) && get_int(object, "sequence", 0, 0, &sequence);
+    good =
+        get_int(object, "lane", 1, LANE_MAX, lane) && get_int(object, "sequence", 0, 0, &sequence);
     json_decref(object);
     return good ? 0 : fail(error, "The answer holds no new lane.");
 }
@@ -116,8 +117,8 @@ static int decode_entries(const json_t *paths, const json_t *numbers, struct bat
             return fail(error, "A path is not a canonical path.");
         if (entry->hits < 1 || entry->hits > BATCH_MAX_HITS)
             return fail(error, "A path has less than 1 or more than 1,000,000,000 hits.");
-        if (i != 0 && path_compare(entry[-1].path, entry[-1].path_len, entry->path,
-                                   entry->path_len) >= 0)
+        if (i != 0 &&
+            path_compare(entry[-1].path, entry[-1].path_len, entry->path, entry->path_len) >= 0)
             return fail(error, "The paths are not in ascending byte order, each once.");
     }
     return bytes <= BATCH_MAX_PATH_BYTES

@@ -19,7 +19,8 @@
 #define API_PATHS  "/v1/paths"
 #define API_TOTALS "/v1/totals"
 
-/* The most rows of one view, and the most bytes of an answer: rows of the longest paths, escaped. */
+/* The most rows of one view, and the most bytes of an answer: rows of the longest paths, escaped.
+ */
 #define VIEW_MAX_ROWS        1000
 #define API_MAX_ANSWER_BYTES (16 * 1024 * 1024)
 
@@ -40,8 +41,8 @@ int hits_decode(const char *json, size_t len, struct hits *hits, const char **er
     __attribute__((warn_unused_result));
 void hits_free(struct hits *hits);
 
-/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each path's
- * count right after the batch's hits, in the order of the batch. */
+/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
+ * path's count right after the batch's hits, in the order of the batch. */
 void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
                    const int64_t *counts);
 
@@ -83,7 +84,8 @@ int rows_decode(const char *json, size_t len, struct rows *rows, const char **er
     __attribute__((warn_unused_result));
 void rows_free(struct rows *rows);
 
-/* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …}. */
+/* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …}.
+ */
 void problem_encode(struct buffer *to, int status, const char *title, const char *detail);
 
 #endif

@@ -45,8 +45,8 @@ static size_t find_lowest(const struct batch *const *batches, const size_t *at, 
     for (size_t i = 0; i < count; ++i) {
         if (at[i] == batches[i]->size)
             continue;
-        if (lowest == SIZE_MAX || compare_entries(&batches[i]->entries[at[i]],
-                                                  &batches[lowest]->entries[at[lowest]]) < 0)
+        if (lowest == SIZE_MAX ||
+            compare_entries(&batches[i]->entries[at[i]], &batches[lowest]->entries[at[lowest]]) < 0)
             lowest = i;
     }
     return lowest;

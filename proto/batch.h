@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-/* The most hits, and paths, in one batch; and the most bytes that its paths have together. So a batch
- * as JSON has at most BATCH_MAX_BODY_BYTES: six bytes for each, and the numbers. */
+/* The most hits, and paths, in one batch; and the most bytes that its paths have together. So a
+ * batch as JSON has at most BATCH_MAX_BODY_BYTES: six bytes for each, and the numbers. */
 #define BATCH_MAX_PATHS      1024
 #define BATCH_MAX_PATH_BYTES (128 * 1024)
 #define BATCH_MAX_BODY_BYTES (1024 * 1024)
@@ -51,10 +51,10 @@ struct merge {
 /* Merges `count` batches, which must outlive the merge. Each must be of another lane. */
 void merge_init(struct merge *merge, const struct batch *const *batches, size_t count);
 
-/* Turns the counts after the merged statement into the numbers of its batches: to be called for each
- * batch, from the last that was merged to the first. A batch's number of a path is the path's count
- * right after its own hits, with the batches taken in the order in which they were merged: so no two
- * hits have the same number. A count that is at the end of int64_t is that for everybody.
+/* Turns the counts after the merged statement into the numbers of its batches: to be called for
+ * each batch, from the last that was merged to the first. A batch's number of a path is the path's
+ * count right after its own hits, with the batches taken in the order in which they were merged: so
+ * no two hits have the same number. A count that is at the end of int64_t is that for everybody.
  *
  * `counts` has one for each of the merge's entries, and is counted back by this batch's hits;
  * `numbers` has room for the batch's size. Only this batch is read: those behind may be gone. */

@@ -35,8 +35,8 @@ void buffer_add_string(struct buffer *buffer, const char *string);
 /* Appends a number in decimal. */
 void buffer_add_int(struct buffer *buffer, int64_t number);
 
-/* Appends the text as a JSON string, quotes included. The text must be valid UTF-8, which is kept as
- * it is; quotes, backslashes and control characters are escaped (RFC 8259, 7). */
+/* Appends the text as a JSON string, quotes included. The text must be valid UTF-8, which is kept
+ * as it is; quotes, backslashes and control characters are escaped (RFC 8259, 7). */
 void buffer_add_json(struct buffer *buffer, const char *text, size_t len);
 
 /* Appends the text so that it is one value in a URL's path or query: everything but unreserved

@@ -41,7 +41,8 @@ const char *path_error_text(enum path_error error);
  * it. (It does not look for dot segments: they cannot hurt the ledger.) */
 bool path_is_valid(const char *path, size_t len);
 
-/* Orders two paths by their bytes, as PostgreSQL's "C" collation does: below, equal to or above 0. */
+/* Orders two paths by their bytes, as PostgreSQL's "C" collation does: below, equal to or above 0.
+ */
 int path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong, at most

@@ -35,14 +35,14 @@ static const char *read_limit(struct view *view, const char *value, size_t len)
     return NULL;
 }
 
-static bool is_text(const char *value, size_t len)
+static bool is_text(const char *value, size_t len, size_t most)
 {
-    return len <= PATH_MAX_BYTES && memchr(value, '\0', len) == NULL && utf8_is_valid(value, len);
+    return len <= most && memchr(value, '\0', len) == NULL && utf8_is_valid(value, len);
 }
 
 static const char *read_prefix(struct view *view, const char *value, size_t len)
 {
-    if (!is_text(value, len))
+    if (!is_text(value, len, PATH_MAX_BYTES))
         return "\"prefix\" is not UTF-8 text of at most 2,048 bytes.";
     memcpy(view->prefix, value, len);
     view->prefix_len = len;
@@ -68,7 +68,8 @@ static const char *read_after(struct view *view, const char *value, size_t len)
         path = colon + 1;
     }
     view->after_len = len - (size_t)(path - value);
-    if (!path_is_valid(path, view->after_len))
+    if (view->after_len == 0 || *path != '/' ||
+        !is_text(path, view->after_len, CURSOR_PATH_MAX_BYTES))
         return "\"after\" is not a cursor.";
     memcpy(view->after_path, path, view->after_len);
     return NULL;
@@ -86,7 +87,7 @@ static const char *read_parameter(struct view *view, const char *text, size_t le
 {
     const char *equals = memchr(text, '=', len);
     size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
-    char value[3 * CURSOR_MAX_BYTES];
+    char value[2 * CURSOR_PATH_MAX_BYTES];
     size_t value_len = equals != NULL ? len - name_len - 1 : 0;
 
     for (size_t i = 0; i < N_PARAMETERS; ++i) {

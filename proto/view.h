@@ -5,8 +5,8 @@
  *     limit=N            1 to 1,000 rows (default: 100)
  *     after=CURSOR       only rows behind the cursor: the `next` of the rows before
  *
- * A cursor is `COUNT:PATH` in an order by count and `PATH` in an order by path. It names a place, not
- * a row: it stays good when the row moves or was never there.
+ * A cursor is `COUNT:PATH` in an order by count and `PATH` in an order by path. It names a place,
+ * not a row: it stays good when the row moves or was never there.
  */
 #ifndef PROTO_VIEW_H
 #define PROTO_VIEW_H
@@ -19,8 +19,9 @@
 
 enum view_order { VIEW_BY_COUNT, VIEW_BY_PATH };
 
-/* The longest cursor: a count, a colon and a path. */
-#define CURSOR_MAX_BYTES (20 + PATH_MAX_BYTES)
+/* The longest path in a cursor: an older server may have left rows with longer paths than are
+ * counted now. */
+#define CURSOR_PATH_MAX_BYTES 8192
 
 struct view {
     enum view_order order;
@@ -31,12 +32,12 @@ struct view {
     size_t prefix_len;
     size_t after_len;
     char prefix[PATH_MAX_BYTES];
-    char after_path[PATH_MAX_BYTES];
+    char after_path[CURSOR_PATH_MAX_BYTES];
 };
 
 /* Reads the query of a request, without its question mark ("" for none). Unknown or doubled
- * parameters are errors: a misspelt one must not give rows that were not asked for. Returns 0, or -1
- * with a sentence in `error`. */
+ * parameters are errors: a misspelt one must not give rows that were not asked for. Returns 0, or
+ * -1 with a sentence in `error`. */
 int view_parse(const char *query, size_t len, struct view *view, const char **error)
     __attribute__((warn_unused_result));
 
@@ -47,9 +48,9 @@ bool view_equals(const struct view *a, const struct view *b);
 void cursor_encode(struct buffer *to, enum view_order order, const char *path, size_t path_len,
                    int64_t count);
 
-/* Finds the lowest text that is above every text with this prefix, in byte order. The prefix is valid
- * UTF-8 and so is the bound; `above` has room for `len` + 1 bytes. Returns false when there is none
- * (an empty prefix, or nothing but U+10FFFF). */
+/* Finds the lowest text that is above every text with this prefix, in byte order. The prefix is
+ * valid UTF-8 and so is the bound; `above` has room for `len` + 1 bytes. Returns false when there
+ * is none (an empty prefix, or nothing but U+10FFFF). */
 bool prefix_upper_bound(const char *prefix, size_t len, char *above, size_t *above_len);
 
 #endif

@@ -52,10 +52,10 @@ struct counter_client {
 static void look_up(struct counter_client *client);
 static void on_resolved(void *data, const struct addresses *found, const char *error);
 static void on_next_round(struct timer *timer);
-static void on_probed(void *data, const struct http_answer *answer);
+static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
 static void on_no_address(struct timer *timer);
-static void on_answer(void *data, const struct http_answer *answer);
+static bool on_answer(void *data, const struct http_answer *answer);
 
 int counter_url_parse(const char *url, char **host, uint16_t *port, char *error, size_t error_size)
 {
@@ -145,12 +145,13 @@ static void on_next_round(struct timer *timer)
     look_up(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_round, timer));
 }
 
-static void on_probed(void *data, const struct http_answer *answer)
+static bool on_probed(void *data, const struct http_answer *answer)
 {
     struct counter_client *client = data;
 
     (void)answer; /* on_answer has drawn the conclusions */
     client->probe = NULL;
+    return true;
 }
 
 /* The next replica in turn that did not fail lately; otherwise the next at all. NULL: none is
@@ -218,14 +219,14 @@ static void conclude(struct counter_client *client, const char *why_not)
     atomic_store(&client->worker->not_ready, why_not);
 }
 
-static void finish(struct counter_call *call, const struct http_answer *answer)
+static bool finish(struct counter_call *call, const struct http_answer *answer)
 {
     http_callback callback = call->callback;
     void *data = call->data;
 
     h2o_linklist_unlink(&call->link);
     free(call);
-    callback(data, answer);
+    return callback(data, answer);
 }
 
 static void on_no_address(struct timer *timer)
@@ -238,7 +239,7 @@ static void on_no_address(struct timer *timer)
     finish(call, &UNREACHED);
 }
 
-static void on_answer(void *data, const struct http_answer *answer)
+static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct counter_call *call = data;
     struct counter_client *client = call->client;
@@ -250,7 +251,7 @@ static void on_answer(void *data, const struct http_answer *answer)
         replica->avoid_until_ms = works ? 0 : monotonic_ms() + AVOID_MS;
     if (answer->outcome == HTTP_NOT_SENT && call->tries_left != 0) {
         try_next(call);
-        return;
+        return true;
     }
     if (answer->outcome != HTTP_ANSWERED)
         conclude(client, answer->reason);
@@ -260,7 +261,7 @@ static void on_answer(void *data, const struct http_answer *answer)
         conclude(client, "counter-svc does not take the token");
     else
         conclude(client, NULL);
-    finish(call, answer);
+    return finish(call, answer);
 }
 
 void counter_call_cancel(struct counter_call *call)

@@ -366,7 +366,7 @@ static void finish(struct http_call *call, const struct head *head)
     connection->call = NULL;
     call->connection = NULL;
     free_call(call);
-    callback(data, &answer);
+    clean &= callback(data, &answer);
     h2o_buffer_consume(&socket->input, socket->input->size);
     if (clean)
         put_connection(connection);

@@ -33,7 +33,9 @@ struct http_answer {
     const char *reason; /* of the others: static text */
 };
 
-typedef void (*http_callback)(void *data, const struct http_answer *answer);
+/* Returns whether the answer is believed: an HTTP_ANSWERED that is not what was asked for closes
+ * the connection that it came on. */
+typedef bool (*http_callback)(void *data, const struct http_answer *answer);
 
 struct http_client;
 struct http_call;

@@ -44,9 +44,9 @@ struct lanes {
 static void on_turn_end(struct turn_end *turn_end);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
-static void on_opened(void *data, const struct http_answer *answer);
+static bool on_opened(void *data, const struct http_answer *answer);
 static void send_batch(struct lane *lane);
-static void on_answer(void *data, const struct http_answer *answer);
+static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
 static void confirm(struct lane *lane, const int64_t *counts);
@@ -157,37 +157,38 @@ static void send_batch(struct lane *lane)
                               lane->body.len, on_answer, lane);
 }
 
-static void on_answer(void *data, const struct http_answer *answer)
+static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
     int64_t counts[BATCH_MAX_PATHS];
+    int status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
     const char *error = answer->reason;
     bool repeat;
 
     lane->call = NULL;
-    if (answer->outcome == HTTP_ANSWERED && answer->status == 200 &&
+    if (status == 200 &&
         counts_decode(answer->body, answer->len, &lane->batch, counts, &repeat, &error) == 0) {
         if (repeat)
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld",
                       (long long)lane->id, (long long)lane->batch.sequence);
         confirm(lane, counts);
-        return;
+        return true;
     }
-    if (answer->outcome == HTTP_ANSWERED && answer->status == 409 && !lane->was_sent) {
+    if (status == 409 && !lane->was_sent) {
         lane->id = 0;
         open_lane(lane); /* and the batch goes on it */
-        return;
+        return true;
     }
-    if (answer->outcome == HTTP_ANSWERED && answer->status >= 400 && answer->status < 500 &&
-        answer->status != 401) {
-        give_up(lane); /* but a token may be on its way to being changed */
-        return;
+    if (status >= 400 && status < 500 && status != 401) {
+        give_up(lane); /* but for a 401: the token may be about to be changed */
+        return true;
     }
     log_event(LOG_LEVEL_DEBUG, "batch-unanswered", "lane=%lld sequence=%lld status=%d reason=%s",
-              (long long)lane->id, (long long)lane->batch.sequence, answer->status,
+              (long long)lane->id, (long long)lane->batch.sequence, status,
               LOG_QUOTED(error != NULL ? error : "the status"));
     lane->was_sent |= answer->outcome != HTTP_NOT_SENT;
     pause_lane(lane);
+    return status >= 400;
 }
 
 static void pause_lane(struct lane *lane)
@@ -268,7 +269,7 @@ static void open_lane(struct lane *lane)
     lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, on_opened, lane);
 }
 
-static void on_opened(void *data, const struct http_answer *answer)
+static bool on_opened(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
     const char *error;
@@ -278,7 +279,7 @@ static void on_opened(void *data, const struct http_answer *answer)
         lane_decode(answer->body, answer->len, &lane->id, &error) != 0) {
         lane->id = 0;
         pause_lane(lane);
-        return;
+        return answer->outcome == HTTP_ANSWERED && answer->status >= 400;
     }
     lane->sequence = 0;
     lane->was_sent = false;
@@ -286,6 +287,7 @@ static void on_opened(void *data, const struct http_answer *answer)
         send_batch(lane);
     else
         set_free(lane);
+    return true;
 }
 
 void lanes_destroy(struct lanes *lanes)

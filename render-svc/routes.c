@@ -67,7 +67,7 @@ static void add_headers(h2o_req_t *req)
                         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
 }
 
-static enum form choose_form(const h2o_req_t *req)
+static enum form choose_form(h2o_req_t *req)
 {
     h2o_iovec_t accept = request_header(req, "accept");
     h2o_iovec_t prefer = request_header(req, "prefer");
@@ -208,6 +208,8 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
     size_t count = 0;
 
     timer_stop(&visit->deadline);
+    if (visit->form == FORM_MINIMAL)
+        answer_header_named(req, "preference-applied", "return=minimal");
     if (method_is(req, "HEAD")) {
         answer_head(req, 200, content_type(visit));
         return;
@@ -221,8 +223,6 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
     parts[count++] = h2o_strdup(&req->pool, own.bytes, own.len);
     parts[count++] = rows_part(visit, rows);
     buffer_free(&own);
-    if (visit->form == FORM_MINIMAL)
-        answer_header_named(req, "preference-applied", "return=minimal");
     answer_parts(req, 200, content_type(visit), parts, count);
 }
 

@@ -28,7 +28,7 @@ struct table {
 };
 
 static void on_turn_end(struct turn_end *turn_end);
-static void on_answer(void *data, const struct http_answer *answer);
+static bool on_answer(void *data, const struct http_answer *answer);
 static void serve(struct fetch *fetch, const struct rows *rows);
 static void on_pause_over(struct timer *timer);
 
@@ -77,16 +77,18 @@ static void on_turn_end(struct turn_end *turn_end)
     }
 }
 
-static void on_answer(void *data, const struct http_answer *answer)
+static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct fetch *fetch = data;
     struct table *table = fetch->table;
+    bool answered = answer->outcome == HTTP_ANSWERED && answer->status == 200;
+    bool believed = answer->outcome == HTTP_ANSWERED && answer->status >= 400;
     const char *error = answer->reason;
     struct rows rows;
 
     fetch->call = NULL;
-    if (answer->outcome == HTTP_ANSWERED && answer->status == 200 &&
-        rows_decode(answer->body, answer->len, &rows, &error) == 0) {
+    if (answered && rows_decode(answer->body, answer->len, &rows, &error) == 0) {
+        believed = true;
         serve(fetch, &rows);
         rows_free(&rows);
     } else {
@@ -98,6 +100,7 @@ static void on_answer(void *data, const struct http_answer *answer)
                               on_pause_over);
     }
     worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+    return believed;
 }
 
 static struct table_text *render(enum table_form form, const struct rows *rows)

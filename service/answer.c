@@ -39,12 +39,19 @@ bool method_is(const h2o_req_t *req, const char *method)
     return h2o_memis(req->method.base, req->method.len, method, strlen(method));
 }
 
-h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name)
+h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name)
 {
-    ssize_t at =
-        h2o_find_header_by_str(&req->headers, lower_case_name, strlen(lower_case_name), -1);
+    size_t name_len = strlen(lower_case_name);
+    ssize_t at = h2o_find_header_by_str(&req->headers, lower_case_name, name_len, -1);
+    h2o_iovec_t value = {NULL, 0};
 
-    return at < 0 ? (h2o_iovec_t){NULL, 0} : req->headers.entries[at].value;
+    for (; at >= 0; at = h2o_find_header_by_str(&req->headers, lower_case_name, name_len, at)) {
+        h2o_iovec_t one = req->headers.entries[at].value;
+        value = value.base == NULL
+                    ? one
+                    : h2o_concat(&req->pool, value, h2o_iovec_init(H2O_STRLIT(", ")), one);
+    }
+    return value;
 }
 
 void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value)

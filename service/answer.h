@@ -1,9 +1,9 @@
 /* The one place that sends responses.
  *
- * Every response with a body has a Content-Length (without it libh2o would answer a 200 in chunks and
- * close the connection after anything else), none has a body to HEAD, and while the service is stopping each
- * says `Connection: close`. Headers of its own are put on the request with h2o_add_header before.
- * All calls from the request's loop, once per request.
+ * Every response with a body has a Content-Length (without it libh2o would answer a 200 in chunks
+ * and close the connection after anything else), none has a body to HEAD, and while the service is
+ * stopping each says `Connection: close`. Headers of its own are put on the request with
+ * h2o_add_header before. All calls from the request's loop, once per request.
  */
 #ifndef SERVICE_ANSWER_H
 #define SERVICE_ANSWER_H
@@ -16,7 +16,8 @@
 void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
                   size_t count);
 
-/* Answers a HEAD for which it is not known how long the body would be (RFC 9110, 8.6 allows that). */
+/* Answers a HEAD for which it is not known how long the body would be (RFC 9110, 8.6 allows that).
+ */
 void answer_head(h2o_req_t *req, int status, const char *content_type);
 
 /* Sends a copy of `len` bytes. */
@@ -37,8 +38,8 @@ const char *status_title(int status);
 
 bool method_is(const h2o_req_t *req, const char *method);
 
-/* The value of a request's header, or an empty one with a NULL base. A header that may stand several
- * times gives its first. */
-h2o_iovec_t request_header(const h2o_req_t *req, const char *lower_case_name);
+/* The value of a request's header, or an empty one with a NULL base. Where it stands several times,
+ * the values are one list, separated by commas (RFC 9110, 5.2), in the request's pool. */
+h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name);
 
 #endif

@@ -136,8 +136,7 @@ static int run(void)
     settle();
     listener = listener_open(&process.settings->listen, error, sizeof(error));
     admin_listener =
-        listener < 0 ? -1
-                     : listener_open(&process.settings->admin_listen, error, sizeof(error));
+        listener < 0 ? -1 : listener_open(&process.settings->admin_listen, error, sizeof(error));
     if (admin_listener < 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(error));
         if (listener >= 0)
@@ -221,8 +220,7 @@ static int watch_signals(void)
     fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return -1;
-    process.signals =
-        h2o_evloop_socket_create(process.admin.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    process.signals = h2o_evloop_socket_create(process.admin.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     h2o_socket_read_start(process.signals, on_signal);
     return 0;
 }
@@ -240,8 +238,7 @@ static void on_signal(h2o_socket_t *socket, const char *error)
 
     (void)error;
     while (read(h2o_socket_get_fd(socket), &signal, sizeof(signal)) == sizeof(signal)) {
-        at_once = signal.ssi_signo == SIGINT || process.stopping ||
-                  process.settings->drain_ms == 0;
+        at_once = signal.ssi_signo == SIGINT || process.stopping || process.settings->drain_ms == 0;
         log_event(LOG_LEVEL_INFO, "stopping", "signal=%s drain_ms=%lld",
                   signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM",
                   at_once ? 0LL : (long long)process.settings->drain_ms);
@@ -277,8 +274,8 @@ static const char *why_not_live(void)
     uint64_t now = monotonic_ms();
 
     for (size_t i = 0; i < process.n_workers; ++i) {
-        uint64_t last = atomic_load_explicit(&process.workers[i].last_turn_ms,
-                                             memory_order_relaxed);
+        uint64_t last =
+            atomic_load_explicit(&process.workers[i].last_turn_ms, memory_order_relaxed);
         if (now > last && now - last > LIVE_TURN_MS)
             return "a worker's loop does not go round";
     }

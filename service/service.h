@@ -2,8 +2,8 @@
  * the rest: command line, configuration, listeners, workers, admin listener, signals, orderly stop.
  *
  * The admin listener answers GET /live (this process is well: every loop goes round) and GET /ready
- * (it can do its work now; if not, why). SIGTERM stops in an orderly way with the drain time; SIGINT
- * or a second SIGTERM without it.
+ * (it can do its work now; if not, why). SIGTERM stops in an orderly way with the drain time;
+ * SIGINT or a second SIGTERM without it.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -101,8 +101,8 @@ struct service {
  * for a wrong command line or configuration. */
 int service_main(const struct service *service, int argc, char **argv);
 
-/* Lets the whole process stop, in an orderly way, with exit status 1: for what no waiting mends. The
- * reason has been logged. Any thread. */
+/* Lets the whole process stop, in an orderly way, with exit status 1: for what no waiting mends.
+ * The reason has been logged. Any thread. */
 void service_give_up(void);
 
 #endif

@@ -2,11 +2,11 @@
  *
  * libh2o's own timeouts run on the wall clock and stop when it steps back; whatever must happen in
  * time waits here instead. One timerfd per loop serves them all. Most deadlines have one of a few
- * durations, so they wait in queues of one duration each, in which the next to fall due is always the
- * first: starting and stopping one takes constant time and, nearly always, no system call.
+ * durations, so they wait in queues of one duration each, in which the next to fall due is always
+ * the first: starting and stopping one takes constant time and, nearly always, no system call.
  *
- * A timer fires once, from the loop, never from within timer_start; never after timer_stop. All calls
- * from the loop's thread.
+ * A timer fires once, from the loop, never from within timer_start; never after timer_stop. All
+ * calls from the loop's thread.
  */
 #ifndef SERVICE_TIMERS_H
 #define SERVICE_TIMERS_H

@@ -61,8 +61,8 @@ int listener_open(const struct config_address *address, char *error, size_t erro
     fd = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, (struct sockaddr *)&storage, len) != 0 || listen(fd, SOMAXCONN) != 0) {
-        snprintf(error, error_size, "cannot listen on %s port %u: %s", address->host,
-                 address->port, strerror(errno));
+        snprintf(error, error_size, "cannot listen on %s port %u: %s", address->host, address->port,
+                 strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;
@@ -114,8 +114,7 @@ static void start_listening(struct worker *worker, int listener)
     int64_t share = worker->settings->max_connections / worker->settings->workers;
 
     worker->_max_connections = share > 0 ? (size_t)share : 1;
-    worker->_listener =
-        h2o_evloop_socket_create(worker->loop, listener, H2O_SOCKET_FLAG_DONT_READ);
+    worker->_listener = h2o_evloop_socket_create(worker->loop, listener, H2O_SOCKET_FLAG_DONT_READ);
     worker->_listener->data = worker;
     h2o_socket_read_start(worker->_listener, on_acceptable);
 }

@@ -1,11 +1,11 @@
-/* A worker: one thread with a loop of its own that serves one listener. Nothing in it is shared with
- * another worker but the listening socket and what is marked atomic.
+/* A worker: one thread with a loop of its own that serves one listener. Nothing in it is shared
+ * with another worker but the listening socket and what is marked atomic.
  *
  * States, in this order and never back:
  *   running   accepts and answers
  *   draining  the same, with `Connection: close` in each answer; load balancers take their leave
- *   closing   the listener is closed; answers what is in flight, and what still comes on connections
- *             accepted before; idle connections go after a moment, silent ones at the deadline
+ *   closing   the listener is closed; answers what is in flight, and what still comes on
+ * connections accepted before; idle connections go after a moment, silent ones at the deadline
  *   stopped   no connection is left, or the deadline has passed: the thread ends
  *
  * The main thread is a worker too: its listener is the admin one.
@@ -51,13 +51,14 @@ struct worker {
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
-    void *app; /* the program's own state of this worker */
-    bool keep_context; /* another thread may still send it something: leave it to the process's end */
+    void *app;         /* the program's own state of this worker */
+    bool keep_context; /* another thread may still send it something: leave it to the process's end
+                        */
 
     /* read by the main thread */
-    atomic_uint_fast64_t last_turn_ms;  /* when the loop last went round */
-    _Atomic(const char *) not_ready;    /* why it cannot do its work now, NULL: it can */
-    atomic_int wanted_state;            /* enum worker_state, written by the main thread */
+    atomic_uint_fast64_t last_turn_ms; /* when the loop last went round */
+    _Atomic(const char *) not_ready;   /* why it cannot do its work now, NULL: it can */
+    atomic_int wanted_state;           /* enum worker_state, written by the main thread */
 
     /* private */
     enum worker_state _state;
