@@ -1,8 +1,8 @@
 # pathcount: `make help` lists what there is to do.
 #
-# Objects go to build/VARIANT/, a folder for each way of building, so that variants do not undo each
-# other's work: release (the default), address, undefined, thread, and clang- before each with
-# CC=clang. The release programs are build/counter-svc and build/render-svc.
+# Objects go to build/VARIANT/obj/, a folder for each way of building, so that variants do not undo
+# each other's work: release (the default), address, undefined, thread, and clang- before each with
+# CC=clang. The programs are in build/VARIANT/, those of release in build/ itself.
 
 VERSION := 0.1.0
 CC := gcc
@@ -13,10 +13,11 @@ V ?= 0
 SANITIZER ?=
 export SANITIZER
 VARIANT := $(if $(filter gcc cc,$(CC)),,$(notdir $(CC))-)$(or $(SANITIZER),release)
-O := build/$(VARIANT)
-BIN := $(if $(filter release,$(VARIANT)),build,$(O))
+O := build/$(VARIANT)/obj
+BIN := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 PROGRAMS := $(BIN)/counter-svc $(BIN)/render-svc
 
+comma := ,
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 \
 	-Wno-format-zero-length -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith \
 	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
@@ -24,7 +25,6 @@ HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protec
 	$(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
 SANITIZE := $(if $(SANITIZER),-fsanitize=$(subst address,address$(comma)undefined,$(SANITIZER)) \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer)
-comma := ,
 
 CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -I. \
 	-isystem /usr/include/postgresql

@@ -274,7 +274,8 @@ static void add_bounds(const struct view *view, struct pg_parameter *low, struct
 
 static void send_rows(struct reader *reader, const struct view *view)
 {
-    struct pg_parameter low, high, after = {view->after_path, view->after_len}, count, limit;
+    struct pg_parameter low = {0}, high = {0}, after = {view->after_path, view->after_len}, count,
+                        limit;
     char above[PATH_MAX_BYTES + 1];
     struct buffer numbers = {0};
 

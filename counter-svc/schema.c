@@ -9,7 +9,7 @@
 
 /* A question of this kind is answered at once, a migration may rewrite a large table. */
 #define LOOK_MS    5000
-#define MIGRATE_MS (60 * 60 * 1000)
+#define MIGRATE_MS ((uint64_t)60 * 60 * 1000)
 
 static const struct migration {
     int version;

@@ -22,7 +22,7 @@
 /* The most rows of one view, and the most bytes of an answer: rows of the longest paths, escaped.
  */
 #define VIEW_MAX_ROWS        1000
-#define API_MAX_ANSWER_BYTES (16 * 1024 * 1024)
+#define API_MAX_ANSWER_BYTES ((size_t)16 * 1024 * 1024)
 
 /* A new lane: {"lane": 17, "sequence": 0}. */
 void lane_encode(struct buffer *to, int64_t lane);

@@ -13,8 +13,8 @@
 /* The most hits, and paths, in one batch; and the most bytes that its paths have together. So a
  * batch as JSON has at most BATCH_MAX_BODY_BYTES: six bytes for each, and the numbers. */
 #define BATCH_MAX_PATHS      1024
-#define BATCH_MAX_PATH_BYTES (128 * 1024)
-#define BATCH_MAX_BODY_BYTES (1024 * 1024)
+#define BATCH_MAX_PATH_BYTES ((size_t)128 * 1024)
+#define BATCH_MAX_BODY_BYTES ((size_t)1024 * 1024)
 
 /* The most hits that one path may have in a batch: far more than a batch of ours ever holds. */
 #define BATCH_MAX_HITS 1000000000

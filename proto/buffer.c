@@ -56,10 +56,12 @@ void buffer_add_json(struct buffer *buffer, const char *text, size_t len)
             *to++ = '\\';
             *to++ = (char)c;
         } else if (c < 0x20) {
-            memcpy(to, "\\u00", 4);
-            to[4] = HEX[c >> 4];
-            to[5] = HEX[c & 15];
-            to += 6;
+            *to++ = '\\';
+            *to++ = 'u';
+            *to++ = '0';
+            *to++ = '0';
+            *to++ = HEX[c >> 4];
+            *to++ = HEX[c & 15];
         } else {
             *to++ = (char)c;
         }

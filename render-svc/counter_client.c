@@ -60,7 +60,7 @@ static bool on_answer(void *data, const struct http_answer *answer);
 int counter_url_parse(const char *url, char **host, uint16_t *port, char *error, size_t error_size)
 {
     const char *name = strncmp(url, "http://", 7) == 0 ? url + 7 : url;
-    const char *end = name + strcspn(name, "/"), *name_end = end, *colon;
+    const char *end = name + strcspn(name, "/"), *name_end, *colon;
     long number = DEFAULT_PORT;
     char *number_end;
 
@@ -118,7 +118,7 @@ static struct replica *find(struct counter_client *client, const struct http_add
 static void on_resolved(void *data, const struct addresses *found, const char *error)
 {
     struct counter_client *client = data;
-    struct replica replicas[RESOLVER_MAX_ADDRESSES];
+    struct replica replicas[RESOLVER_MAX_ADDRESSES] = {0};
 
     if (error == NULL) {
         for (size_t i = 0; i < found->count; ++i) {

@@ -113,6 +113,7 @@ static void handle_own(h2o_req_t *req, const char *path, size_t len, bool json)
         {"/-/icon.svg", "image/svg+xml", asset_icon, asset_icon_end},
         {"/-/style.css", "text/css; charset=utf-8", asset_style, asset_style_end},
     };
+    h2o_iovec_t body;
 
     for (size_t i = 0; i < sizeof(ASSETS) / sizeof(ASSETS[0]); ++i) {
         const struct asset *asset = &ASSETS[i];
@@ -120,9 +121,8 @@ static void handle_own(h2o_req_t *req, const char *path, size_t len, bool json)
             continue;
         h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL,
                        H2O_STRLIT("max-age=3600"), 1);
-        answer_parts(
-            req, 200, asset->type,
-            &(h2o_iovec_t){(char *)(uintptr_t)asset->from, (size_t)(asset->to - asset->from)}, 1);
+        body = h2o_iovec_init(asset->from, (size_t)(asset->to - asset->from));
+        answer_parts(req, 200, asset->type, &body, 1);
         return;
     }
     answer_error(req, 404, "There is nothing of this name here.", json);

@@ -108,7 +108,7 @@ static void settle(void)
 
 static void log_listening(const char *name, int fd)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t len = sizeof(address);
     char host[INET6_ADDRSTRLEN] = "";
 
