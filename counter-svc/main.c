@@ -47,6 +47,11 @@ static int check(void *data, char *error, size_t error_size)
                               config->postgres_db, &config->session.url, error, error_size);
 }
 
+static void release(void *data)
+{
+    postgres_url_free(&((struct counter_config *)data)->session.url);
+}
+
 /* A worker can do its work when it can both write and read. */
 static void publish_readiness(struct worker *worker)
 {
@@ -87,6 +92,7 @@ int main(int argc, char **argv)
         .keys = KEYS,
         .config_size = sizeof(struct counter_config),
         .check = check,
+        .release = release,
         .start = start,
         .handle = counter_handle,
         .stop = stop,

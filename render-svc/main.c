@@ -45,6 +45,11 @@ static int check(void *data, char *error, size_t error_size)
                              error_size);
 }
 
+static void release(void *data)
+{
+    free(((struct render_config *)data)->client.host);
+}
+
 static int start(struct worker *worker, const void *data)
 {
     const struct render_config *config = data;
@@ -77,6 +82,7 @@ int main(int argc, char **argv)
         .keys = KEYS,
         .config_size = sizeof(struct render_config),
         .check = check,
+        .release = release,
         .start = start,
         .handle = render_handle,
         .stop = stop,

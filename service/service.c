@@ -63,8 +63,11 @@ int service_main(const struct service *service, int argc, char **argv)
     } else {
         status = run();
     }
-    if (process.config != NULL)
+    if (process.config != NULL) {
+        if (service->release != NULL)
+            service->release(process.config);
         config_free(service->keys, process.config);
+    }
     free(process.config);
     return status;
 }

@@ -88,6 +88,8 @@ struct service {
     /* Looks over a configuration that is right key by key, once, before any thread: what depends on
      * several keys, or is costly. Returns 0, or -1 with a sentence in `error`. May be NULL. */
     int (*check)(void *config, char *error, size_t error_size);
+    /* Frees what check made. May be NULL. */
+    void (*release)(void *config);
     /* Makes the worker's `app`, in its loop's thread, before any request. Returns 0 or -1, after
      * logging why. */
     int (*start)(struct worker *worker, const void *config);
