@@ -102,7 +102,8 @@ static size_t take_writes(struct write_session *session, struct write **writes)
 {
     size_t count = session->n_writes;
 
-    memcpy(writes, session->writes, count * sizeof(*writes));
+    for (size_t i = 0; i < count; ++i)
+        writes[i] = session->writes[i];
     merge_fini(&session->merge);
     session->n_writes = 0;
     session->busy = false;

@@ -313,7 +313,7 @@ static void on_rows(void *data, const struct pg_answer *answer)
         table[i] = (struct row){.path = PQgetvalue(answer->result, (int)i, 0),
                                 .path_len = (size_t)PQgetlength(answer->result, (int)i, 0),
                                 .count = pg_int8(PQgetvalue(answer->result, (int)i, 1))};
-    if (found > rows.size) {
+    if (rows.size != 0 && found > rows.size) {
         const struct row *last = &table[rows.size - 1];
         cursor_encode(&next, view->order, last->path, last->path_len, last->count);
         rows.next = next.bytes;

@@ -123,7 +123,8 @@ static struct connection *get_connection(struct http_client *client,
 
     for (h2o_linklist_t *link = client->pool.next; link != &client->pool; link = link->next) {
         connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, link);
-        if (!http_address_equals(&connection->address, address))
+        if (!http_address_equals(&connection->address, address) ||
+            h2o_socket_is_writing(connection->socket))
             continue;
         h2o_linklist_unlink(&connection->link);
         timer_stop(&connection->idle);
@@ -277,8 +278,12 @@ static void on_sent(h2o_socket_t *socket, const char *error)
 {
     struct connection *connection = socket->data;
 
-    if (error != NULL && connection->call != NULL)
+    if (error == NULL)
+        return;
+    if (connection->call != NULL)
         fail(connection->call, "the request could not be written");
+    else
+        close_connection(connection);
 }
 
 /* Whether a header of the answer has this name. */
@@ -302,7 +307,9 @@ static const char *check_headers(const struct http_call *call, const struct phr_
     unsigned lengths = 0, ids = 0;
 
     for (const struct phr_header *header = headers; header != headers + count; ++header) {
-        if (is_named(header, "content-length")) {
+        if (header->name == NULL) {
+            return "the answer has a folded header";
+        } else if (is_named(header, "content-length")) {
             head->body_len = h2o_strtosize(header->value, header->value_len);
             ++lengths;
         } else if (is_named(header, "transfer-encoding")) {
@@ -312,7 +319,7 @@ static const char *check_headers(const struct http_call *call, const struct phr_
                 return "the answer is to another request";
             ++ids;
         } else if (is_named(header, "connection")) {
-            head->keep_alive =
+            head->keep_alive &=
                 !h2o_contains_token(header->value, header->value_len, H2O_STRLIT("close"), ',');
         }
     }
@@ -356,10 +363,7 @@ static void finish(struct http_call *call, const struct head *head)
                                  .status = head->status,
                                  .body = socket->input->bytes + head->size,
                                  .len = head->body_len};
-    /* while it is being written the request cannot have been answered: such an answer is not ours
-     */
-    bool clean = head->keep_alive && socket->input->size == head->size + head->body_len &&
-                 !h2o_socket_is_writing(socket);
+    bool clean = head->keep_alive && socket->input->size == head->size + head->body_len;
     http_callback callback = call->callback;
     void *data = call->data;
 

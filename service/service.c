@@ -4,8 +4,8 @@
 #include "service/cli.h"
 #include "service/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,22 +112,17 @@ static void settle(void)
 static void log_listening(const char *name, int fd)
 {
     struct sockaddr_storage address = {0};
+    struct sockaddr *generic = (struct sockaddr *)&address;
     socklen_t len = sizeof(address);
-    char host[INET6_ADDRSTRLEN] = "";
+    char host[NI_MAXHOST];
 
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+    if (getsockname(fd, generic, &len) != 0 ||
+        h2o_socket_getnumerichost(generic, len, host) == SIZE_MAX)
         return;
-    if (address.ss_family == AF_INET) {
-        const struct sockaddr_in *ip4 = (struct sockaddr_in *)&address;
-        inet_ntop(AF_INET, &ip4->sin_addr, host, sizeof(host));
-        log_event(LOG_LEVEL_INFO, "listening", "listener=%s address=%s:%u", name, host,
-                  ntohs(ip4->sin_port));
-    } else {
-        const struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&address;
-        inet_ntop(AF_INET6, &ip6->sin6_addr, host, sizeof(host));
-        log_event(LOG_LEVEL_INFO, "listening", "listener=%s address=[%s]:%u", name, host,
-                  ntohs(ip6->sin6_port));
-    }
+    log_event(LOG_LEVEL_INFO, "listening",
+              address.ss_family == AF_INET6 ? "listener=%s address=[%s]:%d"
+                                            : "listener=%s address=%s:%d",
+              name, host, (int)h2o_socket_getport(generic));
 }
 
 static int run(void)
