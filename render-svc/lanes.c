@@ -176,7 +176,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     }
     if (status == 409 && !lane->was_sent) {
         lane->id = 0;
-        open_lane(lane); /* and the batch goes on it */
+        pause_lane(lane); /* then the batch goes on a new lane */
         return true;
     }
     if (status >= 400 && status < 500 && status != 401) {
