@@ -52,6 +52,15 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def _has_ended(pid):
+    """Whether a process is gone, or is only waiting for somebody to ask after it."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
 class Cluster:
     """One PostgreSQL cluster in a folder of its own; the postmaster is our child."""
 
@@ -100,10 +109,13 @@ class Cluster:
             self._postmaster = subprocess.Popen(
                 self._drop + command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-        until(self._lets_in, "PostgreSQL to start", seconds=60, pause=0.05)
+        until(lambda: self._lets_in() or self._postmaster.poll() is not None,
+              "PostgreSQL to start", seconds=60, pause=0.05)
+        if self._postmaster.poll() is not None:
+            self._postmaster = None
+            raise AssertionError(f"PostgreSQL ended: {self.log()[-2000:]}")
 
     def _lets_in(self):
-        assert self._postmaster.poll() is None, f"PostgreSQL ended: {self.log()[-2000:]}"
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -120,21 +132,16 @@ class Cluster:
 
     def kill(self):
         """SIGKILL to the postmaster and every process it started, as when the power goes."""
-        for pid in self.pids():
+        self._postmaster.send_signal(signal.SIGSTOP)  # so that it starts no more of them
+        pids = self.pids()
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._postmaster.wait(60)
-        until(lambda: not self._lets_anyone_connect(), "the killed PostgreSQL to be gone")
+        until(lambda: all(map(_has_ended, pids)), "the killed PostgreSQL to be gone")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.data, "postmaster.pid"))
         self._postmaster = None
-
-    def _lets_anyone_connect(self):
-        try:
-            socket.create_connection(self.address, 1).close()
-        except OSError:
-            return False
-        return True
 
     @contextlib.contextmanager
     def frozen(self):
