@@ -177,12 +177,16 @@ class Gate:
 
 
 def answering(status, body=b"{}", media_type="application/json", **headers):
-    """The request does not arrive; this is answered, on a connection that stays."""
+    """The request does not arrive; this is answered, with the request's id, on a connection that
+    stays."""
     lines = [f"HTTP/1.1 {status} Said-by-a-test", f"Content-Type: {media_type}",
              f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-    data = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
-    return lambda exchange: exchange.send(data)
+
+    def action(exchange):
+        echo = f"X-Request-Id: {exchange.request.header('x-request-id')}"
+        exchange.send("\r\n".join([*lines, echo]).encode() + b"\r\n\r\n" + body)
+    return action
 
 
 def lying(change):
