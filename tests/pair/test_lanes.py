@@ -39,6 +39,21 @@ def test_batches_go_one_after_the_other_in_their_lane(one_lane):
         (n, {"/a": 1}) for n in range(1, 6)]
 
 
+def test_what_the_two_services_say_to_each_other_is_the_contract(one_lane):
+    one_lane.proxy.next(drop, "POST", "/v1/hits")
+    for n in range(10):
+        get(one_lane.address, f"/{n % 3}/\u00e9", JSON)
+    forget_lanes(one_lane)
+    hit(one_lane.address, "/again")
+    for exchange in one_lane.proxy.seen:
+        contract.check_request(exchange.request)
+        contract.check(exchange.method, exchange.request.target, exchange.answer)
+        assert exchange.answer.header("x-request-id") == exchange.request.header("x-request-id")
+    assert {x.answer.status for x in one_lane.proxy.batches} == {200, 409}
+    assert len({x.request.header("x-request-id") for x in one_lane.proxy.seen}) == len(
+        one_lane.proxy.seen)  # none is used twice
+
+
 def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(one_lane):
     hit(one_lane.address, "/first")
     gate = Gate()

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlencode
 from . import contract
 from .http import ask
 from .services import TOKEN
-from .wait import PATIENCE_S, Later
+from .wait import PATIENCE_S, Later, until
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -84,9 +84,15 @@ class Api:
         return answer.json()["count"]
 
     def totals(self):
+        """The totals, which may be a second old."""
         answer = self.ask("GET", "/v1/totals")
         assert answer.status == 200, answer.start
         return answer.json()
+
+    def until_totals(self, paths, hits):
+        """Waits until the totals are these."""
+        until(lambda: self.totals() == {"paths": paths, "hits": hits},
+              f"totals of {paths} paths and {hits} hits", 3)
 
 
 def counts_of(answer, hits):

@@ -83,6 +83,16 @@ def check(method, target, answer):
         check_problem(answer)
 
 
+def check_request(request):
+    """Fails unless the file describes such a request, body included."""
+    described = operation(request.method, request.target)
+    assert described, f"{request.method} {request.target} is not described"
+    body = resolved(described.get("requestBody", {})).get("content")
+    if body:
+        assert request.media_type in body, request.header("content-type")
+        validate(request.json(), body[request.media_type]["schema"])
+
+
 def check_problem(answer):
     """An error is an application/problem+json (RFC 9457) that says its own status."""
     assert answer.media_type == "application/problem+json", f"{answer.start}: {answer.media_type}"
