@@ -312,6 +312,21 @@ def test_a_passing_error_is_tried_again_whole(ledger, api, sqlstate):
     assert ledger.counts() == {"/a": 1, "/b": 2, "/c": 3}
 
 
+def test_rows_told_before_a_commit_that_fails_confirm_nothing(ledger, api):
+    ledger.fail_writing("/b", "23514", at_commit=True)
+    lane = api.lane()
+    assert api.post(lane, 1, {"/a": 1, "/b": 1}).status == 422
+    assert ledger.counts() == {}
+    assert api.post(lane, 1, {"/a": 1}).status == 409
+
+
+def test_a_passing_error_at_the_commit_is_tried_again_whole(ledger, api):
+    failed = ledger.fail_writing("/b", "40001", times=2, at_commit=True)
+    assert api.count({"/a": 1, "/b": 2}) == {"/a": 1, "/b": 2}
+    assert failed() == 2
+    assert ledger.counts() == {"/a": 1, "/b": 2}
+
+
 @pytest.mark.parametrize("sqlstate", ["XX000", "42501", "P0001", "58030"])
 def test_an_error_that_nobody_foresaw_is_503_and_counts_nothing(ledger, api, sqlstate):
     failed = ledger.fail_writing("/b", sqlstate, times=10**6)

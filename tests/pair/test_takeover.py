@@ -59,6 +59,7 @@ def test_several_counters_starting_at_once_make_one_schema(stage, ledger):
         counter.attach().until_ready()
     for counter in counters:
         Api(counter.address).count({"/a": 1})
+        assert "error" not in {event["level"] for event in counter.events()}  # none got in another's way
     assert ledger.counts() == {"/a": 5}
     assert ledger.value("SELECT count(*) FROM pathcount_schema") == 1
 

@@ -320,9 +320,10 @@ class Ledger:
             finally:
                 connection.execute("ROLLBACK")
 
-    def fail_writing(self, path, sqlstate, times=None):
+    def fail_writing(self, path, sqlstate, times=None, at_commit=False):
         """From now on a statement that writes the row of `path` fails with `sqlstate`: the first
-        `times` of them, or all. Returns a function that says how many have failed."""
+        `times` of them, or all; at once or, its rows told already, only at its commit. Returns a
+        function that says how many have failed."""
         name = "mishap_" + secrets.token_hex(4)
         limit = 2**62 if times is None else times
         literal = path.replace("'", "''")
@@ -333,9 +334,11 @@ class Ledger:
                 f"BEGIN IF NEW.path = '{literal}' AND nextval('{name}') <= {limit} THEN "
                 f"RAISE EXCEPTION 'made by a test' USING ERRCODE = '{sqlstate}'; END IF; "
                 "RETURN NEW; END $$")
+            when = "DEFERRABLE INITIALLY DEFERRED" if at_commit else ""
             connection.execute(
-                f"CREATE TRIGGER {name} BEFORE INSERT OR UPDATE ON pathcount FOR EACH ROW "
-                f"EXECUTE FUNCTION {name}()")
+                f"CREATE {'CONSTRAINT' if at_commit else ''} TRIGGER {name} "
+                f"{'AFTER' if at_commit else 'BEFORE'} INSERT OR UPDATE ON pathcount {when} "
+                f"FOR EACH ROW EXECUTE FUNCTION {name}()")
 
         def failed():
             asked, called = self.run(f"SELECT last_value, is_called FROM {name}")[0]
