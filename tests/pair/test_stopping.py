@@ -142,6 +142,25 @@ def test_a_request_that_was_sent_before_the_signal_is_answered(stage):
     assert pair.render.ended() == 0
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_the_kernel_has_taken_when_the_signal_comes_is_answered(stage, workers):
+    """The service sees all of it at once: the signal, requests on connections that were idle, and
+    connections that it has not accepted yet."""
+    pair = stage.pair(render_keys={"workers": workers})
+    idle = [Connection(pair.address) for _ in range(20)]
+    for connection in idle:
+        connection.ask("GET", "/warm", MINIMAL)
+    pair.render.freeze()
+    new = [Connection(pair.address) for _ in range(20)]
+    pair.render.signal(signal.SIGTERM)
+    for number, connection in enumerate(idle + new):
+        connection.send("GET", f"/{number}", MINIMAL)
+    pair.render.thaw()
+    for number, connection in enumerate(idle + new):
+        assert connection.receive().json() == {"path": f"/{number}", "count": 1}
+    assert pair.render.ended() == 0
+
+
 def test_requests_sent_together_before_the_signal_are_answered_or_closed_cleanly(stage):
     pair = stage.pair(render_keys={"drain_ms": 300})
     with Connection(pair.address) as connection:
