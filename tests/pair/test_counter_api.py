@@ -23,7 +23,7 @@ OPERATIONS = [
 
 MAX_LANE = 2**53
 
-RIGHT_LANE = object()  # stands for a lane of the test's own
+RIGHT_LANE = "a lane of its own"  # what stands for a lane that the test begins
 
 
 @pytest.fixture(scope="module")
