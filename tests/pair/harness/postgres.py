@@ -74,11 +74,11 @@ class Cluster:
         self._postmaster = None
         self._made = 0
         self._spare = []
-        self._drop = []
+        self._drop = ["setpriv", "--pdeathsig", "QUIT"]  # it does not outlive a killed test run
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")
             os.chown(self.folder, user.pw_uid, user.pw_gid)
-            self._drop = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+            self._drop += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
         try:
             subprocess.run(
                 self._drop + [
