@@ -1,0 +1,1 @@
+"""The lab: several real Docker hosts on one machine, for trying stack.yml on a real Swarm."""

@@ -1,0 +1,75 @@
+"""Control groups: every process of the lab is in one, so that it can be found and ended.
+
+pathcount-lab/HOST/engine holds what the lab starts itself (an engine and its children), and
+pathcount-lab/HOST/tasks what the engine starts (daemon.json's cgroup-parent). Both of Linux's
+hierarchies work: the unified one, and the old one, where the `pids` controller is asked.
+"""
+import os
+import pathlib
+import signal
+import time
+
+from .world import Refusal, wait_for
+
+ROOT = pathlib.Path("/sys/fs/cgroup")
+TOP = "pathcount-lab"
+
+
+def hierarchy():
+    """The mount that is asked which processes a group has."""
+    for place in (ROOT, ROOT / "pids"):
+        if (place / "cgroup.procs").exists():
+            return place
+    raise Refusal("no control groups at /sys/fs/cgroup: engines cannot run here")
+
+
+def tasks_parent(host):
+    return f"/{TOP}/{host}/tasks"
+
+
+def engine_group(host):
+    """Makes the group for what the lab starts for `host`, and returns the file that a process
+    writes its id to in order to enter it."""
+    group = hierarchy() / TOP / host / "engine"
+    group.mkdir(parents=True, exist_ok=True)
+    return group / "cgroup.procs"
+
+
+def processes(host=""):
+    """The ids of all processes of one host, or of the whole lab."""
+    found = set()
+    for folder, _, files in os.walk(hierarchy() / TOP / host):
+        if "cgroup.procs" in files:
+            try:
+                found.update(map(int, pathlib.Path(folder, "cgroup.procs").read_text().split()))
+            except OSError:
+                pass  # the group went while it was looked at
+    return found
+
+
+def kill(host=""):
+    """SIGKILL for every process of a host, or of the lab, until none is left: an engine that is
+    just starting a task may add one meanwhile."""
+    def all_dead():
+        alive = processes(host)
+        for pid in alive:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return not alive
+    wait_for(f"the processes of {host or 'the lab'} to end", all_dead, 20, interval=0.05)
+    _remove_groups(host)
+
+
+def _remove_groups(host):
+    """Removes the empty groups, in every hierarchy that has them."""
+    deadline = time.monotonic() + 5
+    tops = [ROOT / TOP / host] + [place / TOP / host for place in ROOT.iterdir() if place.is_dir()]
+    for top in tops:
+        while top.exists() and time.monotonic() < deadline:
+            for folder, _, _ in os.walk(top, topdown=False):
+                try:
+                    os.rmdir(folder)
+                except OSError:
+                    time.sleep(0.02)  # a process that has ended may hold it for a moment

@@ -1,0 +1,220 @@
+"""The commands of swarm/lab."""
+import argparse
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+
+from . import cgroup, cluster, engine, guest, images, net, packages, world
+from .world import (KEEP, LOCAL_PORT, MAX_HOSTS, REPO, RUN, SWITCH, Refusal, complain, recall,
+                    remember, run, running_lab, say, step, wait_for)
+
+TAG = "lab"
+
+
+def up(hosts, vm, deploy_stack):
+    """Makes what is not there yet; a second `up`, or one after a crash, completes the first."""
+    lab = recall()
+    if lab and lab["repo"] != str(REPO):
+        raise Refusal(f"the lab of {lab['repo']} is up: `swarm/lab down` there, or here, ends it")
+    count = vm or hosts or (len(lab["hosts"]) if lab else 3)
+    if lab and (lab["vm"] != bool(vm) or len(lab["hosts"]) > count):
+        raise Refusal("another kind or number of hosts is up: `swarm/lab down` first")
+    packages.ensure(guests=bool(vm))
+    numbers = list(range(1, count + 1))
+    kind = guest if vm else engine
+    grown = lab and len(lab["hosts"]) < count
+    remember(repo=str(REPO), hosts=numbers, vm=bool(vm))
+    with step("the switch, the registry, the builder"):
+        net.make_switch()
+        images.start_switchboard(numbers, guests=bool(vm), anew=grown)
+        images.start_builder()
+    images.ensure_base()
+    if vm:
+        guest.ensure_disk()
+    new = [number for number in numbers if not engine.answers(number)]
+    with step(f"starting {len(new)} hosts"):
+        for number in new:
+            kind.prepare(number)
+    if deploy_stack:
+        images.build_postgres()
+        images.build_pair(TAG)
+    for number in numbers:
+        with step(f"waiting for {world.host_name(number)}'s engine"):
+            kind.wait(number)
+    with step("joining the hosts into one Swarm"):
+        cluster.join(numbers)
+    if deploy_stack:
+        # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
+        overrides = [] if vm else ["--host-ports"]
+        with step(f"swarm/deploy {' '.join(overrides)}"):
+            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG)
+        with step("a page that counts"):
+            wait_for("a page on every host", lambda: all(map(page, numbers)), 60 if not vm else 240)
+    status()
+
+
+def page(number):
+    """Whether the host's published port serves a page, which a look at / counts."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{LOCAL_PORT + number}/", timeout=6) as got:
+            return got.status == 200
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def status():
+    lab = running_lab()
+    say(f"A lab of {len(lab['hosts'])} {'virtual machines' if lab['vm'] else 'hosts'}, "
+        f"started from {lab['repo']}:")
+    for number in lab["hosts"]:
+        name = world.host_name(number)
+        state = ("killed" if not cgroup.processes(name) else
+                 "cut off" if not net.link_is_up(number) else
+                 "up" if engine.answers(number) else "its engine does not answer")
+        say(f"    {name}  {world.host_address(number)}  {state:8}"
+            f"  page http://127.0.0.1:{LOCAL_PORT + number}/"
+            f"  engine docker -H unix://{world.host_socket(number)}")
+    asked = next((n for n in lab["hosts"] if engine.answers(n)), None)
+    for name, replicas in cluster.services(asked).items() if asked else []:
+        say(f"    {name:24} {replicas}")
+
+
+def host(word):
+    """`h2` or `2`, a host of the running lab."""
+    numbers = {world.host_name(n): n for n in running_lab()["hosts"]}
+    name = word if word.startswith("h") else f"h{word}"
+    if name not in numbers:
+        raise Refusal(f"no host {word}: there are {', '.join(numbers)}")
+    return numbers[name]
+
+
+def execute(number, command):
+    """Runs a command on the host, with its network; `docker` there is its engine's client."""
+    lab = running_lab()
+    if not engine.answers(number):
+        raise Refusal(f"{world.host_name(number)} is not up")
+    environ = os.environ | {"DOCKER_HOST": f"unix://{world.host_socket(number)}"}
+    if lab["vm"]:
+        if command[0] != "docker":
+            raise Refusal("on a virtual machine only `docker …` can be run, by its engine's socket")
+        return subprocess.run(command, check=False, env=environ).returncode
+    environ["DOCKER_HOST"] = "unix:///run/docker.sock"
+    return subprocess.run([*engine.enter(number), *command], check=False, env=environ).returncode
+
+
+def cut(number):
+    net.link(number, up=False)
+
+
+def mend(number):
+    if not cgroup.processes(world.host_name(number)):
+        raise Refusal(f"{world.host_name(number)} was killed: `swarm/lab revive` starts it")
+    net.link(number, up=True)
+
+
+def kill(number):
+    (guest if running_lab()["vm"] else engine).kill(number)
+
+
+def revive(number):
+    if cgroup.processes(world.host_name(number)):
+        return
+    with step(f"starting {world.host_name(number)}"):
+        (guest if running_lab()["vm"] else engine).revive(number)
+
+
+def down(purge=False):
+    """Ends every process of the lab by its control group, then removes the namespaces; what they
+    held (links, mounts, rules) goes with them. Then looks whether that is true."""
+    with step("ending every process of the lab"):
+        cgroup.kill()
+    net.remove_all()
+    lab = recall()
+    keep = KEEP if lab is None else world.pathlib.Path(lab["repo"]) / ".lab"
+    shutil.rmtree(keep / "hosts", ignore_errors=True)
+    shutil.rmtree(RUN, ignore_errors=True)
+    if purge:
+        shutil.rmtree(keep, ignore_errors=True)
+    left = leftovers()
+    if left:
+        raise Refusal(f"left behind: {'; '.join(left)}")
+    say("Nothing is left of the lab" + ("." if purge else f", but what it keeps in {keep}."))
+
+
+def leftovers():
+    """Everything that a lab could leave: what `down` must find none of."""
+    with open("/proc/self/mounts", encoding="utf-8") as mounts:
+        found = [f"mount {line.split()[1]}" for line in mounts
+                 if str(KEEP) in line or str(RUN) in line or "pathcount-" in line]
+    found += [f"process {pid}" for pid in cgroup.processes()]
+    found += [f"namespace {name}" for name in net.all_netns()]
+    found += [str(RUN)] if RUN.exists() else []
+    return found
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(
+        prog="swarm/lab",
+        description="Several real Docker hosts on this machine, with pathcount's stack on them.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    one = commands.add_parser("up", help="make the hosts, build and push the images, deploy")
+    one.add_argument("hosts", nargs="?", type=int, metavar="HOSTS", help="how many (3)")
+    one.add_argument("--vm", type=int, metavar="N",
+                     help="N virtual machines with Debian's kernel instead (IPVS, encryption)")
+    one.add_argument("--no-deploy", action="store_true", help="only the hosts, joined")
+    commands.add_parser("status", help="the hosts and services, and how to reach them")
+    one = commands.add_parser("exec", help="run a command on a host")
+    one.add_argument("host", metavar="HOST")
+    one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
+    for name, what in (("cut", "pull the host's network cable"), ("mend", "plug it in again"),
+                       ("kill", "a power cut: everything on it ends at once"),
+                       ("revive", "start it again, with its disk as it was")):
+        one = commands.add_parser(name, help=what)
+        one.add_argument("host", metavar="HOST")
+    one = commands.add_parser("down", help="end it all and leave nothing behind")
+    one.add_argument("--purge", action="store_true", help="also what it keeps in .lab/")
+    asked = parser.parse_args(arguments)
+    if asked.command == "up":
+        for number in (asked.hosts, asked.vm):
+            if number is not None and not 1 <= number <= MAX_HOSTS:
+                parser.error(f"a lab has 1 to {MAX_HOSTS} hosts")
+        if asked.hosts and asked.vm:
+            parser.error("either HOSTS or --vm N")
+    if asked.command == "exec" and not asked.words:
+        parser.error("exec HOST COMMAND…")
+    return asked
+
+
+def main(arguments):
+    asked = parse(arguments)
+    try:
+        if os.geteuid() != 0:
+            raise Refusal("needs root, to make network namespaces and start engines in them")
+        if sys.platform != "linux":
+            raise Refusal("needs Linux")
+        if asked.command == "status":
+            return status()
+        if asked.command == "exec":
+            return execute(host(asked.host), asked.words)
+        with open("/run/pathcount-lab.lock", "w", encoding="utf-8") as lock:
+            # One command at a time changes the lab.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if asked.command == "up":
+                up(asked.hosts, asked.vm, not asked.no_deploy)
+            elif asked.command == "down":
+                down(asked.purge)
+                os.unlink("/run/pathcount-lab.lock")
+            else:
+                {"cut": cut, "mend": mend, "kill": kill, "revive": revive}[asked.command](
+                    host(asked.host))
+    except Refusal as refusal:
+        complain(refusal)
+        return 1
+    except KeyboardInterrupt:
+        complain("interrupted; `swarm/lab up` goes on from here, `swarm/lab down` clears up")
+        return 130
+    return 0

@@ -1,0 +1,41 @@
+"""From hosts to one Swarm with the stack on it."""
+from . import images, world
+from .world import STACK, docker, wait_for
+
+
+def node_state(number):
+    return docker(number, "info", "--format", "{{.Swarm.LocalNodeState}}",
+                  check=False).stdout.strip()
+
+
+def join(numbers):
+    """One Swarm of all hosts, each a manager; hosts that are in it already stay as they are."""
+    first, *others = numbers
+    if node_state(first) != "active":
+        docker(first, "swarm", "init", "--advertise-addr", world.host_address(first),
+               "--task-history-limit", "2")
+    token = docker(first, "swarm", "join-token", "--quiet", "manager").stdout.strip()
+    for number in others:
+        if node_state(number) != "active":
+            docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
+                   "--token", token, f"{world.host_address(first)}:2377")
+    wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers), 120)
+
+
+def ready_nodes(number):
+    listed = docker(number, "node", "ls", "--format", "{{.Status}}", check=False, timeout=10)
+    return listed.stdout.split().count("Ready")
+
+
+def deploy(number, database_node, *overrides, tag, **environ):
+    """What the README tells everyone to do, by the same commands."""
+    images.command("secrets", number=number)
+    images.command("label", database_node, number=number)
+    images.command("deploy", *overrides, "--wait", number=number, TAG=tag, **environ)
+
+
+def services(number):
+    """Name and running/wanted replicas of each service."""
+    listed = docker(number, "stack", "services", STACK, "--format", "{{.Name}} {{.Replicas}}",
+                    check=False, timeout=20)
+    return dict(line.split(maxsplit=1) for line in listed.stdout.splitlines())

@@ -1,0 +1,124 @@
+"""Hosts of the first kind: a network namespace with a Docker Engine of its own.
+
+An engine has private /run, /etc/hosts and /etc/resolv.conf (no server in it: nothing outside is
+ever asked), its own data, and a control group by which all it started is found again. The builder
+is an engine too, but in the machine's own network, as builds fetch Debian's packages; it has no
+bridge and touches no iptables rule.
+"""
+import json
+import os
+import shutil
+import subprocess
+
+from . import cgroup, net, world
+from .world import KEEP, REGISTRY_HOST, RUN, SWITCH_ADDRESS, docker, run, wait_for
+
+# $1 the control group's file, $2 the host's name, $3 its /run, $4 its hosts file, $5 the file to
+# cover with an empty resolv.conf or "". /run comes last, as it hides where the others are.
+ENTER = """
+echo $$ > "$1"
+hostname "$2"
+mount --bind "$4" /etc/hosts
+[ -z "$5" ] || mount --bind "$5" /etc/resolv.conf
+mount --bind "$3" /run
+shift 5
+exec "$@"
+"""
+
+
+def start_process(host, command, log, **options):
+    """Starts a long-running process in the host's control group, its output going to a log."""
+    (KEEP / "log").mkdir(parents=True, exist_ok=True)
+    enter = ["sh", "-c", 'echo $$ > "$1"; shift; exec "$@"', "sh", cgroup.engine_group(host)]
+    with open(KEEP / "log" / f"{log}.log", "a", encoding="utf-8") as output:
+        subprocess.Popen([*map(str, enter), *map(str, command)], stdin=subprocess.DEVNULL,
+                         stdout=output, stderr=output, start_new_session=True, **options)
+
+
+def answers(number):
+    return world.host_socket(number).exists() and docker(
+        number, "version", "--format", "{{.Server.Version}}", check=False,
+        timeout=10).returncode == 0
+
+
+def start(number):
+    """Starts the engine of host `number` (0: the builder), on what it kept from before, and
+    returns at once; `wait` waits."""
+    name, private_run, data = world.host_name(number), world.host_run(number), _data(number)
+    builder = number == 0
+    shutil.rmtree(private_run, ignore_errors=True)  # as after a boot
+    private_run.mkdir(parents=True)
+    data.mkdir(parents=True, exist_ok=True)
+    config = {
+        "data-root": str(data),
+        "exec-root": "/run/docker",
+        "pidfile": "/run/docker.pid",
+        "hosts": ["unix:///run/docker.sock"],
+        "cgroup-parent": cgroup.tasks_parent(name),
+        "exec-opts": ["native.cgroupdriver=cgroupfs"],
+        "insecure-registries": [REGISTRY_HOST],
+        "shutdown-timeout": 5,
+    }
+    if builder:
+        config |= {"bridge": "none", "iptables": False, "ip-forward": False}
+    (private_run / "daemon.json").write_text(json.dumps(config, indent=1))
+    registry = "127.0.0.1" if builder else SWITCH_ADDRESS
+    hosts = RUN / f"{name}.hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n{registry} {REGISTRY_HOST.split(':')[0]}\n")
+    start_process(name, [
+        *([] if builder else net.within(world.host_netns(number))),
+        "unshare", "--mount", "--uts", "sh", "-ec", ENTER, "sh",
+        cgroup.engine_group(name), f"pathcount-{name}", private_run, hosts,
+        "" if builder else _no_resolver(private_run),
+        "dockerd", "--config-file", "/run/daemon.json"], log=name)
+
+
+def wait(number, seconds=60):
+    wait_for(f"{world.host_name(number)}'s engine", lambda: answers(number), seconds)
+
+
+def _data(number):
+    # The builder's images are worth keeping from lab to lab, the hosts' are not.
+    return world.host_dir(number) if number else KEEP / "builder"
+
+
+def _no_resolver(private_run):
+    """An empty resolv.conf to mount. Where /etc/resolv.conf points into /run, it is put into the
+    host's own /run instead, and there is nothing to mount."""
+    target = os.path.realpath("/etc/resolv.conf")
+    if target.startswith("/run/"):
+        inner = private_run / os.path.relpath(target, "/run")
+        inner.parent.mkdir(parents=True, exist_ok=True)
+        inner.touch()
+        return ""
+    empty = RUN / "resolv.conf"
+    empty.touch()
+    return empty
+
+
+def enter(number):
+    """The words before a command that make it run on the host: in its network, and with its /run
+    and its names, which are those of its engine."""
+    pid = int((world.host_run(number) / "docker.pid").read_text())
+    return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts"]
+
+
+def kill(number):
+    """A power cut: every process ended, the network gone, the disk left as it is."""
+    if net.link_is_up(number):
+        net.link(number, up=False)
+    cgroup.kill(world.host_name(number))
+    net.remove(world.host_netns(number))
+
+
+def revive(number):
+    net.make_host(number)
+    start(number)
+    wait(number)
+
+
+def prepare(number):
+    """A new host: nothing on its disk."""
+    shutil.rmtree(world.host_dir(number), ignore_errors=True)
+    net.make_host(number)
+    start(number)

@@ -1,0 +1,95 @@
+"""The switch and the cables: a bridge in a network namespace of its own.
+
+In the machine's own namespace its iptables would filter the bridge (an engine there sets FORWARD to
+DROP, and bridged frames pass through it). No namespace of the lab has a default route, so nothing
+that happens in it can leave the switch.
+"""
+import os
+import pathlib
+
+from . import world
+from .world import SWITCH, SWITCH_ADDRESS, PREFIX_LENGTH, Refusal, run
+
+NETNS = pathlib.Path("/run/netns")
+
+
+def exists(netns):
+    return (NETNS / netns).exists()
+
+
+def within(netns):
+    """The words before a command that make it use the network of `netns`. Never `ip netns exec`:
+    it mounts /sys anew, without the control groups that engines need."""
+    return ["nsenter", f"--net={NETNS / netns}"]
+
+
+def make_switch():
+    if exists(SWITCH):
+        return
+    run("ip", "netns", "add", SWITCH)
+    ip = [*within(SWITCH), "ip"]
+    run(*ip, "link", "set", "lo", "up")
+    run(*ip, "link", "add", "br0", "type", "bridge")
+    run(*ip, "addr", "add", f"{SWITCH_ADDRESS}/{PREFIX_LENGTH}", "dev", "br0")
+    run(*ip, "link", "set", "br0", "up")
+    # Overlay networks are VXLAN: better to hear of a kernel without it now.
+    if run(*ip, "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789",
+           check=False).returncode != 0:
+        raise Refusal("this kernel has no VXLAN, which Swarm's overlay networks are made of")
+    run(*ip, "link", "del", "probe")
+
+
+def make_host(number):
+    """A namespace for the host, a cable from its eth0 to the switch's port hN."""
+    netns, port = world.host_netns(number), world.host_name(number)
+    if exists(netns):
+        return
+    run("ip", "netns", "add", netns)
+    run(*within(SWITCH), "ip", "link", "add", port, "type", "veth", "peer", "name", "eth0",
+        "netns", netns)
+    run(*within(SWITCH), "ip", "link", "set", port, "master", "br0", "up")
+    ip = [*within(netns), "ip"]
+    run(*ip, "link", "set", "lo", "up")
+    run(*ip, "addr", "add", f"{world.host_address(number)}/{PREFIX_LENGTH}", "dev", "eth0")
+    run(*ip, "link", "set", "eth0", "up")
+
+
+def make_tap(number):
+    """A port of the switch for a virtual machine's network card."""
+    ip = [*within(SWITCH), "ip"]
+    port = world.host_name(number)
+    if run(*ip, "link", "show", port, check=False).returncode == 0:
+        return
+    run(*ip, "tuntap", "add", "dev", port, "mode", "tap")
+    run(*ip, "link", "set", port, "master", "br0", "up")
+
+
+def link(number, up):
+    """Plugs the host's cable in or pulls it."""
+    run(*within(SWITCH), "ip", "link", "set", world.host_name(number), "up" if up else "down")
+
+
+def link_is_up(number):
+    shown = run(*within(SWITCH), "ip", "-o", "link", "show", world.host_name(number), check=False)
+    return shown.returncode == 0 and ",UP" in shown.stdout
+
+
+def remove(netns):
+    """Removes a namespace's name; the namespace goes with its last process."""
+    if exists(netns):
+        run("ip", "netns", "del", netns)
+
+
+def all_netns():
+    return sorted(p.name for p in NETNS.glob("pathcount-*")) if NETNS.exists() else []
+
+
+def remove_all():
+    """Removes every namespace of the lab, and the folder of namespaces with the mount that `ip`
+    made of it, when that has become empty."""
+    for netns in all_netns():
+        remove(netns)
+    if NETNS.exists() and not any(NETNS.iterdir()):
+        if os.path.ismount(NETNS):
+            run("umount", NETNS)
+        NETNS.rmdir()

@@ -1,0 +1,141 @@
+"""What everything in the lab agrees on: names, addresses, places on disk, and how steps are told.
+
+The machine has at most one lab. What runs is known from the kernel alone: its namespaces are called
+`pathcount-*`, every one of its processes is in the control group `pathcount-lab`, and what must go
+at a reboot is in /run/pathcount-lab. So a lab can be taken down from any clone, after any crash.
+What is worth keeping (base image, built layers) is in .lab/ of the clone it was started from.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+KEEP = REPO / ".lab"                         # caches and logs; survives `down`
+RUN = pathlib.Path("/run/pathcount-lab")     # sockets and what is running; gone after `down`
+
+SWITCH = "pathcount-switch"                  # the switch's network namespace
+SWITCH_ADDRESS = "192.168.77.1"
+PREFIX_LENGTH = 24
+REGISTRY_PORT = 5077
+REGISTRY_HOST = f"registry.lab:{REGISTRY_PORT}"
+REGISTRY = f"{REGISTRY_HOST}/pathcount"      # what stack.yml calls REGISTRY
+PAGE_PORT = 9090                             # published on every host
+LOCAL_PORT = int(os.environ.get("LAB_PORT", "9090"))  # host N's page: 127.0.0.1:(LOCAL_PORT + N)
+MAX_HOSTS = 9
+STACK = "pathcount"
+DOCKER = "/usr/bin/docker"                   # Debian's: a newer one would need its build plugin
+
+
+class Refusal(Exception):
+    """The lab cannot do what was asked; the text is the one line that says why."""
+
+
+def host_name(number):
+    return f"h{number}" if number else "builder"
+
+
+def host_address(number):
+    return f"192.168.77.{10 + number}"
+
+
+def host_netns(number):
+    return f"pathcount-h{number}"
+
+
+def host_dir(number):
+    """What the host keeps on disk: its engine's data, or its virtual machine's disk."""
+    return KEEP / "hosts" / host_name(number)
+
+
+def host_run(number):
+    """The host's own /run; with docker.sock in it, by which this machine reaches its engine."""
+    return RUN / host_name(number)
+
+
+def host_socket(number):
+    return host_run(number) / "docker.sock"
+
+
+def run(*command, check=True, **options):
+    """Runs a command to its end and returns it completed, with its output as text. A failure is a
+    Refusal that quotes the command's last words, so nothing that goes wrong goes wrong silently."""
+    options.setdefault("timeout", 300)
+    options.setdefault("stdin", subprocess.DEVNULL)
+    command = [str(word) for word in command]
+    try:
+        done = subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, **options)
+    except subprocess.TimeoutExpired:
+        raise Refusal(f"`{' '.join(command)}` did not end in {options['timeout']} s") from None
+    if check and done.returncode != 0:
+        words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+        raise Refusal(f"`{' '.join(command)}` failed: {words}")
+    return done
+
+
+def docker(number, *arguments, **options):
+    """Docker's client on host `number`; 0 is the builder."""
+    return run(DOCKER, "-H", f"unix://{host_socket(number)}", *arguments, **options)
+
+
+def wait_for(what, condition, seconds, interval=0.1):
+    """Waits until `condition()` is true and returns what it gave; a Refusal after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise Refusal(f"{what}: not within {seconds} s")
+        time.sleep(interval)
+
+
+STARTED = time.monotonic()
+
+
+@contextlib.contextmanager
+def step(what):
+    """Shows a step when it begins, and its time when it has ended."""
+    began = time.monotonic()
+    print(f"[{began - STARTED:6.1f} s] {what} …", flush=True)
+    yield
+    took = time.monotonic() - began
+    if took >= 1:
+        print(f"           … {took:.1f} s", flush=True)
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def complain(text):
+    print(f"lab: {text}", file=sys.stderr, flush=True)
+
+
+def remember(**facts):
+    """Adds to what is known of the running lab."""
+    known = recall() or {}
+    known.update(facts)
+    RUN.mkdir(parents=True, exist_ok=True)
+    scratch = RUN / "lab.json.new"
+    scratch.write_text(json.dumps(known, indent=1) + "\n")
+    os.replace(scratch, RUN / "lab.json")
+
+
+def recall():
+    """What is known of the running lab: its hosts, their kind, whose it is. None without a lab."""
+    try:
+        return json.loads((RUN / "lab.json").read_text())
+    except FileNotFoundError:
+        return None
+
+
+def running_lab():
+    lab = recall()
+    if lab is None:
+        raise Refusal("no lab is up: `swarm/lab up` makes one")
+    return lab
