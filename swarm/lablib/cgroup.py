@@ -1,7 +1,7 @@
 """Control groups: every process of the lab is in one, so that it can be found and ended.
 
 pathcount-lab/HOST/engine holds what the lab starts itself (an engine and its children), and
-pathcount-lab/HOST/tasks what the engine starts (daemon.json's cgroup-parent). Both of Linux's
+pathcount-lab/HOST/containers what the engine starts (daemon.json's cgroup-parent). Both of Linux's
 hierarchies work: the unified one, and the old one, where the `pids` controller is asked.
 """
 import os
@@ -23,8 +23,8 @@ def hierarchy():
     raise Refusal("no control groups at /sys/fs/cgroup: engines cannot run here")
 
 
-def tasks_parent(host):
-    return f"/{TOP}/{host}/tasks"
+def containers_parent(host):
+    return f"/{TOP}/{host}/containers"
 
 
 def engine_group(host):

@@ -14,10 +14,12 @@ from . import cgroup, net, world
 from .world import KEEP, REGISTRY_HOST, RUN, SWITCH_ADDRESS, docker, run, wait_for
 
 # $1 the control group's file, $2 the host's name, $3 its /run, $4 its hosts file, $5 the file to
-# cover with an empty resolv.conf or "". /run comes last, as it hides where the others are.
+# cover with an empty resolv.conf or "". /run comes last, as it hides where the others are. The names
+# of network namespaces are mounts: copies of them here would keep dead ones alive.
 ENTER = """
 echo $$ > "$1"
 hostname "$2"
+umount --recursive --lazy /run/netns 2>/dev/null || :
 mount --bind "$4" /etc/hosts
 [ -z "$5" ] || mount --bind "$5" /etc/resolv.conf
 mount --bind "$3" /run
@@ -54,7 +56,7 @@ def start(number):
         "exec-root": "/run/docker",
         "pidfile": "/run/docker.pid",
         "hosts": ["unix:///run/docker.sock"],
-        "cgroup-parent": cgroup.tasks_parent(name),
+        "cgroup-parent": cgroup.containers_parent(name),
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
         "insecure-registries": [REGISTRY_HOST],
         "shutdown-timeout": 5,
@@ -105,10 +107,9 @@ def enter(number):
 
 def kill(number):
     """A power cut: every process ended, the network gone, the disk left as it is."""
-    if net.link_is_up(number):
-        net.link(number, up=False)
+    net.link(number, up=False)
     cgroup.kill(world.host_name(number))
-    net.remove(world.host_netns(number))
+    net.remove_host(number)
 
 
 def revive(number):

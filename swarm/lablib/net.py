@@ -4,7 +4,6 @@ In the machine's own namespace its iptables would filter the bridge (an engine t
 DROP, and bridged frames pass through it). No namespace of the lab has a default route, so nothing
 that happens in it can leave the switch.
 """
-import os
 import pathlib
 
 from . import world
@@ -65,8 +64,9 @@ def make_tap(number):
 
 
 def link(number, up):
-    """Plugs the host's cable in or pulls it."""
-    run(*within(SWITCH), "ip", "link", "set", world.host_name(number), "up" if up else "down")
+    """Plugs the host's cable in or pulls it; nothing to pull is as good as pulled."""
+    run(*within(SWITCH), "ip", "link", "set", world.host_name(number), "up" if up else "down",
+        check=up)
 
 
 def link_is_up(number):
@@ -74,10 +74,11 @@ def link_is_up(number):
     return shown.returncode == 0 and ",UP" in shown.stdout
 
 
-def remove(netns):
-    """Removes a namespace's name; the namespace goes with its last process."""
-    if exists(netns):
-        run("ip", "netns", "del", netns)
+def remove_host(number):
+    """Removes the cable and the namespace's name; the namespace goes with its last process."""
+    run(*within(SWITCH), "ip", "link", "del", world.host_name(number), check=False)
+    if exists(world.host_netns(number)):
+        run("ip", "netns", "del", world.host_netns(number))
 
 
 def all_netns():
@@ -88,8 +89,7 @@ def remove_all():
     """Removes every namespace of the lab, and the folder of namespaces with the mount that `ip`
     made of it, when that has become empty."""
     for netns in all_netns():
-        remove(netns)
+        run("ip", "netns", "del", netns)
     if NETNS.exists() and not any(NETNS.iterdir()):
-        if os.path.ismount(NETNS):
-            run("umount", NETNS)
+        run("umount", NETNS, check=False)
         NETNS.rmdir()

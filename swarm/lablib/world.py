@@ -62,7 +62,8 @@ def host_socket(number):
 
 def run(*command, check=True, **options):
     """Runs a command to its end and returns it completed, with its output as text. A failure is a
-    Refusal that quotes the command's last words, so nothing that goes wrong goes wrong silently."""
+    Refusal that quotes the command's last words, so nothing that goes wrong goes wrong silently;
+    without `check` it is the caller's to see in `returncode` (124: not in time)."""
     options.setdefault("timeout", 300)
     options.setdefault("stdin", subprocess.DEVNULL)
     command = [str(word) for word in command]
@@ -70,6 +71,8 @@ def run(*command, check=True, **options):
         done = subprocess.run(command, text=True, check=False, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, **options)
     except subprocess.TimeoutExpired:
+        if not check:
+            return subprocess.CompletedProcess(command, 124, "", "")
         raise Refusal(f"`{' '.join(command)}` did not end in {options['timeout']} s") from None
     if check and done.returncode != 0:
         words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
