@@ -38,7 +38,11 @@ def up(hosts, vm, deploy_stack):
     new = [number for number in numbers if not engine.answers(number)]
     with step(f"starting {len(new)} hosts"):
         for number in new:
-            kind.prepare(number)
+            cgroup.kill(world.host_name(number))
+            if lab and number in lab["hosts"] and world.host_dir(number).exists():
+                kind.start(number)
+            else:
+                kind.prepare(number)
     if deploy_stack:
         images.build_postgres()
         images.build_pair(TAG)

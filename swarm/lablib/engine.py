@@ -38,7 +38,7 @@ def start_process(host, command, log, **options):
 
 
 def answers(number):
-    return world.host_socket(number).exists() and docker(
+    return bool(cgroup.processes(world.host_name(number))) and docker(
         number, "version", "--format", "{{.Server.Version}}", check=False,
         timeout=10).returncode == 0
 
@@ -48,6 +48,8 @@ def start(number):
     returns at once; `wait` waits."""
     name, private_run, data = world.host_name(number), world.host_run(number), _data(number)
     builder = number == 0
+    if not builder:
+        net.make_host(number)
     shutil.rmtree(private_run, ignore_errors=True)  # as after a boot
     private_run.mkdir(parents=True)
     data.mkdir(parents=True, exist_ok=True)
@@ -113,7 +115,6 @@ def kill(number):
 
 
 def revive(number):
-    net.make_host(number)
     start(number)
     wait(number)
 
@@ -121,5 +122,4 @@ def revive(number):
 def prepare(number):
     """A new host: nothing on its disk."""
     shutil.rmtree(world.host_dir(number), ignore_errors=True)
-    net.make_host(number)
     start(number)

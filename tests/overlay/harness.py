@@ -1,0 +1,346 @@
+"""What the tests over the overlay have in common: the lab, the stack on it, loads and their audit.
+
+The lab is driven by the commands that people use (swarm/…), looked into by its engines' sockets,
+and asked over HTTP by each host's published port.
+"""
+import collections
+import contextlib
+import http.client
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(REPO / "swarm"))
+
+from lablib import images, net, world  # noqa: E402 (the path above comes first)
+
+CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
+CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"
+DEADLINE_S = 5.0       # of a request, REQUEST_DEADLINE_MS in stack.yml
+MARGIN_S = 1.0         # for getting there and back on a busy machine
+
+
+def wait_until(what, condition, seconds, interval=0.2):
+    """Waits until `condition()` is true and returns what it gave; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(interval)
+
+
+def docker(host, *arguments, **options):
+    """Standard output of Docker's client on a host, without the newline at its end."""
+    return world.docker(host, *arguments, **options).stdout.strip()
+
+
+def get(host, path="/", timeout=10, port=None, **headers):
+    """Asks a host's published port: (status, headers, body), or None when nothing answered."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port or world.LOCAL_PORT + host, timeout=timeout)
+    try:
+        connection.request("GET", path, headers={k.replace("_", "-"): v
+                                                 for k, v in headers.items()})
+        got = connection.getresponse()
+        return got.status, dict(got.getheaders()), got.read()
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def get_count(host, path, timeout=10):
+    """The count that a GET of `path` is answered with, or None when it is not a 200."""
+    got = get(host, path, timeout, Accept="application/json", Prefer="return=minimal")
+    return json.loads(got[2])["count"] if got and got[0] == 200 else None
+
+
+class Task:
+    """A running task: where it is, and the process and container that it is."""
+
+    def __init__(self, service, host, container):
+        self.service, self.host, self.container = service, host, container
+
+    @property
+    def pid(self):
+        return int(self.inspect("{{.State.Pid}}"))
+
+    def inspect(self, form):
+        return docker(self.host, "inspect", "--format", form, self.container)
+
+    def addresses(self):
+        """{network: address}, by the networks' names without the stack's."""
+        networks = json.loads(self.inspect("{{json .NetworkSettings.Networks}}"))
+        return {name.removeprefix(f"{world.STACK}_"): entry["IPAddress"]
+                for name, entry in networks.items()}
+
+    def in_network(self, *command, check=True, **options):
+        """Runs a program of this machine in the task's network (netns labs only)."""
+        return world.run("nsenter", f"--net=/proc/{self.pid}/ns/net", *command, check=check,
+                         **options)
+
+
+class Load:
+    """A running client.py; `stop` ends it and returns what it saw."""
+
+    def __init__(self, command):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+
+    def stop(self, seconds=60):
+        """Ends it, or awaits its end where it was given a number of requests."""
+        out, err = self.process.communicate(timeout=seconds)
+        assert self.process.returncode == 0, err
+        return Report(json.loads(out))
+
+
+class Report:
+    def __init__(self, seen):
+        self.sent = collections.Counter(seen["sent"])
+        self.acked = collections.Counter(seen["acked"])
+        self.unavailable, self.failed = seen["unavailable"], seen["failed"]
+        self.refused, self.nobody = seen["refused"], seen["nobody"]
+        self.times, self.by_address = sorted(seen["times"]), seen["by_address"]
+
+    def __str__(self):
+        return (f"sent {self.sent.total()}, acknowledged {self.acked.total()}, "
+                f"unavailable {self.unavailable}, failed {len(self.failed)}, "
+                f"refused {self.refused}, nobody {self.nobody}")
+
+    def whole_since(self):
+        """When the last run of nothing but acknowledged requests began, wall clock."""
+        since = self.times[0][0]
+        for _, end, kind in self.times:
+            if kind != "acked":
+                since = max(since, end)
+        return since
+
+    def slowest(self, kind):
+        return max((end - start for start, end, k in self.times if k == kind), default=0)
+
+
+class Watch:
+    """One path of one host asked again and again, by its published port, to see when the page is
+    gone and when it is whole again while it happens; all it sends is counted, too."""
+
+    def __init__(self, host, prefix):
+        self.host, self.path = host, f"{prefix}watch-h{host}"
+        self.sent = self.acked = 0
+        self.seen = []              # (start, end, status or None)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        while not self._stopping.wait(0.1):
+            start = time.time()
+            got = get(self.host, self.path, timeout=15, Accept="application/json",
+                      Prefer="return=minimal")
+            status = got and got[0]
+            self.sent += 1
+            self.acked += status == 200
+            self.seen.append((start, time.time(), status))
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join(30)
+
+    def since(self, moment):
+        return [entry for entry in list(self.seen) if entry[0] >= moment]
+
+    def steady(self, seconds=5, status=200):
+        """Whether the last `seconds` brought nothing but `status`, and that at least thrice."""
+        now = time.time()
+        last = [entry[2] for entry in list(self.seen) if entry[1] >= now - seconds]
+        return (len(last) >= 3 and set(last) == {status}
+                and self.seen[0][0] <= now - seconds)
+
+    def whole_since(self):
+        """When the last answer that was not a 200 ended."""
+        return max((end for _, end, status in list(self.seen) if status != 200), default=0)
+
+
+@contextlib.contextmanager
+def watching(hosts, prefix):
+    watches = [Watch(host, prefix) for host in hosts]
+    try:
+        yield watches
+    finally:
+        for watch in watches:
+            watch.stop()
+
+
+class Stack:
+    """The stack on the lab's Swarm. Made once for a session; `shape` brings it into the form that a
+    test begins with."""
+
+    def __init__(self, hosts, tag="lab", manager=2, patience=1):
+        self.hosts, self.tag, self.patience = hosts, tag, patience
+        self.manager = manager      # which host is asked; tests kill others
+        self.form = None
+
+    # The commands that people use.
+
+    def command(self, name, *arguments, check=True, host=None, **environ):
+        """Runs swarm/NAME; returns it completed."""
+        number = self.manager if host is None else host
+        done = subprocess.run(
+            [REPO / "swarm" / name, *arguments], check=False, text=True, timeout=900,
+            capture_output=True, stdin=subprocess.DEVNULL,
+            env=images.environment(number, **{"TAG": self.tag} | environ))
+        assert not check or done.returncode == 0, f"swarm/{name}: {done.stdout}{done.stderr}"
+        return done
+
+    @staticmethod
+    def lab(*words, check=True):
+        done = subprocess.run([REPO / "swarm" / "lab", *map(str, words)], check=False, text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=600)
+        assert not check or done.returncode == 0, f"swarm/lab {words}: {done.stdout}{done.stderr}"
+        return done
+
+    def shape(self, *overrides, renderers, counters):
+        """Deploys stack.yml with these overrides, so many replicas of each, and waits until all
+        runs and a page is served; does nothing when that is how it is."""
+        form = (overrides, renderers, counters)
+        if form != self.form or not self.settled():
+            self.form = None
+            self.command("deploy", *overrides, "--wait", RENDER_REPLICAS=str(renderers),
+                         COUNTER_REPLICAS=str(counters), WAIT_S=str(300 * self.patience))
+            self.form = form
+        if "--host-ports" in overrides:
+            for host in self.hosts:
+                wait_until(f"a page at host {host}", lambda h=host: get_count(h, "/shape"), 60)
+
+    def settled(self):
+        """Whether every replica of every service runs."""
+        listed = docker(self.manager, "stack", "services", world.STACK, "--format",
+                        "{{.Replicas}}", check=False)
+        pairs = [line.split()[0].split("/") for line in listed.splitlines()]
+        return len(pairs) == 3 and all(have == want for have, want in pairs)
+
+    def put_counters_beside_database(self):
+        """So that whatever a renderer on another host does crosses the overlay."""
+        docker(self.manager, "service", "update", "--quiet", "--constraint-add",
+               "node.labels.pathcount.ledger == true", f"{world.STACK}_counter-svc", timeout=300)
+        self.form = None
+        wait_until("the counters to be on the database's host",
+                   lambda: {task.host for task in self.tasks("counter-svc")}
+                   == {self.database_host()}, 60)
+
+    def only(self, service, number):
+        """Waits until just so many containers of a service are left: the others have drained."""
+        wait_until(f"{number} of {service} alone",
+                   lambda: len(self.tasks(service)) == number and self.settled(), 120)
+
+    def running_under_load(self, prefix, more=200):
+        """Waits until `more` further hits of a running load are stored."""
+        goal = self.stored(prefix).total() + more
+        wait_until(f"{more} more hits under {prefix}",
+                   lambda: self.stored(prefix).total() >= goal, 60)
+
+    # Looking into it.
+
+    def tasks(self, service):
+        """The containers of a service that run now, on the hosts that answer."""
+        found = []
+        for host in self.hosts:
+            listed = docker(host, "ps", "--quiet", "--filter", "label=com.docker.swarm.service."
+                            f"name={world.STACK}_{service}", check=False, timeout=10)
+            found += [Task(service, host, container) for container in listed.split()]
+        return found
+
+    def task(self, service, host):
+        return next(task for task in self.tasks(service) if task.host == host)
+
+    def database_host(self):
+        return self.tasks("postgres")[0].host
+
+    def sql(self, query):
+        """Rows of a query, as lists of text, asked by the superuser on the server itself."""
+        task = wait_until("PostgreSQL's task", lambda: self.tasks("postgres"), 60)[0]
+        out = docker(task.host, "exec", task.container, "psql", "--username=postgres",
+                     "--dbname=pathcount", "--no-psqlrc", "--tuples-only", "--no-align",
+                     "--field-separator=\t", "--command", query)
+        return [line.split("\t") for line in out.splitlines()]
+
+    def stored(self, prefix):
+        rows = self.sql("SELECT path, count FROM pathcount "
+                        f"WHERE starts_with(path, '{prefix}')")
+        return collections.Counter({path: int(count) for path, count in rows})
+
+    def audit(self, prefix, sent, acked, exact):
+        """acknowledged ≤ stored ≤ sent for every path; equal where nothing was left open."""
+        stored = self.stored(prefix)
+        wrong = [(path, acked[path], stored[path], sent[path]) for path in sent | stored
+                 if not acked[path] <= stored[path] <= sent[path]
+                 or (exact and stored[path] != acked[path])]
+        assert not wrong, f"(path, acknowledged, stored, sent): {wrong[:10]}"
+        return stored.total()
+
+    # Loads.
+
+    def start_client(self, network="public", host=None):
+        """A task that loads can be started in, on one of the stack's networks."""
+        name = f"test-client-{network}"
+        known = docker(self.manager, "service", "ls", "--quiet", "--filter", f"name={name}")
+        if not known:
+            docker(self.manager, "service", "create", "--detach", "--name", name, "--init",
+                   "--network", f"{world.STACK}_{network}", "--constraint",
+                   f"node.hostname==pathcount-h{host or self.manager}", CLIENT_IMAGE)
+        return wait_until(f"{name} to run", lambda: self._client(name), 60 * self.patience)
+
+    def _client(self, name):
+        for host in self.hosts:
+            listed = docker(host, "ps", "--quiet", "--filter",
+                            f"label=com.docker.swarm.service.name={name}", check=False, timeout=10)
+            if listed:
+                return Task(name, host, listed.split()[0])
+        return None
+
+    def stop_clients(self):
+        names = docker(self.manager, "service", "ls", "--format", "{{.Name}}").split()
+        for name in names:
+            if name.startswith("test-client"):
+                docker(self.manager, "service", "rm", name)
+
+    def load_inside(self, prefix, target="tasks.render-svc:8080", **options):
+        """A load from within the public network."""
+        task = self.start_client()
+        return Load([world.DOCKER, "-H", f"unix://{world.host_socket(task.host)}", "exec", "-i",
+                     task.container, "/usr/bin/python3", "/client.py", "--target", target,
+                     "--prefix", prefix, *flags(options)])
+
+    @staticmethod
+    def load_on(host, prefix, **options):
+        """A load from a host itself to its own published port, also while it is cut off."""
+        return Load([*net.within(world.host_netns(host)), "/usr/bin/python3", str(CLIENT),
+                     "--target", f"{world.host_address(host)}:{world.PAGE_PORT}",
+                     "--prefix", prefix, *flags(options)])
+
+
+def flags(options):
+    words = []
+    for name, value in options.items():
+        words.append(f"--{name.replace('_', '-')}")
+        words += [] if value is True else [str(value)]
+    return words
+
+
+def vxlan_packets(host):
+    """How many VXLAN packets have come to the host since it was first asked."""
+    rules = [*net.within(world.host_netns(host)), "iptables", "-w"]
+    rule = ["INPUT", "-p", "udp", "--dport", "4789"]
+    if world.run(*rules, "-C", *rule, check=False).returncode != 0:
+        world.run(*rules, "-I", *rule)
+    for line in world.run(*rules, "-vnxL", "INPUT").stdout.splitlines():
+        if "dpt:4789" in line:
+            return int(line.split()[0])
+    raise AssertionError("the counting rule is not there")
+
+

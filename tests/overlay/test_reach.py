@@ -1,0 +1,145 @@
+"""Who reaches whom: a page at every host, every replica by its name, and nobody else anything."""
+import json
+import socket
+import struct
+
+import pytest
+
+from harness import docker, get, get_count, net, vxlan_packets, wait_until, world
+
+
+@pytest.fixture
+def spread(stack):
+    """A renderer on every host, counter-svc and PostgreSQL together on one."""
+    stack.shape("--host-ports", renderers=3, counters=2)
+    stack.put_counters_beside_database()
+    return stack
+
+
+def test_any_host_counts_and_shows(spread, prefix):
+    path = f"{prefix}page"
+    away = [host for host in spread.hosts if host != spread.database_host()]
+    crossed = {host: vxlan_packets(host) for host in away}
+    for number, host in enumerate(spread.hosts * 4, start=1):
+        assert get_count(host, path) == number
+    for host in away:
+        # At least the answer to each of its hits came to it through a tunnel.
+        assert vxlan_packets(host) >= crossed[host] + 4
+    status, headers, page = get(away[0], path, Accept="text/html")
+    assert status == 200 and headers["content-type"].startswith("text/html")
+    assert b"<title>Path Count</title>" in page and path.encode() in page and b"13" in page
+    assert spread.stored(prefix) == {path: 13}
+
+
+def test_client_inside_reaches_every_replica(spread, prefix):
+    report = spread.load_inside(prefix, requests=300, think_ms=5).stop()
+    renderers = {task.addresses()["public"] for task in spread.tasks("render-svc")}
+    assert len(renderers) == 3 and set(report.by_address) == renderers
+    assert spread.audit(prefix, report.sent, report.acked, exact=True) == 300
+
+
+def test_large_page_crosses_hosts_whole(spread, prefix, note):
+    """More than 60 KB between hosts, twice: rows from counter-svc to a renderer, and the page from
+    there to a client on a third host. A wrong MTU would let small answers through and stall this."""
+    load = spread.load_inside(prefix + "long" * 450 + "/", paths=60, think_ms=5)
+    try:
+        far = next(h for h in spread.hosts if h != spread.database_host())
+        wait_until("a page of more than 60 KB",
+                   lambda: len((get(far, "/", Accept="text/html") or (0, 0, b""))[2]) > 60_000, 90)
+    finally:
+        report = load.stop()
+    assert not report.failed
+    client = spread.start_client()
+    fetch = ("import sys, urllib.request as u; "
+             "p = u.urlopen(u.Request(sys.argv[1], headers={'Accept': 'text/html'}), timeout=10)"
+             ".read(); print(len(p), p.rstrip().endswith(b'</html>'))")
+    for task in spread.tasks("render-svc"):
+        url = f"http://{task.addresses()['public']}:8080/"
+        size, whole = docker(client.host, "exec", client.container, "python3", "-c", fetch,
+                             url).split()
+        note(f"page of {size} bytes from h{task.host} to h{client.host}")
+        assert int(size) > 60_000 and whole == "True"
+
+
+def test_without_the_token_401(spread):
+    client = spread.start_client(network="internal", host=3)
+    ask = ("import sys, urllib.request as u, urllib.error as e\n"
+           "request = u.Request('http://tasks.counter-svc:8081/v1/paths?limit=1')\n"
+           "[request.add_header('Authorization', word) for word in sys.argv[1:]]\n"
+           "try: print(u.urlopen(request, timeout=5).status)\n"
+           "except e.HTTPError as error: print(error.code)")
+    for headers in ([], ["Bearer wrong"]):
+        assert docker(client.host, "exec", client.container, "python3", "-c", ask,
+                      *headers) == "401"
+
+
+def test_renderer_cannot_reach_postgres(spread):
+    database = spread.tasks("postgres")[0].addresses()["ledger"]
+    for task in spread.tasks("render-svc"):
+        assert resolves(task, "tasks.counter-svc") and not resolves(task, "tasks.postgres")
+        assert not connects(task, database, 5432)
+    counter = spread.tasks("counter-svc")[0]
+    assert resolves(counter, "tasks.postgres") and connects(counter, database, 5432)
+
+
+def test_nothing_outside_reaches_the_inner_services(spread):
+    """Not by a host's ports, not by a neighbour on the switch that knows the addresses and routes
+    them to a host, not from the network that requests come in by."""
+    tasks = {5432: spread.tasks("postgres")[0], 8081: spread.tasks("counter-svc")[0]}
+    switch = net.within(world.SWITCH)
+    for port, task in tasks.items():
+        for host in spread.hosts:
+            assert not dials(switch, world.host_address(host), port)
+        for address in task.addresses().values():
+            via = world.host_address(task.host)
+            world.run(*switch, "ip", "route", "replace", address, "via", via)
+            try:
+                assert not dials(switch, address, port)
+            finally:
+                world.run(*switch, "ip", "route", "del", address)
+        # No way out either: an internal network has no gateway.
+        assert "default" not in task.in_network("ip", "route").stdout
+    client = spread.start_client()
+    assert resolves(client, "tasks.render-svc")
+    for name in ("tasks.counter-svc", "tasks.postgres", "counter-svc", "postgres"):
+        assert not resolves(client, name)
+    for port, task in tasks.items():
+        for address in task.addresses().values():
+            assert not connects(client, address, port)
+
+
+DIAL = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=2).close()
+except OSError:
+    sys.exit(1)
+"""
+
+
+def dials(within, address, port):
+    return world.run(*within, "/usr/bin/python3", "-c", DIAL, address, port,
+                     check=False).returncode == 0
+
+
+def connects(task, address, port):
+    """Whether a program in the task's network can open a connection."""
+    return dials(["nsenter", f"--net=/proc/{task.pid}/ns/net"], address, port)
+
+
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(bytes.fromhex(sys.argv[1]), ("127.0.0.11", 53))
+print(s.recv(4096).hex())
+"""
+
+
+def resolves(task, name):
+    """Whether Docker's resolver gives the task any address for the name."""
+    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
+    question += b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+    question += struct.pack(">BHH", 0, 1, socket.AF_INET - 1)
+    done = task.in_network("/usr/bin/python3", "-c", ASK, question.hex(), check=False)
+    return done.returncode == 0 and struct.unpack(">6H", bytes.fromhex(done.stdout)[:12])[3] > 0
