@@ -206,7 +206,11 @@ def main(arguments):
             return execute(host(asked.host), asked.words)
         with open("/run/pathcount-lab.lock", "w", encoding="utf-8") as lock:
             # One command at a time changes the lab.
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                complain("waiting for another swarm/lab to end")
+                fcntl.flock(lock, fcntl.LOCK_EX)
             if asked.command == "up":
                 up(asked.hosts, asked.vm, not asked.no_deploy)
             elif asked.command == "down":
