@@ -1,6 +1,7 @@
 """Makes the lab for the session, or takes the one that is up, and hands out the stack on it."""
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -47,8 +48,9 @@ def stack(_stack):
 
 @pytest.fixture
 def prefix(request):
-    """What every path of a test begins with, so that its hits can be told from others'."""
-    return f"/{request.node.name.replace('[', '-').rstrip(']')}/"
+    """What every path of a test begins with, so that its hits can be told from others', also of
+    another run on the same ledger."""
+    return f"/{request.node.name.replace('[', '-').rstrip(']')}-{time.time_ns()}/"
 
 
 @pytest.fixture

@@ -204,18 +204,28 @@ class Stack:
         assert not check or done.returncode == 0, f"swarm/lab {words}: {done.stdout}{done.stderr}"
         return done
 
-    def shape(self, *overrides, renderers, counters):
+    def shape(self, *overrides, renderers, counters, apart=False):
         """Deploys stack.yml with these overrides, so many replicas of each, and waits until all
-        runs and a page is served; does nothing when that is how it is."""
-        form = (overrides, renderers, counters)
+        runs and a page is served; does nothing when that is how it is. `apart`: counter-svc on the
+        database's host, so that whatever a renderer elsewhere does crosses the overlay."""
+        form = (overrides, renderers, counters, apart)
         if form != self.form or not self.settled():
             self.form = None
             self.command("deploy", *overrides, "--wait", RENDER_REPLICAS=str(renderers),
                          COUNTER_REPLICAS=str(counters), WAIT_S=str(300 * self.patience))
+            if apart:
+                self._put_counters_beside_database()
             self.form = form
         if "--host-ports" in overrides:
             for host in self.hosts:
                 wait_until(f"a page at host {host}", lambda h=host: get_count(h, "/shape"), 60)
+
+    def _put_counters_beside_database(self):
+        docker(self.manager, "service", "update", "--quiet", "--constraint-add",
+               "node.labels.pathcount.ledger == true", f"{world.STACK}_counter-svc", timeout=300)
+        wait_until("the counters to be on the database's host",
+                   lambda: {task.host for task in self.tasks("counter-svc")}
+                   == {self.database_host()}, 60)
 
     def settled(self):
         """Whether every replica of every service runs."""
@@ -223,15 +233,6 @@ class Stack:
                         "{{.Replicas}}", check=False)
         pairs = [line.split()[0].split("/") for line in listed.splitlines()]
         return len(pairs) == 3 and all(have == want for have, want in pairs)
-
-    def put_counters_beside_database(self):
-        """So that whatever a renderer on another host does crosses the overlay."""
-        docker(self.manager, "service", "update", "--quiet", "--constraint-add",
-               "node.labels.pathcount.ledger == true", f"{world.STACK}_counter-svc", timeout=300)
-        self.form = None
-        wait_until("the counters to be on the database's host",
-                   lambda: {task.host for task in self.tasks("counter-svc")}
-                   == {self.database_host()}, 60)
 
     def only(self, service, number):
         """Waits until just so many containers of a service are left: the others have drained."""

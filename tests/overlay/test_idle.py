@@ -10,8 +10,7 @@ from harness import DEADLINE_S, MARGIN_S, get, get_count, wait_until, world
 @pytest.fixture
 def idle(stack):
     """Counters on the database's host, renderers everywhere; nothing under way."""
-    stack.shape("--host-ports", renderers=3, counters=2)
-    stack.put_counters_beside_database()
+    stack.shape("--host-ports", renderers=3, counters=2, apart=True)
     return stack
 
 

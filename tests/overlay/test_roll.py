@@ -26,7 +26,7 @@ def rolled(stack):
     """stack.yml as it is; what a test rolled to is forgotten after it."""
     stack.shape(renderers=3, counters=2)
     stack.form = None
-    yield stack
+    return stack
 
 
 def test_rolling_under_load(rolled, prefix, note):

@@ -119,7 +119,8 @@ class Load:
             loop.remove_reader(sys.stdin)
             self.stopping.set()
 
-        loop.add_reader(sys.stdin, stop)
+        if self.asked.requests == sys.maxsize:
+            loop.add_reader(sys.stdin, stop)
         await asyncio.gather(*(self.worker(n % 2 == 0) for n in range(self.asked.workers)))
         return {"sent": self.sent, "acked": self.acked, "unavailable": self.unavailable,
                 "failed": self.failed, "refused": self.refused, "nobody": self.nobody,
