@@ -154,12 +154,14 @@ class Watch:
     def since(self, moment):
         return [entry for entry in list(self.seen) if entry[0] >= moment]
 
-    def steady(self, seconds=5, status=200):
-        """Whether the last `seconds` brought nothing but `status`, and that at least thrice."""
+    def steady(self, seconds=5):
+        """Whether the last `seconds` brought nothing but 200, and that at least thrice."""
         now = time.time()
-        last = [entry[2] for entry in list(self.seen) if entry[1] >= now - seconds]
-        return (len(last) >= 3 and set(last) == {status}
-                and self.seen[0][0] <= now - seconds)
+        last = [status for _, end, status in list(self.seen) if end >= now - seconds]
+        return len(last) >= 3 and set(last) == {200} and self.seen[0][0] <= now - seconds
+
+    def last(self, number):
+        return [status for *_, status in self.seen[-number:]]
 
     def whole_since(self):
         """When the last answer that was not a 200 ended."""

@@ -62,8 +62,8 @@ def test_host_of_the_database_killed(spread, prefix, note):
         spread.running_under_load(prefix)
         spread.lab("kill", victim)
         killed = time.time()
-        wait_until("503 everywhere", lambda: all(
-            watch.steady(5, status=503) for watch in watches), 30)
+        wait_until("503 everywhere",
+                   lambda: all(watch.last(3) == [503] * 3 for watch in watches), 60)
         gone = [entry for watch in watches for entry in watch.since(killed)]
         revived = time.time()
         spread.lab("revive", victim)

@@ -24,7 +24,7 @@ def tags(lab):  # pylint: disable=unused-argument
 @pytest.fixture
 def rolled(stack):
     """stack.yml as it is; what a test rolled to is forgotten after it."""
-    stack.shape(renderers=3, counters=2)
+    stack.shape(renderers=2, counters=2)
     stack.form = None
     return stack
 
@@ -36,7 +36,7 @@ def test_rolling_under_load(rolled, prefix, note):
         done = rolled.command("roll", "lab2")
         assert "render-svc runs lab2" in done.stdout
         rolled.only("counter-svc", 2)
-        rolled.only("render-svc", 3)
+        rolled.only("render-svc", 2)
         rolled.running_under_load(prefix)
     finally:
         report = load.stop()

@@ -1,0 +1,137 @@
+"""Every combination of stack.yml and its overrides, deployed by every Docker client there is, and
+what came out looked at."""
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from harness import docker, wait_until, world
+
+COMBINATIONS = {
+    "plain": [],
+    "host-ports": ["--host-ports"],
+    "encrypted": ["--encrypted"],
+    "both": ["--host-ports", "--encrypted"],
+}
+
+
+def clients():
+    """Debian's client (20.10), and a newer one where the machine has it."""
+    found = {world.DOCKER}
+    if newer := shutil.which("docker"):
+        found.add(newer)
+    return sorted(found)
+
+
+def spec(host, name):
+    return json.loads(docker(host, "service", "inspect", "--format", "{{json .Spec}}",
+                             f"combination_{name}"))
+
+
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("overrides", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_combination(stack, overrides, client):
+    """Beside the stack that runs, under another name and port and without replicas: what counts
+    is what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
+    host = stack.manager
+    stack.command("secrets")
+    try:
+        stack.command("deploy", *overrides, STACK="combination", DOCKER=client,
+                      PATHCOUNT_PORT="9199", RENDER_REPLICAS="0", COUNTER_REPLICAS="0")
+        for name, internal in (("public", False), ("internal", True), ("ledger", True)):
+            network = json.loads(docker(host, "network", "inspect", f"combination_{name}"))[0]
+            assert network["Driver"] == "overlay" and network["Internal"] is internal
+            encrypted = "--encrypted" in overrides and internal
+            assert ("encrypted" in network["Options"]) is encrypted
+        port, = spec(host, "render-svc")["EndpointSpec"]["Ports"]
+        assert port["PublishMode"] == ("host" if "--host-ports" in overrides else "ingress")
+        assert (port["PublishedPort"], port["TargetPort"]) == (9199, 8080)
+        placement = spec(host, "render-svc")["TaskTemplate"].get("Placement", {})
+        assert placement.get("MaxReplicas", 0) == (1 if "--host-ports" in overrides else 0)
+        for name in ("render-svc", "counter-svc", "postgres"):
+            check_service(name, spec(host, name), "--host-ports" in overrides)
+    finally:
+        stack.command("remove", STACK="combination")
+
+
+def check_service(name, found, host_ports):
+    task, container = found["TaskTemplate"], found["TaskTemplate"]["ContainerSpec"]
+    limits, reservations = (task["Resources"][which] for which in ("Limits", "Reservations"))
+    assert limits["NanoCPUs"] and limits["MemoryBytes"] and limits["Pids"]
+    assert reservations["NanoCPUs"] and reservations["MemoryBytes"]
+    assert container["ReadOnly"] is True and container["CapabilityDrop"] == ["ALL"]
+    assert task["LogDriver"]["Options"] == {"max-file": "3", "max-size": "10m"}
+    update, rollback = found["UpdateConfig"], found["RollbackConfig"]
+    order = "stop-first" if name == "postgres" or (
+        host_ports and name == "render-svc") else "start-first"
+    assert update["Order"] == rollback["Order"] == order
+    # An override that names one key of these must not have lost the others.
+    assert update["Monitor"] == 10_000_000_000 and update["Parallelism"] == 1
+    assert update["FailureAction"] == ("pause" if name == "postgres" else "rollback")
+    secrets = {secret["File"]["Name"] for secret in container["Secrets"]}
+    assert secrets == {"render-svc": {"counter_token"},
+                       "counter-svc": {"counter_token", "ledger_pw"},
+                       "postgres": {"postgres_pw", "ledger_pw"}}[name]
+    for secret in container["Secrets"] if name != "postgres" else []:
+        assert secret["File"]["UID"] == "10001" and secret["File"]["Mode"] == 0o400
+
+
+def test_running_containers(stack):
+    """What the engines made of it."""
+    stack.shape("--host-ports", renderers=3, counters=2, apart=True)
+    for name in ("render-svc", "counter-svc", "postgres"):
+        for task in stack.tasks(name):
+            host_config = json.loads(task.inspect("{{json .HostConfig}}"))
+            config = json.loads(task.inspect("{{json .Config}}"))
+            assert host_config["Memory"] and host_config["NanoCpus"] and host_config["PidsLimit"]
+            assert host_config["ReadonlyRootfs"] and host_config["CapDrop"] == ["ALL"]
+            assert bool(host_config["Init"]) is (name == "postgres")
+            assert config["User"] == ("postgres" if name == "postgres" else "10001:10001")
+            # No secret is in the environment or the command line.
+            told = " ".join(config["Env"] + (config["Cmd"] or []))
+            assert "SECRET" not in told and "POSTGRES_PW=" not in told
+
+
+def test_image_sizes_and_labels(stack, note):
+    for name, most in (("counter-svc", 20), ("render-svc", 20)):
+        task = stack.tasks(name)[0]
+        image = task.inspect("{{.Image}}")
+        size = int(docker(task.host, "image", "inspect", "--format", "{{.Size}}", image)) / 1e6
+        labels = json.loads(docker(task.host, "image", "inspect", "--format",
+                                   "{{json .Config.Labels}}", image))
+        note(f"{name}: {size:.1f} MB")
+        assert size <= most
+        assert labels["org.opencontainers.image.title"] == name
+        assert {"version", "source", "revision"} <= {key.split(".")[-1] for key in labels}
+
+
+def test_roles(stack):
+    """counter-svc is not the superuser, and owns its tables."""
+    stack.shape("--host-ports", renderers=3, counters=2, apart=True)
+    assert stack.sql("SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles "
+                     "WHERE rolname = 'pathcount'") == [["f", "f", "f"]]
+    assert stack.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'pathcount'") == [
+        ["pathcount"]]
+    wait_until("counter-svc's connections", lambda: stack.sql(
+        "SELECT DISTINCT usename FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+    ) == [["pathcount"]], 10)
+
+
+def test_commands_are_idempotent_and_say_no(stack):
+    """Run again they change nothing; asked for nonsense they end with one line or their help."""
+    host = stack.manager
+    before = docker(host, "secret", "ls", "--quiet")
+    assert "exists" in stack.command("secrets").stdout
+    assert docker(host, "secret", "ls", "--quiet") == before
+    database = stack.database_host()
+    stack.command("label", f"pathcount-h{database}")
+    other = next(h for h in stack.hosts if h != database)
+    refused = stack.command("label", f"pathcount-h{other}", check=False)
+    assert refused.returncode == 1 and f"lives on pathcount-h{database}" in refused.stderr
+    assert stack.command("scale", "postgres", "2", check=False).returncode == 1
+    assert stack.command("scale", "many", check=False).returncode == 2
+    for name in ("build", "deploy", "label", "push", "remove", "roll", "scale", "secrets"):
+        help_text = subprocess.run([f"{world.REPO}/swarm/{name}", "--help"], check=True, text=True,
+                                   capture_output=True).stdout
+        assert help_text.startswith(f"swarm/{name}")
