@@ -25,7 +25,8 @@ def lab():
     was_up = world.recall() is not None
     made = subprocess.run([REPO / "swarm" / "lab", "up", "--vm", str(HOSTS)], check=False,
                           text=True, capture_output=True, timeout=1800)
-    assert made.returncode == 0, made.stdout + made.stderr
+    if made.returncode != 0:
+        pytest.fail(made.stdout + made.stderr, pytrace=False)
     print(made.stdout)
     yield
     if not was_up:

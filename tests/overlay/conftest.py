@@ -21,7 +21,8 @@ def lab():
     was_up = world.recall() is not None
     made = subprocess.run([REPO / "swarm" / "lab", "up", str(HOSTS)], check=False, text=True,
                           capture_output=True, timeout=900)
-    assert made.returncode == 0, made.stdout + made.stderr
+    if made.returncode != 0:
+        pytest.fail(made.stdout + made.stderr, pytrace=False)
     images.build(CLIENT_IMAGE, REPO / "tests" / "overlay" / "client")
     yield
     if not was_up:
