@@ -6,15 +6,15 @@ set -euo pipefail
 SWARM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$SWARM_DIR")
 DOCKER=${DOCKER:-docker}
-STACK=${STACK:-pathcount}
+export STACK=${STACK:-pathcount}
 export REGISTRY=${REGISTRY:-pathcount} TAG=${TAG:-latest}
 IMAGES=(counter-svc render-svc)
 NODE_LABEL=pathcount.ledger
 
 # As stack.yml names them.
-COUNTER_TOKEN=pathcount_counter_token_v${COUNTER_TOKEN_VERSION:-1}
-LEDGER_PW=pathcount_ledger_pw_v${LEDGER_PW_VERSION:-1}
-POSTGRES_PW=pathcount_postgres_pw_v${POSTGRES_PW_VERSION:-1}
+COUNTER_TOKEN=${STACK}_counter_token_v${COUNTER_TOKEN_VERSION:-1}
+LEDGER_PW=${STACK}_ledger_pw_v${LEDGER_PW_VERSION:-1}
+POSTGRES_PW=${STACK}_postgres_pw_v${POSTGRES_PW_VERSION:-1}
 
 die() {
     echo "$(basename "$0"): $*" >&2
@@ -22,15 +22,19 @@ die() {
 }
 
 # The comment at the top of the command is its help.
+help() {
+    sed -n '2,/^[^#]/{/^#/{s/^# \{0,1\}//p}}' "$0"
+}
+
 help_asked() {
-    if [[ ${1:-} == --help || ${1:-} == -h ]]; then
-        sed -n '2,/^[^#]/{/^#/{s/^# \{0,1\}//p}}' "$0"
+    [[ ${1:-} != --help && ${1:-} != -h ]] || {
+        help
         exit 0
-    fi
+    }
 }
 
 usage() {
-    help_asked --help >&2 || true
+    help >&2
     exit 2
 }
 

@@ -55,7 +55,8 @@ def up(hosts, vm, deploy_stack):
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
         overrides = [] if vm else ["--host-ports"]
         with step(f"swarm/deploy {' '.join(overrides)}"):
-            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG)
+            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG,
+                           WAIT_S=str(300 * (guest.patience() if vm else 1)))
         with step("a page that counts"):
             wait_for("a page on every host", lambda: all(map(page, numbers)), 60 if not vm else 240)
     status()

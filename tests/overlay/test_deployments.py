@@ -35,7 +35,7 @@ def test_combination(stack, overrides, client):
     """Beside the stack that runs, under another name and port and without replicas: what counts
     is what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
     host = stack.manager
-    stack.command("secrets")
+    stack.command("secrets", STACK="combination")
     try:
         stack.command("deploy", *overrides, STACK="combination", DOCKER=client,
                       PATHCOUNT_PORT="9199", RENDER_REPLICAS="0", COUNTER_REPLICAS="0")
@@ -52,7 +52,7 @@ def test_combination(stack, overrides, client):
         for name in ("render-svc", "counter-svc", "postgres"):
             check_service(name, spec(host, name), "--host-ports" in overrides)
     finally:
-        stack.command("remove", STACK="combination")
+        stack.command("remove", "--secrets", STACK="combination")
 
 
 def check_service(name, found, host_ports):
@@ -86,7 +86,7 @@ def test_running_containers(stack):
             config = json.loads(task.inspect("{{json .Config}}"))
             assert host_config["Memory"] and host_config["NanoCpus"] and host_config["PidsLimit"]
             assert host_config["ReadonlyRootfs"] and host_config["CapDrop"] == ["ALL"]
-            assert bool(host_config["Init"]) is (name == "postgres")
+            assert bool(host_config.get("Init")) is (name == "postgres")
             assert config["User"] == ("postgres" if name == "postgres" else "10001:10001")
             # No secret is in the environment or the command line.
             told = " ".join(config["Env"] + (config["Cmd"] or []))
