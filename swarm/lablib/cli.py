@@ -53,7 +53,7 @@ def up(hosts, vm, deploy_stack):
         cluster.join(numbers)
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
-        overrides = [] if vm else ["--host-ports"]
+        overrides = [] if vm or net.has_ipvs() else ["--host-ports"]
         with step(f"swarm/deploy {' '.join(overrides)}"):
             cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG,
                            WAIT_S=str(300 * (guest.patience() if vm else 1)))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The first process of a virtual machine of the lab: what stands up on a Debian without systemd until
-# Docker's engine runs, which this becomes. The kernel's command line says which host it is (node=N).
+# Docker's engine runs. The kernel's command line says which host it is (node=N).
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 for mount in proc:/proc sysfs:/sys devtmpfs:/dev; do
@@ -26,6 +26,12 @@ ip link set lo up
 ip address add "192.168.77.$((10 + node))/24" dev eth0
 ip link set eth0 up
 
-# docker-init reaps what the engine's shims leave behind.
-exec docker-init -- dockerd --host=unix:///run/docker.sock \
-    --host="tcp://192.168.77.$((10 + node)):2375"
+# docker-init reaps what the engine's shims leave behind. containerd is started here, as dockerd would
+# wait for it for 15 s only; and where even that is too slow, dockerd tries again.
+export ADDRESS="tcp://192.168.77.$((10 + node)):2375"
+# shellcheck disable=SC2016 # it is the inner shell that expands them
+exec docker-init -- sh -c '
+    containerd &
+    until [ -S /run/containerd/containerd.sock ]; do sleep 0.2; done
+    until dockerd --host=unix:///run/docker.sock --host="$ADDRESS" \
+        --containerd=/run/containerd/containerd.sock; do sleep 1; done'

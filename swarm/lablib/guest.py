@@ -3,16 +3,20 @@ may lack: IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are 
 switch, and their engines are reached over it. They are emulated, and about ten times slower than a
 real machine, unless LAB_ACCEL=kvm.
 """
+import hashlib
 import json
 import os
 import shutil
 
 from . import cgroup, engine, net, world
-from .world import KEEP, REGISTRY_HOST, REPO, SWITCH, SWITCH_ADDRESS, run, step, wait_for
+from .world import (KEEP, REGISTRY_HOST, REPO, SWITCH, SWITCH_ADDRESS, Refusal, run, step,
+                    wait_for)
 
-PLACE = KEEP / "guest"
+INIT = REPO / "swarm" / "lablib" / "guest-init.sh"
 PACKAGES = ("linux-image-cloud-amd64,docker.io,iproute2,iptables,procps,kmod,udev,"
             "initramfs-tools,ca-certificates")
+# Another disk for other contents: what it is made from is in its name.
+PLACE = KEEP / f"guest-{hashlib.sha256((PACKAGES + INIT.read_text()).encode()).hexdigest()[:8]}"
 MEMORY_MIB = 2048
 DISK = "6G"  # sparse
 # Emulation works everywhere. A KVM inside of a virtual machine may be there and not work, which shows
@@ -30,14 +34,15 @@ def ensure_disk():
     if (PLACE / "disk.img").exists():
         return
     with step("making the virtual machines' disk from Debian's packages (once)"):
-        shutil.rmtree(PLACE, ignore_errors=True)
+        for old in KEEP.glob("guest*"):
+            shutil.rmtree(old)
         root = PLACE / "root"
         PLACE.mkdir(parents=True)
         run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}",
             "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
             "bookworm", root, timeout=1200)
         init = root / "root" / "init.sh"
-        shutil.copy(REPO / "swarm" / "lablib" / "guest-init.sh", init)
+        shutil.copy(INIT, init)
         init.chmod(0o755)
         (root / "etc" / "docker").mkdir(exist_ok=True)
         (root / "etc" / "docker" / "daemon.json").write_text(json.dumps({
@@ -83,8 +88,14 @@ def start(number):
 
 
 def wait(number, seconds=60):
-    wait_for(f"{world.host_name(number)}'s engine", lambda: engine.answers(number),
-             seconds * patience(), interval=1)
+    name = world.host_name(number)
+
+    def answers():
+        if not cgroup.processes(name):
+            raise Refusal(f"{name}'s virtual machine has ended: see {KEEP}/log/{name}.console")
+        return engine.answers(number)
+
+    wait_for(f"{name}'s engine", answers, seconds * patience(), interval=1)
 
 
 def kill(number):

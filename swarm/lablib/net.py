@@ -5,6 +5,7 @@ DROP, and bridged frames pass through it). No namespace of the lab has a default
 that happens in it can leave the switch.
 """
 import pathlib
+import shutil
 
 from . import world
 from .world import SWITCH, SWITCH_ADDRESS, PREFIX_LENGTH, Refusal, run
@@ -36,6 +37,13 @@ def make_switch():
            check=False).returncode != 0:
         raise Refusal("this kernel has no VXLAN, which Swarm's overlay networks are made of")
     run(*ip, "link", "del", "probe")
+
+
+def has_ipvs():
+    """Whether this machine's kernel, which its namespaces share, can balance by IPVS."""
+    if shutil.which("modprobe"):
+        run("modprobe", "--quiet", "ip_vs", check=False)
+    return pathlib.Path("/proc/net/ip_vs").exists()
 
 
 def make_host(number):

@@ -1,34 +1,19 @@
 """Makes the lab for the session, or takes the one that is up, and hands out the stack on it."""
-import os
-import subprocess
 import time
 
 import pytest
 
-from harness import CLIENT_IMAGE, REPO, Stack, images, world
+from harness import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HOSTS = 3
 
 
 @pytest.fixture(scope="session")
 def lab():
-    """Three hosts with the stack. One that is up already is used and left up; one made here is
-    taken down at the end, and must then leave nothing behind."""
-    if os.geteuid() != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("the lab needs root")
-        pytest.skip("the lab needs root")
-    was_up = world.recall() is not None
-    made = subprocess.run([REPO / "swarm" / "lab", "up", str(HOSTS)], check=False, text=True,
-                          capture_output=True, timeout=900)
-    if made.returncode != 0:
-        pytest.fail(made.stdout + made.stderr, pytrace=False)
-    images.build(CLIENT_IMAGE, REPO / "tests" / "overlay" / "client")
-    yield
-    if not was_up:
-        ended = subprocess.run([REPO / "swarm" / "lab", "down"], check=False, text=True,
-                               capture_output=True, timeout=300)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
+    """Three hosts with the stack, and the client's image in their registry."""
+    with made_lab(str(HOSTS)):
+        images.build(CLIENT_IMAGE, REPO / "tests" / "overlay" / "client")
+        yield
 
 
 @pytest.fixture(scope="session")

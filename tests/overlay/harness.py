@@ -7,11 +7,14 @@ import collections
 import contextlib
 import http.client
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import threading
 import time
+
+import pytest
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "swarm"))
@@ -22,6 +25,39 @@ CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
 CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"
 DEADLINE_S = 5.0       # of a request, REQUEST_DEADLINE_MS in stack.yml
 MARGIN_S = 1.0         # for getting there and back on a busy machine
+
+
+def traces():
+    """What of the machine itself a lab could change."""
+    mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
+    return {
+        "rules": world.run("iptables-save", check=False).stdout,
+        "links": world.run("ip", "-o", "link").stdout.count("\n"),
+        "routes": world.run("ip", "route").stdout,
+        "mounts": sorted(line.split()[1] for line in mounts),
+        "forwarding": pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="utf-8"),
+    }
+
+
+@contextlib.contextmanager
+def made_lab(*words):
+    """The lab that `swarm/lab up WORDS` makes. One that is up already is used and left up; one made
+    here is taken down at the end, and must then have left nothing behind."""
+    if os.geteuid() != 0:
+        if os.environ.get("CI") == "true":
+            pytest.fail("the lab needs root")
+        pytest.skip("the lab needs root")
+    was_up, before = world.recall() is not None, traces()
+    made = subprocess.run([REPO / "swarm" / "lab", "up", *words], check=False, text=True,
+                          capture_output=True, timeout=1800)
+    if made.returncode != 0:
+        pytest.fail(made.stdout + made.stderr, pytrace=False)
+    yield
+    if not was_up:
+        ended = subprocess.run([REPO / "swarm" / "lab", "down"], check=False, text=True,
+                               capture_output=True, timeout=300)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert traces() == before
 
 
 def wait_until(what, condition, seconds, interval=0.2):
