@@ -50,7 +50,8 @@ def up(hosts, vm, deploy_stack):
         with step(f"waiting for {world.host_name(number)}'s engine"):
             kind.wait(number)
     with step("joining the hosts into one Swarm"):
-        cluster.join(numbers)
+        # An emulated host is busy for long: Swarm is not to take it for dead.
+        cluster.join(numbers, heartbeat_s=5 * (guest.patience() if vm else 1))
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
         overrides = [] if vm or net.has_ipvs() else ["--host-ports"]

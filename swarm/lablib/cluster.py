@@ -8,13 +8,15 @@ def node_state(number):
                   check=False).stdout.strip()
 
 
-def join(numbers):
-    """One Swarm of all hosts, each a manager; hosts that are in it already stay as they are."""
+def join(numbers, heartbeat_s=5):
+    """One Swarm of all hosts; those that are in it already stay as they are. All are managers, but
+    of two hosts only the first: two managers need each other, so either one's end is the end."""
     first, *others = numbers
     if node_state(first) != "active":
         docker(first, "swarm", "init", "--advertise-addr", world.host_address(first),
-               "--task-history-limit", "2")
-    token = docker(first, "swarm", "join-token", "--quiet", "manager").stdout.strip()
+               "--task-history-limit", "2", "--dispatcher-heartbeat", f"{heartbeat_s}s")
+    role = "worker" if len(numbers) == 2 else "manager"
+    token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
     for number in others:
         if node_state(number) != "active":
             docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
@@ -35,7 +37,7 @@ def deploy(number, database_node, *overrides, tag, **environ):
 
 
 def services(number):
-    """Name and running/wanted replicas of each service."""
+    """Of the stack as a manager sees it: name and running/wanted replicas of each service."""
     listed = docker(number, "stack", "services", STACK, "--format", "{{.Name}} {{.Replicas}}",
                     check=False, timeout=20)
     return dict(line.split(maxsplit=1) for line in listed.stdout.splitlines())
