@@ -370,7 +370,7 @@ static void the_numbers_of_all_hits_are_unique_and_without_a_gap(void **state)
             int64_t sum = 0;
             for (size_t i = 0; i < model.n_batches; i++)
                 sum += model.hits[i][path];
-            for (int64_t number = 1; number <= MAX_BATCHES * MAX_PATHS * 3; number++)
+            for (int64_t number = 1; number <= (int64_t)MAX_BATCHES * MAX_PATHS * 3; number++)
                 assert_int_equal(taken[path][number], number <= sum);
         }
         merge_fini(&merge);
