@@ -12,8 +12,8 @@
  *    idle; so is one that a call overstayed its deadline on.
  *
  * The callback of a call runs exactly once, from the loop, never before http_call returns, never
- * after http_call_cancel; it does not cancel its own call, and does not destroy the client. All calls
- * from the loop's thread.
+ * after http_call_cancel. It does not cancel its own call, and does not destroy the client. All
+ * calls from the loop's thread.
  */
 #ifndef RENDER_HTTP_CLIENT_H
 #define RENDER_HTTP_CLIENT_H
