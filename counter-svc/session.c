@@ -69,7 +69,9 @@ static uint64_t deadline_ms(const struct session *session)
 
 /* --- setting it up --- */
 
-/* What the guarantees rest on is set here and not left to the server's configuration. */
+/* What the guarantees rest on is set here and not left to the server's configuration. Generic plans:
+ * the statements are made so that one plan fits every parameter, and planning costs more than they
+ * do. */
 static void on_connected(void *data)
 {
     struct session *session = data;
@@ -78,6 +80,7 @@ static void on_connected(void *data)
     snprintf(sql, sizeof(sql),
              "SET synchronous_commit = on;"
              "SET default_transaction_isolation = 'read committed';"
+             "SET plan_cache_mode = force_generic_plan;"
              "SET statement_timeout = %lld;"
              "SET lock_timeout = %lld;"
              "SET idle_in_transaction_session_timeout = %lld;"
