@@ -119,18 +119,18 @@ void apply_finish_all(struct write_session *session, enum write_outcome outcome)
         write_finish(writes[i], outcome, NULL);
 }
 
-/* Puts the batches back to the head of the queue, in their order. */
+/* Puts the batches back to the head of the queue, in their order. One that went alone goes to the tail:
+ * a row that is locked must not hold up the others. (A lane has one batch on its way, so nothing
+ * overtakes within a lane.) */
 static void put_back(struct write_session *session, bool alone)
 {
     struct write *writes[MERGE_MAX_BATCHES];
     size_t count = take_writes(session, writes);
 
     for (size_t i = count; i-- > 0;) {
+        bool to_tail = writes[i]->alone;
         writes[i]->alone |= alone;
-        if (writes[i]->callback != NULL)
-            write_enqueue_first(writes[i]);
-        else
-            write_finish(writes[i], WRITE_UNAVAILABLE, NULL);
+        write_enqueue(writes[i], to_tail);
     }
 }
 
@@ -163,12 +163,12 @@ static void sort_out(struct write_session *session, const int64_t *lanes, const 
         int at = 0;
         while (at < n_lanes && lanes[at] != batch->lane)
             ++at;
-        if (at < n_lanes && sequences[at] == batch->sequence - 1 && writes[i]->callback != NULL)
-            write_enqueue_first(writes[i]);
+        if (at < n_lanes && sequences[at] == batch->sequence - 1)
+            write_enqueue(writes[i], false);
         else if (at < n_lanes && sequences[at] == batch->sequence)
             write_finish(writes[i], WRITE_REPEAT, NULL);
         else
-            write_finish(writes[i], WRITE_CONFLICT, NULL);
+            write_finish(writes[i], writes[i]->doubtful ? WRITE_UNAVAILABLE : WRITE_CONFLICT, NULL);
     }
 }
 
@@ -200,6 +200,8 @@ static void on_applied(void *data, const struct pg_answer *answer)
         return;
     }
     if (answer->warned) {
+        for (size_t i = 0; i < session->n_writes; ++i)
+            session->writes[i]->doubtful = true;
         put_back(session, false);
         return;
     }
@@ -229,26 +231,42 @@ static void on_pause_over(struct timer *timer)
     writer_kick(session->writer);
 }
 
+static void pause_session(struct write_session *session)
+{
+    timer_start_after(&session->writer->worker->timers, &session->pause,
+                      RETRY_PAUSE_MS + jitter(RETRY_PAUSE_MS), on_pause_over);
+}
+
+static void end_lane(struct write_session *session)
+{
+    struct buffer lane = {0};
+
+    pg_add_int8(&lane, session->batches[0]->lane);
+    session_run(session->session, STATEMENT_END_LANE, &(struct pg_parameter){lane.bytes, lane.len},
+                1, on_lane_ended, session);
+    buffer_free(&lane);
+}
+
 /* PostgreSQL refused the statement and rolled it back. */
 static void on_refused(struct write_session *session, const char *sqlstate)
 {
-    if (class_is(sqlstate, "40") || class_is(sqlstate, "53") || class_is(sqlstate, "55") ||
-        class_is(sqlstate, "57") || class_is(sqlstate, "08")) {
+    bool many = session->n_writes > 1;
+
+    if (class_is(sqlstate, "40") || class_is(sqlstate, "53") || class_is(sqlstate, "57") ||
+        class_is(sqlstate, "08")) {
         put_back(session, false);
-        timer_start_after(&session->writer->worker->timers, &session->pause,
-                          RETRY_PAUSE_MS + jitter(RETRY_PAUSE_MS), on_pause_over);
-    } else if (!class_is(sqlstate, "22") && !class_is(sqlstate, "23")) {
+        pause_session(session);
+    } else if (many || class_is(sqlstate, "55")) {
+        /* a locked row, or one that is refused: it shall hold up its own batch alone */
+        put_back(session, true);
+        if (!many)
+            pause_session(session);
+    } else if (class_is(sqlstate, "22") || class_is(sqlstate, "23")) {
+        end_lane(session);
+    } else {
         /* a missing table, a bug: to be repeated once the schema has been looked at anew */
         apply_finish_all(session, WRITE_UNAVAILABLE);
         session_reset(session->session, "a batch failed in a way that was not foreseen");
-    } else if (session->n_writes > 1) {
-        put_back(session, true);
-    } else {
-        struct buffer lane = {0};
-        pg_add_int8(&lane, session->batches[0]->lane);
-        session_run(session->session, STATEMENT_END_LANE,
-                    &(struct pg_parameter){lane.bytes, lane.len}, 1, on_lane_ended, session);
-        buffer_free(&lane);
     }
 }
 

@@ -26,7 +26,11 @@ struct lane_request *writer_new_lane(struct writer *writer, lane_callback callba
 
 void lane_request_abandon(struct lane_request *request)
 {
-    request->callback = NULL; /* a lane that nobody asked for any more is forgotten in a day */
+    request->callback = NULL;
+    if (!h2o_linklist_is_linked(&request->link))
+        return; /* it is at PostgreSQL: the lane will be forgotten in a day */
+    h2o_linklist_unlink(&request->link);
+    free(request);
 }
 
 bool lanes_send(struct write_session *session)

@@ -46,7 +46,7 @@ struct pg {
 static void try_host(struct pg *pg);
 static void on_resolved(void *data, const struct addresses *found, const char *error);
 static void try_address(struct pg *pg);
-static void watch_connecting(struct pg *pg, PostgresPollingStatusType wanted);
+static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted);
 static void on_connecting(h2o_socket_t *socket, const char *error);
 static void on_attempt_overdue(struct timer *timer);
 static void attempt_failed(struct pg *pg, const char *reason);
@@ -184,7 +184,7 @@ static void try_address(struct pg *pg)
 
 /* Watches a duplicate of the descriptor that libpq has now: libpq may close its own and open
  * another with the same number between two steps. */
-static void watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
+static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
 {
     int fd = fcntl(PQsocket(pg->conn), F_DUPFD_CLOEXEC, 0);
 
@@ -193,7 +193,7 @@ static void watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
     pg->socket = NULL;
     if (fd < 0) {
         attempt_failed(pg, strerror(errno));
-        return;
+        return false;
     }
     pg->socket = h2o_evloop_socket_create(pg->worker->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     pg->socket->data = pg;
@@ -201,6 +201,7 @@ static void watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
         h2o_socket_notify_write(pg->socket, on_connecting);
     else
         h2o_socket_read_start(pg->socket, wanted == PGRES_POLLING_OK ? on_readable : on_connecting);
+    return true;
 }
 
 static void on_connecting(h2o_socket_t *socket, const char *error)
@@ -213,8 +214,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
         attempt_failed(pg, PQerrorMessage(pg->conn));
         return;
     }
-    watch_connecting(pg, wanted);
-    if (wanted != PGRES_POLLING_OK || pg->socket == NULL)
+    if (!watch_connecting(pg, wanted) || wanted != PGRES_POLLING_OK)
         return;
     timer_stop(&pg->deadline);
     pg->connected = true;
@@ -367,8 +367,10 @@ static void on_readable(h2o_socket_t *socket, const char *error)
             return;
         }
         if (result == NULL) {
-            if (pg->callback != NULL)
+            if (pg->callback != NULL && pg->result != NULL)
                 finish_query(pg);
+            else if (pg->callback != NULL)
+                lose(pg, "a query was answered with nothing");
             return;
         }
         if (pg->result != NULL && is_error(pg->result)) {

@@ -4,8 +4,9 @@
  * States:
  *   waiting     for the next attempt, at most a second (with jitter)
  *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
- * of hosts is gone through until one accepts writes connected   the owner sets its session up
- * (on_connected), then runs queries closed      after pg_close
+ *               of hosts is gone through until one accepts writes
+ *   connected   the owner sets its session up (on_connected), then runs queries
+ *   closed      after pg_close
  *
  * A query is one statement and its Sync, sent together, so no transaction ever waits for a second
  * message of ours. It has been committed when its callback says PG_DONE: that is after the server's

@@ -8,6 +8,19 @@
 
 #define DEFAULT_PORT "5432"
 
+static bool is_port(const char *text, size_t len)
+{
+    return len >= 1 && len <= 5 && strspn(text, "0123456789") >= len && atoi(text) >= 1 &&
+           atoi(text) <= 65535;
+}
+
+/* Whether it may be a name, an address or a directory: libpq and the resolver say the rest. */
+static bool is_host(const char *text, size_t len)
+{
+    return len >= 1 && len < sizeof(((struct postgres_host *)NULL)->name) &&
+           strcspn(text, " =\t") >= len;
+}
+
 /* Adds one `HOST[:PORT]`, `[IPV6][:PORT]` or directory. */
 static int add_host(struct postgres_url *url, const char *text, size_t len, char *error,
                     size_t error_size)
@@ -33,9 +46,8 @@ static int add_host(struct postgres_url *url, const char *text, size_t len, char
             port_len = (size_t)(end - port);
         }
     }
-    if (url->n_hosts == POSTGRES_MAX_HOSTS || name == name_end ||
-        (size_t)(name_end - name) >= sizeof(host->name) || port_len == 0 || port_len > 5 ||
-        strspn(port, "0123456789") < port_len || atoi(port) < 1 || atoi(port) > 65535)
+    if (url->n_hosts == POSTGRES_MAX_HOSTS || !is_host(name, (size_t)(name_end - name)) ||
+        !is_port(port, port_len))
         goto wrong;
     snprintf(host->name, sizeof(host->name), "%.*s", (int)(name_end - name), name);
     snprintf(host->port, sizeof(host->port), "%.*s", (int)port_len, port);
@@ -90,6 +102,10 @@ static int add_uri_hosts(struct postgres_url *url, const char *hosts, const char
             host_len = strlen(host = "localhost");
         if (port_len == 0)
             port_len = strlen(port = DEFAULT_PORT);
+        if (!is_port(port, port_len)) {
+            snprintf(error, error_size, "postgres_url: expected ports from 1 to 65535 in the URI");
+            return -1;
+        }
         snprintf(text, sizeof(text), memchr(host, ':', host_len) ? "[%.*s]:%.*s" : "%.*s:%.*s",
                  (int)host_len, host, (int)port_len, port);
         if (add_host(url, text, *host == '/' ? host_len : strlen(text), error, error_size) != 0)

@@ -79,6 +79,7 @@ static void on_connected(void *data)
 
     snprintf(sql, sizeof(sql),
              "SET synchronous_commit = on;"
+             "SET client_min_messages = warning;" /* they tell of commits that are not safe */
              "SET default_transaction_isolation = 'read committed';"
              "SET plan_cache_mode = force_generic_plan;"
              "SET statement_timeout = %lld;"

@@ -66,10 +66,16 @@ void write_dequeue(struct write *write)
     --write->writer->n_queued;
 }
 
-void write_enqueue_first(struct write *write)
+void write_enqueue(struct write *write, bool to_tail)
 {
-    h2o_linklist_insert(write->writer->queue.next, &write->link);
-    ++write->writer->n_queued;
+    struct writer *writer = write->writer;
+
+    if (write->callback == NULL) {
+        write_finish(write, WRITE_UNAVAILABLE, NULL);
+        return;
+    }
+    h2o_linklist_insert(to_tail ? &writer->queue : writer->queue.next, &write->link);
+    ++writer->n_queued;
 }
 
 void write_finish(struct write *write, enum write_outcome outcome, const int64_t *numbers)
@@ -173,9 +179,9 @@ void writer_close(struct writer *writer)
     }
     while (!h2o_linklist_is_empty(&writer->queue))
         write_abandon(write_of(writer->queue.next));
-    for (h2o_linklist_t *link = writer->requests.next; link != &writer->requests; link = link->next)
-        lane_request_abandon(H2O_STRUCT_FROM_MEMBER(struct lane_request, link, link));
-    lanes_drop_requests(writer);
+    while (!h2o_linklist_is_empty(&writer->requests))
+        lane_request_abandon(
+            H2O_STRUCT_FROM_MEMBER(struct lane_request, link, writer->requests.next));
     timer_stop(&writer->forget);
     turn_end_cancel(&writer->turn_end);
     timer_queue_fini(&writer->deadlines);

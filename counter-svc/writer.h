@@ -3,15 +3,22 @@
  *
  * Batches wait in one queue per worker. Whenever one of the worker's sessions is free, those that
  * wait leave together, merged into one statement: at most one batch of a lane, and no more than the
- * answer needs to fit the socket's buffers. Then, by what PostgreSQL says: applied        the
- * transaction's Sync has been answered: each batch gets its numbers not applied    some lane was
- * not where its batch expects it. Nothing was changed. The answer holds every lane's sequence, read
- * under its lock: a batch whose sequence the lane has already is a repeat, and confirmed by this
- * transaction's Sync; one that follows goes back to the head of the queue; any other is a conflict
- *   warned         the commit may not be safe on a standby: as if nothing were known, so the
- * batches go back, and are repeats next time class 22, 23   the merge is split between its batches;
- * one that is refused alone ends its lane class 40, 53,  the whole merge is tried again after a
- * pause 55, 57, 08 lost           nobody knows: 503, and whoever sent the batch repeats it
+ * answer needs to fit the socket's buffers. Then, by what PostgreSQL says:
+ *
+ *   applied            the transaction's Sync has been answered: each batch gets its numbers
+ *   not applied        some lane was not where its batch expects it, so nothing was changed. The
+ *                      answer holds every lane's sequence, read under its lock: a batch whose
+ *                      sequence the lane has already is a repeat, and confirmed by this
+ *                      transaction's Sync; one that follows goes back to the head of the queue; any
+ *                      other is a conflict
+ *   warned             the commit may not be safe on a standby: as if nothing were known, so the
+ *                      batches go back, and are repeats next time
+ *   40, 53, 57, 08     the whole merge is tried again after a pause
+ *   55                 (a lock) each batch goes by itself from then on: a row that somebody holds
+ *                      holds up only the batches that need it
+ *   22, 23, any other  the merge is split between its batches; one that is refused alone for its
+ *                      data (22, 23) ends its lane
+ *   lost               nobody knows: 503, and whoever sent the batch repeats it
  *
  * All calls from the loop's thread.
  */

@@ -21,7 +21,8 @@ struct write {
     void *data;
     struct timer deadline;
     bool overdue;
-    bool alone; /* it was in a merge that was refused: goes by itself */
+    bool doubtful; /* it may have been applied: a conflict would not say that it was not */
+    bool alone;    /* it was in a merge that was refused: goes by itself */
 };
 
 struct lane_request {
@@ -70,9 +71,9 @@ static inline struct write *write_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct write, link, link);
 }
 
-/* Moves a batch out of the queue, and back to its head. */
+/* Moves a batch out of the queue; and back, to its head or its tail, unless nobody waits for it. */
 void write_dequeue(struct write *write);
-void write_enqueue_first(struct write *write);
+void write_enqueue(struct write *write, bool to_tail);
 
 /* Answers and frees a batch that is not in the queue. */
 void write_finish(struct write *write, enum write_outcome outcome, const int64_t *numbers);

@@ -192,8 +192,9 @@ int counts_decode(const char *json, size_t len, const struct batch *batch, int64
     for (size_t i = 0; i < batch->size; ++i) {
         const json_t *number = json_array_get(numbers, i);
         counts[i] = json_integer_value(number);
-        if (!json_is_integer(number) || counts[i] < 0) {
-            *error = "A count in the answer is not a whole number from 0.";
+        if (!json_is_integer(number) || counts[i] < 0 ||
+            (json_is_false(flag) && counts[i] < batch->entries[i].hits)) {
+            *error = "A count in the answer is not a whole number from the hits on.";
             goto out;
         }
     }
@@ -268,6 +269,8 @@ static int decode_rows(const json_t *object, struct rows *rows, const char **err
         row->path = json_string_value(path);
         row->path_len = json_string_length(path);
         row->count = json_integer_value(count);
+        if (row->count < 0)
+            return fail(error, "A count of a row is not a whole number from 0.");
     }
     if (json_is_string(next)) {
         rows->next = json_string_value(next);

@@ -22,6 +22,8 @@ char *buffer_reserve(struct buffer *buffer, size_t more);
 /* Appends `len` bytes. */
 static inline void buffer_add(struct buffer *buffer, const void *bytes, size_t len)
 {
+    if (len == 0)
+        return;
     memcpy(buffer_reserve(buffer, len), bytes, len);
     buffer->len += len;
 }

@@ -41,7 +41,7 @@ static int read_weight(struct span value)
 {
     int weight = 0, digit = 100;
 
-    if (value.len == 0 || (*value.at != '0' && *value.at != '1') || *value.at == '1')
+    if (value.len == 0 || *value.at != '0' || (value.len > 1 && value.at[1] != '.'))
         return 1000;
     for (size_t i = 2; i < value.len && i < 5; ++i, digit /= 10) {
         if (value.at[i] < '0' || value.at[i] > '9')

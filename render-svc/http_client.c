@@ -31,7 +31,6 @@ struct http_call {
     struct timer deadline, connect_deadline;
     http_callback callback;
     void *data;
-    struct buffer request;
     char id[17]; /* X-Request-Id */
     bool sent;   /* the first byte may have left */
 };
@@ -43,6 +42,8 @@ struct connection {
     struct http_address address;
     h2o_socket_t *socket;
     struct http_call *call; /* NULL while idle */
+    /* what is being written: libh2o holds its bytes, perhaps longer than the call lives */
+    struct buffer request;
     struct timer idle;
 };
 
@@ -111,6 +112,7 @@ static void close_connection(struct connection *connection)
         h2o_linklist_unlink(&connection->link);
     timer_stop(&connection->idle);
     h2o_socket_close(connection->socket);
+    buffer_free(&connection->request);
     free(connection);
 }
 
@@ -123,8 +125,7 @@ static struct connection *get_connection(struct http_client *client,
 
     for (h2o_linklist_t *link = client->pool.next; link != &client->pool; link = link->next) {
         connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, link);
-        if (!http_address_equals(&connection->address, address) ||
-            h2o_socket_is_writing(connection->socket))
+        if (!http_address_equals(&connection->address, address))
             continue;
         h2o_linklist_unlink(&connection->link);
         timer_stop(&connection->idle);
@@ -161,8 +162,9 @@ static void on_idle_over(struct timer *timer)
 static void write_request(struct http_call *call, const struct http_address *address,
                           const char *method, const char *target, const void *body, size_t len)
 {
-    struct buffer *to = &call->request;
+    struct buffer *to = &call->connection->request;
 
+    to->len = 0;
     buffer_add_string(to, method);
     buffer_add_literal(to, " ");
     buffer_add_string(to, target);
@@ -189,7 +191,6 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
 
     *call = (struct http_call){.client = client, .callback = callback, .data = data};
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
-    write_request(call, address, method, target, body, len);
     h2o_linklist_insert(&client->calls, &call->link);
     timer_start(&client->deadlines, &call->deadline, on_deadline);
     call->connection = get_connection(client, address);
@@ -199,6 +200,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
         return call;
     }
     call->connection->call = call;
+    write_request(call, address, method, target, body, len);
     if (h2o_socket_is_reading(call->connection->socket))
         send_request(call); /* it was idle */
     else
@@ -211,7 +213,6 @@ static void free_call(struct http_call *call)
     h2o_linklist_unlink(&call->link);
     timer_stop(&call->deadline);
     timer_stop(&call->connect_deadline);
-    buffer_free(&call->request);
     free(call);
 }
 
@@ -265,7 +266,8 @@ static void on_connected(h2o_socket_t *socket, const char *error)
 
 static void send_request(struct http_call *call)
 {
-    h2o_iovec_t request = {call->request.bytes, call->request.len};
+    const struct buffer *bytes = &call->connection->request;
+    h2o_iovec_t request = {bytes->bytes, bytes->len};
     h2o_socket_t *socket = call->connection->socket;
 
     call->sent = true;
@@ -278,12 +280,8 @@ static void on_sent(h2o_socket_t *socket, const char *error)
 {
     struct connection *connection = socket->data;
 
-    if (error == NULL)
-        return;
-    if (connection->call != NULL)
+    if (error != NULL && connection->call != NULL)
         fail(connection->call, "the request could not be written");
-    else
-        close_connection(connection);
 }
 
 /* Whether a header of the answer has this name. */
@@ -363,7 +361,9 @@ static void finish(struct http_call *call, const struct head *head)
                                  .status = head->status,
                                  .body = socket->input->bytes + head->size,
                                  .len = head->body_len};
-    bool clean = head->keep_alive && socket->input->size == head->size + head->body_len;
+    /* one that came before the request's end may be the end of the conversation, too */
+    bool clean = head->keep_alive && socket->input->size == head->size + head->body_len &&
+                 !h2o_socket_is_writing(socket);
     http_callback callback = call->callback;
     void *data = call->data;
 

@@ -231,7 +231,7 @@ static int compare_entries(const void *a, const void *b)
 }
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
- * they came; where several hit one path the last gets the count. */
+ * they came. */
 static void confirm(struct lane *lane, const int64_t *counts)
 {
     lane->sequence = lane->batch.sequence;
@@ -243,7 +243,8 @@ static void confirm(struct lane *lane, const int64_t *counts)
         int64_t count = counts[entry - lane->entries];
         if (count != INT64_MAX)
             count -= --entry->hits;
-        answer_hit(hit, count);
+        /* a repeat tells the counts of now: somebody may have changed the row by hand since */
+        answer_hit(hit, count > 0 ? count : 1);
     }
     set_free(lane);
 }

@@ -1,9 +1,11 @@
 /* The page, in pieces: what is the same for everybody who is answered with the same rows is made
  * once and shared, and only the visitor's own lines are made anew.
  *
- *     page_head  own: visited path and its number  page_rows: table, totals, end
+ *     page_head      the constant beginning
+ *     page_add_own   the visited path and its number
+ *     page_add_rows  table, totals, end
  *
- * The same for JSON: json_own, json_rows. Text goes into HTML escaped, always.
+ * The same for JSON: json_add_own, json_add_rows. Text goes into HTML escaped, always.
  */
 #ifndef RENDER_PAGE_H
 #define RENDER_PAGE_H

@@ -86,6 +86,10 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     size_t len;
 
     (void)self;
+    /* libh2o takes the first of two Content-Length headers: what stands behind a body may be a request
+     * that somebody in between took for a part of it */
+    if (req->entity.base != NULL)
+        req->http1_is_persistent = 0;
     add_headers(req);
     if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
         answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");

@@ -1,7 +1,9 @@
 #include "service/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,6 +13,9 @@
 
 /* With its newline. Less than PIPE_BUF, so that a pipe takes a line whole or not at all. */
 #define LINE_BYTES 2048
+
+/* How long a reader may take before lines are lost. */
+#define PATIENCE_MS 1000
 
 static const char cut_mark[] = "...";
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -22,6 +27,7 @@ static size_t put_head(char *line, enum log_level level, const char *event);
 static void format_now(char *buffer, size_t buffer_size);
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day);
 static size_t cut_before(const char *text, size_t length);
+static bool has_room(void);
 static void write_once(const char *line, size_t length);
 static bool is_plain(const char *text, size_t length);
 static size_t quote_character(const char *text, char piece[8], size_t *taken);
@@ -127,10 +133,25 @@ static size_t cut_before(const char *text, size_t length)
     return cut;
 }
 
+/* Waits for a slow reader, but not for one that does not read at all: its lines are lost, from the
+ * first that had to wait for so long on, until there is room again. A loop must not stand still for
+ * them. */
+static bool has_room(void)
+{
+    static atomic_bool stuck;
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool any = poll(&room, 1, atomic_load(&stuck) ? 0 : PATIENCE_MS) != 0;
+
+    atomic_store(&stuck, !any);
+    return any;
+}
+
 static void write_once(const char *line, size_t length)
 {
     ssize_t written;
 
+    if (!has_room())
+        return;
     do {
         written = write(STDERR_FILENO, line, length);
     } while (written < 0 && errno == EINTR);

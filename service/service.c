@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,13 @@
 
 /* A loop that has not gone round for this long is not well: nothing in it may block. */
 #define LIVE_TURN_MS 5000
+
+/* Descriptors for what is not a client's connection: listeners, loops, PostgreSQL, counter-svc. */
+#define RESERVED_FILES          32
+#define RESERVED_FILES_A_WORKER 32
+
+/* Names that are looked up at a time: a dead one must not hold up another. */
+#define MAX_LOOK_UPS 8
 
 /* How long --probe waits. */
 #define PROBE_MS 2000
@@ -37,6 +45,7 @@ static struct {
 } process;
 
 static int load(const struct service *service, const struct cli *cli);
+static int64_t count_cores(void);
 static int run(void);
 static int start_workers(int listener);
 static void *work(void *worker);
@@ -87,26 +96,44 @@ static int load(const struct service *service, const struct cli *cli)
         fprintf(stderr, "%s: %s\n", service->name, error);
         return -1;
     }
-    if (settings->workers == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        settings->workers = cores > 0 ? cores : 1;
-    }
+    if (settings->workers == 0)
+        settings->workers = count_cores();
     return 0;
 }
 
 /* --- running --- */
 
-/* Gives up what the process will never need, and takes the descriptors that it may have. */
-static void settle(void)
+/* Gives up what the process will never need, and takes the descriptors that it may have. Connections
+ * never take those that the service needs for itself. */
+static void settle(struct service_config *settings)
 {
+    int64_t reserve = RESERVED_FILES + RESERVED_FILES_A_WORKER * settings->workers;
     struct rlimit files;
 
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
+    h2o_hostinfo_max_threads = MAX_LOOK_UPS;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
+        settings->max_connections > (int64_t)files.rlim_cur - reserve) {
+        settings->max_connections =
+            (int64_t)files.rlim_cur > 2 * reserve ? (int64_t)files.rlim_cur - reserve : reserve;
+        log_event(LOG_LEVEL_WARNING, "fewer-connections", "max_connections=%lld descriptors=%llu",
+                  (long long)settings->max_connections, (unsigned long long)files.rlim_cur);
     }
+}
+
+/* The cores that this process may use. */
+static int64_t count_cores(void)
+{
+    cpu_set_t cores;
+
+    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 || CPU_COUNT(&cores) < 1)
+        return 1;
+    return CPU_COUNT(&cores);
 }
 
 static void log_listening(const char *name, int fd)
@@ -131,7 +158,7 @@ static int run(void)
     int listener, admin_listener;
 
     log_init(process.service->name, (enum log_level)process.settings->log_level);
-    settle();
+    settle(process.config);
     listener = listener_open(&process.settings->listen, error, sizeof(error));
     admin_listener =
         listener < 0 ? -1 : listener_open(&process.settings->admin_listen, error, sizeof(error));
@@ -146,10 +173,10 @@ static int run(void)
     config_log(process.service->keys, process.config);
 
     /* before the threads, which inherit the blocked signals */
-    if (worker_init(&process.admin, process.settings, admin_listener, on_admin_request) != 0 ||
+    if (worker_init(&process.admin, process.settings, admin_listener, 0, on_admin_request) != 0 ||
         watch_signals() != 0 || start_workers(listener) != 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(strerror(errno)));
-        return 1;
+        _exit(1); /* some workers may be running, and use what a return would free */
     }
     log_listening("admin", admin_listener);
     log_listening("main", listener);
@@ -176,7 +203,8 @@ static int start_workers(int listener)
     for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
         struct worker *worker = &process.workers[process.n_workers];
         worker->index = (unsigned)process.n_workers;
-        if (worker_init(worker, process.settings, listener, process.service->handle) != 0)
+        if (worker_init(worker, process.settings, listener, process.service->max_body_bytes,
+                        process.service->handle) != 0)
             return -1;
         atomic_store(&worker->not_ready, "it is starting");
         errno = pthread_create(&worker->_thread, NULL, work, worker);
@@ -197,6 +225,7 @@ static void *work(void *data)
     } else {
         service_give_up();
     }
+    atomic_store(&worker->last_turn_ms, UINT64_MAX); /* no turn is to be expected any more */
     worker_fini(worker);
     if (atomic_fetch_sub(&process.running, 1) == 1)
         worker_want(&process.admin, WORKER_CLOSING);

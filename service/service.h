@@ -84,6 +84,7 @@ struct service {
     const char *summary; /* for --help */
     const struct config_key *keys;
     size_t config_size;
+    size_t max_body_bytes; /* of a request */
 
     /* Looks over a configuration that is right key by key, once, before any thread: what depends on
      * several keys, or is costly. Returns 0, or -1 with a sentence in `error`. May be NULL. */

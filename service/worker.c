@@ -27,9 +27,6 @@
 /* The loop goes round at least so often, which shows that it is well. */
 #define MAX_WAIT_MS 1000
 
-/* The largest body of a request; a service that takes less says so itself. */
-#define MAX_BODY_BYTES ((size_t)2 * 1024 * 1024)
-
 static void start_listening(struct worker *worker, int listener);
 static bool run_turn_ends(struct worker *worker);
 static void on_turn_end(h2o_timeout_entry_t *trigger);
@@ -71,7 +68,7 @@ int listener_open(const struct config_address *address, char *error, size_t erro
 }
 
 int worker_init(struct worker *worker, const struct service_config *settings, int listener,
-                int (*handle)(h2o_handler_t *, h2o_req_t *))
+                size_t max_body_bytes, int (*handle)(h2o_handler_t *, h2o_req_t *))
 {
     h2o_globalconf_t *conf = &worker->_globalconf;
     h2o_hostconf_t *host;
@@ -89,7 +86,7 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
 
     h2o_config_init(conf);
     conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
-    conf->max_request_entity_size = MAX_BODY_BYTES;
+    conf->max_request_entity_size = max_body_bytes;
     conf->http1.req_timeout = (uint64_t)settings->idle_ms;
     conf->http1.upgrade_to_http2 = 0; /* this version lacks the fix for CVE-2023-44487 */
     conf->http2.callbacks.request_shutdown = NULL; /* would leave a timeout linked at the end */
@@ -174,6 +171,11 @@ void turn_end_cancel(struct turn_end *turn_end)
 
 static void accept_connection(struct worker *worker, h2o_socket_t *socket)
 {
+    /* libh2o waits for ever for a client that does not read its answer; the kernel does not */
+    unsigned timeout_ms = (unsigned)worker->settings->idle_ms;
+
+    setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
+               sizeof(timeout_ms));
     socket->on_close.cb = on_connection_close;
     socket->on_close.data = worker;
     ++worker->_connections;
@@ -262,8 +264,7 @@ static void close_listener(struct worker *worker)
     h2o_socket_t *socket;
 
     timer_stop(&worker->_accept_pause);
-    while (worker->_connections < worker->_max_connections &&
-           (socket = h2o_evloop_socket_accept(worker->_listener)) != NULL)
+    while ((socket = h2o_evloop_socket_accept(worker->_listener)) != NULL)
         accept_connection(worker, socket);
     h2o_socket_close(worker->_listener);
     worker->_listener = NULL;

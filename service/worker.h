@@ -4,8 +4,8 @@
  * States, in this order and never back:
  *   running   accepts and answers
  *   draining  the same, with `Connection: close` in each answer; load balancers take their leave
- *   closing   the listener is closed; answers what is in flight, and what still comes on
- * connections accepted before; idle connections go after a moment, silent ones at the deadline
+ *   closing   the listener is closed; answers what is in flight, and what still comes on connections
+ *             accepted before; idle connections go after a moment, silent ones at the deadline
  *   stopped   no connection is left, or the deadline has passed: the thread ends
  *
  * The main thread is a worker too: its listener is the admin one.
@@ -79,10 +79,12 @@ int listener_open(const struct config_address *address, char *error, size_t erro
     __attribute__((warn_unused_result));
 
 /* Makes the worker's loop and lets it serve `listener` (it takes a duplicate); `handle` gets every
- * request, must answer it sooner or later, and within a deadline of its own. Before the thread.
+ * request, must answer it sooner or later, and within a deadline of its own; larger bodies than
+ * `max_body_bytes` are answered 413 by libh2o. Before the thread.
  * Returns 0, or -1 with errno. */
 int worker_init(struct worker *worker, const struct service_config *settings, int listener,
-                int (*handle)(h2o_handler_t *, h2o_req_t *)) __attribute__((warn_unused_result));
+                size_t max_body_bytes, int (*handle)(h2o_handler_t *, h2o_req_t *))
+    __attribute__((warn_unused_result));
 
 /* Runs the loop until the worker has stopped. */
 void worker_run(struct worker *worker);

@@ -403,7 +403,7 @@ def wait_for_standby(ledger):
 
 def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledger, api):
     lane = api.lane()
-    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+    with ledger.cluster.without_standby():
         post = api.post_later(lane, 1, {"/a": 1})
         for _ in range(2):  # whatever it does next waits for the standby again
             backend, *_ = wait_for_standby(ledger)
@@ -419,7 +419,7 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledg
 
 def test_a_repeat_is_confirmed_only_when_the_standby_has_it_too(ledger, api, other):
     lane = api.lane()
-    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+    with ledger.cluster.without_standby():
         original = api.post_later(lane, 1, {"/a": 1})
         backend, = wait_for_standby(ledger)
         ledger.run("SELECT pg_cancel_backend(%s)", backend)
@@ -439,7 +439,7 @@ def test_commits_are_synchronous_even_where_the_database_says_otherwise(ledger, 
     ledger.run(f'ALTER DATABASE "{ledger.database}" SET synchronous_commit = off')
     api = stage.counter(ledger).api
     lane = api.lane()
-    with ledger.cluster.setting("synchronous_standby_names", "missing"):
+    with ledger.cluster.without_standby():
         post = api.post_later(lane, 1, {"/a": 1})
         wait_for_standby(ledger)
         assert not post.done

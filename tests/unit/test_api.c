@@ -29,7 +29,7 @@
 #define MANY_BYTES  "The paths have more than 131,072 bytes together."
 #define BAD_ECHO    "The answer is to another lane or sequence."
 #define BAD_SIZE    "The answer has not one count for each path."
-#define BAD_COUNT   "A count in the answer is not a whole number from 0."
+#define BAD_COUNT   "A count in the answer is not a whole number from the hits on."
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
 #define BAD_ROW     "A row is not a text and a whole number."
 #define BAD_NEXT    "\"next\" is neither a cursor nor null."
@@ -570,7 +570,7 @@ static void a_path_has_at_most_2048_bytes(void **state)
 
 static void counts_come_back(void **state)
 {
-    static const int64_t counts[] = {0, INT64_MAX};
+    static const int64_t counts[] = {2, INT64_MAX};
 
     (void)state;
     for (int repeat = 0; repeat < 2; repeat++) {
@@ -620,6 +620,8 @@ static void an_answer_that_is_not_to_this_batch_is_refused(void **state)
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": 8"), BAD_SIZE},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": {\"/a\": 8, \"/b\": 3}"), BAD_SIZE},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, -1]"), BAD_COUNT},
+        {COUNTS("17", "4", "\"repeat\": false, \"counts\": [1, 3]"), BAD_COUNT},
+        {COUNTS("17", "4", "\"repeat\": true, \"counts\": [8, -1]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 3.0]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [\"8\", 3]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, null]"), BAD_COUNT},

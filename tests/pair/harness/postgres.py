@@ -18,7 +18,7 @@ import tempfile
 
 import psycopg
 
-from .wait import until
+from .wait import Later, until
 
 SETTINGS = {
     "fsync": "on",
@@ -193,6 +193,29 @@ class Cluster:
         finally:
             self.run(f"ALTER SYSTEM RESET {name}")
             self.run("SELECT pg_reload_conf()")
+
+    @contextlib.contextmanager
+    def without_standby(self):
+        """Lets every commit wait for a standby that is not there, for the time of the block: from its
+        first line on, which the reload of a setting alone does not promise."""
+        with self.setting("synchronous_standby_names", "missing"):
+            until(self._a_commit_waits, "commits to wait for a standby")
+            yield
+
+    def _a_commit_waits(self):
+        commit = Later(self.run, "SET synchronous_commit = on;"
+                                 "SELECT pg_logical_emit_message(true, 'test', '')")
+        until(lambda: commit.done or self._waiting_for_standby(), "a commit to be done, or to wait")
+        waits = not commit.done
+        for pid, in self._waiting_for_standby():
+            self.run("SELECT pg_cancel_backend(%s)", pid)
+        commit.result()
+        return waits
+
+    def _waiting_for_standby(self):
+        with self.connect() as connection:
+            return connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'").fetchall()
 
     # --- ledgers
 
