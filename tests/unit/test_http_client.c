@@ -29,6 +29,8 @@
 
 /* When a test gives up. */
 #define PATIENCE_MS 10000
+/* Longer than any test. */
+#define NEVER_MS 3600000
 /* How long to look for what must not happen. */
 #define WATCH_MS    20
 #define DEADLINE_MS 60
@@ -296,7 +298,7 @@ static int set_up(void **state)
         worker.loop = h2o_evloop_create();
     if (timers_init(&worker.timers, worker.loop) != 0)
         return -1;
-    settings = (struct http_settings){"s3cret", PATIENCE_MS, PATIENCE_MS, PATIENCE_MS};
+    settings = (struct http_settings){"s3cret", PATIENCE_MS, PATIENCE_MS, NEVER_MS};
     client = http_client_create(&worker, &settings);
     server = listen_with(64);
     return 0;

@@ -116,7 +116,7 @@ static void a_bigint_comes_back(void **state)
 static void arrays_come_back(void **state)
 {
     static const int64_t ends[] = {INT64_MAX, INT64_MIN, 0, -1};
-    int64_t values[1024];
+    int64_t values[1024] = {0};
 
     (void)state;
     for (size_t count = 0; count <= 1024; count += count < 4 ? 1 : 255) {
