@@ -8,6 +8,15 @@
 
 #define DEFAULT_PORT "5432"
 
+static int refuse(char *error, size_t error_size)
+{
+    snprintf(error, error_size,
+             "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
+             "or a postgresql:// URI",
+             POSTGRES_MAX_HOSTS);
+    return -1;
+}
+
 static bool is_port(const char *text, size_t len)
 {
     return len >= 1 && len <= 5 && strspn(text, "0123456789") >= len && atoi(text) >= 1 &&
@@ -55,12 +64,7 @@ static int add_host(struct postgres_url *url, const char *text, size_t len, char
     return 0;
 
 wrong:
-    snprintf(
-        error, error_size,
-        "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
-        "or a postgresql:// URI",
-        POSTGRES_MAX_HOSTS);
-    return -1;
+    return refuse(error, error_size);
 }
 
 static int add_hosts(struct postgres_url *url, const char *list, char *error, size_t error_size)
@@ -102,10 +106,8 @@ static int add_uri_hosts(struct postgres_url *url, const char *hosts, const char
             host_len = strlen(host = "localhost");
         if (port_len == 0)
             port_len = strlen(port = DEFAULT_PORT);
-        if (!is_port(port, port_len)) {
-            snprintf(error, error_size, "postgres_url: expected ports from 1 to 65535 in the URI");
-            return -1;
-        }
+        if (!is_port(port, port_len))
+            return refuse(error, error_size);
         snprintf(text, sizeof(text), memchr(host, ':', host_len) ? "[%.*s]:%.*s" : "%.*s:%.*s",
                  (int)host_len, host, (int)port_len, port);
         if (add_host(url, text, *host == '/' ? host_len : strlen(text), error, error_size) != 0)
