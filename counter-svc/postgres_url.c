@@ -10,10 +10,11 @@
 
 static int refuse(char *error, size_t error_size)
 {
-    snprintf(error, error_size,
-             "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
-             "or a postgresql:// URI",
-             POSTGRES_MAX_HOSTS);
+    snprintf(
+        error, error_size,
+        "postgres_url: expected HOST[:PORT], up to %d of them separated by commas, a directory "
+        "or a postgresql:// URI",
+        POSTGRES_MAX_HOSTS);
     return -1;
 }
 

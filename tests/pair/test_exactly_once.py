@@ -367,7 +367,18 @@ def test_a_batch_that_lost_its_connection_to_postgresql_is_counted_once(ledger, 
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_deadlock_with_a_stranger_is_survived(ledger, api):
+def test_a_row_that_a_stranger_holds_holds_up_only_its_own_batches(ledger, api):
+    with ledger.locked("/held"):
+        held = api.post_later(api.lane(), 1, {"/held": 1, "/with-it": 1})
+        ledger.until_waiting(1)
+        together = [api.post_later(api.lane(), 1, {f"/free-{n}": 1}) for n in range(8)]
+        assert all(post.result().status == 200 for post in together)
+        assert not held.done or held.result().status == 503
+    assert set(ledger.counts()) >= {f"/free-{n}" for n in range(8)}
+
+
+def test_a_deadlock_with_a_stranger_is_survived(ledger, stage):
+    api = stage.counter(ledger, lock_timeout_ms=2000).api  # the deadlock is to be found before
     api.count({"/a": 1, "/b": 1})
     lane = api.lane()
     before = len(ledger.cluster.log())

@@ -586,9 +586,9 @@ static void counts_come_back(void **state)
         assert_int_equal(decoded[0], 2);
         assert_int_equal(decoded[1], INT64_MAX);
         assert_text(&json, repeat ? "{\"lane\":17,\"sequence\":4,\"repeat\":true,"
-                                    "\"counts\":[0,9223372036854775807]}"
+                                    "\"counts\":[2,9223372036854775807]}"
                                   : "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
-                                    "\"counts\":[0,9223372036854775807]}");
+                                    "\"counts\":[2,9223372036854775807]}");
     }
 }
 
