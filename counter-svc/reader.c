@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-/* Totals are read again when they are older than this, so that with the wait for the next query
- * they are less than a second old. */
-#define TOTALS_MS 500
+/* Totals are read again when they are older than this: a few times a second at high load, and always
+ * for a visitor who is alone, who would see that they do not fit the rows. */
+#define TOTALS_MS 100
 
 /* Above every path: all begin with a slash, and this is the character behind it. */
 #define ABOVE_ALL_PATHS "0"
