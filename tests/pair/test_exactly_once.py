@@ -367,7 +367,8 @@ def test_a_batch_that_lost_its_connection_to_postgresql_is_counted_once(ledger, 
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_row_that_a_stranger_holds_holds_up_only_its_own_batches(ledger, api):
+def test_a_row_that_a_stranger_holds_holds_up_only_its_own_batches(ledger, stage):
+    api = stage.counter(ledger, lock_timeout_ms=100).api
     with ledger.locked("/held"):
         held = api.post_later(api.lane(), 1, {"/held": 1, "/with-it": 1})
         ledger.until_waiting(1)

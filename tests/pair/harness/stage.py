@@ -50,7 +50,9 @@ class Stage:
         service.assert_kept_its_promises()
 
     def counter(self, ledger, ready=True, **keys):
-        """A counter-svc on a ledger; its `api` is a client of it."""
+        """A counter-svc on a ledger; its `api` is a client of it. It waits for locks for longer than
+        by default, as tests hold them to stop it where they want it."""
+        keys = {"lock_timeout_ms": 1000, **keys}
         counter = self.service("counter-svc", {**ledger.keys, **keys})
         if ready:
             counter.until_ready()
