@@ -240,12 +240,14 @@ void worker_want(struct worker *worker, enum worker_state state)
 static void on_wake(h2o_socket_t *wake, const char *error)
 {
     struct worker *worker = wake->data;
-    enum worker_state wanted = (enum worker_state)atomic_load(&worker->wanted_state);
+    enum worker_state wanted;
     uint64_t times;
 
     (void)error;
     if (read(h2o_socket_get_fd(wake), &times, sizeof(times)) != sizeof(times))
         return;
+    /* after the read: what is wanted from here on wakes up again */
+    wanted = (enum worker_state)atomic_load(&worker->wanted_state);
     if (wanted > worker->_state && worker->_state == WORKER_RUNNING)
         h2o_context_request_shutdown(&worker->context);
     if (wanted == WORKER_DRAINING && worker->_state < WORKER_DRAINING)
