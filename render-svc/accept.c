@@ -87,7 +87,9 @@ bool accept_prefers_json(const char *value, size_t len)
             apply(&json, is(type, "application/*") ? 2 : 3, weight);
         }
     }
-    return json.weight > html.weight;
+    if (json.weight != html.weight)
+        return json.weight > html.weight;
+    return json.weight != 0 && json.specificity > html.specificity;
 }
 
 bool prefer_is_minimal(const char *value, size_t len)

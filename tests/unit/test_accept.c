@@ -71,6 +71,8 @@ static void programs_that_ask_for_json_get_it(void **state)
         "application/json",
         "application/json, text/javascript, */*; q=0.01", /* jQuery */
         "application/json, */*;q=0.5",                    /* HTTPie */
+        "application/json, */*",
+        "application/json, text/plain, */*", /* axios, Angular */
         "application/json;charset=utf-8",
         "application/json; indent=4",
         "application/json, text/html;q=0.9",
@@ -95,8 +97,7 @@ static void html_wins_ties_and_where_nothing_fits(void **state)
         "application/json, text/html",
         "application/json;q=0.5, text/html;q=0.5",
         "application/*, text/*",
-        "application/json, */*",
-        "application/json, text/plain, */*", /* axios, Angular */
+        "application/json, text/html, */*",
         "image/png",
         "text/plain",
         "application/xml",
