@@ -304,6 +304,15 @@ class Ledger:
         paths, hits = self.run("SELECT count(*), sum(count) FROM pathcount")[0]
         return {"paths": paths, "hits": int(hits or 0)}
 
+    def totals_both_ways(self):
+        """The lanes' sum and a scan's, of one moment: after a crash, batches whose fate is unknown to
+        their renderer may still come in."""
+        lanes = "FROM pathcount_lane"
+        row, = self.run(f"SELECT (SELECT sum(paths) {lanes}), (SELECT sum(hits) {lanes}), count(*), "
+                        "sum(count) FROM pathcount")
+        kept_paths, kept_hits, paths, hits = (int(number or 0) for number in row)
+        return {"paths": kept_paths, "hits": kept_hits}, {"paths": paths, "hits": hits}
+
     def lanes(self):
         """lane → last sequence applied, without lane 0, which keeps what forgotten lanes added."""
         return dict(self.run("SELECT lane, sequence FROM pathcount_lane WHERE lane <> 0"))
