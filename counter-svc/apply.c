@@ -119,9 +119,9 @@ void apply_finish_all(struct write_session *session, enum write_outcome outcome)
         write_finish(writes[i], outcome, NULL);
 }
 
-/* Puts the batches back to the head of the queue, in their order. One that went alone goes to the tail:
- * a row that is locked must not hold up the others. (A lane has one batch on its way, so nothing
- * overtakes within a lane.) */
+/* Puts the batches back to the head of the queue, in their order. One that went alone goes to the
+ * tail: a row that is locked must not hold up the others. (A lane has one batch on its way, so
+ * nothing overtakes within a lane.) */
 static void put_back(struct write_session *session, bool alone)
 {
     struct write *writes[MERGE_MAX_BATCHES];

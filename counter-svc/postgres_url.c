@@ -43,7 +43,7 @@ static int add_host(struct postgres_url *url, const char *text, size_t len, char
         name = text + 1;
         name_end = memchr(text, ']', len);
         if (name_end == NULL || (name_end + 1 != end && name_end[1] != ':'))
-            goto wrong;
+            return refuse(error, error_size);
         if (name_end + 1 != end) {
             port = name_end + 2;
             port_len = (size_t)(end - port);
@@ -58,14 +58,11 @@ static int add_host(struct postgres_url *url, const char *text, size_t len, char
     }
     if (url->n_hosts == POSTGRES_MAX_HOSTS || !is_host(name, (size_t)(name_end - name)) ||
         !is_port(port, port_len))
-        goto wrong;
+        return refuse(error, error_size);
     snprintf(host->name, sizeof(host->name), "%.*s", (int)(name_end - name), name);
     snprintf(host->port, sizeof(host->port), "%.*s", (int)port_len, port);
     ++url->n_hosts;
     return 0;
-
-wrong:
-    return refuse(error, error_size);
 }
 
 static int add_hosts(struct postgres_url *url, const char *list, char *error, size_t error_size)

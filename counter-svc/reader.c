@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-/* Totals are read again when they are older than this: a few times a second at high load, and always
- * for a visitor who is alone, who would see that they do not fit the rows. */
+/* Totals are read again when they are older than this: a few times a second at high load, and
+ * always for a visitor who is alone, who would see that they do not fit the rows. */
 #define TOTALS_MS 100
 
 /* Above every path: all begin with a slash, and this is the character behind it. */

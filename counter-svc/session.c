@@ -69,9 +69,9 @@ static uint64_t deadline_ms(const struct session *session)
 
 /* --- setting it up --- */
 
-/* What the guarantees rest on is set here and not left to the server's configuration. Generic plans:
- * the statements are made so that one plan fits every parameter, and planning costs more than they
- * do. */
+/* What the guarantees rest on is set here and not left to the server's configuration. Plans are
+ * generic: the statements are made so that one fits every parameter, and planning costs more than
+ * they do. */
 static void on_connected(void *data)
 {
     struct session *session = data;

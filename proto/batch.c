@@ -27,6 +27,13 @@ size_t batch_sort(struct batch_entry *entries, size_t size)
     return last + 1;
 }
 
+struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len)
+{
+    struct batch_entry key = {path, path_len, 0};
+
+    return bsearch(&key, batch->entries, batch->size, sizeof(key), compare_entries);
+}
+
 static void *allocate(size_t count, size_t size)
 {
     void *p = calloc(count != 0 ? count : 1, size);

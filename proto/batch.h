@@ -40,6 +40,9 @@ struct batch {
  * how many remain. */
 size_t batch_sort(struct batch_entry *entries, size_t size);
 
+/* The batch's entry of a path, or NULL. */
+struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len);
+
 /* Several batches as one statement sees them. */
 struct merge {
     size_t size;

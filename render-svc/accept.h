@@ -7,10 +7,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether JSON is wanted rather than HTML, by the value of an Accept header ("" for none). Of two that
- * are wanted as much, the one that is named more exactly wins (programs say "application/json, and
- * anything"), then HTML; HTML, too, where neither is acceptable: an answer in the wrong form is better
- * than none. */
+/* Whether JSON is wanted rather than HTML, by the value of an Accept header ("" for none). Of two
+ * that are wanted as much, the one that is named more exactly wins (programs say "application/json,
+ * and anything"), then HTML; HTML, too, where neither is acceptable: an answer in the wrong form is
+ * better than none. */
 bool accept_prefers_json(const char *value, size_t len);
 
 /* Whether a Prefer header asks for return=minimal. */

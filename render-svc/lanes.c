@@ -223,13 +223,6 @@ static void set_free(struct lane *lane)
         worker_at_turn_end(lane->lanes->worker, &lane->lanes->turn_end, on_turn_end);
 }
 
-static int compare_entries(const void *a, const void *b)
-{
-    const struct batch_entry *x = a, *y = b;
-
-    return path_compare(x->path, x->path_len, y->path, y->path_len);
-}
-
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
  * they came. */
 static void confirm(struct lane *lane, const int64_t *counts)
@@ -237,9 +230,7 @@ static void confirm(struct lane *lane, const int64_t *counts)
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
-        struct batch_entry key = {hit->path, hit->path_len, 0};
-        struct batch_entry *entry =
-            bsearch(&key, lane->entries, lane->batch.size, sizeof(key), compare_entries);
+        struct batch_entry *entry = batch_find(&lane->batch, hit->path, hit->path_len);
         int64_t count = counts[entry - lane->entries];
         if (count != INT64_MAX)
             count -= --entry->hits;

@@ -86,8 +86,8 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     size_t len;
 
     (void)self;
-    /* libh2o takes the first of two Content-Length headers: what stands behind a body may be a request
-     * that somebody in between took for a part of it */
+    /* libh2o takes the first of two Content-Length headers: what stands behind a body may be a
+     * request that somebody in between took for a part of it */
     if (req->entity.base != NULL)
         req->http1_is_persistent = 0;
     add_headers(req);

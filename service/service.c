@@ -103,8 +103,8 @@ static int load(const struct service *service, const struct cli *cli)
 
 /* --- running --- */
 
-/* Gives up what the process will never need, and takes the descriptors that it may have. Connections
- * never take those that the service needs for itself. */
+/* Gives up what the process will never need, and takes the descriptors that it may have.
+ * Connections never take those that the service needs for itself. */
 static void settle(struct service_config *settings)
 {
     int64_t reserve = RESERVED_FILES + RESERVED_FILES_A_WORKER * settings->workers;

@@ -4,8 +4,8 @@
  * States, in this order and never back:
  *   running   accepts and answers
  *   draining  the same, with `Connection: close` in each answer; load balancers take their leave
- *   closing   the listener is closed; answers what is in flight, and what still comes on connections
- *             accepted before; idle connections go after a moment, silent ones at the deadline
+ *   closing   the listener is closed; answers what is in flight, and what still comes on
+ *             connections accepted before; idle ones go after a moment, silent ones at the deadline
  *   stopped   no connection is left, or the deadline has passed: the thread ends
  *
  * The main thread is a worker too: its listener is the admin one.
