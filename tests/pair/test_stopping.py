@@ -89,11 +89,11 @@ def test_a_second_signal_ends_the_drain(stage, name, second):
     pair = stage.pair(render_keys={"drain_ms": 30000}, counter_keys={"drain_ms": 30000})
     service = of(pair, name)
     service.signal(signal.SIGTERM)
-    until(lambda: get(service.address, "/a").closes, "the drain to begin")
+    until(lambda: "stopping" in service.ready().text, "the drain to begin")
     watch = Stopwatch()
     service.signal(second)
     assert service.ended() == 0
-    assert watch.seconds < 3
+    assert watch.seconds < 15
 
 
 @pytest.mark.parametrize("name", BOTH)
