@@ -12,7 +12,7 @@
 /* Above every path: all begin with a slash, and this is the character behind it. */
 #define ABOVE_ALL_PATHS "0"
 
-enum read_kind { READ_ROWS, READ_COUNTS, READ_TOTALS };
+enum read_kind { READ_ROWS, READ_COUNTS, READ_PATH, READ_TOTALS };
 
 /* A request, from its start until its callback. */
 struct read {
@@ -20,7 +20,7 @@ struct read {
     struct reader *reader;
     enum read_kind kind;
     struct view *view;   /* READ_ROWS */
-    struct buffer paths; /* READ_COUNTS: the statement's parameter */
+    struct buffer paths; /* READ_COUNTS: the statement's parameter; READ_PATH: the path */
     size_t n_paths;
     read_callback callback; /* NULL once abandoned */
     void *data;
@@ -51,6 +51,8 @@ static void on_totals(void *data, const struct pg_answer *answer);
 static void send_rows(struct reader *reader, const struct view *view);
 static void on_rows(void *data, const struct pg_answer *answer);
 static void on_counts(void *data, const struct pg_answer *answer);
+static void send_path(struct reader *reader, const struct buffer *path);
+static void on_path(void *data, const struct pg_answer *answer);
 static void on_session_change(void *data);
 
 struct reader *reader_open(struct worker *worker, const struct session_settings *session_settings,
@@ -112,6 +114,15 @@ struct read *reader_counts(struct reader *reader, const struct batch *batch, rea
     return read;
 }
 
+struct read *reader_path(struct reader *reader, const char *path, size_t len,
+                         read_callback callback, void *data)
+{
+    struct read *read = add(reader, READ_PATH, callback, data);
+
+    buffer_add(&read->paths, path, len);
+    return read;
+}
+
 struct read *reader_totals(struct reader *reader, read_callback callback, void *data)
 {
     return add(reader, READ_TOTALS, callback, data);
@@ -156,7 +167,7 @@ static void kick(struct reader *reader)
 
 static void drop_overdue(struct reader *reader)
 {
-    static const struct read_result NOTHING = {NULL, NULL, NULL};
+    static const struct read_result NOTHING = {0};
     h2o_linklist_t *next;
 
     for (h2o_linklist_t *link = reader->queue.next; link != &reader->queue; link = next) {
@@ -214,6 +225,8 @@ static void on_turn_end(struct turn_end *turn_end)
         session_run(reader->session, STATEMENT_COUNTS,
                     &(struct pg_parameter){first->paths.bytes, first->paths.len}, 1, on_counts,
                     reader);
+    else if (first->kind == READ_PATH)
+        send_path(reader, &first->paths);
     else
         send_totals(reader);
 }
@@ -230,7 +243,7 @@ static void finish_away(struct reader *reader, const struct read_result *result)
 /* Whether there is an answer to read: a failure is logged here, the requests get nothing. */
 static bool has_answer(struct reader *reader, const struct pg_answer *answer)
 {
-    static const struct read_result NOTHING = {NULL, NULL, NULL};
+    static const struct read_result NOTHING = {0};
 
     if (answer->outcome == PG_DONE)
         return true;
@@ -272,8 +285,19 @@ static void add_bounds(const struct view *view, struct pg_parameter *low, struct
         *high = (struct pg_parameter){ABOVE_ALL_PATHS, 1};
 }
 
+/* By which statement a view is read. */
+static enum statement choose_statement(const struct view *view)
+{
+    if (view->order == VIEW_BY_PATH)
+        return view->backwards ? STATEMENT_ROWS_BY_PATH_BACK : STATEMENT_ROWS_BY_PATH;
+    if (!view->has_after && !view->has_prefix)
+        return STATEMENT_TOP;
+    return view->backwards ? STATEMENT_ROWS_BY_COUNT_BACK : STATEMENT_ROWS_BY_COUNT;
+}
+
 static void send_rows(struct reader *reader, const struct view *view)
 {
+    enum statement statement = choose_statement(view);
     struct pg_parameter low = {0}, high = {0}, after = {view->after_path, view->after_len}, count,
                         limit;
     char above[PATH_MAX_BYTES + 1];
@@ -285,14 +309,37 @@ static void send_rows(struct reader *reader, const struct view *view)
     limit = (struct pg_parameter){numbers.bytes + 8, 8};
     add_bounds(view, &low, &high, above);
     if (view->order == VIEW_BY_PATH)
-        session_run(reader->session, STATEMENT_ROWS_BY_PATH,
-                    (struct pg_parameter[]){after, low, high, limit}, 4, on_rows, reader);
-    else if (view->has_after || view->has_prefix)
-        session_run(reader->session, STATEMENT_ROWS_BY_COUNT,
+        session_run(reader->session, statement, (struct pg_parameter[]){after, low, high, limit}, 4,
+                    on_rows, reader);
+    else if (statement != STATEMENT_TOP)
+        session_run(reader->session, statement,
                     (struct pg_parameter[]){count, after, low, high, limit}, 5, on_rows, reader);
     else
-        session_run(reader->session, STATEMENT_TOP, &limit, 1, on_rows, reader);
+        session_run(reader->session, statement, &limit, 1, on_rows, reader);
     buffer_free(&numbers);
+}
+
+/* Adds the cursors that go on from these rows, of which there are `found` with the one too many
+ * that tells of further ones. Where the view came from there is more, or was a moment ago. */
+static void add_cursors(const struct view *view, struct rows *rows, size_t found,
+                        struct buffer *next, struct buffer *previous)
+{
+    const struct row *first = rows->rows, *last = rows->rows + rows->size;
+    bool more = found > rows->size;
+
+    if (rows->size == 0)
+        return;
+    --last;
+    if (view->backwards || more) {
+        cursor_encode(next, view->order, last->path, last->path_len, last->count);
+        rows->next = next->bytes;
+        rows->next_len = next->len;
+    }
+    if (view->backwards ? more : view->has_after) {
+        cursor_encode(previous, view->order, first->path, first->path_len, first->count);
+        rows->previous = previous->bytes;
+        rows->previous_len = previous->len;
+    }
 }
 
 static void on_rows(void *data, const struct pg_answer *answer)
@@ -300,7 +347,7 @@ static void on_rows(void *data, const struct pg_answer *answer)
     struct reader *reader = data;
     struct row table[VIEW_MAX_ROWS];
     struct rows rows = {.rows = table, .totals = reader->totals};
-    struct buffer json = {0}, next = {0};
+    struct buffer json = {0}, next = {0}, previous = {0};
     const struct view *view;
     size_t found;
 
@@ -309,20 +356,18 @@ static void on_rows(void *data, const struct pg_answer *answer)
     view = read_of(reader->away.next)->view;
     found = (size_t)PQntuples(answer->result);
     rows.size = found > view->limit ? view->limit : found;
-    for (size_t i = 0; i < rows.size; ++i)
-        table[i] = (struct row){.path = PQgetvalue(answer->result, (int)i, 0),
-                                .path_len = (size_t)PQgetlength(answer->result, (int)i, 0),
-                                .count = pg_int8(PQgetvalue(answer->result, (int)i, 1))};
-    if (rows.size != 0 && found > rows.size) {
-        const struct row *last = &table[rows.size - 1];
-        cursor_encode(&next, view->order, last->path, last->path_len, last->count);
-        rows.next = next.bytes;
-        rows.next_len = next.len;
+    for (size_t i = 0; i < rows.size; ++i) {
+        int from = (int)(view->backwards ? rows.size - 1 - i : i);
+        table[i] = (struct row){.path = PQgetvalue(answer->result, from, 0),
+                                .path_len = (size_t)PQgetlength(answer->result, from, 0),
+                                .count = pg_int8(PQgetvalue(answer->result, from, 1))};
     }
+    add_cursors(view, &rows, found, &next, &previous);
     rows_encode(&json, &rows);
     finish_away(reader, &(struct read_result){.rows = &json});
     buffer_free(&json);
     buffer_free(&next);
+    buffer_free(&previous);
 }
 
 static void on_counts(void *data, const struct pg_answer *answer)
@@ -340,6 +385,41 @@ static void on_counts(void *data, const struct pg_answer *answer)
                     .counts = found == (int)read_of(reader->away.next)->n_paths ? counts : NULL});
 }
 
+static void send_path(struct reader *reader, const struct buffer *path)
+{
+    struct buffer most = {0};
+
+    pg_add_int8(&most, DETAIL_MAX_RANK);
+    session_run(reader->session, STATEMENT_PATH,
+                (struct pg_parameter[]){{path->bytes, path->len}, {most.bytes, most.len}}, 2,
+                on_path, reader);
+    buffer_free(&most);
+}
+
+/* A number of the only row, or -1 for NULL. */
+static int64_t number_at(const PGresult *result, int column)
+{
+    return PQgetisnull(result, 0, column) ? -1 : pg_int8(PQgetvalue(result, 0, column));
+}
+
+static void on_path(void *data, const struct pg_answer *answer)
+{
+    struct path_detail detail = {0};
+    struct reader *reader = data;
+    int64_t before;
+
+    if (!has_answer(reader, answer))
+        return;
+    if (PQntuples(answer->result) == 1) {
+        detail.count = number_at(answer->result, 0);
+        before = number_at(answer->result, 1);
+        detail.rank = before < DETAIL_MAX_RANK ? before + 1 : 0;
+        detail_set_time(detail.first, number_at(answer->result, 2));
+        detail_set_time(detail.last, number_at(answer->result, 3));
+    }
+    finish_away(reader, &(struct read_result){.detail = &detail});
+}
+
 static void on_session_change(void *data)
 {
     struct reader *reader = data;
@@ -351,7 +431,7 @@ static void on_session_change(void *data)
 
 void reader_close(struct reader *reader)
 {
-    static const struct read_result NOTHING = {NULL, NULL, NULL};
+    static const struct read_result NOTHING = {0};
 
     if (reader == NULL)
         return;

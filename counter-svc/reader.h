@@ -12,14 +12,15 @@
 
 #include "counter-svc/session.h"
 #include "proto/api.h"
+#include "proto/detail.h"
 #include "proto/view.h"
 
-/* What was read; only good during the callback. All three are NULL when PostgreSQL did not answer.
- */
+/* What was read; only good during the callback. All are NULL when PostgreSQL did not answer. */
 struct read_result {
     const struct buffer *rows; /* of a view: the answer, as JSON */
     const int64_t *counts;     /* of paths: one for each, 0 for a path without a row */
     const struct totals *totals;
+    const struct path_detail *detail; /* of one path, whose path is left out; count 0: no row */
 };
 
 /* Runs exactly once for each read that is not abandoned, from the loop, never before the call that
@@ -49,6 +50,10 @@ struct read *reader_rows(struct reader *reader, const struct view *view, read_ca
 /* Reads the counts of a batch's paths; only its entries' paths are used, and copied. */
 struct read *reader_counts(struct reader *reader, const struct batch *batch, read_callback callback,
                            void *data);
+
+/* Reads what there is to know of one path, which is copied. */
+struct read *reader_path(struct reader *reader, const char *path, size_t len,
+                         read_callback callback, void *data);
 
 /* Reads the totals. */
 struct read *reader_totals(struct reader *reader, read_callback callback, void *data);

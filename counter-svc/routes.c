@@ -268,35 +268,37 @@ static void handle_path(struct counter *counter, h2o_req_t *req)
 {
     size_t skip = strlen(API_PATHS);
     struct call *call;
-    struct batch_entry entry = {0};
+    size_t len;
     char *path = h2o_mem_alloc_pool(&req->pool, req->path.len);
     enum path_error error =
-        path_canonicalize(req->path.base + skip, req->path.len - skip, path, &entry.path_len);
+        path_canonicalize(req->path.base + skip, req->path.len - skip, path, &len);
 
     if (error != PATH_OK) {
         answer_problem(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error));
         return;
     }
-    entry.path = path;
     call = call_create(req);
     call->path = path;
-    call->path_len = entry.path_len;
-    call->read = reader_counts(counter->reader, &(struct batch){.size = 1, .entries = &entry},
-                               on_path, call);
+    call->path_len = len;
+    call->read = reader_path(counter->reader, path, len, on_path, call);
 }
 
 static void on_path(void *data, const struct read_result *result)
 {
     struct call *call = data;
+    struct path_detail detail;
     struct buffer json = {0};
 
     call->read = NULL;
-    if (result->counts == NULL) {
+    if (result->detail == NULL) {
         answer_unavailable(call->req);
-    } else if (result->counts[0] == 0) {
+    } else if (result->detail->count == 0) {
         answer_problem(call->req, 404, "This path has not been counted yet.");
     } else {
-        row_encode(&json, &(struct row){call->path, call->path_len, result->counts[0]});
+        detail = *result->detail;
+        detail.path = call->path;
+        detail.path_len = call->path_len;
+        detail_encode(&json, &detail);
         answer_json(call->req, 200, &json);
         buffer_free(&json);
     }

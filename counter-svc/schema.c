@@ -18,6 +18,7 @@ static const struct migration {
     const char *sql;
 } MIGRATIONS[] = {
     {1, "ledger", 1, sql_schema_001},
+    {2, "times", 1, sql_schema_002},
 };
 
 static void look(struct schema *schema);

@@ -11,7 +11,7 @@
 
 #include "counter-svc/pg.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 enum schema_outcome {
     SCHEMA_READY,

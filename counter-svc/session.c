@@ -31,6 +31,9 @@ static const struct {
     [STATEMENT_TOP] = {"top", sql_top},
     [STATEMENT_ROWS_BY_COUNT] = {"rows_by_count", sql_rows_by_count},
     [STATEMENT_ROWS_BY_PATH] = {"rows_by_path", sql_rows_by_path},
+    [STATEMENT_ROWS_BY_COUNT_BACK] = {"rows_by_count_back", sql_rows_by_count_back},
+    [STATEMENT_ROWS_BY_PATH_BACK] = {"rows_by_path_back", sql_rows_by_path_back},
+    [STATEMENT_PATH] = {"path", sql_path},
     [STATEMENT_COUNTS] = {"counts", sql_counts},
     [STATEMENT_TOTALS] = {"totals", sql_totals},
 };

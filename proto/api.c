@@ -223,6 +223,14 @@ void row_encode(struct buffer *to, const struct row *row)
     buffer_add_literal(to, "}");
 }
 
+static void encode_cursor(struct buffer *to, const char *cursor, size_t len)
+{
+    if (cursor != NULL)
+        buffer_add_json(to, cursor, len);
+    else
+        buffer_add_literal(to, "null");
+}
+
 void rows_encode(struct buffer *to, const struct rows *rows)
 {
     buffer_add_literal(to, "{\"paths\":[");
@@ -238,20 +246,26 @@ void rows_encode(struct buffer *to, const struct rows *rows)
         buffer_add_int(to, rows->rows[i].count);
     }
     buffer_add_literal(to, "],\"next\":");
-    if (rows->next != NULL)
-        buffer_add_json(to, rows->next, rows->next_len);
-    else
-        buffer_add_literal(to, "null");
+    encode_cursor(to, rows->next, rows->next_len);
+    buffer_add_literal(to, ",\"previous\":");
+    encode_cursor(to, rows->previous, rows->previous_len);
     buffer_add_literal(to, ",\"totals\":");
     totals_encode(to, &rows->totals);
     buffer_add_literal(to, "}");
+}
+
+/* Reads a cursor; false when it is something else. One that is missing is none. */
+static bool decode_cursor(const json_t *value, const char **cursor, size_t *len)
+{
+    *cursor = json_string_value(value);
+    *len = json_string_length(value);
+    return value == NULL || json_is_string(value) || json_is_null(value);
 }
 
 static int decode_rows(const json_t *object, struct rows *rows, const char **error)
 {
     const json_t *paths = json_object_get(object, "paths");
     const json_t *counts = json_object_get(object, "counts");
-    const json_t *next = json_object_get(object, "next");
     const json_t *totals = json_object_get(object, "totals");
 
     rows->size = json_array_size(paths);
@@ -272,12 +286,10 @@ static int decode_rows(const json_t *object, struct rows *rows, const char **err
         if (row->count < 0)
             return fail(error, "A count of a row is not a whole number from 0.");
     }
-    if (json_is_string(next)) {
-        rows->next = json_string_value(next);
-        rows->next_len = json_string_length(next);
-    } else if (!json_is_null(next)) {
-        return fail(error, "\"next\" is neither a cursor nor null.");
-    }
+    if (json_object_get(object, "next") == NULL ||
+        !decode_cursor(json_object_get(object, "next"), &rows->next, &rows->next_len) ||
+        !decode_cursor(json_object_get(object, "previous"), &rows->previous, &rows->previous_len))
+        return fail(error, "\"next\" or \"previous\" is neither a cursor nor null.");
     if (!get_int(totals, "paths", 0, INT64_MAX, &rows->totals.paths) ||
         !get_int(totals, "hits", 0, INT64_MAX, &rows->totals.hits))
         return fail(error, "\"totals\" does not hold the numbers of paths and hits.");

@@ -69,15 +69,19 @@ struct row {
 void row_encode(struct buffer *to, const struct row *row);
 
 /* The rows of a view:
- * {"paths": ["/b", "/a"], "counts": [9, 8], "next": "8:/a", "totals": {"paths": 2, "hits": 17}}.
- * `next` is the cursor for the rows behind these, null when there are none. */
+ * {"paths": ["/b", "/a"], "counts": [9, 8], "next": "8:/a", "previous": null,
+ *  "totals": {"paths": 2, "hits": 17}}.
+ * `next` is the cursor for the rows behind these (after=), `previous` for those in front (before=),
+ * null when there are none. */
 struct rows {
     size_t size;
     struct row *rows;
     const char *next; /* NULL: none */
     size_t next_len;
+    const char *previous; /* NULL: none */
+    size_t previous_len;
     struct totals totals;
-    void *_json; /* of decoded rows, owns the paths and the cursor */
+    void *_json; /* of decoded rows, owns the paths and the cursors */
 };
 void rows_encode(struct buffer *to, const struct rows *rows);
 int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)

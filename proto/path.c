@@ -5,8 +5,7 @@
 
 static size_t remove_dot_segments(char *path, size_t len);
 
-enum path_error path_canonicalize(const char *target, size_t target_len, char *path,
-                                  size_t *path_len)
+enum path_error path_resolve(const char *target, size_t target_len, char *path, size_t *path_len)
 {
     const char *query = memchr(target, '?', target_len);
     size_t len;
@@ -21,11 +20,16 @@ enum path_error path_canonicalize(const char *target, size_t target_len, char *p
         return PATH_HAS_NUL;
     if (!utf8_is_valid(path, len))
         return PATH_NOT_UTF8;
-    len = remove_dot_segments(path, len);
-    if (len > PATH_MAX_BYTES)
-        return PATH_TOO_LONG;
-    *path_len = len;
+    *path_len = remove_dot_segments(path, len);
     return PATH_OK;
+}
+
+enum path_error path_canonicalize(const char *target, size_t target_len, char *path,
+                                  size_t *path_len)
+{
+    enum path_error error = path_resolve(target, target_len, path, path_len);
+
+    return error == PATH_OK && *path_len > PATH_MAX_BYTES ? PATH_TOO_LONG : error;
 }
 
 const char *path_error_text(enum path_error error)

@@ -34,6 +34,10 @@ enum path_error {
 enum path_error path_canonicalize(const char *target, size_t target_len, char *path,
                                   size_t *path_len) __attribute__((warn_unused_result));
 
+/* The same but for step 5: for what is longer than a path because it has one in it. */
+enum path_error path_resolve(const char *target, size_t target_len, char *path, size_t *path_len)
+    __attribute__((warn_unused_result));
+
 /* Says in one sentence what is wrong, for whoever sent it. Not for PATH_OK. */
 const char *path_error_text(enum path_error error);
 

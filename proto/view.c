@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#define DEFAULT_ROWS 100
-
 /* What one parameter is read by: the value is percent-decoded; returns a sentence, or NULL. */
 typedef const char *(*reader)(struct view *view, const char *value, size_t len);
 
@@ -51,35 +49,45 @@ static const char *read_prefix(struct view *view, const char *value, size_t len)
 }
 
 /* Keeps the cursor as it is: what it means depends on the order, which may stand behind it. */
-static const char *read_after(struct view *view, const char *value, size_t len)
+static const char *read_cursor(struct view *view, const char *value, size_t len)
 {
     const char *path = value;
 
+    if (view->has_after)
+        return "\"after\" and \"before\" do not go together.";
     view->has_after = true;
     view->after_count = -1;
     if (len != 0 && value[0] != '/') {
         const char *colon = memchr(value, ':', len);
         char *end;
         if (colon == NULL || colon - value > 19 || value[0] < '0' || value[0] > '9')
-            return "\"after\" is not a cursor.";
+            return "\"after\" or \"before\" is not a cursor.";
         view->after_count = strtoll(value, &end, 10);
         if (end != colon)
-            return "\"after\" is not a cursor.";
+            return "\"after\" or \"before\" is not a cursor.";
         path = colon + 1;
     }
     view->after_len = len - (size_t)(path - value);
     if (view->after_len == 0 || *path != '/' ||
         !is_text(path, view->after_len, CURSOR_PATH_MAX_BYTES))
-        return "\"after\" is not a cursor.";
+        return "\"after\" or \"before\" is not a cursor.";
     memcpy(view->after_path, path, view->after_len);
     return NULL;
+}
+
+static const char *read_before(struct view *view, const char *value, size_t len)
+{
+    view->backwards = true;
+    return read_cursor(view, value, len);
 }
 
 static const struct parameter {
     const char *name;
     reader read;
 } PARAMETERS[] = {
-    {"order", read_order}, {"prefix", read_prefix}, {"limit", read_limit}, {"after", read_after}};
+    {"order", read_order},  {"prefix", read_prefix}, {"limit", read_limit},
+    {"after", read_cursor}, {"before", read_before},
+};
 #define N_PARAMETERS (sizeof(PARAMETERS) / sizeof(PARAMETERS[0]))
 
 /* Reads one `name=value`. */
@@ -102,7 +110,7 @@ static const char *read_parameter(struct view *view, const char *text, size_t le
             return "A parameter of the query has no proper value.";
         return parameter->read(view, value, value_len);
     }
-    return "The query has an unknown parameter: order, prefix, limit and after are known.";
+    return "The query has an unknown parameter: order, prefix, limit, after and before are known.";
 }
 
 int view_parse(const char *query, size_t len, struct view *view, const char **error)
@@ -111,7 +119,7 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
     unsigned seen = 0;
 
     memset(view, 0, sizeof(*view));
-    view->limit = DEFAULT_ROWS;
+    view->limit = VIEW_DEFAULT_ROWS;
     while (at != end) {
         const char *next = memchr(at, '&', (size_t)(end - at));
         size_t parameter_len = (size_t)((next != NULL ? next : end) - at);
@@ -121,7 +129,7 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
         at = next != NULL ? next + 1 : end;
     }
     if (view->has_after && (view->order == VIEW_BY_COUNT) != (view->after_count >= 0)) {
-        *error = "\"after\" is a cursor of the other order.";
+        *error = "The cursor is one of the other order.";
         return -1;
     }
     return 0;
@@ -130,8 +138,9 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
 bool view_equals(const struct view *a, const struct view *b)
 {
     return a->order == b->order && a->limit == b->limit && a->has_after == b->has_after &&
-           a->after_count == b->after_count && a->prefix_len == b->prefix_len &&
-           a->after_len == b->after_len && memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&
+           a->backwards == b->backwards && a->after_count == b->after_count &&
+           a->prefix_len == b->prefix_len && a->after_len == b->after_len &&
+           memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&
            memcmp(a->after_path, b->after_path, a->after_len) == 0;
 }
 

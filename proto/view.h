@@ -4,6 +4,7 @@
  *     prefix=TEXT        only paths that begin so
  *     limit=N            1 to 1,000 rows (default: 100)
  *     after=CURSOR       only rows behind the cursor: the `next` of the rows before
+ *     before=CURSOR      the last rows in front of the cursor: the `previous` of the rows behind
  *
  * A cursor is `COUNT:PATH` in an order by count and `PATH` in an order by path. It names a place,
  * not a row: it stays good when the row moves or was never there.
@@ -23,11 +24,14 @@ enum view_order { VIEW_BY_COUNT, VIEW_BY_PATH };
  * counted now. */
 #define CURSOR_PATH_MAX_BYTES 8192
 
+#define VIEW_DEFAULT_ROWS 100
+
 struct view {
     enum view_order order;
     unsigned limit;
     bool has_prefix;
-    bool has_after;
+    bool has_after;      /* there is a cursor, which is in the members after_… */
+    bool backwards;      /* it was given as before=: the rows in front of it are wanted */
     int64_t after_count; /* order by count only */
     size_t prefix_len;
     size_t after_len;
@@ -44,7 +48,7 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
 /* Whether two views have the same rows. */
 bool view_equals(const struct view *a, const struct view *b);
 
-/* Appends the cursor that continues behind this row. */
+/* Appends this row's cursor: what continues behind it (after=) or in front of it (before=). */
 void cursor_encode(struct buffer *to, enum view_order order, const char *path, size_t path_len,
                    int64_t count);
 

@@ -21,8 +21,8 @@ agreed AS MATERIALIZED (
     WHERE found.sequence = asked.sequence - 1
 ),
 counted AS (
-    INSERT INTO pathcount AS p (path, count)
-    SELECT path, hits
+    INSERT INTO pathcount AS p (path, count, first_hit_at, last_hit_at)
+    SELECT path, hits, now(), now()
     FROM unnest($4::text[], $5::bigint[]) AS hit (path, hits)
     WHERE (SELECT yes FROM agreed)
     ON CONFLICT (path) DO UPDATE
@@ -30,7 +30,9 @@ counted AS (
     SET count = CASE
         WHEN p.count > 9223372036854775807 - excluded.count THEN 9223372036854775807
         ELSE p.count + excluded.count
-    END
+    END,
+    -- now() is when a transaction began, so another's may be later
+    last_hit_at = greatest(p.last_hit_at, excluded.last_hit_at)
     RETURNING path, count, xmax = 0 AS is_new
 ),
 moved AS (

@@ -238,7 +238,7 @@ def test_a_body_beyond_the_limit_is_413(api):
 
 def test_an_empty_ledger_has_no_paths(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
-    assert api.view() == {"paths": [], "counts": [], "next": None,
+    assert api.view() == {"paths": [], "counts": [], "next": None, "previous": None,
                           "totals": {"paths": 0, "hits": 0}}
     assert api.totals() == {"paths": 0, "hits": 0}
 
@@ -277,7 +277,8 @@ def test_what_cannot_be_a_path_is_400(api, escaped):
     "order=", "order=size", "order=COUNT", "limit=0", "limit=-1", "limit=1001", "limit=x", "limit=",
     "limit=1.5", "limit=99999999999999999999", "limit=1&limit=2", "order=count&after=x",
     "order=count&after=1", "order=count&after=:/a", "order=count&after=99999999999999999999:/a",
-    "order=path&after=%FF", "order=path&after=%00", "prefix=%FF", "prefix=%00", "prefix=%zz",
+    "order=path&after=%FF", "before=x", "order=path&before=1:/a",
+    "after=1:/a&before=1:/a", "before=1:/a&before=1:/a", "before=", "order=path&after=%00", "prefix=%FF", "prefix=%00", "prefix=%zz",
     "prefix=/" + "a" * 3000, "offset=10", "prefx=/a"])
 def test_a_view_that_makes_no_sense_is_400(api, query):
     assert api.ask("GET", "/v1/paths?" + query).status == 400

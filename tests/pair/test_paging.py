@@ -52,6 +52,36 @@ def test_the_pages_of_a_prefix_are_the_rows_that_begin_so(rows, order, prefix, l
     assert api.pages(order=order, prefix=prefix, limit=limit) == sorted(expected, key=ORDERS[order])
 
 
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, len(NAMES) - 1, len(NAMES), 1000])
+def test_the_pages_walked_backwards_are_the_same_rows(rows, order, limit):
+    api, expected = rows
+    assert api.pages_back(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize("limit", [1, 2])
+def test_the_pages_of_a_prefix_can_be_walked_backwards(rows, order, prefix, limit):
+    api, expected = rows
+    expected = [row for row in expected if row[0].startswith(prefix)]
+    assert api.pages_back(order=order, prefix=prefix, limit=limit) == sorted(expected, key=ORDERS[order])
+
+
+def test_the_first_page_leads_nowhere_back(rows):
+    api, _ = rows
+    assert api.view(limit=2)["previous"] is None
+    second = api.view(limit=2, after=api.view(limit=2)["next"])
+    first = api.view(limit=2, before=second["previous"])
+    assert first["previous"] is None and first["next"] is not None
+
+
+def test_in_front_of_the_first_row_there_is_nothing(rows):
+    api, _ = rows
+    page = api.view(order="path", before="/")
+    assert (page["paths"], page["previous"], page["next"]) == ([], None, None)
+
+
 def test_without_a_wish_the_order_is_by_count_and_a_hundred_rows_are_a_page(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
     api.count({f"/{n:03}": n + 1 for n in range(150)})

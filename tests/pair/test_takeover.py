@@ -1,5 +1,7 @@
 """counter-svc makes its schema itself, takes over what the old server left, and knows its limits."""
 
+import glob
+import os
 import random
 import string
 
@@ -7,6 +9,7 @@ import pytest
 
 from harness.api import Api
 from harness.http import hit, hit_in_full
+from harness.services import ROOT
 from harness.wait import Later, until
 
 OLD_TABLE = "CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)"
@@ -61,7 +64,7 @@ def test_several_counters_starting_at_once_make_one_schema(stage, ledger):
         Api(counter.address).count({"/a": 1})
         assert "error" not in {event["level"] for event in counter.events()}  # none got in another's way
     assert ledger.counts() == {"/a": 5}
-    assert ledger.value("SELECT count(*) FROM pathcount_schema") == 1
+    assert ledger.value("SELECT count(*) = count(DISTINCT version) FROM pathcount_schema")
 
 
 def test_a_second_start_changes_nothing(stage, ledger):
@@ -206,7 +209,7 @@ def test_an_old_server_that_still_writes_is_waited_for(stage, ledger):
 
 def test_a_ledger_for_newer_programs_only_is_refused_with_a_clear_error(stage, ledger):
     stage.counter(ledger).api.count({"/a": 1})
-    ledger.run("UPDATE pathcount_schema SET version = 1000000, oldest_program = 1000000")
+    ledger.run("INSERT INTO pathcount_schema VALUES (1000000, 'later', 1000000)")
     refused = stage.service("counter-svc", ledger.keys, start=False)
     refused.launch()
     assert refused.ended() == 1
@@ -217,9 +220,48 @@ def test_a_ledger_for_newer_programs_only_is_refused_with_a_clear_error(stage, l
 
 def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
     stage.counter(ledger).api.count({"/a": 1})
-    ledger.run("UPDATE pathcount_schema SET version = 1000000")
+    ledger.run("INSERT INTO pathcount_schema VALUES (1000000, 'later', 1)")
     assert stage.counter(ledger).api.count({"/a": 1}) == {"/a": 2}
-    assert ledger.value("SELECT version FROM pathcount_schema") == 1000000
+    assert ledger.value("SELECT max(version) FROM pathcount_schema") == 1000000
+
+
+def migration(number):
+    """The text of a migration, as counter-svc runs it."""
+    path, = glob.glob(os.path.join(ROOT, "counter-svc", "schema", f"{number:03}-*.sql"))
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def left_by_the_first_program(ledger):
+    """A ledger as the first program made it, with a path in it."""
+    with ledger.connect_as_owner() as connection:
+        connection.execute("CREATE TABLE pathcount_schema (version INT PRIMARY KEY, name TEXT NOT NULL, "
+                           "oldest_program INT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())")
+        connection.execute(migration(1))
+        connection.execute("INSERT INTO pathcount_schema VALUES (1, 'ledger', 1)")
+        connection.execute("INSERT INTO pathcount VALUES ('/a', 3)")
+        connection.execute("UPDATE pathcount_lane SET paths = 1, hits = 3")
+
+
+def test_a_ledger_of_the_first_program_is_brought_up_to_date(stage, ledger):
+    left_by_the_first_program(ledger)
+    api = stage.counter(ledger).api
+    assert api.get("/a") == {"path": "/a", "count": 3, "rank": 1, "first": None, "last": None}
+    assert api.count({"/a": 1}) == {"/a": 4}
+    row = api.get("/a")
+    assert row["first"] is None and row["last"] is not None  # nobody knows of the hits before
+
+
+def test_the_first_program_can_go_on_with_the_ledger_of_this_one(stage, ledger):
+    api = stage.counter(ledger).api
+    api.count({"/a": 1})
+    last = api.get("/a")["last"]
+    assert ledger.value("SELECT max(oldest_program) FROM pathcount_schema") == 1
+    with ledger.connect_as_owner() as connection:  # as that one's apply.sql does
+        connection.execute("INSERT INTO pathcount AS p (path, count) VALUES ('/a', 1), ('/b', 1) "
+                           "ON CONFLICT (path) DO UPDATE SET count = p.count + excluded.count")
+    assert api.get("/a")["last"] == last and api.get("/b")["first"] is None
+    assert ledger.counts() == {"/a": 2, "/b": 1}
 
 
 def test_a_database_that_is_not_utf8_is_refused_with_a_clear_error(stage):

@@ -32,7 +32,7 @@
 #define BAD_COUNT   "A count in the answer is not a whole number from the hits on."
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
 #define BAD_ROW     "A row is not a text and a whole number."
-#define BAD_NEXT    "\"next\" is neither a cursor nor null."
+#define BAD_NEXT    "\"next\" or \"previous\" is neither a cursor nor null."
 #define BAD_TOTALS  "\"totals\" does not hold the numbers of paths and hits."
 
 /* Something that is wrong, and the sentence about it. */
@@ -141,6 +141,7 @@ static const struct {
     {decode_hits, "{\"lane\": 17, \"sequence\": 4, \"paths\": [\"/a\", \"/b\"], \"hits\": [2, 1]}"},
     {decode_counts, "{\"lane\": 17, \"sequence\": 4, \"repeat\": false, \"counts\": [8, 3]}"},
     {decode_rows, "{\"paths\": [\"/b\", \"/a\"], \"counts\": [9, 8], \"next\": \"8:/a\", "
+                  "\"previous\": \"10:/c\", "
                   "\"totals\": {\"paths\": 2, \"hits\": 17}}"},
 };
 
@@ -636,6 +637,16 @@ static void an_answer_that_is_not_to_this_batch_is_refused(void **state)
 
 /* --- rows --- */
 
+static void assert_same_cursor(const char *found, size_t found_len, const char *cursor, size_t len)
+{
+    if (cursor == NULL) {
+        assert_null(found);
+        return;
+    }
+    assert_int_equal(found_len, len);
+    assert_memory_equal(found, cursor, len);
+}
+
 static void assert_rows_come_back(const struct rows *rows)
 {
     struct buffer json = {0};
@@ -653,12 +664,8 @@ static void assert_rows_come_back(const struct rows *rows)
         assert_memory_equal(decoded.rows[i].path, rows->rows[i].path, rows->rows[i].path_len);
         assert_int_equal(decoded.rows[i].count, rows->rows[i].count);
     }
-    if (rows->next != NULL) {
-        assert_int_equal(decoded.next_len, rows->next_len);
-        assert_memory_equal(decoded.next, rows->next, rows->next_len);
-    } else {
-        assert_null(decoded.next);
-    }
+    assert_same_cursor(decoded.next, decoded.next_len, rows->next, rows->next_len);
+    assert_same_cursor(decoded.previous, decoded.previous_len, rows->previous, rows->previous_len);
     assert_int_equal(decoded.totals.paths, rows->totals.paths);
     assert_int_equal(decoded.totals.hits, rows->totals.hits);
     rows_free(&decoded);
@@ -671,8 +678,13 @@ static void rows_come_back(void **state)
         {"/b\"\\\x01\x1f", 6, INT64_MAX}, {"/\xf4\x8f\xbf\xbf", 5, 8}, {"/", 1, 0}};
     const struct rows none = {0};
     const struct rows last = {.size = 1, .rows = some, .totals = {1, INT64_MAX}};
-    const struct rows full = {
-        .size = 3, .rows = some, .next = "0:/\"\n", .next_len = 5, .totals = {INT64_MAX, 0}};
+    const struct rows full = {.size = 3,
+                              .rows = some,
+                              .next = "0:/\"\n",
+                              .next_len = 5,
+                              .previous = "9:/b",
+                              .previous_len = 4,
+                              .totals = {INT64_MAX, 0}};
     struct buffer json = {0};
 
     (void)state;
@@ -682,11 +694,13 @@ static void rows_come_back(void **state)
     rows_encode(&json, &none);
     buffer_add_literal(&json, "\n");
     rows_encode(&json, &full);
-    assert_text(&json,
-                "{\"paths\":[],\"counts\":[],\"next\":null,\"totals\":{\"paths\":0,\"hits\":0}}\n"
-                "{\"paths\":[\"/b\\\"\\\\\\u0001\\u001F\",\"/\xf4\x8f\xbf\xbf\",\"/\"],"
-                "\"counts\":[9223372036854775807,8,0],\"next\":\"0:/\\\"\\u000A\","
-                "\"totals\":{\"paths\":9223372036854775807,\"hits\":0}}");
+    assert_text(
+        &json,
+        "{\"paths\":[],\"counts\":[],\"next\":null,\"previous\":null,"
+        "\"totals\":{\"paths\":0,\"hits\":0}}\n"
+        "{\"paths\":[\"/b\\\"\\\\\\u0001\\u001F\",\"/\xf4\x8f\xbf\xbf\",\"/\"],"
+        "\"counts\":[9223372036854775807,8,0],\"next\":\"0:/\\\"\\u000A\",\"previous\":\"9:/b\","
+        "\"totals\":{\"paths\":9223372036854775807,\"hits\":0}}");
 }
 
 static void a_view_of_1000_of_the_longest_rows_fits_its_limit(void **state)
@@ -747,6 +761,7 @@ static void rows_that_the_contract_does_not_allow_are_refused(void **state)
         {ROWS("[]", "[]", "false", T), BAD_NEXT},
         {ROWS("[]", "[]", "[]", T), BAD_NEXT},
         {ROWS("[]", "[]", "{}", T), BAD_NEXT},
+        {ROWS("[]", "[]", "null, \"previous\": 8", T), BAD_NEXT},
         {ROWS("[]", "[]", "null", "null"), BAD_TOTALS},
         {ROWS("[]", "[]", "null", "[]"), BAD_TOTALS},
         {ROWS("[]", "[]", "null", "{}"), BAD_TOTALS},

@@ -19,11 +19,11 @@
 #define BAD_LIMIT   "\"limit\" is not from 1 to 1,000."
 #define NO_NUMBER   "\"limit\" is not a whole number."
 #define BAD_PREFIX  "\"prefix\" is not UTF-8 text of at most 2,048 bytes."
-#define BAD_CURSOR  "\"after\" is not a cursor."
-#define OTHER_ORDER "\"after\" is a cursor of the other order."
+#define BAD_CURSOR  "\"after\" or \"before\" is not a cursor."
+#define OTHER_ORDER "The cursor is one of the other order."
 #define TWICE       "A parameter of the query stands twice."
 #define NO_VALUE    "A parameter of the query has no proper value."
-#define UNKNOWN     "The query has an unknown parameter: order, prefix, limit and after are known."
+#define UNKNOWN     "The query has an unknown parameter: order, prefix, limit, after and before are known."
 
 /* Parses a copy that ends where its bytes do. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)

@@ -74,14 +74,31 @@ class Api:
                 return rows
             assert page["paths"], "an empty page that is not the last"
 
-    def get_count(self, path):
-        """The count of one path, or None when it has never been hit."""
+    def pages_back(self, **query):
+        """The same from behind: the pages are walked from the last to the first."""
+        rows, page = [], self.view(**query)
+        while page["next"] is not None:
+            page = self.view(**query, after=page["next"])
+        while True:
+            rows = list(zip(page["paths"], page["counts"])) + rows
+            if page["previous"] is None:
+                return rows
+            page = self.view(**query, before=page["previous"])
+            assert page["next"] is not None or not page["paths"]
+
+    def get(self, path):
+        """What there is to know of one path, or None when it has never been hit."""
         assert path.startswith("/")  # which the place of the path in the URL stands for
         answer = self.ask("GET", "/v1/paths/" + quote(path[1:], safe=""))
         if answer.status == 404:
             return None
         assert answer.status == 200 and answer.json()["path"] == path
-        return answer.json()["count"]
+        return answer.json()
+
+    def get_count(self, path):
+        """The count of one path, or None when it has never been hit."""
+        row = self.get(path)
+        return row and row["count"]
 
     def totals(self):
         """The totals, which may be a second old."""

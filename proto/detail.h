@@ -1,0 +1,36 @@
+/* What there is to know of one path: {"path": "/a", "count": 8, "rank": 3, "first": "…", "last": "…"}.
+ *
+ * The rank is the path's place in the ranking (highest count first, equal counts by path), counted
+ * up to DETAIL_MAX_RANK: counting further would cost more the further down a path is. Times are UTC
+ * as RFC 3339 writes them, with milliseconds. Both are null when they are not known.
+ */
+#ifndef PROTO_DETAIL_H
+#define PROTO_DETAIL_H
+
+#include "proto/buffer.h"
+
+#define DETAIL_MAX_RANK   10000
+#define DETAIL_TIME_BYTES sizeof("2026-11-23T22:15:00.123Z")
+
+struct path_detail {
+    const char *path; /* owned by whoever made it; after detail_decode by _json */
+    size_t path_len;
+    int64_t count;
+    int64_t rank;                  /* 1 to DETAIL_MAX_RANK; 0: beyond */
+    char first[DETAIL_TIME_BYTES]; /* "": not known */
+    char last[DETAIL_TIME_BYTES];
+    void *_json;
+};
+
+/* Writes a time, in milliseconds since 1970, not before that and before the year 10000; others are
+ * not known (""). */
+void detail_set_time(char time[DETAIL_TIME_BYTES], int64_t unix_ms);
+
+void detail_encode(struct buffer *to, const struct path_detail *detail);
+
+/* Reads one. Returns 0, or -1 with a sentence in `error`. Free it with detail_free. */
+int detail_decode(const char *json, size_t len, struct path_detail *detail, const char **error)
+    __attribute__((warn_unused_result));
+void detail_free(struct path_detail *detail);
+
+#endif
