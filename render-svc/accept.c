@@ -51,7 +51,18 @@ static int read_weight(struct span value)
     return weight;
 }
 
-/* How much a range says about each of the two forms; a more specific range goes before. */
+#define N_FORMS 3
+
+/* What each form is called, and the range of its kind. */
+static const struct {
+    const char *type, *range;
+} FORMS[N_FORMS] = {
+    [ACCEPT_HTML] = {"text/html", "text/*"},
+    [ACCEPT_JSON] = {"application/json", "application/*"},
+    [ACCEPT_CSV] = {"text/csv", "text/*"},
+};
+
+/* How much a range says about a form; a more specific range goes before. */
 struct wish {
     int weight;      /* 0 to 1000 */
     int specificity; /* 0: nothing said, 1: any, 2: its major type, 3: it */
@@ -63,33 +74,47 @@ static void apply(struct wish *wish, int specificity, int weight)
         *wish = (struct wish){weight, specificity};
 }
 
+/* Applies one media range with its parameters to every form. */
+static void apply_range(struct wish *wishes, struct span range)
+{
+    struct span type = take(&range, ';');
+    int weight = 1000;
+
+    while (range.len != 0) {
+        struct span parameter = take(&range, ';');
+        struct span name = take(&parameter, '=');
+        if (is(name, "q"))
+            weight = read_weight(trim(parameter));
+    }
+    for (int i = 0; i < N_FORMS; ++i) {
+        if (is(type, FORMS[i].type))
+            apply(&wishes[i], 3, weight);
+        else if (is(type, FORMS[i].range))
+            apply(&wishes[i], 2, weight);
+        else if (is(type, "*/*"))
+            apply(&wishes[i], 1, weight);
+    }
+}
+
+enum accept_form accept_choose(const char *value, size_t len, bool offers_csv)
+{
+    struct wish wishes[N_FORMS] = {{0, 0}};
+    struct span rest = {value, len};
+    int best = ACCEPT_HTML;
+
+    while (rest.len != 0)
+        apply_range(wishes, take(&rest, ','));
+    for (int i = 0; i < (offers_csv ? N_FORMS : N_FORMS - 1); ++i)
+        if (wishes[i].weight > wishes[best].weight ||
+            (wishes[i].weight == wishes[best].weight && wishes[i].weight != 0 &&
+             wishes[i].specificity > wishes[best].specificity))
+            best = i;
+    return (enum accept_form)best;
+}
+
 bool accept_prefers_json(const char *value, size_t len)
 {
-    struct wish html = {0, 0}, json = {0, 0};
-    struct span rest = {value, len};
-
-    while (rest.len != 0) {
-        struct span range = take(&rest, ',');
-        struct span type = take(&range, ';');
-        int weight = 1000;
-        while (range.len != 0) {
-            struct span parameter = take(&range, ';');
-            struct span name = take(&parameter, '=');
-            if (is(name, "q"))
-                weight = read_weight(trim(parameter));
-        }
-        if (is(type, "*/*")) {
-            apply(&html, 1, weight);
-            apply(&json, 1, weight);
-        } else if (is(type, "text/*") || is(type, "text/html")) {
-            apply(&html, is(type, "text/*") ? 2 : 3, weight);
-        } else if (is(type, "application/*") || is(type, "application/json")) {
-            apply(&json, is(type, "application/*") ? 2 : 3, weight);
-        }
-    }
-    if (json.weight != html.weight)
-        return json.weight > html.weight;
-    return json.weight != 0 && json.specificity > html.specificity;
+    return accept_choose(value, len, false) == ACCEPT_JSON;
 }
 
 bool prefer_is_minimal(const char *value, size_t len)

@@ -1,5 +1,5 @@
-/* Which form of an answer the client prefers: content negotiation (RFC 9110, 12.5.1) between HTML
- * and JSON, and the preference for a minimal answer (RFC 7240).
+/* Which form of an answer the client prefers: content negotiation (RFC 9110, 12.5.1) between HTML,
+ * JSON and, where that is offered, CSV; and the preference for a minimal answer (RFC 7240).
  */
 #ifndef RENDER_ACCEPT_H
 #define RENDER_ACCEPT_H
@@ -7,10 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Whether JSON is wanted rather than HTML, by the value of an Accept header ("" for none). Of two
- * that are wanted as much, the one that is named more exactly wins (programs say "application/json,
- * and anything"), then HTML; HTML, too, where neither is acceptable: an answer in the wrong form is
- * better than none. */
+enum accept_form { ACCEPT_HTML, ACCEPT_JSON, ACCEPT_CSV };
+
+/* The form that is wanted most, by the value of an Accept header ("" for none). Of those that are
+ * wanted as much, the one that is named more exactly wins (programs say "application/json, and
+ * anything"), then the one that stands first above; HTML, too, where none is acceptable: an answer
+ * in the wrong form is better than none. */
+enum accept_form accept_choose(const char *value, size_t len, bool offers_csv);
+
+/* Whether JSON is wanted rather than HTML. */
 bool accept_prefers_json(const char *value, size_t len);
 
 /* Whether a Prefer header asks for return=minimal. */

@@ -2,6 +2,7 @@
 #ifndef RENDER_RENDER_H
 #define RENDER_RENDER_H
 
+#include "render-svc/fetch.h"
 #include "render-svc/lanes.h"
 #include "render-svc/table.h"
 #include "service/service.h"
@@ -14,6 +15,7 @@ struct render_config {
     int64_t connect_timeout_ms;
     struct counter_client_settings client; /* made of what is above */
     struct lanes_settings lanes;
+    int64_t max_reads;
 };
 
 /* A worker's own: worker->app. */
@@ -21,6 +23,7 @@ struct render {
     struct counter_client *client;
     struct lanes *lanes;
     struct table *table;
+    struct fetcher *fetcher;
     struct timer_queue deadlines; /* of requests */
 };
 

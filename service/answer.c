@@ -13,6 +13,10 @@ const char *status_title(int status)
         return "OK";
     case 201:
         return "Created";
+    case 204:
+        return "No Content";
+    case 303:
+        return "See Other";
     case 400:
         return "Bad Request";
     case 401:

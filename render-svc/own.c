@@ -1,0 +1,103 @@
+#include "render-svc/own.h"
+
+#include "proto/path.h"
+#include "render-svc/accept.h"
+#include "render-svc/assets.h"
+#include "render-svc/reply.h"
+#include "service/answer.h"
+
+#include <string.h>
+
+/* A place below /-/. */
+static const struct route {
+    const char *name;
+    bool with_path;    /* what comes behind the name, from its slash on, is a path of its own */
+    bool for_programs; /* errors are problems, whatever is accepted */
+    const char *methods;
+    void (*handle)(const struct asked *asked);
+} ROUTES[] = {
+    {"/-/paths", false, false, "GET, HEAD", browse_rows},
+    {"/-/paths", true, false, "GET, HEAD", browse_path},
+};
+
+static bool answer_asset(h2o_req_t *req, const char *path, size_t len);
+
+bool own_is(const char *path, size_t len)
+{
+    return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
+}
+
+static bool route_matches(const struct route *route, const char *path, size_t len)
+{
+    size_t name_len = strlen(route->name);
+
+    return len >= name_len && memcmp(path, route->name, name_len) == 0 &&
+           (route->with_path ? len > name_len && path[name_len] == '/' : len == name_len);
+}
+
+/* Whether `method` is one of those in the list, which are separated by ", ". */
+static bool allows(const char *methods, h2o_iovec_t method)
+{
+    for (const char *at = methods; at != NULL; at = strchr(at, ','), at += at != NULL ? 2 : 0)
+        if (strcspn(at, ",") == method.len && memcmp(at, method.base, method.len) == 0)
+            return true;
+    return false;
+}
+
+static void handle_route(const struct route *route, struct asked *asked)
+{
+    if (!allows(route->methods, asked->req->method))
+        reply_wrong_method(asked->req, route->methods, asked->json);
+    else if (asked->path_len > PATH_MAX_BYTES)
+        reply_error(asked->req, 414, path_error_text(PATH_TOO_LONG), asked->json);
+    else
+        route->handle(asked);
+}
+
+void own_handle(h2o_req_t *req, const char *path, size_t len)
+{
+    h2o_iovec_t accept = request_header(req, "accept");
+    struct asked asked = {.req = req, .path = "", .query = ""};
+
+    asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
+    if (req->query_at != SIZE_MAX) {
+        asked.query = req->path.base + req->query_at + 1;
+        asked.query_len = req->path.len - req->query_at - 1;
+    }
+    for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
+        const struct route *route = &ROUTES[i];
+        if (!route_matches(route, path, len))
+            continue;
+        asked.path = path + strlen(route->name);
+        asked.path_len = len - strlen(route->name);
+        asked.json |= route->for_programs;
+        handle_route(route, &asked);
+        return;
+    }
+    if (!method_is(req, "GET") && !method_is(req, "HEAD"))
+        reply_wrong_method(req, "GET, HEAD", asked.json);
+    else if (!answer_asset(req, path, len))
+        reply_error(req, 404, "There is nothing of this name here.", asked.json);
+}
+
+static bool answer_asset(h2o_req_t *req, const char *path, size_t len)
+{
+    static const struct asset {
+        const char *path, *type, *from, *to;
+    } ASSETS[] = {
+        {"/-/icon.svg", "image/svg+xml", asset_icon, asset_icon_end},
+        {"/-/style.css", "text/css; charset=utf-8", asset_style, asset_style_end},
+    };
+    h2o_iovec_t body;
+
+    for (size_t i = 0; i < sizeof(ASSETS) / sizeof(ASSETS[0]); ++i) {
+        const struct asset *asset = &ASSETS[i];
+        if (!h2o_memis(path, len, asset->path, strlen(asset->path)))
+            continue;
+        reply_may_be_kept(req, "max-age=3600");
+        body = h2o_iovec_init(asset->from, (size_t)(asset->to - asset->from));
+        answer_parts(req, 200, asset->type, &body, 1);
+        return true;
+    }
+    return false;
+}

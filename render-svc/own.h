@@ -1,0 +1,37 @@
+/* What is below /-/: the pages and the public API (proto/public-api.yml). It counts nothing, but for
+ * what is below /-/hit/.
+ *
+ *     own.c       the routes
+ *     browse.c    /-/paths, /-/paths/ANY/PATH
+ *
+ * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
+ */
+#ifndef RENDER_OWN_H
+#define RENDER_OWN_H
+
+#include <h2o.h>
+#include <stdbool.h>
+
+#define OWN_PREFIX "/-/"
+
+/* A request; its texts are in the request's pool. */
+struct asked {
+    h2o_req_t *req;
+    const char
+        *path; /* what stands behind the route's name, a path of its own; "" if nothing does */
+    size_t path_len;
+    const char *query; /* without its question mark */
+    size_t query_len;
+    bool json; /* errors are to be problems rather than pages */
+};
+
+/* Whether a canonical path belongs to the service itself. */
+bool own_is(const char *path, size_t len);
+
+/* Handles a request for such a path, of any method and any length. */
+void own_handle(h2o_req_t *req, const char *path, size_t len);
+
+void browse_rows(const struct asked *asked);
+void browse_path(const struct asked *asked);
+
+#endif

@@ -1,0 +1,40 @@
+/* The pages for looking without counting: the rows of a view, and one path.
+ *
+ * Addresses are whole texts that end with NUL and hold only characters that a URL may hold: in an
+ * attribute their ampersands are to be escaped. NULL: there is no such thing to lead to.
+ */
+#ifndef RENDER_PAGE_BROWSE_H
+#define RENDER_PAGE_BROWSE_H
+
+#include "proto/api.h"
+#include "proto/detail.h"
+#include "proto/view.h"
+
+/* A page of /-/paths. */
+struct page_rows {
+    const struct view
+        *view; /* order, prefix and limit as they were asked for; has_after: this is not
+                                the first page */
+    const struct rows *rows; /* with totals; perhaps none */
+    const char *first;       /* the view's first page, from which a cursor leads away */
+    const char *previous;
+    const char *next;
+    const char *json;    /* these rows as JSON */
+    const char *csv;     /* these rows as CSV */
+    const char *csv_all; /* every row with this prefix as CSV, in order of paths */
+    const char *live;    /* changes of these rows, as Server-Sent Events */
+};
+
+/* A page of /-/paths/ANY/PATH. A path that was not counted yet is an error instead, a 404. */
+struct page_path {
+    const struct path_detail *detail; /* rank 0: beyond DETAIL_MAX_RANK; times "": not known */
+    const char *json;
+    const char *csv;
+    const char *badge; /* /-/badge/ANY/PATH.svg, which counts nothing */
+};
+
+/* Append a whole page. */
+void page_add_browse(struct buffer *to, const struct page_rows *page);
+void page_add_path(struct buffer *to, const struct page_path *page);
+
+#endif

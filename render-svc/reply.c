@@ -1,0 +1,57 @@
+#include "render-svc/reply.h"
+
+#include "render-svc/page.h"
+#include "service/answer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void reply_add_headers(h2o_req_t *req)
+{
+    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    answer_header(req, H2O_TOKEN_VARY, "accept, prefer");
+    answer_header_named(req, "x-content-type-options", "nosniff");
+    answer_header_named(req, "referrer-policy", "no-referrer");
+    answer_header_named(req, "content-security-policy",
+                        "default-src 'none'; img-src 'self'; style-src 'self'; "
+                        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+}
+
+void reply_may_be_kept(h2o_req_t *req, const char *value)
+{
+    h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, value, strlen(value), 1);
+}
+
+void reply_is_for_all_origins(h2o_req_t *req)
+{
+    answer_header_named(req, "access-control-allow-origin", "*");
+    answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
+}
+
+void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
+{
+    struct buffer page = {0};
+
+    if (json) {
+        answer_problem(req, status, detail);
+        return;
+    }
+    page_add_error(&page, status, status_title(status), detail);
+    answer_copy(req, status, TYPE_HTML, page.bytes, page.len);
+    buffer_free(&page);
+}
+
+void reply_unavailable(h2o_req_t *req, const char *detail, bool json)
+{
+    answer_header_named(req, "retry-after", "1");
+    reply_error(req, 503, detail, json);
+}
+
+void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json)
+{
+    char detail[128];
+
+    snprintf(detail, sizeof(detail), "Only %s are allowed here.", allowed);
+    answer_header(req, H2O_TOKEN_ALLOW, allowed);
+    reply_error(req, 405, detail, json);
+}

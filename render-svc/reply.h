@@ -1,0 +1,34 @@
+/* What all public answers have in common: the form that is wanted, headers, errors.
+ *
+ * All calls from the request's loop.
+ */
+#ifndef RENDER_REPLY_H
+#define RENDER_REPLY_H
+
+#include <h2o.h>
+#include <stdbool.h>
+
+#define TYPE_HTML "text/html; charset=utf-8"
+#define TYPE_JSON "application/json"
+#define TYPE_CSV  "text/csv; charset=utf-8; header=present"
+#define TYPE_SVG  "image/svg+xml"
+
+/* Adds the headers that every answer has; Cache-Control: no-store among them. */
+void reply_add_headers(h2o_req_t *req);
+
+/* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
+void reply_may_be_kept(h2o_req_t *req, const char *value);
+
+/* Lets pages of other origins use the answer. */
+void reply_is_for_all_origins(h2o_req_t *req);
+
+/* Answers with an error: a problem (RFC 9457) or a small page. */
+void reply_error(h2o_req_t *req, int status, const char *detail, bool json);
+
+/* The same with a 503: nothing was confirmed, asking again may help. */
+void reply_unavailable(h2o_req_t *req, const char *detail, bool json);
+
+/* The same with a 405, which names the methods there are. */
+void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json);
+
+#endif
