@@ -263,6 +263,10 @@ void browse_path(const struct asked *asked)
         answer_error(browse, 400, error);
         return;
     }
+    if (asked->path_len > PATH_MAX_BYTES) {
+        answer_error(browse, 414, path_error_text(PATH_TOO_LONG));
+        return;
+    }
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, asked->path, asked->path_len);
     fetch(browse, &target, on_path);

@@ -18,6 +18,8 @@ static const struct route {
 } ROUTES[] = {
     {"/-/paths", false, false, "GET, HEAD", browse_rows},
     {"/-/paths", true, false, "GET, HEAD", browse_path},
+    {"/-/badge", true, true, "GET, HEAD", beacon_badge},
+    {"/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };
 
 static bool answer_asset(h2o_req_t *req, const char *path, size_t len);
@@ -48,8 +50,6 @@ static void handle_route(const struct route *route, struct asked *asked)
 {
     if (!allows(route->methods, asked->req->method))
         reply_wrong_method(asked->req, route->methods, asked->json);
-    else if (asked->path_len > PATH_MAX_BYTES)
-        reply_error(asked->req, 414, path_error_text(PATH_TOO_LONG), asked->json);
     else
         route->handle(asked);
 }

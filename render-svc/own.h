@@ -3,6 +3,7 @@
  *
  *     own.c       the routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
+ *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
  */
@@ -33,5 +34,7 @@ void own_handle(h2o_req_t *req, const char *path, size_t len);
 
 void browse_rows(const struct asked *asked);
 void browse_path(const struct asked *asked);
+void beacon_hit(const struct asked *asked);
+void beacon_badge(const struct asked *asked);
 
 #endif

@@ -12,6 +12,7 @@
 #define TYPE_JSON "application/json"
 #define TYPE_CSV  "text/csv; charset=utf-8; header=present"
 #define TYPE_SVG  "image/svg+xml"
+#define TYPE_GIF  "image/gif"
 
 /* Adds the headers that every answer has; Cache-Control: no-store among them. */
 void reply_add_headers(h2o_req_t *req);

@@ -87,7 +87,8 @@ static void send_response(h2o_req_t *req, int status, const char *content_type, 
     req->res.status = status;
     req->res.reason = status_title(status);
     req->res.content_length = content_length;
-    answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
+    if (content_type != NULL)
+        answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
     /* a request that was read before the stop began is still marked as one to be kept alive */
     if (req->conn->ctx->shutdown_requested)
         req->http1_is_persistent = 0;
@@ -110,6 +111,11 @@ void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iove
 void answer_head(h2o_req_t *req, int status, const char *content_type)
 {
     send_response(req, status, content_type, NULL, 0, SIZE_MAX);
+}
+
+void answer_nothing(h2o_req_t *req)
+{
+    send_response(req, 204, NULL, NULL, 0, SIZE_MAX); /* no length (RFC 9110, 8.6) */
 }
 
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body, size_t len)

@@ -20,6 +20,9 @@ void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iove
  */
 void answer_head(h2o_req_t *req, int status, const char *content_type);
 
+/* Answers 204: it is done, and there is nothing to say about it. */
+void answer_nothing(h2o_req_t *req);
+
 /* Sends a copy of `len` bytes. */
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body,
                  size_t len);

@@ -1,0 +1,320 @@
+#include "render-svc/badge.h"
+
+#include "proto/path.h"
+#include "render-svc/page.h"
+#include "render-svc/query.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define LABEL_MAX_BYTES 256
+
+#define DEFAULT_COLOR       0x007ec6
+#define DEFAULT_LABEL_COLOR 0x555555
+
+/* --- parameters --- */
+
+/* The names that badges know. */
+static const struct {
+    const char *name;
+    uint32_t color;
+} COLORS[] = {
+    {"brightgreen", 0x44cc11}, {"green", 0x97ca00},     {"yellowgreen", 0xa4a61d},
+    {"yellow", 0xdfb317},      {"orange", 0xfe7d37},    {"red", 0xe05d44},
+    {"blue", 0x007ec6},        {"grey", 0x555555},      {"gray", 0x555555},
+    {"lightgrey", 0x9f9f9f},   {"lightgray", 0x9f9f9f}, {"success", 0x44cc11},
+    {"important", 0xfe7d37},   {"critical", 0xe05d44},  {"informational", 0x007ec6},
+    {"inactive", 0x9f9f9f},    {"black", 0x000000},     {"white", 0xffffff},
+    {"purple", 0x6f42c1},      {"pink", 0xdb4a9e},      {"blueviolet", 0x8a2be2},
+};
+
+static const char *const STYLES[] = {
+    [BADGE_FLAT] = "flat",
+    [BADGE_FLAT_SQUARE] = "flat-square",
+    [BADGE_PLASTIC] = "plastic",
+    [BADGE_FOR_THE_BADGE] = "for-the-badge",
+};
+
+static bool is(h2o_iovec_t value, const char *text)
+{
+    return value.len == strlen(text) && strncasecmp(value.base, text, value.len) == 0;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef", *at = strchr(digits, c | 0x20);
+
+    return (c >= '0' && c <= '9') || (at != NULL && c >= 'A') ? (int)(at - digits) : -1;
+}
+
+/* Reads RGB or RRGGBB, perhaps with a # before it. */
+static bool read_hex(h2o_iovec_t value, uint32_t *color)
+{
+    size_t skip = value.len != 0 && value.base[0] == '#', digits = value.len - skip;
+
+    if (digits != 3 && digits != 6)
+        return false;
+    *color = 0;
+    for (size_t i = skip; i < value.len; ++i) {
+        int digit = hex_digit(value.base[i]);
+        if (digit < 0)
+            return false;
+        *color = *color << 4 | (uint32_t)digit;
+        if (digits == 3)
+            *color = *color << 4 | (uint32_t)digit;
+    }
+    return true;
+}
+
+static bool read_color(h2o_iovec_t value, uint32_t *color)
+{
+    if (value.base == NULL)
+        return true;
+    for (size_t i = 0; i < sizeof(COLORS) / sizeof(COLORS[0]); ++i) {
+        if (is(value, COLORS[i].name)) {
+            *color = COLORS[i].color;
+            return true;
+        }
+    }
+    return read_hex(value, color);
+}
+
+static bool read_style(h2o_iovec_t value, enum badge_style *style)
+{
+    for (size_t i = 0; i < sizeof(STYLES) / sizeof(STYLES[0]); ++i) {
+        if (value.base == NULL || is(value, STYLES[i])) {
+            *style = (enum badge_style)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether XML can hold the text (XML 1.0, 2.2), and a badge show it in a line. */
+static bool is_label(h2o_iovec_t value)
+{
+    if (value.len > LABEL_MAX_BYTES || !utf8_is_valid(value.base, value.len))
+        return false;
+    for (size_t i = 0; i < value.len; ++i) {
+        unsigned char c = (unsigned char)value.base[i];
+        if (c < 0x20 || c == 0x7F ||
+            (c == 0xEF && (memcmp(value.base + i, "\xEF\xBF\xBE", 3) == 0 ||
+                           memcmp(value.base + i, "\xEF\xBF\xBF", 3) == 0)))
+            return false;
+    }
+    return true;
+}
+
+const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
+{
+    static const char *const NAMES[] = {"label", "color", "labelColor", "style"};
+    h2o_iovec_t values[4], rest;
+    const char *error = query_take(pool, query, len, NAMES, 4, values, &rest);
+
+    *badge = (struct badge){.label = "hits",
+                            .label_len = 4,
+                            .color = DEFAULT_COLOR,
+                            .label_color = DEFAULT_LABEL_COLOR};
+    if (error != NULL)
+        return error;
+    if (rest.len != 0)
+        return "The query has an unknown parameter: label, color, labelColor and style are known.";
+    if (values[0].base != NULL) {
+        if (!is_label(values[0]))
+            return "\"label\" is not text of at most 256 bytes without control characters.";
+        badge->label = values[0].base;
+        badge->label_len = values[0].len;
+    }
+    if (!read_color(values[1], &badge->color) || !read_color(values[2], &badge->label_color))
+        return "A color is neither a known name nor 3 or 6 hexadecimal digits.";
+    if (!read_style(values[3], &badge->style))
+        return "\"style\" is not flat, flat-square, plastic or for-the-badge.";
+    return NULL;
+}
+
+/* --- drawing --- */
+
+/* What the styles differ in; lengths in pixels. */
+static const struct look {
+    int height, radius, padding, font, baseline;
+    bool gradient, shadow, upper;
+    const char *font_weight;
+} LOOKS[] = {
+    [BADGE_FLAT] = {20, 3, 5, 11, 14, true, true, false, "normal"},
+    [BADGE_FLAT_SQUARE] = {20, 0, 5, 11, 14, false, false, false, "normal"},
+    [BADGE_PLASTIC] = {18, 4, 5, 11, 13, true, true, false, "normal"},
+    [BADGE_FOR_THE_BADGE] = {28, 0, 11, 10, 18, false, false, true, "bold"},
+};
+
+/* Widths of the printable ASCII characters in Verdana of 11 pixels, in hundredths of a pixel. */
+static const short WIDTHS[] = {
+    387,  433, 505, 900, 699, 1184, 799, 296,  499, 499, 699, 900, 400, 499,  400, 499, /*   */
+    699,  699, 699, 699, 699, 699,  699, 699,  699, 699, 499, 499, 900, 900,  900, 600, /* 0 */
+    1100, 752, 754, 768, 848, 696,  632, 853,  827, 463, 500, 762, 612, 927,  823, 866, /* @ */
+    663,  866, 765, 752, 678, 805,  752, 1088, 754, 677, 754, 499, 499, 499,  900, 699, /* P */
+    699,  661, 685, 573, 685, 655,  387, 685,  696, 302, 379, 651, 302, 1070, 696, 668, /* ` */
+    685,  685, 469, 573, 433, 696,  651, 900,  651, 651, 578, 698, 499, 698,  900,      /* p */
+};
+
+/* How wide a text is shown: near enough, as the text is then made to fit. */
+static int width_of(const char *text, size_t len, const struct look *look)
+{
+    int hundredths = 0;
+
+    for (size_t i = 0; i < len; ++i) {
+        unsigned char c = (unsigned char)text[i];
+        if (c >= 0x20 && c < 0x7F)
+            hundredths += WIDTHS[(look->upper && c >= 'a' && c <= 'z' ? c - 0x20 : c) - 0x20];
+        else if (c >= 0xE1)
+            hundredths += 1100; /* the first byte of a character that is likely a wide one */
+        else if (c >= 0xC0)
+            hundredths += 750;
+    }
+    if (look->upper) /* smaller, but bold and spaced */
+        hundredths = hundredths * 21 / 20 + 125 * (int)len;
+    return (hundredths + 99) / 100;
+}
+
+/* Appends text between whose pieces numbers stand: each @ of the format is the next one. */
+static void add(struct buffer *to, const char *format, const int *numbers)
+{
+    const char *mark;
+
+    while ((mark = strchr(format, '@')) != NULL) {
+        buffer_add(to, format, (size_t)(mark - format));
+        buffer_add_int(to, *numbers++);
+        format = mark + 1;
+    }
+    buffer_add_string(to, format);
+}
+
+static void add_color(struct buffer *to, uint32_t color)
+{
+    char text[9];
+
+    snprintf(text, sizeof(text), "#%06x", color & 0xFFFFFF);
+    buffer_add_string(to, text);
+}
+
+static void add_text(struct buffer *to, const char *text, size_t len, bool upper)
+{
+    char copy[LABEL_MAX_BYTES];
+
+    for (size_t i = 0; i < len; ++i)
+        copy[i] = upper && text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 0x20) : text[i];
+    html_add_text(to, copy, len);
+}
+
+/* One of the two halves, from `x` on. */
+struct half {
+    const char *text;
+    size_t len;
+    uint32_t color;
+    int x, width, text_width;
+};
+
+static bool is_light(uint32_t color)
+{
+    return (color >> 16 & 0xFF) * 299 + (color >> 8 & 0xFF) * 587 + (color & 0xFF) * 114 >
+           175 * 1000;
+}
+
+static void draw_text(struct buffer *to, const struct half *half, const struct look *look)
+{
+    bool light = is_light(half->color);
+    int place[] = {half->x + half->width / 2, look->baseline + 1, half->text_width};
+
+    if (look->shadow) {
+        add(to, "<text aria-hidden=\"true\" x=\"@\" y=\"@\" textLength=\"@\" fill=\"", place);
+        buffer_add_string(to, light ? "#ccc" : "#010101");
+        buffer_add_literal(to, "\" fill-opacity=\".3\">");
+        add_text(to, half->text, half->len, look->upper);
+        buffer_add_literal(to, "</text>");
+    }
+    place[1] = look->baseline;
+    add(to, "<text x=\"@\" y=\"@\" textLength=\"@\" fill=\"", place);
+    buffer_add_string(to, light ? "#333" : "#fff");
+    buffer_add_literal(to, "\">");
+    add_text(to, half->text, half->len, look->upper);
+    buffer_add_literal(to, "</text>\n");
+}
+
+static void draw_ground(struct buffer *to, const struct half *half, const struct look *look)
+{
+    add(to, "<rect x=\"@\" width=\"@\" height=\"@\" fill=\"",
+        (int[]){half->x, half->width, look->height});
+    add_color(to, half->color);
+    buffer_add_literal(to, "\"/>");
+}
+
+/* A name for whoever does not see it. */
+static void add_name(struct buffer *to, const struct half *halves)
+{
+    html_add_text(to, halves[0].text, halves[0].len);
+    if (halves[0].len != 0)
+        buffer_add_literal(to, ": ");
+    html_add_text(to, halves[1].text, halves[1].len);
+}
+
+/* Writes a number with its thousands apart; returns its length. */
+static size_t write_number(char text[32], int64_t number)
+{
+    char digits[24];
+    int count = snprintf(digits, sizeof(digits), "%lld", (long long)number);
+    size_t len = 0;
+
+    for (int i = 0; i < count; ++i) {
+        if (i != 0 && (count - i) % 3 == 0)
+            text[len++] = ',';
+        text[len++] = digits[i];
+    }
+    return len;
+}
+
+void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
+{
+    const struct look *look = &LOOKS[badge->style];
+    char text[32];
+    struct half halves[2] = {{badge->label, badge->label_len, badge->label_color, 0, 0, 0},
+                             {text, write_number(text, number), badge->color, 0, 0, 0}};
+    int width = 0;
+
+    for (int i = 0; i < 2; ++i) {
+        halves[i].x = width;
+        halves[i].text_width = width_of(halves[i].text, halves[i].len, look);
+        halves[i].width = halves[i].len != 0 ? halves[i].text_width + 2 * look->padding : 0;
+        width += halves[i].width;
+    }
+    add(to,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"@\" height=\"@\" role=\"img\" "
+        "aria-label=\"",
+        (int[]){width, look->height});
+    add_name(to, halves);
+    buffer_add_literal(to, "\">\n<title>");
+    add_name(to, halves);
+    buffer_add_literal(to, "</title>\n");
+    if (look->gradient)
+        buffer_add_literal(to, "<linearGradient id=\"s\" x2=\"0\" y2=\"100%\">"
+                               "<stop offset=\"0\" stop-color=\"#bbb\" stop-opacity=\".1\"/>"
+                               "<stop offset=\"1\" stop-opacity=\".1\"/></linearGradient>\n");
+    add(to,
+        "<clipPath id=\"r\"><rect width=\"@\" height=\"@\" rx=\"@\"/></clipPath>\n"
+        "<g clip-path=\"url(#r)\">",
+        (int[]){width, look->height, look->radius});
+    for (int i = 0; i < 2; ++i)
+        if (halves[i].width != 0)
+            draw_ground(to, &halves[i], look);
+    if (look->gradient)
+        add(to, "<rect width=\"@\" height=\"@\" fill=\"url(#s)\"/>", (int[]){width, look->height});
+    add(to,
+        "</g>\n<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
+        "font-size=\"@\" font-weight=\"",
+        (int[]){look->font});
+    buffer_add_string(to, look->font_weight);
+    buffer_add_literal(to, "\">\n");
+    for (int i = 0; i < 2; ++i)
+        if (halves[i].width != 0)
+            draw_text(to, &halves[i], look);
+    buffer_add_literal(to, "</g>\n</svg>\n");
+}

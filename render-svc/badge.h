@@ -1,0 +1,32 @@
+/* A badge as a README shows it: a label and a number side by side, as SVG. It holds nothing but
+ * shapes and text: no script, no style, nothing from elsewhere. Any thread.
+ *
+ *     label=TEXT        at most 256 bytes (default: hits); empty: the number alone
+ *     color=COLOUR      behind the number: a name or 3 or 6 hexadecimal digits (default: blue)
+ *     labelColor=COLOUR behind the label (default: grey)
+ *     style=STYLE       flat, flat-square, plastic, for-the-badge (default: flat)
+ */
+#ifndef RENDER_BADGE_H
+#define RENDER_BADGE_H
+
+#include "proto/buffer.h"
+
+#include <h2o.h>
+
+enum badge_style { BADGE_FLAT, BADGE_FLAT_SQUARE, BADGE_PLASTIC, BADGE_FOR_THE_BADGE };
+
+struct badge {
+    const char *label;
+    size_t label_len;
+    uint32_t color, label_color; /* 0xRRGGBB */
+    enum badge_style style;
+};
+
+/* Reads a query; its texts are in the pool. Returns NULL, or a sentence about what is wrong. */
+const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
+    __attribute__((warn_unused_result));
+
+/* Appends the badge with this number, from 0. */
+void badge_render(struct buffer *to, const struct badge *badge, int64_t number);
+
+#endif

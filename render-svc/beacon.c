@@ -1,0 +1,249 @@
+/* Numbers for pages elsewhere: /-/badge/ANY/PATH.svg shows a count; /-/hit/ANY/PATH.svg counts and
+ * shows it, /-/hit/ANY/PATH.gif counts and shows nothing, and so does a POST to /-/hit/ANY/PATH. A
+ * request reads from top to bottom: what is asked for, the hit or the read, the answer. */
+
+#include "proto/api.h"
+#include "render-svc/badge.h"
+#include "render-svc/link.h"
+#include "render-svc/own.h"
+#include "render-svc/render.h"
+#include "render-svc/reply.h"
+#include "service/answer.h"
+
+#include <string.h>
+
+#define SVG_SUFFIX ".svg"
+#define GIF_SUFFIX ".gif"
+
+/* How long a badge may be kept: images are asked for far more often than anybody looks. */
+#define BADGE_CACHING "public, max-age=60"
+
+/* How long browsers may remember what they are allowed. */
+#define PREFLIGHT_AGE_S "86400"
+
+enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
+
+/* A request that waits; in the request's pool. */
+struct beacon {
+    h2o_req_t *req;
+    enum image image;
+    struct badge badge;
+    const char *path; /* canonical, without the suffix */
+    size_t path_len;
+    struct hit hit;
+    struct timer deadline; /* of the hit */
+    struct fetch fetch;    /* of a badge that counts nothing */
+};
+
+static void on_counted(struct hit *hit, int64_t number);
+static void on_deadline(struct timer *timer);
+static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
+static void on_gone(void *data);
+
+/* --- what is asked for --- */
+
+static bool ends_with(const struct beacon *beacon, const char *suffix)
+{
+    size_t len = strlen(suffix);
+
+    return beacon->path_len > len &&
+           memcmp(beacon->path + beacon->path_len - len, suffix, len) == 0;
+}
+
+/* Whether the suffix hid a dot segment. */
+static bool ends_with_dots(const struct beacon *beacon)
+{
+    return ends_with(beacon, "/.") || ends_with(beacon, "/..") ||
+           h2o_memis(beacon->path, beacon->path_len, H2O_STRLIT("/.")) ||
+           h2o_memis(beacon->path, beacon->path_len, H2O_STRLIT("/.."));
+}
+
+static struct beacon *begin(const struct asked *asked)
+{
+    struct beacon *beacon = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*beacon), on_gone);
+
+    *beacon = (struct beacon){.req = asked->req, .path = asked->path, .path_len = asked->path_len};
+    reply_is_for_all_origins(asked->req);
+    return beacon;
+}
+
+/* Takes the suffix off and says which image it asks for. */
+static enum image take_suffix(struct beacon *beacon)
+{
+    enum image image = ends_with(beacon, SVG_SUFFIX)   ? IMAGE_BADGE
+                       : ends_with(beacon, GIF_SUFFIX) ? IMAGE_GIF
+                                                       : IMAGE_NONE;
+
+    if (image != IMAGE_NONE)
+        beacon->path_len -= strlen(SVG_SUFFIX);
+    return image;
+}
+
+/* Looks the path over that is to be counted or shown; answers when it will not do. */
+static bool path_will_do(const struct beacon *beacon)
+{
+    if (beacon->path_len > PATH_MAX_BYTES)
+        reply_error(beacon->req, 414, path_error_text(PATH_TOO_LONG), true);
+    else if (ends_with_dots(beacon))
+        reply_error(beacon->req, 400, "The path ends with a dot segment.", true);
+    else if (own_is(beacon->path, beacon->path_len))
+        reply_error(beacon->req, 400, "What is below /-/ is not counted.", true);
+    else
+        return true;
+    return false;
+}
+
+static bool read_badge(struct beacon *beacon, const struct asked *asked)
+{
+    const char *error =
+        badge_read(&asked->req->pool, asked->query, asked->query_len, &beacon->badge);
+
+    if (error != NULL)
+        reply_error(asked->req, 400, error, true);
+    return error == NULL;
+}
+
+/* --- /-/hit/ANY/PATH --- */
+
+/* What a browser asks before a page of another origin may send a body of any type. Beacons come with
+ * credentials, for which a browser wants its own origin named; there is nothing they would open. */
+static void answer_preflight(h2o_req_t *req)
+{
+    h2o_iovec_t origin = request_header(req, "origin");
+
+    if (origin.base != NULL) {
+        h2o_set_header_by_str(&req->pool, &req->res.headers,
+                              H2O_STRLIT("access-control-allow-origin"), 0, origin.base, origin.len,
+                              1);
+        answer_header_named(req, "access-control-allow-credentials", "true");
+        answer_header(req, H2O_TOKEN_VARY, "origin");
+    }
+    answer_header_named(req, "access-control-allow-methods", "GET, HEAD, POST");
+    answer_header_named(req, "access-control-allow-headers", "content-type");
+    answer_header_named(req, "access-control-max-age", PREFLIGHT_AGE_S);
+    answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD, POST, OPTIONS");
+    answer_nothing(req);
+}
+
+static void count(struct beacon *beacon)
+{
+    struct render *render = worker_of(beacon->req)->app;
+
+    beacon->hit.path = beacon->path;
+    beacon->hit.path_len = beacon->path_len;
+    if (lanes_add(render->lanes, &beacon->hit, on_counted))
+        timer_start(&render->deadlines, &beacon->deadline, on_deadline);
+    else
+        reply_unavailable(beacon->req, "Too many visits wait to be counted.", true);
+}
+
+void beacon_hit(const struct asked *asked)
+{
+    struct beacon *beacon = begin(asked);
+
+    if (method_is(asked->req, "OPTIONS")) {
+        answer_preflight(asked->req);
+        return;
+    }
+    if (!method_is(asked->req, "POST")) {
+        beacon->image = take_suffix(beacon);
+        if (beacon->image == IMAGE_NONE) {
+            reply_wrong_method(asked->req, "POST, OPTIONS", true);
+            return;
+        }
+    }
+    if (!path_will_do(beacon) || (beacon->image == IMAGE_BADGE && !read_badge(beacon, asked)))
+        return;
+    if (method_is(asked->req, "HEAD"))
+        answer_head(asked->req, 200, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
+    else
+        count(beacon);
+}
+
+static void answer_badge(struct beacon *beacon, int64_t number)
+{
+    struct buffer svg = {0};
+
+    badge_render(&svg, &beacon->badge, number);
+    answer_copy(beacon->req, 200, TYPE_SVG, svg.bytes, svg.len);
+    buffer_free(&svg);
+}
+
+static void on_counted(struct hit *hit, int64_t number)
+{
+    /* one transparent pixel */
+    static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
+                              "\1\0\1\0\0\2\2D\1\0;";
+    struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, hit, hit);
+    h2o_iovec_t gif = h2o_iovec_init(GIF, sizeof(GIF) - 1);
+
+    timer_stop(&beacon->deadline);
+    if (number == 0)
+        reply_unavailable(beacon->req, "The visit could not be counted.", true);
+    else if (beacon->image == IMAGE_BADGE)
+        answer_badge(beacon, number);
+    else if (beacon->image == IMAGE_GIF)
+        answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
+    else
+        answer_nothing(beacon->req);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, deadline, timer);
+
+    hit_withdraw(&beacon->hit);
+    reply_unavailable(beacon->req, "The visit could not be counted in time.", true);
+}
+
+/* --- /-/badge/ANY/PATH.svg --- */
+
+void beacon_badge(const struct asked *asked)
+{
+    const struct render *render = worker_of(asked->req)->app;
+    struct beacon *beacon = begin(asked);
+    struct buffer target = {0};
+
+    if (!ends_with(beacon, SVG_SUFFIX)) {
+        reply_error(asked->req, 404, "A badge's address ends with .svg.", true);
+        return;
+    }
+    beacon->image = take_suffix(beacon);
+    if (!path_will_do(beacon) || !read_badge(beacon, asked))
+        return;
+    /* of the paths that begin so, the path itself is the first: its rank is not asked for */
+    buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
+    link_add_path(&target, beacon->path, beacon->path_len);
+    fetch_start(render->fetcher, &beacon->fetch, &target, on_rows);
+    buffer_free(&target);
+}
+
+static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
+{
+    struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, fetch, fetch);
+    const char *error;
+    struct rows rows;
+    bool found;
+
+    if (answer == NULL || answer->status != 200 ||
+        rows_decode(answer->body, answer->len, &rows, &error) != 0) {
+        reply_unavailable(beacon->req, "The count cannot be read just now.", true);
+        return answer == NULL || answer->status != 200;
+    }
+    found = rows.size != 0 &&
+            h2o_memis(rows.rows[0].path, rows.rows[0].path_len, beacon->path, beacon->path_len);
+    reply_may_be_kept(beacon->req, BADGE_CACHING);
+    answer_badge(beacon, found ? rows.rows[0].count : 0);
+    rows_free(&rows);
+    return true;
+}
+
+/* The request's memory goes. */
+static void on_gone(void *data)
+{
+    struct beacon *beacon = data;
+
+    hit_withdraw(&beacon->hit);
+    timer_stop(&beacon->deadline);
+    fetch_cancel(&beacon->fetch);
+}
