@@ -94,6 +94,24 @@ static void answer_buffer(struct browse *browse, const char *type, struct buffer
 
 /* --- /-/paths --- */
 
+/* CSV without a limit is everything. */
+static bool is_export(const struct browse *browse)
+{
+    return browse->form == ACCEPT_CSV && !browse->view.has_limit;
+}
+
+/* Everything is in order of paths, as rows of an order by count move while it is written. */
+static const char *make_export(struct view *view)
+{
+    if (view->has_order && view->order != VIEW_BY_PATH)
+        return "CSV of everything is in order of paths: leave out \"order\", or give a \"limit\".";
+    if (view->backwards)
+        return "CSV of everything has no \"before\": give a \"limit\".";
+    view->order = VIEW_BY_PATH;
+    view->limit = VIEW_MAX_ROWS;
+    return NULL;
+}
+
 void browse_rows(const struct asked *asked)
 {
     static const char *const NAMES[] = {"format"};
@@ -107,12 +125,16 @@ void browse_rows(const struct asked *asked)
         error = choose_form(asked, format, &browse->form);
     if (error == NULL)
         error = link_read_view(rest.base, rest.len, &browse->view);
+    if (error == NULL && is_export(browse))
+        error = make_export(&browse->view);
     if (error != NULL) {
         answer_error(browse, 400, error);
-        return;
+    } else if (is_export(browse)) {
+        export_rows(asked->req, &browse->view);
+    } else {
+        link_add_target(&target, &browse->view);
+        fetch(browse, &target, on_rows);
     }
-    link_add_target(&target, &browse->view);
-    fetch(browse, &target, on_rows);
 }
 
 /* An address of this view, in the request's pool. */

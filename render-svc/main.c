@@ -21,6 +21,8 @@ static const struct config_key KEYS[] = {
      .help = "Hits that may wait in a worker for a free lane; more are answered 503 at once."},
     {KEY("max_reads", CONFIG_INTEGER, max_reads), .fallback = "1000", .min = 1, .max = 100000,
      .help = "Requests that look without counting and may wait in a worker; more get 503."},
+    {KEY("max_exports", CONFIG_INTEGER, max_exports), .fallback = "4", .min = 0, .max = 1000,
+     .help = "Exports of everything that a worker may write at a time; more are answered 503."},
     {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "2", .min = 1, .max = 64,
      .help = "Lanes of each worker: batches that it may have away at a time."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
@@ -57,12 +59,14 @@ static int start(struct worker *worker, const void *data)
     const struct render_config *config = data;
     struct render *render = h2o_mem_alloc(sizeof(*render));
 
+    *render = (struct render){.config = config};
     worker->app = render;
     render->client = counter_client_create(worker, &config->client);
     render->lanes = lanes_create(worker, render->client, &config->lanes);
     render->table = table_create(worker, render->client);
     render->fetcher =
         fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
+    timer_queue_init(&render->stalls, &worker->timers, (uint64_t)config->service.idle_ms);
     timer_queue_init(&render->deadlines, &worker->timers, (uint64_t)config->request_deadline_ms);
     return 0;
 }
@@ -75,6 +79,7 @@ static void stop(struct worker *worker)
     table_destroy(render->table);
     lanes_destroy(render->lanes);
     counter_client_destroy(render->client);
+    timer_queue_fini(&render->stalls);
     timer_queue_fini(&render->deadlines);
     free(render);
 }

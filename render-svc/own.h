@@ -3,12 +3,15 @@
  *
  *     own.c       the routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
+ *     export.c    /-/paths, as CSV of everything
  *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
  */
 #ifndef RENDER_OWN_H
 #define RENDER_OWN_H
+
+#include "proto/view.h"
 
 #include <h2o.h>
 #include <stdbool.h>
@@ -34,6 +37,10 @@ void own_handle(h2o_req_t *req, const char *path, size_t len);
 
 void browse_rows(const struct asked *asked);
 void browse_path(const struct asked *asked);
+
+/* Answers with every row of a view, whose order is by path, as CSV. */
+void export_rows(h2o_req_t *req, const struct view *view);
+
 void beacon_hit(const struct asked *asked);
 void beacon_badge(const struct asked *asked);
 

@@ -16,6 +16,7 @@ struct render_config {
     struct counter_client_settings client; /* made of what is above */
     struct lanes_settings lanes;
     int64_t max_reads;
+    int64_t max_exports;
 };
 
 /* A worker's own: worker->app. */
@@ -25,6 +26,9 @@ struct render {
     struct table *table;
     struct fetcher *fetcher;
     struct timer_queue deadlines; /* of requests */
+    struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
+    const struct render_config *config;
+    int64_t n_exports;
 };
 
 /* Handles a public request. */

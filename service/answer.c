@@ -79,11 +79,9 @@ static void log_request(const h2o_req_t *req, int status)
               LOG_QUOTED(path), status);
 }
 
-static void send_response(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
-                          size_t count, size_t content_length)
+static void begin_response(h2o_req_t *req, int status, const char *content_type,
+                           size_t content_length, h2o_generator_t *generator)
 {
-    static h2o_generator_t generator = {NULL, NULL};
-
     req->res.status = status;
     req->res.reason = status_title(status);
     req->res.content_length = content_length;
@@ -94,7 +92,15 @@ static void send_response(h2o_req_t *req, int status, const char *content_type, 
         req->http1_is_persistent = 0;
     if (worker_of(req)->settings->access_log)
         log_request(req, status);
-    h2o_start_response(req, &generator);
+    h2o_start_response(req, generator);
+}
+
+static void send_response(h2o_req_t *req, int status, const char *content_type, h2o_iovec_t *parts,
+                          size_t count, size_t content_length)
+{
+    static h2o_generator_t generator = {NULL, NULL};
+
+    begin_response(req, status, content_type, content_length, &generator);
     h2o_send(req, parts, method_is(req, "HEAD") ? 0 : count, H2O_SEND_STATE_FINAL);
 }
 
@@ -111,6 +117,11 @@ void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iove
 void answer_head(h2o_req_t *req, int status, const char *content_type)
 {
     send_response(req, status, content_type, NULL, 0, SIZE_MAX);
+}
+
+void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *generator)
+{
+    begin_response(req, 200, content_type, SIZE_MAX, generator);
 }
 
 void answer_nothing(h2o_req_t *req)

@@ -20,6 +20,10 @@ void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iove
  */
 void answer_head(h2o_req_t *req, int status, const char *content_type);
 
+/* Begins a 200 whose length nobody knows yet: `generator`, in the request's pool, goes on with h2o_send.
+ */
+void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *generator);
+
 /* Answers 204: it is done, and there is nothing to say about it. */
 void answer_nothing(h2o_req_t *req);
 

@@ -1,0 +1,164 @@
+/* Every row of a view as CSV: a page is read from counter-svc, written, and only when it has been
+ * taken by the client's connection the next is read; so the memory that it takes is a page's.
+ *
+ * Rows are walked by path: none is met twice or left out, but for those that come or go meanwhile.
+ * When a page cannot be read the connection is cut before the last chunk, so the client sees that
+ * it has not got everything; it can go on with after= and the last path that it has. One that does
+ * not take a page within idle_ms is cut off, too. */
+
+#include "proto/api.h"
+#include "render-svc/csv.h"
+#include "render-svc/link.h"
+#include "render-svc/own.h"
+#include "render-svc/render.h"
+#include "render-svc/reply.h"
+#include "service/answer.h"
+#include "service/log.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+/* In the request's pool. */
+struct export
+{
+    h2o_generator_t generator; /* first: what libh2o hands back is this */
+    h2o_req_t *req;
+    struct render *render;
+    struct view view;   /* its cursor moves on */
+    struct buffer text; /* the page that is being written */
+    struct fetch fetch;
+    struct timer stall;
+    bool begun;
+};
+
+static void read_page(struct export *export);
+static bool on_page(struct fetch *fetch, const struct http_answer *answer);
+static void on_written(h2o_generator_t *self, h2o_req_t *req);
+static void on_stalled(struct timer *timer);
+static void on_stop(h2o_generator_t *self, h2o_req_t *req);
+static void on_gone(void *data);
+
+void export_rows(h2o_req_t *req, const struct view *view)
+{
+    struct render *render = worker_of(req)->app;
+    struct export *export;
+
+    answer_header_named(req, "content-disposition", "attachment; filename=\"pathcount.csv\"");
+    if (method_is(req, "HEAD")) {
+        answer_head(req, 200, TYPE_CSV);
+        return;
+    }
+    if (render->n_exports >= render->config->max_exports) {
+        reply_unavailable(req, "Too many exports are being written.", true);
+        return;
+    }
+    ++render->n_exports;
+    export = h2o_mem_alloc_shared(&req->pool, sizeof(*export), on_gone);
+    memset(export, 0, sizeof(*export));
+    export->generator = (h2o_generator_t){on_written, on_stop};
+    export->req = req;
+    export->render = render;
+    export->view = *view;
+    csv_add_rows_head(&export->text);
+    read_page(export);
+}
+
+static void read_page(struct export *export)
+{
+    struct buffer target = {0};
+
+    link_add_target(&target, &export->view);
+    fetch_start(export->render->fetcher, &export->fetch, &target, on_page);
+    buffer_free(&target);
+}
+
+static void fail(struct export *export)
+{
+    if (!export->begun) {
+        reply_unavailable(export->req, "The counts cannot be read just now.", true);
+        return;
+    }
+    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"counter-svc does not answer\"");
+    h2o_send(export->req, NULL, 0, H2O_SEND_STATE_ERROR);
+}
+
+/* Moves the view's cursor behind these rows. By path, a cursor is a path. Returns whether there are
+ * more. */
+static bool move_on(struct view *view, const struct rows *rows)
+{
+    if (rows->next == NULL || rows->next_len > sizeof(view->after_path))
+        return false;
+    view->has_after = true;
+    view->after_count = -1;
+    view->after_len = rows->next_len;
+    memcpy(view->after_path, rows->next, rows->next_len);
+    return true;
+}
+
+static bool on_page(struct fetch *fetch, const struct http_answer *answer)
+{
+    struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, fetch, fetch);
+    h2o_iovec_t part;
+    const char *error;
+    struct rows rows;
+    bool more;
+
+    if (answer == NULL || answer->status != 200 ||
+        rows_decode(answer->body, answer->len, &rows, &error) != 0) {
+        fail(export);
+        return answer == NULL || answer->status != 200;
+    }
+    csv_add_rows(&export->text, &rows);
+    more = move_on(&export->view, &rows);
+    rows_free(&rows);
+    if (!export->begun) {
+        export->begun = true;
+        answer_stream(export->req, TYPE_CSV, &export->generator);
+    }
+    part = h2o_iovec_init(export->text.bytes, export->text.len);
+    timer_start(&export->render->stalls, &export->stall, on_stalled);
+    h2o_send(export->req, &part, 1, more ? H2O_SEND_STATE_IN_PROGRESS : H2O_SEND_STATE_FINAL);
+    return true;
+}
+
+/* The page has been taken; runs only while there are more. */
+static void on_written(h2o_generator_t *self, h2o_req_t *req)
+{
+    struct export *export = (struct export *)self;
+
+    (void)req;
+    timer_stop(&export->stall);
+    export->text.len = 0;
+    read_page(export);
+}
+
+/* The client does not take what it asked for: libh2o notices that the connection has ended. */
+static void on_stalled(struct timer *timer)
+{
+    struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, stall, timer);
+    h2o_conn_t *conn = export->req->conn;
+
+    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\"");
+    shutdown(h2o_socket_get_fd(conn->callbacks->get_socket(conn)), SHUT_RDWR);
+}
+
+/* The connection has ended before the export did. */
+static void on_stop(h2o_generator_t *self, h2o_req_t *req)
+{
+    struct export *export = (struct export *)self;
+
+    (void)req;
+    fetch_cancel(&export->fetch);
+    timer_stop(&export->stall);
+}
+
+/* The request's memory goes. */
+static void on_gone(void *data)
+{
+    struct export *export = data;
+
+    fetch_cancel(&export->fetch);
+    timer_stop(&export->stall);
+    buffer_free(&export->text);
+    --export->render->n_exports;
+}
