@@ -23,6 +23,10 @@ static const struct config_key KEYS[] = {
      .help = "Requests that look without counting and may wait in a worker; more get 503."},
     {KEY("max_exports", CONFIG_INTEGER, max_exports), .fallback = "4", .min = 0, .max = 1000,
      .help = "Exports of everything that a worker may write at a time; more are answered 503."},
+    {KEY("max_watchers", CONFIG_INTEGER, live.max_watchers), .fallback = "10000", .min = 0,
+     .max = 1000000, .help = "Watchers of changes at a time; more are answered 503."},
+    {KEY("max_watched_views", CONFIG_INTEGER, live.max_views), .fallback = "50", .min = 1,
+     .max = 1000, .help = "Different views that are watched in a worker; more are answered 503."},
     {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "2", .min = 1, .max = 64,
      .help = "Lanes of each worker: batches that it may have away at a time."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
@@ -66,6 +70,7 @@ static int start(struct worker *worker, const void *data)
     render->table = table_create(worker, render->client);
     render->fetcher =
         fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
+    render->live = live_create(worker, render->fetcher, &config->live);
     timer_queue_init(&render->stalls, &worker->timers, (uint64_t)config->service.idle_ms);
     timer_queue_init(&render->deadlines, &worker->timers, (uint64_t)config->request_deadline_ms);
     return 0;
@@ -75,6 +80,7 @@ static void stop(struct worker *worker)
 {
     struct render *render = worker->app;
 
+    live_destroy(render->live);
     fetcher_destroy(render->fetcher);
     table_destroy(render->table);
     lanes_destroy(render->lanes);

@@ -18,6 +18,7 @@ static const struct route {
 } ROUTES[] = {
     {"/-/paths", false, false, "GET, HEAD", browse_rows},
     {"/-/paths", true, false, "GET, HEAD", browse_path},
+    {"/-/live", false, true, "GET, HEAD", live_watch},
     {"/-/badge", true, true, "GET, HEAD", beacon_badge},
     {"/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };

@@ -4,6 +4,7 @@
 
 #include "render-svc/fetch.h"
 #include "render-svc/lanes.h"
+#include "render-svc/live.h"
 #include "render-svc/table.h"
 #include "service/service.h"
 
@@ -17,6 +18,7 @@ struct render_config {
     struct lanes_settings lanes;
     int64_t max_reads;
     int64_t max_exports;
+    struct live_settings live;
 };
 
 /* A worker's own: worker->app. */
@@ -25,6 +27,7 @@ struct render {
     struct lanes *lanes;
     struct table *table;
     struct fetcher *fetcher;
+    struct live *live;
     struct timer_queue deadlines; /* of requests */
     struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
     const struct render_config *config;
