@@ -86,7 +86,7 @@ $(O)/%.o: %.S Makefile
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 
 $(O)/counter-svc/sql.o: $(SQL)
-$(O)/render-svc/assets.o: $(ASSETS)
+$(O)/render-svc/assets_files.o: $(ASSETS)
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o))
 .SECONDARY:

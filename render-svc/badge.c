@@ -1,7 +1,7 @@
 #include "render-svc/badge.h"
 
 #include "proto/path.h"
-#include "render-svc/page.h"
+#include "render-svc/page_text.h"
 #include "render-svc/query.h"
 
 #include <stdio.h>

@@ -23,8 +23,6 @@ static const struct route {
     {"/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };
 
-static bool answer_asset(h2o_req_t *req, const char *path, size_t len);
-
 bool own_is(const char *path, size_t len)
 {
     return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
@@ -77,28 +75,6 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
     }
     if (!method_is(req, "GET") && !method_is(req, "HEAD"))
         reply_wrong_method(req, "GET, HEAD", asked.json);
-    else if (!answer_asset(req, path, len))
+    else if (!asset_answer(req, path, len))
         reply_error(req, 404, "There is nothing of this name here.", asked.json);
-}
-
-static bool answer_asset(h2o_req_t *req, const char *path, size_t len)
-{
-    static const struct asset {
-        const char *path, *type, *from, *to;
-    } ASSETS[] = {
-        {"/-/icon.svg", "image/svg+xml", asset_icon, asset_icon_end},
-        {"/-/style.css", "text/css; charset=utf-8", asset_style, asset_style_end},
-    };
-    h2o_iovec_t body;
-
-    for (size_t i = 0; i < sizeof(ASSETS) / sizeof(ASSETS[0]); ++i) {
-        const struct asset *asset = &ASSETS[i];
-        if (!h2o_memis(path, len, asset->path, strlen(asset->path)))
-            continue;
-        reply_may_be_kept(req, "max-age=3600");
-        body = h2o_iovec_init(asset->from, (size_t)(asset->to - asset->from));
-        answer_parts(req, 200, asset->type, &body, 1);
-        return true;
-    }
-    return false;
 }

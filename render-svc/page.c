@@ -1,141 +1,240 @@
 #include "render-svc/page.h"
 
-#define HEAD                                                                                       \
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                      \
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"                   \
-    "<title>Path Count</title>\n<link rel=\"icon\" href=\"/-/icon.svg\">\n"                        \
-    "<link rel=\"stylesheet\" href=\"/-/style.css\">\n</head>\n<body>\n<main>\n"
-#define END "</main>\n</body>\n</html>\n"
+#include "render-svc/assets.h"
+#include "render-svc/page_table.h"
+#include "render-svc/page_text.h"
 
-h2o_iovec_t page_head(void)
+#include <pthread.h>
+
+/* The visited path is ellipsed only when it would be a wall. */
+#define OWN_WHOLE_BYTES 240
+
+#define MAIN_END "</main>\n</body>\n</html>\n"
+
+/* What a visit's page shows, as a page of its own. */
+static const struct view VIEW = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
+static const struct page_rows TOP = {
+    .view = &VIEW,
+    .json = LINK_PATHS "?format=json",
+    .csv = LINK_PATHS "?limit=100&format=csv",
+    .csv_all = LINK_PATHS "?format=csv",
+    .live = LINK_LIVE,
+};
+
+/* What never changes, rendered once. */
+static struct {
+    h2o_iovec_t head;          /* of the page */
+    h2o_iovec_t before_totals; /* controls */
+    h2o_iovec_t before_rows;   /* head of the table */
+    h2o_iovec_t instead_of_rows;
+} constant;
+static pthread_once_t rendered = PTHREAD_ONCE_INIT;
+
+static void render_constants(void);
+
+void page_add_head(struct buffer *to, const char *title)
 {
-    return h2o_iovec_init(H2O_STRLIT(HEAD "<h1>Path Count</h1>\n"));
+    buffer_add_literal(to, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</title>\n<link rel=\"icon\" href=\"");
+    buffer_add_string(to, asset_path(ASSET_ICON));
+    buffer_add_literal(to, "\">\n<link rel=\"stylesheet\" href=\"");
+    buffer_add_string(to, asset_path(ASSET_STYLE));
+    buffer_add_literal(to, "\">\n<script src=\"");
+    buffer_add_string(to, asset_path(ASSET_SCRIPT));
+    buffer_add_literal(to, "\" defer></script>\n</head>\n<body>\n"
+                           "<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
+                           "<header><a href=\"" LINK_PATHS "\"><img src=\"");
+    buffer_add_string(to, asset_path(ASSET_ICON));
+    buffer_add_literal(to, "\" alt=\"\" width=\"24\" height=\"24\">Path Count</a>\n"
+                           "<nav aria-label=\"Site\"><a href=\"" LINK_PATHS "\">All paths</a> "
+                           "<a href=\"/-/\">API</a></nav></header>\n"
+                           "<main id=\"main\">\n");
 }
 
-/* What a character becomes in HTML; NULL: itself. */
-static const char *escape(unsigned char c)
+void page_add_end(struct buffer *to)
 {
-    switch (c) {
-    case '&':
-        return "&amp;";
-    case '<':
-        return "&lt;";
-    case '>':
-        return "&gt;";
-    case '"':
-        return "&quot;";
-    case '\'':
-        return "&#39;";
-    case 0x7F:
-        return "\xEF\xBF\xBD";
-    default:
-        /* control characters are not allowed in HTML, however they are written: U+FFFD */
-        return c < 0x20 ? "\xEF\xBF\xBD" : NULL;
+    buffer_add_literal(to, MAIN_END);
+}
+
+/* --- the index of the rows --- */
+
+/* FNV-1a, of the percent-encoded path: of 100 rows in 256 slots few share one. */
+static unsigned slot_of(const char *encoded, size_t len)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < len; ++i)
+        hash = (hash ^ (unsigned char)encoded[i]) * 16777619U;
+    return (hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24) & 0xFF;
+}
+
+/* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
+#define ENCODED_AT (sizeof(PAGE_ROW PAGE_ROW_BAR HTML_LINK) - 1)
+
+static void index_row(struct page_index *index, const char *html, size_t start, size_t encoded_len)
+{
+    unsigned slot = slot_of(html + start + ENCODED_AT, encoded_len);
+
+    index->starts[index->size++] = (uint32_t)start;
+    while (index->slots[slot] != 0)
+        slot = (slot + 1) & 0xFF;
+    index->slots[slot] = (unsigned char)index->size;
+}
+
+/* Finds the row of a percent-encoded path: its number from 1, or 0. */
+static unsigned find_row(const struct page_index *index, const char *html, const char *encoded,
+                         size_t len)
+{
+    unsigned slot = slot_of(encoded, len);
+
+    for (; index->slots[slot] != 0; slot = (slot + 1) & 0xFF) {
+        const char *found = html + index->starts[index->slots[slot] - 1] + ENCODED_AT;
+        /* every row ends with more bytes than the quote, so the comparison stays within it */
+        if (strncmp(found, encoded, len) == 0 && found[len] == '"')
+            return index->slots[slot];
     }
+    return 0;
 }
 
-void html_add_text(struct buffer *to, const char *text, size_t len)
+/* --- what is shared --- */
+
+static void add_next(struct buffer *to, const struct rows *rows)
 {
-    size_t from = 0;
+    struct link link = {
+        .view = &VIEW, .cursor_name = "after", .cursor = rows->next, .cursor_len = rows->next_len};
+    struct buffer address = {0};
 
-    for (size_t i = 0; i < len; ++i) {
-        const char *escaped = escape((unsigned char)text[i]);
-        if (escaped == NULL)
-            continue;
-        buffer_add(to, text + from, i - from);
-        buffer_add_string(to, escaped);
-        from = i + 1;
-    }
-    buffer_add(to, text + from, len - from);
-}
-
-/* A number, which is never negative, with its thousands apart. */
-static void add_number(struct buffer *to, int64_t number)
-{
-    char text[26];
-    size_t at = sizeof(text), digits = 0;
-
-    do {
-        if (digits != 0 && digits % 3 == 0)
-            text[--at] = ',';
-        text[--at] = (char)('0' + number % 10);
-        number /= 10;
-        ++digits;
-    } while (number != 0);
-    buffer_add(to, text + at, sizeof(text) - at);
-}
-
-void page_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number)
-{
-    buffer_add_literal(to, "<p class=\"visited\"><span class=\"path\"><bdi>");
-    html_add_text(to, path, path_len);
-    buffer_add_literal(to, "</bdi></span> <strong class=\"number\">");
-    if (number != 0)
-        add_number(to, number);
-    buffer_add_literal(to, "</strong></p>\n");
-}
-
-static void add_row(struct buffer *to, const struct row *row)
-{
-    buffer_add_literal(to, "<tr><td><bdi>");
-    html_add_text(to, row->path, row->path_len);
-    buffer_add_literal(to, "</bdi></td><td>");
-    add_number(to, row->count);
-    buffer_add_literal(to, "</td></tr>\n");
-}
-
-void page_add_rows(struct buffer *to, const struct rows *rows)
-{
-    if (rows == NULL) {
-        buffer_add_literal(to,
-                           "<p class=\"totals\">Your visit is counted. The table cannot be shown "
-                           "just now.</p>\n" END);
+    if (rows->next == NULL)
         return;
+    link_add(&address, LINK_PATHS, &link);
+    buffer_add(&address, "", 1);
+    page_add_pager(to, NULL, NULL, address.bytes);
+    buffer_free(&address);
+}
+
+void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index)
+{
+    size_t from = to->len;
+
+    *index = (struct page_index){.totals = rows->totals, .highest = page_highest(rows)};
+    pthread_once(&rendered, render_constants);
+    buffer_add(to, constant.before_totals.base, constant.before_totals.len);
+    page_add_totals(to, &rows->totals);
+    buffer_add(to, constant.before_rows.base, constant.before_rows.len);
+    for (size_t i = 0; i < rows->size && i < PAGE_ROWS; ++i) {
+        const struct row *row = &rows->rows[i];
+        size_t start = to->len - from, encoded;
+        buffer_add_literal(to, PAGE_ROW);
+        encoded = page_add_row(to, row->path, row->path_len, row->count, index->highest);
+        index_row(index, to->bytes + from, start, encoded);
     }
-    buffer_add_literal(to, "<table>\n<thead><tr><th scope=\"col\">Path</th>"
-                           "<th scope=\"col\">Count</th></tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < rows->size; ++i)
-        add_row(to, &rows->rows[i]);
-    buffer_add_literal(to, "</tbody>\n</table>\n<p class=\"totals\">");
-    add_number(to, rows->totals.paths);
-    buffer_add_string(to, rows->totals.paths == 1 ? " path, " : " paths, ");
-    add_number(to, rows->totals.hits);
-    buffer_add_string(to, rows->totals.hits == 1 ? " hit in all</p>\n" : " hits in all</p>\n");
-    buffer_add_literal(to, END);
+    buffer_add_literal(to, "</tbody>\n");
+    index->apart = to->len - from;
+    buffer_add_literal(to, "</table>\n");
+    add_next(to, rows);
+    buffer_add_literal(to, "</section>\n" MAIN_END);
 }
 
-void json_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number)
+/* Takes what was rendered out of the buffer. */
+static h2o_iovec_t take(struct buffer *text)
 {
-    buffer_add_literal(to, "{\"path\":");
-    buffer_add_json(to, path, path_len);
-    buffer_add_literal(to, ",\"count\":");
-    buffer_add_int(to, number);
+    h2o_iovec_t taken = h2o_strdup(NULL, text->bytes, text->len);
+
+    text->len = 0;
+    return taken;
 }
 
-void json_add_rows(struct buffer *to, const struct rows *rows)
+static void render_constants(void)
 {
+    struct buffer text = {0};
+
+    page_add_head(&text, "Path Count");
+    buffer_add_literal(&text, "<div class=\"side\">\n");
+    constant.head = take(&text);
+    page_add_controls(&text, &TOP);
+    buffer_add_literal(&text, "</div>\n<section aria-labelledby=\"rows\">\n"
+                              "<h2 id=\"rows\">Highest counts</h2>\n<p class=\"totals\">");
+    constant.before_totals = take(&text);
+    buffer_add_literal(&text, "</p>\n");
+    page_add_table_head(&text, &VIEW, true);
+    constant.before_rows = take(&text);
+    page_add_controls(&text, &TOP);
+    buffer_add_literal(&text, "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
+                              "<p>Your visit is counted. <a href=\"" LINK_PATHS
+                              "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
+                              "</section>\n" MAIN_END);
+    constant.instead_of_rows = take(&text);
+    buffer_free(&text);
+}
+
+/* --- what is the visitor's own --- */
+
+/* Says where in the table the path is; `row` 0: not in it. */
+static void add_place(struct buffer *to, unsigned row, const struct page_index *index)
+{
+    buffer_add_literal(to, "<p><a href=\"#v\">");
+    if (row != 0) {
+        buffer_add_literal(to, "No. ");
+        buffer_add_int(to, row);
+    } else {
+        buffer_add_literal(to, "Below the first ");
+        buffer_add_int(to, index->size);
+    }
+    /* the totals may be a second older than the rows */
+    if (index->totals.paths > index->size) {
+        buffer_add_literal(to, " of ");
+        html_add_number(to, index->totals.paths);
+        buffer_add_literal(to, " paths");
+    }
+    buffer_add_literal(to, "</a></p>\n");
+}
+
+size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, int64_t number,
+                     const char *rows, size_t rows_len, const struct page_index *index,
+                     h2o_iovec_t parts[PAGE_PARTS])
+{
+    struct buffer own = {0};
+    size_t encoded_at, encoded_len, apart_at, count = 0;
+    unsigned row = 0;
+    h2o_iovec_t kept;
+
+    pthread_once(&rendered, render_constants);
+    buffer_add_literal(&own, "<div class=\"own\"><h1><small>You visited</small> <a ");
+    encoded_at = own.len + sizeof(HTML_LINK) - 1;
+    encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
+    buffer_add_literal(&own, "</h1>\n<p class=\"count\"><strong>");
+    html_add_number(&own, number);
+    buffer_add_string(&own, number == 1 ? "</strong> hit, the first</p></div>\n"
+                                        : "</strong> hits</p></div>\n");
+    buffer_add_literal(&own, "<p id=\"since\" hidden></p>\n");
+    if (rows != NULL) {
+        row = find_row(index, rows, own.bytes + encoded_at, encoded_len);
+        add_place(&own, row, index);
+    }
+    apart_at = own.len;
+    if (rows != NULL && row == 0) {
+        buffer_add_literal(&own, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
+        page_add_row(&own, path, path_len, number, index->highest);
+        buffer_add_literal(&own, "</tbody>\n");
+    }
+    kept = h2o_strdup(pool, own.bytes, own.len);
+    buffer_free(&own);
+
+    parts[count++] = constant.head;
+    parts[count++] = h2o_iovec_init(kept.base, apart_at);
     if (rows == NULL) {
-        buffer_add_literal(to, ",\"totals\":null,\"rows\":null}\n");
-        return;
+        parts[count++] = constant.instead_of_rows;
+    } else if (row != 0) {
+        size_t start = index->starts[row - 1], behind = start + sizeof(PAGE_ROW) - 1;
+        parts[count++] = h2o_iovec_init(rows, start);
+        parts[count++] = h2o_iovec_init(H2O_STRLIT(PAGE_ROW_MARKED));
+        parts[count++] = h2o_iovec_init(rows + behind, rows_len - behind);
+    } else {
+        parts[count++] = h2o_iovec_init(rows, index->apart);
+        parts[count++] = h2o_iovec_init(kept.base + apart_at, kept.len - apart_at);
+        parts[count++] = h2o_iovec_init(rows + index->apart, rows_len - index->apart);
     }
-    buffer_add_literal(to, ",\"totals\":");
-    totals_encode(to, &rows->totals);
-    buffer_add_literal(to, ",\"rows\":[");
-    for (size_t i = 0; i < rows->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        row_encode(to, &rows->rows[i]);
-    }
-    buffer_add_literal(to, "]}\n");
-}
-
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail)
-{
-    buffer_add_literal(to, HEAD "<h1>");
-    buffer_add_int(to, status);
-    buffer_add_literal(to, " ");
-    html_add_text(to, title, strlen(title));
-    buffer_add_literal(to, "</h1>\n<p>");
-    html_add_text(to, detail, strlen(detail));
-    buffer_add_literal(to, "</p>\n" END);
+    return count;
 }

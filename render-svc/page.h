@@ -1,11 +1,14 @@
-/* The page, in pieces: what is the same for everybody who is answered with the same rows is made
- * once and shared, and only the visitor's own lines are made anew.
+/* The page of a visit, in parts: what is the same for everybody who is answered with the same rows
+ * is rendered once and shared by reference; only what is the visitor's own is made anew.
  *
- *     page_head      the constant beginning
- *     page_add_own   the visited path and its number
- *     page_add_rows  table, totals, end
+ *     shared   the constant beginning
+ *     own      the visited path, its number, its place in the table
+ *     shared   controls, rows
+ *     own      the start of the visited row, which is marked; or a row apart, if it is not there
+ *     shared   the rows behind it, end
  *
- * The same for JSON: json_add_own, json_add_rows. Text goes into HTML escaped, always.
+ * The same for JSON, in two parts: json_add_own, json_add_rows. And pages of their own about
+ * errors. What is shown of a path is always text: see page_text.h.
  */
 #ifndef RENDER_PAGE_H
 #define RENDER_PAGE_H
@@ -14,26 +17,44 @@
 
 #include <h2o.h>
 
-/* The constant beginning. */
-h2o_iovec_t page_head(void);
+/* The rows that a visit's page has at most. */
+#define PAGE_ROWS 100
 
-/* Appends the visitor's own lines. `number` 0: none to show. */
-void page_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number);
+/* Where things are in the rendered rows, so that a visitor's own can be put between them without
+ * looking at every row. */
+struct page_index {
+    struct totals totals;
+    int64_t highest; /* count */
+    size_t apart;    /* where a row goes that is not among these */
+    unsigned size;
+    uint32_t starts[PAGE_ROWS];
+    unsigned char slots[256]; /* hash of a path → its row + 1; open addressing */
+};
 
-/* Appends the table and the end of the page. NULL: the rows could not be had, which the page says.
- */
-void page_add_rows(struct buffer *to, const struct rows *rows);
+/* Appends what all visitors share behind their own lines, the rest of the page, and fills the
+ * index. Rows behind the first PAGE_ROWS are left out. */
+void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index);
+
+#define PAGE_PARTS 6
+
+/* Puts a visit's page together: at most PAGE_PARTS parts, whose number it returns. `rows` are
+ * `rows_len` bytes from page_add_rows with their index, and must live as long as the parts, what
+ * is the visitor's own is in the pool; NULL: the rows could not be had, which the page says. */
+size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, int64_t number,
+                     const char *rows, size_t rows_len, const struct page_index *index,
+                     h2o_iovec_t parts[PAGE_PARTS]);
+
+/* Appends the beginning of a page, up to and with `<main …>`, and its end. The title is HTML. */
+void page_add_head(struct buffer *to, const char *title);
+void page_add_end(struct buffer *to);
+
+/* Appends a whole small page about an error: what is wrong, and what to do about it. */
+void page_add_error(struct buffer *to, int status, const char *title, const char *detail);
 
 /* Appends `{"path": …, "count": …`, without the closing brace. */
 void json_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number);
 
 /* Appends `, "totals": …, "rows": […]}`. NULL: both are null. */
 void json_add_rows(struct buffer *to, const struct rows *rows);
-
-/* Appends a whole small page about an error. */
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail);
-
-/* Appends text, escaped for HTML: for elements and quoted attributes. */
-void html_add_text(struct buffer *to, const char *text, size_t len);
 
 #endif

@@ -1,19 +1,110 @@
 #include "render-svc/page_browse.h"
 
-#include "render-svc/link.h"
 #include "render-svc/page.h"
+#include "render-svc/page_table.h"
+#include "render-svc/page_text.h"
 
-#define HEAD                                                                                       \
-    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"                      \
-    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"                   \
-    "<title>Path Count</title>\n<link rel=\"icon\" href=\"/-/icon.svg\">\n"                        \
-    "<link rel=\"stylesheet\" href=\"/-/style.css\">\n</head>\n<body>\n<main>\n"
-#define END "</main>\n</body>\n</html>\n"
+/* A long path is shown whole on its own page. */
+#define WHOLE SIZE_MAX
 
-static void add_link(struct buffer *to, const char *address, const char *text)
+/* --- the rows of a view --- */
+
+/* Says what there is to see where there are no rows. */
+static void add_nothing(struct buffer *to, const struct page_rows *page)
 {
-    if (address == NULL)
+    if (page->rows->totals.hits == 0 && !page->view->has_prefix) {
+        buffer_add_literal(
+            to,
+            "<h2 id=\"rows\">Nothing is counted yet</h2>\n"
+            "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
+            "<p><a class=\"button\" href=\"/hello\">Count the first hit of /hello</a></p>\n"
+            "<p>From a program it is the same <code>GET</code>; <a href=\"/-/\">the API</a> "
+            "tells how, and what else there is.</p>\n");
         return;
+    }
+    buffer_add_literal(to, "<h2 id=\"rows\">No path begins so</h2>\n"
+                           "<p>Case, and every slash, make a difference. <a href=\"" LINK_PATHS
+                           "\">See all paths</a>.</p>\n");
+}
+
+static void add_heading(struct buffer *to, const struct view *view)
+{
+    if (!view->has_prefix) {
+        buffer_add_literal(to, "<h1>All paths</h1>\n");
+        return;
+    }
+    buffer_add_literal(to, "<h1><small>Paths that begin with</small> <span class=\"path\">");
+    html_add_path(to, view->prefix, view->prefix_len);
+    buffer_add_literal(to, "</span></h1>\n");
+}
+
+void page_add_browse(struct buffer *to, const struct page_rows *page)
+{
+    const struct rows *rows = page->rows;
+    int64_t highest = page_highest(rows);
+    bool by_path = page->view->order == VIEW_BY_PATH, top = !page->view->has_after;
+
+    page_add_head(to, "Paths – Path Count");
+    buffer_add_literal(to, "<div class=\"side\">\n<div class=\"own\">");
+    add_heading(to, page->view);
+    buffer_add_literal(to, "<p class=\"totals\">");
+    page_add_totals(to, &rows->totals);
+    buffer_add_literal(to, "</p></div>\n");
+    page_add_controls(to, page);
+    buffer_add_literal(to, "</div>\n<section aria-labelledby=\"rows\">\n");
+    if (rows->size == 0) {
+        add_nothing(to, page);
+    } else {
+        buffer_add_string(to, by_path ? "<h2 id=\"rows\">In order of paths</h2>\n"
+                              : top   ? "<h2 id=\"rows\">Highest counts</h2>\n"
+                                      : "<h2 id=\"rows\">Lower counts</h2>\n");
+        page_add_table_head(to, page->view, !by_path && top);
+        for (size_t i = 0; i < rows->size; ++i) {
+            const struct row *row = &rows->rows[i];
+            buffer_add_literal(to, PAGE_ROW);
+            (void)page_add_row(to, row->path, row->path_len, row->count, highest);
+        }
+        buffer_add_literal(to, "</tbody>\n</table>\n");
+    }
+    page_add_pager(to, page->first, page->previous, page->next);
+    buffer_add_literal(to, "</section>\n");
+    page_add_end(to);
+}
+
+/* --- one path --- */
+
+static void add_rank(struct buffer *to, const struct path_detail *detail)
+{
+    buffer_add_literal(to, "<div><dt>Rank</dt><dd>");
+    if (detail->rank != 0)
+        html_add_number(to, detail->rank);
+    else
+        buffer_add_literal(to, "beyond 10,000");
+    buffer_add_literal(to, "</dd></div>\n");
+}
+
+/* A time as people read it, to the second: 2026-11-23 22:15:00 UTC. */
+static void add_time(struct buffer *to, const char *title, const char *time)
+{
+    buffer_add_literal(to, "<div><dt>");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</dt><dd>");
+    if (*time == '\0') {
+        buffer_add_literal(to, "not known");
+    } else {
+        buffer_add_literal(to, "<time datetime=\"");
+        buffer_add_string(to, time);
+        buffer_add_literal(to, "\">");
+        buffer_add(to, time, 10);
+        buffer_add_literal(to, " ");
+        buffer_add(to, time + 11, 8);
+        buffer_add_literal(to, " UTC</time>");
+    }
+    buffer_add_literal(to, "</dd></div>\n");
+}
+
+static void add_way_to(struct buffer *to, const char *address, const char *text)
+{
     buffer_add_literal(to, "<a href=\"");
     html_add_text(to, address, strlen(address));
     buffer_add_literal(to, "\">");
@@ -21,55 +112,31 @@ static void add_link(struct buffer *to, const char *address, const char *text)
     buffer_add_literal(to, "</a>\n");
 }
 
-void page_add_browse(struct buffer *to, const struct page_rows *page)
-{
-    const struct rows *rows = page->rows;
-
-    buffer_add_literal(to, HEAD "<h1>Path Count</h1>\n<table>\n<thead><tr>"
-                                "<th scope=\"col\">Path</th><th scope=\"col\">Count</th></tr>"
-                                "</thead>\n<tbody>\n");
-    for (size_t i = 0; i < rows->size; ++i) {
-        buffer_add_literal(to, "<tr><td><a href=\"" LINK_PATHS);
-        link_add_path(to, rows->rows[i].path, rows->rows[i].path_len);
-        buffer_add_literal(to, "\"><bdi>");
-        html_add_text(to, rows->rows[i].path, rows->rows[i].path_len);
-        buffer_add_literal(to, "</bdi></a></td><td>");
-        buffer_add_int(to, rows->rows[i].count);
-        buffer_add_literal(to, "</td></tr>\n");
-    }
-    buffer_add_literal(to, "</tbody>\n</table>\n<p class=\"totals\">");
-    buffer_add_int(to, rows->totals.paths);
-    buffer_add_literal(to, " paths, ");
-    buffer_add_int(to, rows->totals.hits);
-    buffer_add_literal(to, " hits in all</p>\n<p>");
-    add_link(to, page->first, "First");
-    add_link(to, page->previous, "Previous");
-    add_link(to, page->next, "Next");
-    add_link(to, page->json, "JSON");
-    add_link(to, page->csv, "CSV");
-    add_link(to, page->csv_all, "CSV of everything");
-    buffer_add_literal(to, "</p>\n" END);
-}
-
 void page_add_path(struct buffer *to, const struct page_path *page)
 {
     const struct path_detail *detail = page->detail;
 
-    buffer_add_literal(to, HEAD "<h1><bdi>");
-    html_add_text(to, detail->path, detail->path_len);
-    buffer_add_literal(to, "</bdi></h1>\n<dl>\n<dt>Count</dt><dd>");
-    buffer_add_int(to, detail->count);
-    buffer_add_literal(to, "</dd>\n<dt>Rank</dt><dd>");
-    if (detail->rank != 0)
-        buffer_add_int(to, detail->rank);
-    else
-        buffer_add_literal(to, "beyond 10,000");
-    buffer_add_literal(to, "</dd>\n<dt>First hit</dt><dd>");
-    buffer_add_string(to, *detail->first != '\0' ? detail->first : "not known");
-    buffer_add_literal(to, "</dd>\n<dt>Last hit</dt><dd>");
-    buffer_add_string(to, *detail->last != '\0' ? detail->last : "not known");
-    buffer_add_literal(to, "</dd>\n</dl>\n<p>");
-    add_link(to, page->json, "JSON");
-    add_link(to, page->csv, "CSV");
-    buffer_add_literal(to, "</p>\n" END);
+    page_add_head(to, "One path – Path Count");
+    buffer_add_literal(to, "<div class=\"one\">\n<div class=\"own\">"
+                           "<h1><small>Looking at</small> <a ");
+    (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE);
+    buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
+    html_add_number(to, detail->count);
+    buffer_add_string(to, detail->count == 1 ? "</strong> hit</p></div>\n"
+                                             : "</strong> hits</p></div>\n");
+    buffer_add_literal(to, "<p id=\"since\" hidden></p>\n<dl>\n");
+    add_rank(to, detail);
+    add_time(to, "First hit", detail->first);
+    add_time(to, "Last hit", detail->last);
+    buffer_add_literal(to, "</dl>\n<p>This look counted nothing. <a href=\"");
+    /* what begins with two slashes would lead to another host */
+    if (detail->path_len > 1 && detail->path[1] == '/')
+        buffer_add_literal(to, "/.");
+    link_add_path(to, detail->path, detail->path_len);
+    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n<p>This as\n");
+    add_way_to(to, page->json, "JSON");
+    add_way_to(to, page->csv, "CSV");
+    add_way_to(to, page->badge, "badge");
+    buffer_add_literal(to, "</p>\n</div>\n");
+    page_add_end(to);
 }

@@ -13,8 +13,10 @@ void reply_add_headers(h2o_req_t *req)
     answer_header_named(req, "x-content-type-options", "nosniff");
     answer_header_named(req, "referrer-policy", "no-referrer");
     answer_header_named(req, "content-security-policy",
-                        "default-src 'none'; img-src 'self'; style-src 'self'; "
-                        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+                        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                        "connect-src 'self'; form-action 'self'; base-uri 'none'; "
+                        "frame-ancestors 'none'");
+    answer_header_named(req, "x-frame-options", "DENY");
 }
 
 void reply_may_be_kept(h2o_req_t *req, const char *value)

@@ -119,19 +119,26 @@ static void on_rows(struct table_wait *wait, struct table_text *rows)
     answer_visit(H2O_STRUCT_FROM_MEMBER(struct visit, wait, wait), rows);
 }
 
-/* Adds the rows, shared with others, or what stands in their place. */
-static h2o_iovec_t rows_part(const struct visit *visit, struct table_text *rows)
+static h2o_iovec_t json_own(const struct visit *visit)
+{
+    struct buffer own = {0};
+    h2o_iovec_t part;
+
+    json_add_own(&own, visit->path, visit->path_len, visit->number);
+    part = h2o_strdup(&visit->req->pool, own.bytes, own.len);
+    buffer_free(&own);
+    return part;
+}
+
+/* The rows as JSON, shared with others, or what stands in their place. */
+static h2o_iovec_t json_rows(const struct visit *visit, struct table_text *rows)
 {
     struct buffer none = {0};
     h2o_iovec_t part;
 
-    if (rows != NULL) {
-        h2o_mem_link_shared(&visit->req->pool, rows);
+    if (rows != NULL)
         return h2o_iovec_init(rows->bytes, rows->len);
-    }
-    if (visit->form == FORM_HTML)
-        page_add_rows(&none, NULL);
-    else if (visit->form == FORM_JSON)
+    if (visit->form == FORM_JSON)
         json_add_rows(&none, NULL);
     else
         buffer_add_literal(&none, "}\n");
@@ -149,8 +156,7 @@ static const char *content_type(const struct visit *visit)
 static void answer_visit(struct visit *visit, struct table_text *rows)
 {
     h2o_req_t *req = visit->req;
-    struct buffer own = {0};
-    h2o_iovec_t parts[3];
+    h2o_iovec_t parts[PAGE_PARTS];
     size_t count = 0;
 
     timer_stop(&visit->deadline);
@@ -160,15 +166,16 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
         answer_head(req, 200, content_type(visit));
         return;
     }
+    if (rows != NULL)
+        h2o_mem_link_shared(&req->pool, rows);
     if (visit->form == FORM_HTML) {
-        parts[count++] = page_head();
-        page_add_own(&own, visit->path, visit->path_len, visit->number);
+        count = page_of_visit(&req->pool, visit->path, visit->path_len, visit->number,
+                              rows != NULL ? rows->bytes : NULL, rows != NULL ? rows->len : 0,
+                              rows != NULL ? &rows->index : NULL, parts);
     } else {
-        json_add_own(&own, visit->path, visit->path_len, visit->number);
+        parts[count++] = json_own(visit);
+        parts[count++] = json_rows(visit, rows);
     }
-    parts[count++] = h2o_strdup(&req->pool, own.bytes, own.len);
-    parts[count++] = rows_part(visit, rows);
-    buffer_free(&own);
     answer_parts(req, 200, content_type(visit), parts, count);
 }
 

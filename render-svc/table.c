@@ -1,7 +1,6 @@
 #include "render-svc/table.h"
 
 #include "proto/api.h"
-#include "render-svc/page.h"
 #include "service/log.h"
 
 #include <stdlib.h>
@@ -106,13 +105,16 @@ static bool on_answer(void *data, const struct http_answer *answer)
 static struct table_text *render(enum table_form form, const struct rows *rows)
 {
     struct buffer buffer = {0};
+    struct page_index index;
     struct table_text *text;
 
     if (form == TABLE_HTML)
-        page_add_rows(&buffer, rows);
+        page_add_rows(&buffer, rows, &index);
     else
         json_add_rows(&buffer, rows);
     text = h2o_mem_alloc_shared(NULL, sizeof(*text) + buffer.len, NULL);
+    if (form == TABLE_HTML)
+        text->index = index;
     text->len = buffer.len;
     memcpy(text->bytes, buffer.bytes, buffer.len);
     buffer_free(&buffer);

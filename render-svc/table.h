@@ -11,11 +11,13 @@
 #define RENDER_TABLE_H
 
 #include "render-svc/counter_client.h"
+#include "render-svc/page.h"
 
 enum table_form { TABLE_HTML, TABLE_JSON, N_TABLE_FORMS };
 
 /* Rendered rows; in memory shared by reference (h2o_mem_link_shared). */
 struct table_text {
+    struct page_index index; /* of TABLE_HTML */
     size_t len;
     char bytes[];
 };

@@ -1,6 +1,8 @@
 """GET of any path counts it and answers with the page, or with the same as JSON."""
 
+import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
@@ -72,7 +74,7 @@ def test_the_root_is_a_path_like_any(pair):
 
 def test_the_page_brings_its_own_icon(pair):
     icon = page.read(get(pair.address, "/with/icon")).icon
-    assert icon == "/-/icon.svg"
+    assert re.fullmatch(r"/-/assets/icon\.[0-9a-f]{10}\.svg", icon)
     answer = get(pair.address, icon)
     assert answer.status == 200
     assert answer.media_type == "image/svg+xml"
@@ -81,9 +83,39 @@ def test_the_page_brings_its_own_icon(pair):
 
 
 def test_the_page_needs_nothing_from_elsewhere(pair):
-    html = get(pair.address, "/alone").text
-    assert page.Page(html).scripts == 0
-    assert "http://" not in html and "https://" not in html and "src=" not in html
+    shown = page.read(get(pair.address, "/alone"))
+    assert all(re.match(r"/-/|#", link) for link in shown.links), shown.links
+    assert [re.match(r"/-/assets/", src) is not None for src in shown.scripts] == [True]
+
+
+def test_the_page_may_load_its_own_files_and_nothing_else_and_is_in_no_frame(pair):
+    answer = get(pair.address, "/strict")
+    policy = dict(rule.strip().split(" ", 1)
+                  for rule in answer.header("content-security-policy").split(";"))
+    assert policy.pop("default-src") == policy.pop("base-uri") == "'none'"
+    assert policy.pop("frame-ancestors") == "'none'"
+    assert set(policy.values()) == {"'self'"}
+    assert answer.header("x-frame-options") == "DENY"
+    assert answer.header("x-content-type-options") == "nosniff"
+    assert answer.header("referrer-policy") == "no-referrer"
+    assert " style=" not in answer.text and " onload" not in answer.text
+
+
+def test_the_visited_row_is_marked(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n}": 1000 - n for n in range(150)})
+    for number in (0, 1, 50, 98, 99):
+        shown = page.read(get(pair.address, f"/{number}"))
+        assert [path for path, _ in shown.marked] == [f"/{number}"]
+        assert len(shown.rows) == 100
+
+
+def test_a_visited_path_that_is_not_among_the_rows_has_a_row_apart(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{n}": 10 for n in range(150)})
+    shown = page.read(get(pair.address, "/apart"))
+    assert shown.marked == [("/apart", 1)]
+    assert shown.rows[-1] == ("/apart", 1) and len(shown.rows) == 101
 
 
 @pytest.mark.parametrize("headers", [{}, JSON, MINIMAL])
@@ -137,13 +169,10 @@ def test_hostile_paths_are_text_on_the_page(pair, path):
     answer = get(pair.address, quote(path))
     assert answer.status == 200
     shown = page.read(answer)
-    visible = path.replace("\r", "").replace("\x01", "").replace("\x1b", "").replace("\x7f", "")
-    assert shown.title == "Path Count" and shown.scripts == 0
-    if visible == path:
-        assert path in shown.outside
-        assert path in dict(shown.rows)
-    assert "<script" not in answer.text and "<img" not in answer.text and "<h1>" not in \
-        answer.text.partition("</td></table>")[2]
+    assert shown.title == "Path Count" and len(shown.scripts) == 1 and shown.scripts[0]
+    assert page.visible(path) in shown.outside
+    assert page.visible(path) in dict(shown.rows)
+    assert answer.text.count("<script") == answer.text.count("<img") == answer.text.count("<h1") == 1
     assert answer.header("set-cookie") is None
 
 
@@ -268,7 +297,7 @@ def test_other_methods_are_405_and_told_which_are_allowed(pair, method):
 # --- what belongs to the service
 
 
-@pytest.mark.parametrize("target", ["/-/", "/-/unknown", "/-/icon.svg/", "/-/../-/x", "/a/../-/b",
+@pytest.mark.parametrize("target", ["/-/", "/-/unknown", "/-/icon.svg", "/-/../-/x", "/a/../-/b",
                                     "/%2d/unknown", "/-%2Funknown", "/-/unknown?x=1"])
 def test_unknown_names_below_the_services_own_prefix_are_404_and_not_counted(pair, target):
     before = pair.ledger.totals()
@@ -276,12 +305,49 @@ def test_unknown_names_below_the_services_own_prefix_are_404_and_not_counted(pai
     assert pair.ledger.totals() == before
 
 
-@pytest.mark.parametrize("target", ["/-/icon.svg", "/%2D/icon.svg", "/x/../-/icon.svg",
-                                    "/-/icon.svg?v=1"])
-def test_own_files_are_found_by_their_canonical_path(pair, target):
+@pytest.mark.parametrize("form", ["{}", "/%2D{}", "/x/..{}", "{}?v=1"])
+def test_own_files_are_found_by_their_canonical_path(pair, form):
+    icon = page.read(get(pair.address, "/own/files")).icon
     before = pair.ledger.totals()
+    target = form.format(icon.removeprefix("/-") if "%2D" in form else icon)
     assert get(pair.address, target).media_type == "image/svg+xml"
     assert pair.ledger.totals() == before
+
+
+def assets_of(pair):
+    return sorted({link for link in page.read(get(pair.address, "/assets")).links
+                   if link.startswith("/-/assets/")})
+
+
+def test_own_files_are_named_after_their_content_and_kept_for_ever(pair):
+    assets = assets_of(pair)
+    assert [asset.rpartition(".")[2] for asset in assets] == ["svg", "js", "css"]
+    for asset in assets:
+        answer = get(pair.address, asset)
+        assert answer.status == 200
+        assert hashlib.sha256(answer.body).hexdigest()[:10] in asset
+        assert answer.header("cache-control") == "public, max-age=31536000, immutable"
+        assert answer.header("vary") is None
+        assert answer.header("x-content-type-options") == "nosniff"
+
+
+def test_own_files_of_another_version_are_todays_and_not_kept(pair):
+    for asset in assets_of(pair):
+        stem, _, ending = asset.rsplit(".", 2)
+        answer = get(pair.address, f"{stem}.0123456789.{ending}")
+        assert answer.body == get(pair.address, asset).body
+        assert answer.header("cache-control") == "no-store"
+
+
+@pytest.mark.parametrize("name", ["", "style.css", "style.0123456789.js", "style.012345678.css",
+                                  "style.01234567890.css", "style.012345678G.css",
+                                  "style.0123456789.css.map", "icon..svg"])
+def test_other_names_among_the_own_files_are_404(pair, name):
+    assert get(pair.address, f"/-/assets/{name}").status == 404
+
+
+def test_style_and_script_are_small(pair):
+    assert sum(len(get(pair.address, asset).body) for asset in assets_of(pair)) <= 20_000
 
 
 @pytest.mark.parametrize("path", ["/-", "/-x/y", "/a/-/", "//-/icon.svg", "/favicon.ico", "/live",
@@ -291,7 +357,7 @@ def test_paths_that_only_resemble_the_services_own_are_counted(pair, path):
 
 
 def test_writing_to_an_own_file_is_405(pair):
-    answer = ask(pair.address, "POST", "/-/icon.svg", None, b"x")
+    answer = ask(pair.address, "POST", page.read(get(pair.address, "/")).icon, None, b"x")
     assert answer.status == 405
     assert answer.header("allow")
 

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include "render-svc/page.h"
+#include "render-svc/page_text.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -100,43 +101,255 @@ static void no_byte_of_a_text_is_markup(void **state)
     }
 }
 
+static void assert_path_becomes(const char *path, const char *html, const char *attribute)
+{
+    struct buffer out = {0};
+
+    html_add_path(&out, path, strlen(path));
+    assert_string_equal(text_of(&out), html);
+    out.len = 0;
+    html_add_path_attribute(&out, path, strlen(path));
+    assert_string_equal(text_of(&out), attribute);
+    buffer_free(&out);
+}
+
+static void what_is_hidden_in_a_path_is_shown(void **state)
+{
+    (void)state;
+    assert_path_becomes("/a b/\xc3\xa9\xf0\x9f\x98\x80~", "/a b/\xc3\xa9\xf0\x9f\x98\x80~",
+                        "/a b/\xc3\xa9\xf0\x9f\x98\x80~");
+    assert_path_becomes("/<b>&\"'", "/&lt;b&gt;&amp;&quot;&#39;", "/&lt;b&gt;&amp;&quot;&#39;");
+    assert_path_becomes("/\x01\n\x7f", "/<i>U+0001</i><i>U+000A</i><i>U+007F</i>",
+                        "/[U+0001][U+000A][U+007F]");
+    assert_path_becomes("/\xc2\x80\xc2\xa0\xc2\xa1", "/<i>U+0080</i><i>U+00A0</i>\xc2\xa1",
+                        "/[U+0080][U+00A0]\xc2\xa1");
+    assert_path_becomes("/a\xe2\x80\x8b"
+                        "b\xe2\x80\xaegpj",
+                        "/a<i>U+200B</i>b<i>U+202E</i>gpj", "/a[U+200B]b[U+202E]gpj");
+    assert_path_becomes("/\xef\xbb\xbf\xef\xbf\xbd\xef\xbf\xbe",
+                        "/<i>U+FEFF</i>\xef\xbf\xbd<i>U+FFFE</i>", "/[U+FEFF]\xef\xbf\xbd[U+FFFE]");
+    assert_path_becomes("/\xf3\xa0\x80\xa0\xf4\x8f\xbf\xbf", "/<i>U+E0020</i><i>U+10FFFF</i>",
+                        "/[U+E0020][U+10FFFF]");
+    assert_path_becomes("/a  b ", "/a <i>U+0020</i>b<i>U+0020</i>", "/a [U+0020]b[U+0020]");
+}
+
+static void hrefs_lead_back_to_the_path(void **state)
+{
+    static const struct {
+        const char *path, *href;
+    } cases[] = {
+        {"/", "/"},
+        {"//a/", "//a/"},
+        {"/a-b.c_d~e", "/a-b.c_d~e"},
+        {"/!$()*+,;=:@", "/%21%24%28%29%2A%2B%2C%3B%3D%3A%40"},
+        {"/?#%&'\"<> \\[]^`{|}", "/%3F%23%25%26%27%22%3C%3E%20%5C%5B%5D%5E%60%7B%7C%7D"},
+        {"/\x01\x7f\xc3\xa9", "/%01%7F%C3%A9"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        struct buffer out = {0};
+        char decoded[64];
+        size_t len;
+
+        link_add_path(&out, cases[i].path, strlen(cases[i].path));
+        assert_string_equal(text_of(&out), cases[i].href);
+        assert_int_equal(path_canonicalize(out.bytes, out.len, decoded, &len), PATH_OK);
+        assert_int_equal(len, strlen(cases[i].path));
+        assert_memory_equal(decoded, cases[i].path, len);
+        buffer_free(&out);
+    }
+}
+
+/* Appends a link to a path of `len` bytes and returns it, to be freed with the buffer. */
+static const char *link_to(struct buffer *out, const char *path, size_t len, size_t whole)
+{
+    size_t encoded = html_add_path_link(out, path, len, whole);
+    const char *html = text_of(out);
+
+    assert_int_equal(strncmp(html, HTML_LINK, strlen(HTML_LINK)), 0);
+    assert_int_equal(html[strlen(HTML_LINK) + encoded], '"');
+    return html;
+}
+
+static void a_short_path_is_linked_whole(void **state)
+{
+    struct buffer out = {0};
+
+    (void)state;
+    assert_string_equal(link_to(&out, "/<b>", 4, 4), "href=\"/-/paths/%3Cb%3E\">/&lt;b&gt;</a>");
+    buffer_free(&out);
+}
+
+static void a_long_path_is_in_two_parts_and_whole_in_its_title(void **state)
+{
+    struct buffer out = {0};
+    char path[PATH_MAX_BYTES];
+
+    (void)state;
+    assert_string_equal(link_to(&out, "/a/long/way/to/go/until/the/last.html", 37, 36),
+                        "href=\"/-/paths/a/long/way/to/go/until/the/last.html\" class=l "
+                        "title=\"/a/long/way/to/go/until/the/last.html\">"
+                        "<span aria-hidden=true>/a/long/way/to/go/until/the</span>"
+                        "<span aria-hidden=true>/last.html</span></a>");
+    out.len = 0;
+    /* without a slash near the end, and never within a character */
+    for (size_t i = 1; i < sizeof(path); i += 3)
+        memcpy(path + i, "\xe2\x82\xac", i + 3 <= sizeof(path) ? 3 : sizeof(path) - i);
+    path[0] = '/';
+    for (size_t len = 1 + 3 * 20; len <= sizeof(path); len += 3) {
+        const char *cut;
+
+        out.len = 0;
+        cut = strstr(link_to(&out, path, len, 48), "</span><span");
+        assert_non_null(cut);
+        assert_int_equal(memcmp(cut - 3, "\xe2\x82\xac", 3), 0);
+        assert_int_equal(strlen(cut), strlen("</span><span aria-hidden=true></span></a>") + 15);
+    }
+    buffer_free(&out);
+}
+
 /* --- the page --- */
 
 #define HOSTILE      "/<b>\"&'\x01"
-#define HOSTILE_HTML "/&lt;b&gt;&quot;&amp;&#39;\xef\xbf\xbd"
+#define HOSTILE_HTML "/&lt;b&gt;&quot;&amp;&#39;<i>U+0001</i>"
+#define HOSTILE_HREF "/-/paths/%3Cb%3E%22%26%27%01"
+
+/* A page as its visitor gets it, whole, in a buffer. `rows` NULL: they could not be had. */
+static struct buffer page_of(const char *path, int64_t number, const struct rows *rows)
+{
+    struct buffer shared = {0}, page = {0};
+    struct page_index index;
+    h2o_mem_pool_t pool;
+    h2o_iovec_t parts[PAGE_PARTS];
+    size_t count;
+
+    h2o_mem_init_pool(&pool);
+    if (rows != NULL)
+        page_add_rows(&shared, rows, &index);
+    count =
+        page_of_visit(&pool, path, strlen(path), number, shared.bytes, shared.len, &index, parts);
+    assert_in_range(count, 1, PAGE_PARTS);
+    for (size_t i = 0; i < count; i++)
+        buffer_add(&page, parts[i].base, parts[i].len);
+    text_of(&page);
+    h2o_mem_clear_pool(&pool);
+    buffer_free(&shared);
+    return page;
+}
 
 static void the_page_is_whole_with_everybodys_text_escaped(void **state)
 {
     struct row some[] = {row_of(HOSTILE, 12), row_of("/a", 3)};
     const struct rows rows = {.size = 2, .rows = some, .totals = {2, 15}};
-    h2o_iovec_t head = page_head();
-    struct buffer page = {0};
-    const char *html;
+    struct buffer page = page_of(HOSTILE, 12, &rows);
+    const char *html = page.bytes;
 
     (void)state;
-    buffer_add(&page, head.base, head.len);
-    page_add_own(&page, HOSTILE, strlen(HOSTILE), 12);
-    page_add_rows(&page, &rows);
-    html = text_of(&page);
     assert_int_equal(strncmp(html, "<!DOCTYPE html>\n", 16), 0);
     assert_contains(html, "<title>Path Count</title>");
     assert_contains(html, "<meta charset=\"utf-8\">");
-    assert_contains(html, "<link rel=\"icon\" href=\"/-/");
-    assert_int_equal(count_of(html, HOSTILE_HTML), 2);
-    assert_contains(html,
-                    "<bdi>" HOSTILE_HTML "</bdi></span> <strong class=\"number\">12</strong>");
-    assert_contains(html, "<tr><td><bdi>" HOSTILE_HTML "</bdi></td><td>12</td></tr>\n"
-                          "<tr><td><bdi>/a</bdi></td><td>3</td></tr>\n");
-    assert_contains(html, "2 paths, 15 hits in all");
+    assert_contains(html, "<link rel=\"icon\" href=\"/-/assets/icon.");
+    assert_contains(html, "<link rel=\"stylesheet\" href=\"/-/assets/style.");
+    assert_contains(html, "<script src=\"/-/assets/page.");
+    assert_int_equal(count_of(html, ">" HOSTILE_HTML "</a>"), 2);
+    assert_int_equal(count_of(html, "href=\"" HOSTILE_HREF "\""), 2);
+    assert_contains(html, "<a href=\"" HOSTILE_HREF "\">" HOSTILE_HTML
+                          "</a></h1>\n<p class=\"count\"><strong>12</strong> hits</p>");
+    assert_contains(html, "<tr id=v aria-current=true><th class=b99><a href=\"" HOSTILE_HREF
+                          "\">" HOSTILE_HTML "</a></th><td>12</td></tr>\n"
+                          "<tr><th class=b24><a href=\"/-/paths/a\">/a</a></th>"
+                          "<td>3</td></tr>\n");
+    assert_contains(html, ">2 paths, 15 hits in all<");
     assert_null(strstr(html, "<b>"));
-    assert_string_equal(html + strlen(html) - 16, "</body>\n</html>\n");
+    assert_string_equal(html + page.len - 16, "</body>\n</html>\n");
+    buffer_free(&page);
+}
+
+static void each_visitors_own_row_is_marked_and_no_other(void **state)
+{
+    struct row some[PAGE_ROWS];
+    char paths[PAGE_ROWS][16];
+    const struct rows rows = {.size = PAGE_ROWS, .rows = some, .totals = {4711, 15}};
+    struct buffer unmarked;
+
+    (void)state;
+    for (int i = 0; i < PAGE_ROWS; i++) {
+        snprintf(paths[i], sizeof(paths[i]), i % 2 ? "/%d" : "/%d/\xc3\xa9", i / 2);
+        some[i] = row_of(paths[i], 1000 - i);
+    }
+    for (int i = 0; i < PAGE_ROWS; i++) {
+        struct buffer page = page_of(paths[i], 7, &rows), row = {0};
+        const char *marked = strstr(page.bytes, "\n<tr id=v aria-current=true><th class=b");
+        char place[64];
+
+        assert_int_equal(count_of(page.bytes, "<tr id=v"), 1);
+        assert_int_equal(count_of(page.bytes, "<tr"), 1 + PAGE_ROWS);
+        assert_non_null(marked);
+        buffer_add_literal(&row, "href=\"/-/paths");
+        link_add_path(&row, paths[i], strlen(paths[i]));
+        buffer_add_literal(&row, "\">");
+        buffer_add_string(&row, paths[i]);
+        buffer_add_literal(&row, "</a></th><td>");
+        html_add_number(&row, 1000 - i);
+        buffer_add_literal(&row, "</td></tr>\n");
+        marked = strchr(marked, 'h') + sizeof("h class=b00><a ") - 1;
+        assert_int_equal(strncmp(marked, text_of(&row), row.len), 0);
+        snprintf(place, sizeof(place), "<a href=\"#v\">No. %d of 4,711 paths</a>", i + 1);
+        assert_contains(page.bytes, place);
+        assert_null(strstr(page.bytes, "class=\"apart\""));
+        buffer_free(&page);
+        buffer_free(&row);
+    }
+    unmarked = page_of("/1/", 7, &rows);
+    assert_int_equal(count_of(unmarked.bytes, "<tr id=v"), 1);
+    assert_contains(unmarked.bytes, "</tbody>\n<tbody class=\"apart\">\n"
+                                    "<tr id=v aria-current=true><th class=b00>"
+                                    "<a href=\"/-/paths/1/\">/1/</a></th><td>7</td></tr>\n"
+                                    "</tbody>\n</table>");
+    assert_contains(unmarked.bytes, "<a href=\"#v\">Below the first 100 of 4,711 paths</a>");
+    buffer_free(&unmarked);
+}
+
+static void more_rows_than_a_page_has_are_left_out(void **state)
+{
+    struct row some[PAGE_ROWS + 50];
+    char paths[PAGE_ROWS + 50][16];
+    const struct rows rows = {.size = SIZE(some), .rows = some};
+    struct buffer page;
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(some); i++) {
+        snprintf(paths[i], sizeof(paths[i]), "/%zu", i);
+        some[i] = row_of(paths[i], 1000);
+    }
+    page = page_of("/149", 1000, &rows);
+    assert_int_equal(count_of(page.bytes, "</tr>\n"), PAGE_ROWS + 1);
+    assert_contains(page.bytes, "class=\"apart\"");
+    buffer_free(&page);
+}
+
+static void the_next_page_is_a_link_if_there_is_one(void **state)
+{
+    struct row some[] = {row_of("/\"&", 12)};
+    struct rows rows = {.size = 1, .rows = some, .next = "12:/\"&", .next_len = 6};
+    struct buffer page = page_of("/a", 1, &rows);
+
+    (void)state;
+    assert_contains(page.bytes, "<a rel=\"next\" href=\"/-/paths?after=12%3A/%22%26\">");
+    buffer_free(&page);
+    rows.next = NULL;
+    page = page_of("/a", 1, &rows);
+    assert_null(strstr(page.bytes, "rel=\"next\""));
     buffer_free(&page);
 }
 
 static void every_element_that_is_opened_is_closed_in_order(void **state)
 {
-    struct row some[] = {row_of(HOSTILE, 12), row_of("/</td></tr>", 3)};
-    const struct rows full = {.size = 2, .rows = some, .totals = {2, 15}}, none = {0};
+    static const char *const VOID[] = {"meta", "link", "img", "input", "br"};
+    struct row some[] = {row_of(HOSTILE, 12), row_of("/</td></tr>", 3),
+                         row_of("/a/way/that/is/longer/than/any/row/shows/whole/<b>", 2)};
+    const struct rows full = {.size = 3, .rows = some, .totals = {2, 15}}, none = {0};
     const struct rows *const cases[] = {&full, &none, NULL};
 
     (void)state;
@@ -145,21 +358,21 @@ static void every_element_that_is_opened_is_closed_in_order(void **state)
         size_t depth = 0;
         struct buffer page = {0};
 
-        if (i < SIZE(cases)) {
-            buffer_add(&page, page_head().base, page_head().len);
-            page_add_own(&page, HOSTILE, strlen(HOSTILE), (int64_t)i);
-            page_add_rows(&page, cases[i]);
-        } else {
+        if (i < SIZE(cases))
+            page = page_of(HOSTILE, (int64_t)i, cases[i]);
+        else
             page_add_error(&page, 404, "<Not> & found", "</p></main>");
-        }
         for (const char *at = text_of(&page); (at = strchr(at, '<')) != NULL; at++) {
             char name[16];
             size_t len = strcspn(at + 1, " >");
+            bool is_void = at[1] == '!';
 
             assert_in_range(len, 1, sizeof(name) - 1);
             memcpy(name, at + 1, len);
             name[len] = '\0';
-            if (*name == '!' || strcmp(name, "meta") == 0 || strcmp(name, "link") == 0)
+            for (size_t v = 0; v < SIZE(VOID); v++)
+                is_void = is_void || strcmp(name, VOID[v]) == 0;
+            if (is_void)
                 continue;
             if (*name == '/') {
                 assert_true(depth > 0);
@@ -199,20 +412,44 @@ static void thousands_stand_apart(void **state)
         struct row row = row_of("/", cases[i].number);
         const struct rows rows = {
             .size = 1, .rows = &row, .totals = {cases[i].number, cases[i].number}};
-        struct buffer page = {0};
+        struct buffer page = page_of("/", cases[i].number, &rows);
         char expected[96];
-        const char *html;
 
-        page_add_own(&page, "/", 1, cases[i].number);
-        page_add_rows(&page, &rows);
-        html = text_of(&page);
-        snprintf(expected, sizeof(expected), "<strong class=\"number\">%s</strong>", cases[i].text);
-        assert_contains(html, expected);
+        snprintf(expected, sizeof(expected), "<strong>%s</strong> hit", cases[i].text);
+        assert_contains(page.bytes, expected);
         snprintf(expected, sizeof(expected), "<td>%s</td>", cases[i].text);
-        assert_contains(html, expected);
+        assert_contains(page.bytes, expected);
         snprintf(expected, sizeof(expected), ">%s path%s, %s hit%s in all<", cases[i].text,
                  cases[i].number == 1 ? "" : "s", cases[i].text, cases[i].number == 1 ? "" : "s");
-        assert_contains(html, expected);
+        assert_contains(page.bytes, expected);
+        buffer_free(&page);
+    }
+}
+
+static void a_bar_is_as_long_as_its_share_of_the_highest(void **state)
+{
+    static const struct {
+        int64_t count, highest;
+        const char *class;
+    } cases[] = {
+        {0, 1, "b00"},
+        {1, 1, "b99"},
+        {1, 2, "b49"},
+        {INT64_MAX, INT64_MAX, "b99"},
+        {1, 1000, "b00"},
+        {99, 1000, "b09"},
+        {INT64_MAX - 1, INT64_MAX, "b99"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        struct row some[] = {row_of("/h", cases[i].highest), row_of("/c", cases[i].count)};
+        const struct rows rows = {.size = 2, .rows = some};
+        struct buffer page = page_of("/", 1, &rows);
+        char expected[64];
+
+        snprintf(expected, sizeof(expected), "<th class=%s><a href=\"/-/paths/c\"", cases[i].class);
+        assert_contains(page.bytes, expected);
         buffer_free(&page);
     }
 }
@@ -231,10 +468,9 @@ static void one_is_singular_and_everything_else_plural(void **state)
     (void)state;
     for (size_t i = 0; i < SIZE(cases); i++) {
         const struct rows rows = {.totals = {cases[i].paths, cases[i].hits}};
-        struct buffer page = {0};
+        struct buffer page = page_of("/", 2, &rows);
 
-        page_add_rows(&page, &rows);
-        assert_contains(text_of(&page), cases[i].text);
+        assert_contains(page.bytes, cases[i].text);
         buffer_free(&page);
     }
 }
@@ -243,52 +479,48 @@ static void a_count_of_zero_in_the_table_is_shown(void **state)
 {
     struct row row = row_of("/", 0);
     const struct rows rows = {.size = 1, .rows = &row};
-    struct buffer page = {0};
+    struct buffer page = page_of("/a", 2, &rows);
 
     (void)state;
-    page_add_rows(&page, &rows);
-    assert_contains(text_of(&page), "<td>0</td>");
-    buffer_free(&page);
-}
-
-static void without_a_number_none_is_shown(void **state)
-{
-    struct buffer page = {0};
-
-    (void)state;
-    page_add_own(&page, "/a", 2, 0);
-    assert_contains(text_of(&page), "<strong class=\"number\"></strong>");
+    assert_contains(page.bytes, "<td>0</td>");
     buffer_free(&page);
 }
 
 static void without_rows_the_page_says_so_and_ends_as_always(void **state)
 {
-    struct buffer page = {0};
-    const char *html;
+    struct buffer page = page_of("/a", 17, NULL);
 
     (void)state;
-    page_add_rows(&page, NULL);
-    html = text_of(&page);
-    assert_contains(html, "The table cannot be shown just now.");
-    assert_null(strstr(html, "<table"));
-    assert_null(strstr(html, "in all"));
-    assert_string_equal(html + strlen(html) - 16, "</body>\n</html>\n");
+    assert_contains(page.bytes, "<strong>17</strong> hits");
+    assert_contains(page.bytes, "The table cannot be shown just now");
+    assert_null(strstr(page.bytes, "<table"));
+    assert_null(strstr(page.bytes, "in all"));
+    assert_null(strstr(page.bytes, "#v"));
+    assert_string_equal(page.bytes + page.len - 16, "</body>\n</html>\n");
     buffer_free(&page);
 }
 
 static void an_error_is_a_whole_small_page(void **state)
 {
-    struct buffer page = {0};
-    const char *html;
+    static const int statuses[] = {400, 404, 405, 414, 503, 500};
 
     (void)state;
-    page_add_error(&page, 414, "Too <long>", "A & B \"C\"");
-    html = text_of(&page);
-    assert_int_equal(strncmp(html, "<!DOCTYPE html>\n", 16), 0);
-    assert_contains(html, "<title>Path Count</title>");
-    assert_contains(html, "<h1>414 Too &lt;long&gt;</h1>\n<p>A &amp; B &quot;C&quot;</p>");
-    assert_string_equal(html + strlen(html) - 16, "</body>\n</html>\n");
-    buffer_free(&page);
+    for (size_t i = 0; i < SIZE(statuses); i++) {
+        struct buffer page = {0};
+        char heading[64];
+        const char *html;
+
+        page_add_error(&page, statuses[i], "Too <long>", "A & B \"C\"");
+        html = text_of(&page);
+        snprintf(heading, sizeof(heading), "<h1><small>%d</small> Too &lt;long&gt;</h1>",
+                 statuses[i]);
+        assert_int_equal(strncmp(html, "<!DOCTYPE html>\n", 16), 0);
+        assert_contains(html, "<title>Path Count</title>");
+        assert_contains(html, heading);
+        assert_contains(html, "<p class=\"detail\">A &amp; B &quot;C&quot;</p>\n<p>");
+        assert_string_equal(html + strlen(html) - 16, "</body>\n</html>\n");
+        buffer_free(&page);
+    }
 }
 
 /* --- the same as JSON --- */
@@ -365,12 +597,19 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_stays_text),
         cmocka_unit_test(no_byte_of_a_text_is_markup),
+        cmocka_unit_test(what_is_hidden_in_a_path_is_shown),
+        cmocka_unit_test(hrefs_lead_back_to_the_path),
+        cmocka_unit_test(a_short_path_is_linked_whole),
+        cmocka_unit_test(a_long_path_is_in_two_parts_and_whole_in_its_title),
         cmocka_unit_test(the_page_is_whole_with_everybodys_text_escaped),
+        cmocka_unit_test(each_visitors_own_row_is_marked_and_no_other),
+        cmocka_unit_test(more_rows_than_a_page_has_are_left_out),
+        cmocka_unit_test(the_next_page_is_a_link_if_there_is_one),
         cmocka_unit_test(every_element_that_is_opened_is_closed_in_order),
         cmocka_unit_test(thousands_stand_apart),
+        cmocka_unit_test(a_bar_is_as_long_as_its_share_of_the_highest),
         cmocka_unit_test(one_is_singular_and_everything_else_plural),
         cmocka_unit_test(a_count_of_zero_in_the_table_is_shown),
-        cmocka_unit_test(without_a_number_none_is_shown),
         cmocka_unit_test(without_rows_the_page_says_so_and_ends_as_always),
         cmocka_unit_test(an_error_is_a_whole_small_page),
         cmocka_unit_test(json_has_the_path_its_count_the_totals_and_the_rows),

@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """title; rows, the table's (path, count); icon, the href of the page's icon; outside, the text
-    of the body that is not in the table; scripts, how many script elements there are."""
+    """title; rows, the table's (path, count), with that of the visited path if it stands apart;
+    marked, the rows that are marked as the visited one; icon, the href of the page's icon; outside,
+    the text of the body that is not in the table; scripts, the src of each script element (None: it
+    is inline); links, every href, src and action there is."""
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
@@ -14,7 +16,10 @@ class Page(HTMLParser):
         self.rows = []
         self.icon = None
         self.outside = ""
-        self.scripts = 0
+        self.scripts = []
+        self.links = []
+        self.marked = []
+        self._is_marked = False
         self._open = []
         self._cells = None
         self.feed(html)
@@ -25,9 +30,11 @@ class Page(HTMLParser):
         if tag == "link" and "icon" in (attrs.get("rel") or "").split():
             self.icon = attrs.get("href")
         if tag == "script":
-            self.scripts += 1
+            self.scripts.append(attrs.get("src"))
+        self.links += [attrs[name] for name in ("href", "src", "action") if name in attrs]
         if tag == "tr":
             self._cells = []
+            self._is_marked = attrs.get("aria-current") == "true"
         if tag in ("td", "th") and self._cells is not None:
             self._cells.append([tag, ""])
         if tag in ("title", "table", "style", "script"):
@@ -38,6 +45,8 @@ class Page(HTMLParser):
             if any(kind == "td" for kind, _ in self._cells):
                 path, count = [text for _, text in self._cells][-2:]
                 self.rows.append((path, int(plain_numbers(count))))
+                if self._is_marked:
+                    self.marked.append(self.rows[-1])
             self._cells = None
         if self._open and self._open[-1] == tag:
             self._open.pop()
@@ -59,6 +68,13 @@ class Page(HTMLParser):
 def plain_numbers(text):
     """The text without separators between thousands."""
     return re.sub("(?<=\\d)[,'\u2019\u00a0\u2009\u202f](?=\\d{3})", "", text).strip()
+
+
+def visible(path):
+    """A path as the page shows it, where all that is hidden in it is control characters, zero-width
+    or changes the direction."""
+    return re.sub("[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f]",
+                  lambda found: f"U+{ord(found[0]):04X}", path)
 
 
 def read(answer):

@@ -1,0 +1,85 @@
+#include "render-svc/assets.h"
+
+#include "render-svc/reply.h"
+#include "service/answer.h"
+
+#include <openssl/sha.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FOLDER     "/-/assets/"
+#define HASH_BYTES 5
+
+extern const char asset_icon[], asset_icon_end[];
+extern const char asset_script[], asset_script_end[];
+extern const char asset_style[], asset_style_end[];
+
+static const struct file {
+    const char *stem, *ending, *type, *from, *to;
+} FILES[N_ASSETS] = {
+    [ASSET_ICON] = {FOLDER "icon.", ".svg", "image/svg+xml", asset_icon, asset_icon_end},
+    [ASSET_SCRIPT] = {FOLDER "page.", ".js", "text/javascript; charset=utf-8", asset_script,
+                      asset_script_end},
+    [ASSET_STYLE] = {FOLDER "style.", ".css", "text/css; charset=utf-8", asset_style,
+                     asset_style_end},
+};
+
+static char paths[N_ASSETS][48];
+static pthread_once_t named = PTHREAD_ONCE_INIT;
+
+/* Names each after its content. */
+static void name_files(void)
+{
+    for (int i = 0; i < N_ASSETS; ++i) {
+        const struct file *file = &FILES[i];
+        unsigned char hash[SHA256_DIGEST_LENGTH];
+        char hex[2 * HASH_BYTES + 1];
+
+        SHA256((const unsigned char *)file->from, (size_t)(file->to - file->from), hash);
+        for (size_t at = 0; at < HASH_BYTES; ++at)
+            snprintf(hex + 2 * at, 3, "%02x", hash[at]);
+        snprintf(paths[i], sizeof(paths[i]), "%s%s%s", file->stem, hex, file->ending);
+    }
+}
+
+const char *asset_path(enum asset asset)
+{
+    pthread_once(&named, name_files);
+    return paths[asset];
+}
+
+/* Whether the path is this file's name, with any hash. */
+static bool is_named(const struct file *file, const char *path, size_t len)
+{
+    size_t stem = strlen(file->stem), ending = strlen(file->ending);
+
+    if (len != stem + 2 * HASH_BYTES + ending || memcmp(path, file->stem, stem) != 0 ||
+        memcmp(path + len - ending, file->ending, ending) != 0)
+        return false;
+    for (size_t i = stem; i < len - ending; ++i)
+        if (!((path[i] >= '0' && path[i] <= '9') || (path[i] >= 'a' && path[i] <= 'f')))
+            return false;
+    return true;
+}
+
+bool asset_answer(h2o_req_t *req, const char *path, size_t len)
+{
+    for (int i = 0; i < N_ASSETS; ++i) {
+        const struct file *file = &FILES[i];
+        const char *own = asset_path((enum asset)i);
+        bool current = h2o_memis(path, len, own, strlen(own));
+        h2o_iovec_t body = h2o_iovec_init(file->from, (size_t)(file->to - file->from));
+        ssize_t vary = h2o_find_header(&req->res.headers, H2O_TOKEN_VARY, -1);
+
+        if (!is_named(file, path, len))
+            continue;
+        if (vary >= 0)
+            h2o_delete_header(&req->res.headers, vary);
+        if (current)
+            reply_may_be_kept(req, "public, max-age=31536000, immutable");
+        answer_parts(req, 200, file->type, &body, 1);
+        return true;
+    }
+    return false;
+}
