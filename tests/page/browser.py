@@ -1,0 +1,181 @@
+"""A headless Chromium, held to what the tests need: no word to the outside, no animation that a test
+would have to wait for, and everything waited for by its condition."""
+
+import base64
+import json
+import pathlib
+
+from harness.wait import until
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+AXE = ROOT / "build" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
+
+ARGUMENTS = [
+    "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--hide-scrollbars",
+    "--no-first-run", "--no-default-browser-check", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-default-apps",
+    "--disable-extensions", "--disable-domain-reliability", "--metrics-recording-only",
+    "--disable-features=OptimizationHints,MediaRouter,Translate",
+    # whatever it wanted to look up outside, it could not
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+JAVASCRIPT_OFF = {"profile.managed_default_content_settings.javascript": 2}
+
+
+class Browser:
+    """One window. `address` is where the pages are that `open` opens."""
+
+    def __init__(self, script=True):
+        options = webdriver.ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for argument in ARGUMENTS:
+            options.add_argument(argument)
+        if not script:
+            options.add_experimental_option("prefs", JAVASCRIPT_OFF)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.script = script
+        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver.set_page_load_timeout(30)
+        self.address = None
+        self.look()
+
+    def quit(self):
+        self.driver.quit()
+
+    # --- what the window is like
+
+    def look(self, width=1280, height=800, dark=False, still=False):
+        """Sets the window's size and what its user prefers: dark pages, still ones."""
+        self._command("Emulation.setDeviceMetricsOverride", width=width, height=height,
+                      deviceScaleFactor=1, mobile=False)
+        self._command("Emulation.setEmulatedMedia", features=[
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if still else "no-preference"}])
+
+    def _command(self, name, **arguments):
+        return self.driver.execute_cdp_cmd(name, arguments)
+
+    # --- going about
+
+    def open(self, target):
+        self.driver.get("http://%s:%d%s" % (*self.address, target))
+        return self
+
+    def forget(self):
+        """Empties what the browser remembers of the pages."""
+        self._command("Storage.clearDataForOrigin", origin="http://%s:%d" % self.address,
+                      storageTypes="all")
+
+    @property
+    def target(self):
+        """The path and query of the page that is open."""
+        return self.driver.current_url.partition("//")[2].partition("/")[2].join(["/", ""])
+
+    def click(self, selector):
+        """Clicks what must lead to another page, and waits for that."""
+        page = self.find("html")
+        self.find(selector).click()
+        until(lambda: self._is_gone(page), f"{selector} to lead to another page")
+
+    def _is_gone(self, element):
+        try:
+            element.is_displayed()
+        except Exception as error:  # whatever the driver says of an element of the page before
+            if "stale" in type(error).__name__.lower() or "NoSuch" in type(error).__name__:
+                return self.find_all("body") != []
+            raise
+        return False
+
+    def press(self, *keys):
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def type_into(self, selector, text, submit=True):
+        field = self.find(selector)
+        field.clear()
+        field.send_keys(text)
+        if submit:
+            page = self.find("html")
+            field.send_keys(Keys.ENTER)
+            until(lambda: self._is_gone(page), "the form to be sent")
+
+    # --- what is there
+
+    def find(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def find_all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector):
+        return self.find(selector).text
+
+    def shows(self, selector):
+        """Whether such an element is there and visible."""
+        return any(element.is_displayed() for element in self.find_all(selector))
+
+    def run(self, script, *arguments):
+        """What a piece of JavaScript returns; also where the page's own is off."""
+        return self.driver.execute_script(script, *arguments)
+
+    @property
+    def rows(self):
+        """The table's (path, count), a path as a person reads it or a screen reader says it."""
+        return [(path, int(count.replace(",", ""))) for path, count in self.run(
+            "return [...document.querySelectorAll('tbody tr')].map(row => ["
+            "row.querySelector('a').title || row.querySelector('a').textContent,"
+            "row.cells[row.cells.length - 1].textContent])")]
+
+    @property
+    def hrefs(self):
+        """Where the table's links lead."""
+        return self.run("return [...document.querySelectorAll('tbody a')]"
+                        ".map(a => a.getAttribute('href'))")
+
+    @property
+    def number(self):
+        """The number in large figures."""
+        return int(self.text(".count strong").replace(",", ""))
+
+    def is_within_view(self, selector):
+        return self.run(
+            "const {top, bottom} = document.querySelector(arguments[0]).getBoundingClientRect();"
+            "return top >= 0 && bottom <= innerHeight", selector)
+
+    def wider_than_the_window(self):
+        """What sticks out to the right, or None."""
+        return self.run(
+            "const most = document.documentElement.clientWidth;"
+            "if (document.documentElement.scrollWidth <= most) return null;"
+            "return [...document.querySelectorAll('body *')].filter("
+            "  e => e.getBoundingClientRect().right > most + 1).map(e => e.outerHTML.slice(0, 200))"
+            ".slice(0, 5)")
+
+    def complaints(self):
+        """What the console has to complain of since it was last asked, but for the status of a page
+        that is an error on purpose."""
+        return [entry["message"] for entry in self.driver.get_log("browser")
+                if entry["level"] in ("SEVERE", "WARNING")
+                and "the server responded with a status of" not in entry["message"]]
+
+    def violations(self):
+        """What axe-core finds wrong with the page as it is now."""
+        if not self.run("return typeof axe === 'object'"):
+            self.run(AXE.read_text(encoding="utf-8"))
+        found = self.driver.execute_async_script(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document).then(r => done(r.violations), e => done([{id: String(e), nodes: []}]))")
+        return [f"{violation['id']}: {violation.get('help')}: "
+                + json.dumps([(node["html"][:160], node.get("failureSummary", "")[:300])
+                              for node in violation["nodes"][:3]]) for violation in found]
+
+    def picture(self, name):
+        """Writes what the window shows to build/screenshots/."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        data = self._command("Page.captureScreenshot", format="png")["data"]
+        (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(data))

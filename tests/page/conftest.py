@@ -1,0 +1,123 @@
+"""The pair on a PostgreSQL of its own, and browsers before it: one with the page's script, one that
+runs no scripts at all."""
+
+import pathlib
+import re
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
+
+from browser import Browser  # noqa: E402 (the path above comes first)
+from harness.postgres import Cluster  # noqa: E402
+from harness.stage import Stage  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    cluster = Cluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def stage(cluster, tmp_path_factory):
+    stage = Stage(cluster, tmp_path_factory.mktemp("stage"))
+    yield stage
+    stage.close()
+
+
+def pair_on(stage, hits):
+    """A pair whose ledger holds these hits."""
+    ledger = stage.ledger()
+    counter = stage.counter(ledger)
+    if hits:
+        counter.api.count(hits)
+    render = stage.render(counter)
+    return SimpleNamespace(ledger=ledger, api=counter.api, address=render.address)
+
+
+# 259 paths, so that there are three pages of them.
+MANY = {f"/section-{n % 7}/page-{n:03}": 9_000 - 30 * n for n in range(1, 251)} | {
+    "/": 123_456, "/blog/": 45_678, "/about": 12_345,
+    "/docs/reference/configuration/environment-variables/of/the/services/and/their/defaults.html":
+        11_111,
+    "/" + "x" * 2047: 10_000, "/caf\u00e9/\u65e5\u672c\u8a9e": 9_999,
+    "/\u202egpj.exe": 9_998, "/zero\u200bwidth": 9_997, "/<script>alert('1')</script>": 9_996,
+}
+
+
+@pytest.fixture(scope="session")
+def full(stage):
+    """A pair with three pages of paths. Tests that count use paths of their own."""
+    return pair_on(stage, MANY)
+
+
+@pytest.fixture(scope="session")
+def empty(stage):
+    """A pair with nothing counted, which stays so."""
+    return pair_on(stage, {})
+
+
+@pytest.fixture
+def own(stage):
+    """What makes a pair of the test's own, with the hits it wants."""
+    return lambda hits=None: pair_on(stage, hits or {})
+
+
+@pytest.fixture(scope="session")
+def unreachable(stage):
+    """A render-svc whose counter-svc is not there."""
+    return stage.render(("127.0.0.1", 1), ready=False, request_deadline_ms=100)
+
+
+def started(script):
+    browser = Browser(script)
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture(scope="session")
+def scripting():
+    yield from started(True)
+
+
+@pytest.fixture(scope="session")
+def scriptless():
+    yield from started(False)
+
+
+def ready(browser):
+    browser.driver.get("about:blank")
+    browser.look()
+    browser.complaints()
+    return browser
+
+
+@pytest.fixture
+def browser(scripting):
+    """The browser with scripts, nothing of the test before in it."""
+    return ready(scripting)
+
+
+@pytest.fixture(params=["with script", "without script"])
+def either(request):
+    """Both browsers, one after the other: what works in both."""
+    return ready(request.getfixturevalue(
+        "scripting" if request.param == "with script" else "scriptless"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failed test leaves a picture and shows the end of its services' logs."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    used = getattr(item, "funcargs", {})
+    for name in ("browser", "either"):
+        if name in used:
+            used[name].picture("failed-" + re.sub(r"[^a-z0-9]+", "-", item.name.lower())[:80])
+    if "stage" in used:
+        report.sections.append(("log of the services", used["stage"].logs()))
