@@ -3,10 +3,13 @@
 #include "proto/path.h"
 #include "render-svc/accept.h"
 #include "render-svc/assets.h"
+#include "render-svc/page_api.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
 
 #include <string.h>
+
+static void answer_about(const struct asked *asked);
 
 /* A place below /-/. */
 static const struct route {
@@ -16,6 +19,7 @@ static const struct route {
     const char *methods;
     void (*handle)(const struct asked *asked);
 } ROUTES[] = {
+    {"/-/", false, false, "GET, HEAD", answer_about},
     {"/-/paths", false, false, "GET, HEAD", browse_rows},
     {"/-/paths", true, false, "GET, HEAD", browse_path},
     {"/-/live", false, true, "GET, HEAD", live_watch},
@@ -77,4 +81,14 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
         reply_wrong_method(req, "GET, HEAD", asked.json);
     else if (!asset_answer(req, path, len))
         reply_error(req, 404, "There is nothing of this name here.", asked.json);
+}
+
+static void answer_about(const struct asked *asked)
+{
+    h2o_iovec_t host = asked->req->authority;
+    struct buffer page = {0};
+
+    page_add_api(&page, host.base, host.len);
+    answer_copy(asked->req, 200, TYPE_HTML, page.bytes, page.len);
+    buffer_free(&page);
 }

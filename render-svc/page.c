@@ -32,7 +32,18 @@ static pthread_once_t rendered = PTHREAD_ONCE_INIT;
 
 static void render_constants(void);
 
-void page_add_head(struct buffer *to, const char *title)
+/* Appends a link that all pages have. */
+static void add_to_nav(struct buffer *to, const char *address, const char *text, const char *here)
+{
+    buffer_add_literal(to, "<a href=\"");
+    buffer_add_string(to, address);
+    buffer_add_string(to, here != NULL && strcmp(here, address) == 0 ? "\" aria-current=\"page\">"
+                                                                     : "\">");
+    buffer_add_string(to, text);
+    buffer_add_literal(to, "</a>");
+}
+
+void page_add_head(struct buffer *to, const char *title, const char *here)
 {
     buffer_add_literal(to, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                            "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
@@ -48,9 +59,11 @@ void page_add_head(struct buffer *to, const char *title)
                            "<header><a href=\"" LINK_PATHS "\"><img src=\"");
     buffer_add_string(to, asset_path(ASSET_ICON));
     buffer_add_literal(to, "\" alt=\"\" width=\"24\" height=\"24\">Path Count</a>\n"
-                           "<nav aria-label=\"Site\"><a href=\"" LINK_PATHS "\">All paths</a> "
-                           "<a href=\"/-/\">API</a></nav></header>\n"
-                           "<main id=\"main\">\n");
+                           "<nav aria-label=\"Site\">");
+    add_to_nav(to, LINK_PATHS, "All paths", here);
+    buffer_add_literal(to, " ");
+    add_to_nav(to, "/-/", "API", here);
+    buffer_add_literal(to, "</nav></header>\n<main id=\"main\">\n");
 }
 
 void page_add_end(struct buffer *to)
@@ -150,7 +163,7 @@ static void render_constants(void)
 {
     struct buffer text = {0};
 
-    page_add_head(&text, "Path Count");
+    page_add_head(&text, "Path Count", NULL);
     buffer_add_literal(&text, "<div class=\"side\">\n");
     constant.head = take(&text);
     page_add_controls(&text, &TOP);
@@ -174,7 +187,7 @@ static void render_constants(void)
 /* Says where in the table the path is; `row` 0: not in it. */
 static void add_place(struct buffer *to, unsigned row, const struct page_index *index)
 {
-    buffer_add_literal(to, "<p><a href=\"#v\">");
+    buffer_add_literal(to, "<p class=\"note\"><a href=\"#v\">");
     if (row != 0) {
         buffer_add_literal(to, "No. ");
         buffer_add_int(to, row);
@@ -201,14 +214,14 @@ size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, in
     h2o_iovec_t kept;
 
     pthread_once(&rendered, render_constants);
-    buffer_add_literal(&own, "<div class=\"own\"><h1><small>You visited</small> <a ");
+    buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
     encoded_at = own.len + sizeof(HTML_LINK) - 1;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n<p class=\"count\"><strong>");
     html_add_number(&own, number);
     buffer_add_string(&own, number == 1 ? "</strong> hit, the first</p></div>\n"
                                         : "</strong> hits</p></div>\n");
-    buffer_add_literal(&own, "<p id=\"since\" hidden></p>\n");
+    buffer_add_literal(&own, "<p id=\"since\" class=\"note\" hidden></p>\n");
     if (rows != NULL) {
         row = find_row(index, rows, own.bytes + encoded_at, encoded_len);
         add_place(&own, row, index);

@@ -44,8 +44,9 @@ size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, in
                      const char *rows, size_t rows_len, const struct page_index *index,
                      h2o_iovec_t parts[PAGE_PARTS]);
 
-/* Appends the beginning of a page, up to and with `<main …>`, and its end. The title is HTML. */
-void page_add_head(struct buffer *to, const char *title);
+/* Appends the beginning of a page, up to and with `<main …>`, and its end. The title is HTML;
+ * `here` is where the page is among those that all pages lead to, NULL: it is none of them. */
+void page_add_head(struct buffer *to, const char *title, const char *here);
 void page_add_end(struct buffer *to);
 
 /* Appends a whole small page about an error: what is wrong, and what to do about it. */

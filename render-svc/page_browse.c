@@ -27,15 +27,24 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
                            "\">See all paths</a>.</p>\n");
 }
 
-static void add_heading(struct buffer *to, const struct view *view)
+/* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
+static void add_heading(struct buffer *to, const struct view *view, const struct totals *totals)
 {
-    if (!view->has_prefix) {
-        buffer_add_literal(to, "<h1>All paths</h1>\n");
+    if (view->has_prefix) {
+        buffer_add_literal(to, "<div><h1><small>Paths that begin with</small> "
+                               "<span class=\"path\">");
+        html_add_path(to, view->prefix, view->prefix_len);
+        buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
+        page_add_totals(to, totals);
+        buffer_add_literal(to, "</p></div>\n");
         return;
     }
-    buffer_add_literal(to, "<h1><small>Paths that begin with</small> <span class=\"path\">");
-    html_add_path(to, view->prefix, view->prefix_len);
-    buffer_add_literal(to, "</span></h1>\n");
+    buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
+    html_add_number(to, totals->hits);
+    buffer_add_string(to, totals->hits == 1 ? "</strong> hit on " : "</strong> hits on ");
+    html_add_number(to, totals->paths);
+    buffer_add_string(to, totals->paths == 1 ? " path</p></div>\n" : " paths</p></div>\n");
+    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
 }
 
 void page_add_browse(struct buffer *to, const struct page_rows *page)
@@ -44,12 +53,9 @@ void page_add_browse(struct buffer *to, const struct page_rows *page)
     int64_t highest = page_highest(rows);
     bool by_path = page->view->order == VIEW_BY_PATH, top = !page->view->has_after;
 
-    page_add_head(to, "Paths – Path Count");
-    buffer_add_literal(to, "<div class=\"side\">\n<div class=\"own\">");
-    add_heading(to, page->view);
-    buffer_add_literal(to, "<p class=\"totals\">");
-    page_add_totals(to, &rows->totals);
-    buffer_add_literal(to, "</p></div>\n");
+    page_add_head(to, "Paths – Path Count", LINK_PATHS);
+    buffer_add_literal(to, "<div class=\"side\">\n");
+    add_heading(to, page->view, &rows->totals);
     page_add_controls(to, page);
     buffer_add_literal(to, "</div>\n<section aria-labelledby=\"rows\">\n");
     if (rows->size == 0) {
@@ -116,7 +122,7 @@ void page_add_path(struct buffer *to, const struct page_path *page)
 {
     const struct path_detail *detail = page->detail;
 
-    page_add_head(to, "One path – Path Count");
+    page_add_head(to, "One path – Path Count", NULL);
     buffer_add_literal(to, "<div class=\"one\">\n<div class=\"own\">"
                            "<h1><small>Looking at</small> <a ");
     (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE);
@@ -124,7 +130,7 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     html_add_number(to, detail->count);
     buffer_add_string(to, detail->count == 1 ? "</strong> hit</p></div>\n"
                                              : "</strong> hits</p></div>\n");
-    buffer_add_literal(to, "<p id=\"since\" hidden></p>\n<dl>\n");
+    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n<dl>\n");
     add_rank(to, detail);
     add_time(to, "First hit", detail->first);
     add_time(to, "Last hit", detail->last);
@@ -133,7 +139,8 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     if (detail->path_len > 1 && detail->path[1] == '/')
         buffer_add_literal(to, "/.");
     link_add_path(to, detail->path, detail->path_len);
-    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n<p>This as\n");
+    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n"
+                           "<p class=\"note\">Export ");
     add_way_to(to, page->json, "JSON");
     add_way_to(to, page->csv, "CSV");
     add_way_to(to, page->badge, "badge");

@@ -28,7 +28,7 @@ static const char *advice_of(int status)
 
 void page_add_error(struct buffer *to, int status, const char *title, const char *detail)
 {
-    page_add_head(to, "Path Count");
+    page_add_head(to, "Path Count", NULL);
     buffer_add_literal(to, "<div class=\"error\">\n<h1><small>");
     buffer_add_int(to, status);
     buffer_add_literal(to, "</small> ");

@@ -44,11 +44,10 @@ void page_add_controls(struct buffer *to, const struct page_rows *page)
     buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
                            "role=\"switch\" aria-checked=\"false\" data-from=\"");
     html_add_text(to, page->live, strlen(page->live));
-    buffer_add_literal(to, "\" hidden>Live</button>\n<p>These rows as\n");
+    buffer_add_literal(to, "\" hidden>Live</button>\n<p>Export ");
     add_link(to, "", page->csv, "CSV");
     add_link(to, "", page->json, "JSON");
-    buffer_add_string(to, page->view->has_prefix ? "<br>All that begin so as\n" : "<br>All as\n");
-    add_link(to, "", page->csv_all, "CSV");
+    add_link(to, "", page->csv_all, "all as CSV");
     buffer_add_literal(to, "</p></div>\n<p id=\"status\" role=\"status\"></p>\n");
 }
 

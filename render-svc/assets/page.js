@@ -39,13 +39,14 @@
 
   function sayChanges() {
     const since = find("#since");
-    const path = pathOf(find("a", own));
+    const link = find("a", own);
+    const path = link ? pathOf(link) : ""; /* of all paths */
     const [count] = numbers(find("strong", own));
     const [, hits] = numbers(totals);
     const seen = new Map(JSON.parse(localStorage.getItem(KEY) || "[]"));
     const [before, then, hitsBefore] = seen.get(path) || [];
     if (before <= count) {
-      const all = hitsBefore < hits ? `; ${format(hits - hitsBefore)} more on all paths` : "";
+      const all = hitsBefore < hits ? `, +${format(hits - hitsBefore)} on all paths` : "";
       since.textContent = `${before === count ? "No more hits" : `+${counted(count - before, "hit")}`
         } since you looked ${ago(then)}${all}`;
       since.hidden = false;
@@ -93,7 +94,7 @@
   }
 
   function follow() {
-    stream = new EventSource("/-/live");
+    stream = new EventSource(live.dataset.from);
     stream.onopen = () => {
       status.textContent = "Counts change as hits come in; the order stays as it was.";
     };
@@ -128,18 +129,19 @@
     addEventListener("pagehide", () => stream && stream.close());
   }
 
-  /* --- examples to copy */
+  /* --- examples to copy, for the origin that the reader sees */
 
-  for (const example of document.querySelectorAll("pre")) {
-    if (!navigator.clipboard) break;
+  for (const example of document.querySelectorAll("pre code")) {
+    example.textContent = example.textContent.replaceAll(`http://${location.host}`, location.origin);
+    if (!navigator.clipboard) continue;
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = "Copy";
     button.onclick = async () => {
-      await navigator.clipboard.writeText(find("code", example).textContent);
+      await navigator.clipboard.writeText(example.textContent);
       button.textContent = "Copied";
       setTimeout(() => { button.textContent = "Copy"; }, 2000);
     };
-    example.after(button);
+    example.parentElement.after(button);
   }
 })();
