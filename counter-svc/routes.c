@@ -8,6 +8,9 @@
 #include <openssl/crypto.h>
 #include <string.h>
 
+/* How long the answer to a batch is kept back for its rows, in milliseconds. */
+#define ROWS_PATIENCE_MS 250
+
 /* A request that waits for the ledger; in the request's pool. One of the three is set. */
 struct call {
     h2o_req_t *req;
@@ -16,6 +19,9 @@ struct call {
     struct read *read;
     char *path; /* of GET /v1/paths/{path} */
     size_t path_len;
+    struct view *view;    /* of POST /v1/hits: whose rows are wanted; NULL: none */
+    struct buffer counts; /* the answer to it, while the rows are awaited */
+    struct timer patience;
 };
 
 static void handle_new_lane(struct counter *counter, h2o_req_t *req);
@@ -109,6 +115,8 @@ static void abandon(void *data)
         lane_request_abandon(call->lane_request);
     if (call->read != NULL)
         read_abandon(call->read);
+    timer_stop(&call->patience);
+    buffer_free(&call->counts);
 }
 
 static struct call *call_create(h2o_req_t *req)
@@ -128,6 +136,19 @@ static void answer_unavailable(h2o_req_t *req)
 {
     answer_header_named(req, "retry-after", "1");
     answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
+}
+
+/* Reads the view that the query asks for. */
+static bool read_view(const h2o_req_t *req, struct view *view, const char **error)
+{
+    const char *query = "";
+    size_t len = 0;
+
+    if (req->query_at != SIZE_MAX) {
+        query = req->path.base + req->query_at + 1;
+        len = req->path.len - req->query_at - 1;
+    }
+    return view_parse(query, len, view, error) == 0;
 }
 
 /* --- POST /v1/lanes --- */
@@ -160,10 +181,15 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
 {
     struct call *call;
     struct hits hits;
+    struct view view;
     const char *error;
 
     if (req->entity.len > BATCH_MAX_BODY_BYTES) {
         answer_problem(req, 400, "The body has more than 1,048,576 bytes.");
+        return;
+    }
+    if (!read_view(req, &view, &error)) {
+        answer_problem(req, 400, error);
         return;
     }
     if (hits_decode(req->entity.base, req->entity.len, &hits, &error) != 0) {
@@ -171,17 +197,54 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
         return;
     }
     call = call_create(req);
+    if (req->query_at != SIZE_MAX) {
+        call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
+        *call->view = view;
+    }
     call->write = writer_add(counter->writer, &hits, on_hits, call);
 }
 
-static void answer_counts(h2o_req_t *req, const struct batch *batch, bool repeat,
-                          const int64_t *counts)
+static void answer_counts(struct call *call)
 {
-    struct buffer json = {0};
+    timer_stop(&call->patience);
+    answer_json(call->req, 200, &call->counts);
+}
 
-    counts_encode(&json, batch, repeat, counts);
-    answer_json(req, 200, &json);
-    buffer_free(&json);
+/* The rows that go with the counts are there, or cannot be had. */
+static void on_hits_rows(void *data, const struct read_result *result)
+{
+    struct call *call = data;
+
+    call->read = NULL;
+    if (result->rows != NULL)
+        counts_add_rows(&call->counts, result->rows);
+    answer_counts(call);
+}
+
+/* The batch is committed: that is not to be kept back for rows that do not come. */
+static void on_patience_over(struct timer *timer)
+{
+    struct call *call = H2O_STRUCT_FROM_MEMBER(struct call, patience, timer);
+
+    read_abandon(call->read);
+    call->read = NULL;
+    answer_counts(call);
+}
+
+static void on_confirmed(struct call *call, const struct batch *batch, bool repeat,
+                         const int64_t *counts)
+{
+    struct counter *counter = worker_of(call->req)->app;
+
+    counts_encode(&call->counts, batch, repeat, counts);
+    if (call->view == NULL) {
+        answer_counts(call);
+        return;
+    }
+    /* read from now on, so the batch's own hits are in the rows */
+    call->read = reader_rows(counter->reader, call->view, on_hits_rows, call);
+    timer_start_after(&worker_of(call->req)->timers, &call->patience, ROWS_PATIENCE_MS,
+                      on_patience_over);
 }
 
 /* The counts of a repeat have been read: it is confirmed already. */
@@ -198,7 +261,7 @@ static void on_repeat_counts(void *data, const struct read_result *result)
         answer_unavailable(call->req);
         return;
     }
-    answer_counts(call->req, &hits.batch, true, result->counts);
+    on_confirmed(call, &hits.batch, true, result->counts);
     hits_free(&hits);
 }
 
@@ -211,7 +274,7 @@ static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbe
     call->write = NULL;
     switch (outcome) {
     case WRITE_APPLIED:
-        answer_counts(call->req, batch, false, numbers);
+        on_confirmed(call, batch, false, numbers);
         break;
     case WRITE_REPEAT:
         call->read = reader_counts(counter->reader, batch, on_repeat_counts, call);
@@ -233,17 +296,11 @@ static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbe
 
 static void handle_rows(struct counter *counter, h2o_req_t *req)
 {
-    const char *query = "";
-    size_t query_len = 0;
     struct call *call;
     struct view view;
     const char *error;
 
-    if (req->query_at != SIZE_MAX) {
-        query = req->path.base + req->query_at + 1;
-        query_len = req->path.len - req->query_at - 1;
-    }
-    if (view_parse(query, query_len, &view, &error) != 0) {
+    if (!read_view(req, &view, &error)) {
         answer_problem(req, 400, error);
         return;
     }

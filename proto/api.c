@@ -169,40 +169,12 @@ void counts_encode(struct buffer *to, const struct batch *batch, bool repeat, co
     buffer_add_literal(to, "]}");
 }
 
-int counts_decode(const char *json, size_t len, const struct batch *batch, int64_t *counts,
-                  bool *repeat, const char **error)
+void counts_add_rows(struct buffer *counts, const struct buffer *rows)
 {
-    json_t *object = load_object(json, len, error);
-    const json_t *numbers = json_object_get(object, "counts");
-    const json_t *flag = json_object_get(object, "repeat");
-    int64_t echo;
-    int result = -1;
-
-    if (object == NULL)
-        return -1;
-    if (!get_int(object, "lane", batch->lane, batch->lane, &echo) ||
-        !get_int(object, "sequence", batch->sequence, batch->sequence, &echo)) {
-        *error = "The answer is to another lane or sequence.";
-        goto out;
-    }
-    if (json_array_size(numbers) != batch->size || !json_is_boolean(flag)) {
-        *error = "The answer has not one count for each path.";
-        goto out;
-    }
-    for (size_t i = 0; i < batch->size; ++i) {
-        const json_t *number = json_array_get(numbers, i);
-        counts[i] = json_integer_value(number);
-        if (!json_is_integer(number) || counts[i] < 0 ||
-            (json_is_false(flag) && counts[i] < batch->entries[i].hits)) {
-            *error = "A count in the answer is not a whole number from the hits on.";
-            goto out;
-        }
-    }
-    *repeat = json_is_true(flag);
-    result = 0;
-out:
-    json_decref(object);
-    return result;
+    --counts->len; /* the closing brace */
+    buffer_add_literal(counts, ",\"rows\":");
+    buffer_add(counts, rows->bytes, rows->len);
+    buffer_add_literal(counts, "}");
 }
 
 void totals_encode(struct buffer *to, const struct totals *totals)
@@ -315,6 +287,48 @@ void rows_free(struct rows *rows)
     free(rows->rows);
     json_decref(rows->_json);
     *rows = (struct rows){0};
+}
+
+/* Reads everything but the rows. */
+static int decode_counts(const json_t *object, const struct batch *batch, struct counts *counts,
+                         const char **error)
+{
+    const json_t *numbers = json_object_get(object, "counts");
+    const json_t *repeat = json_object_get(object, "repeat");
+    int64_t echo;
+
+    if (!get_int(object, "lane", batch->lane, batch->lane, &echo) ||
+        !get_int(object, "sequence", batch->sequence, batch->sequence, &echo))
+        return fail(error, "The answer is to another lane or sequence.");
+    if (json_array_size(numbers) != batch->size || !json_is_boolean(repeat))
+        return fail(error, "The answer has not one count for each path.");
+    counts->repeat = json_is_true(repeat);
+    for (size_t i = 0; i < batch->size; ++i) {
+        const json_t *number = json_array_get(numbers, i);
+        counts->counts[i] = json_integer_value(number);
+        if (!json_is_integer(number) || counts->counts[i] < 0 ||
+            (!counts->repeat && counts->counts[i] < batch->entries[i].hits))
+            return fail(error, "A count in the answer is not a whole number from the hits on.");
+    }
+    return 0;
+}
+
+int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
+                  const char **error)
+{
+    json_t *object = load_object(json, len, error);
+    const json_t *rows = json_object_get(object, "rows");
+
+    counts->rows = (struct rows){._json = object};
+    counts->has_rows = rows != NULL;
+    if (object == NULL)
+        return -1;
+    if (decode_counts(object, batch, counts, error) != 0 ||
+        (rows != NULL && decode_rows(rows, &counts->rows, error) != 0)) {
+        rows_free(&counts->rows);
+        return -1;
+    }
+    return 0;
 }
 
 void problem_encode(struct buffer *to, int status, const char *title, const char *detail)

@@ -41,16 +41,6 @@ int hits_decode(const char *json, size_t len, struct hits *hits, const char **er
     __attribute__((warn_unused_result));
 void hits_free(struct hits *hits);
 
-/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
- * path's count right after the batch's hits, in the order of the batch. */
-void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
-                   const int64_t *counts);
-
-/* Reads an answer to this very batch: anything that does not echo its lane and sequence, or has
- * another number of counts, is an error. `counts` has room for the batch's size. */
-int counts_decode(const char *json, size_t len, const struct batch *batch, int64_t *counts,
-                  bool *repeat, const char **error) __attribute__((warn_unused_result));
-
 /* How many paths and hits there are in all. */
 struct totals {
     int64_t paths;
@@ -87,6 +77,27 @@ void rows_encode(struct buffer *to, const struct rows *rows);
 int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
     __attribute__((warn_unused_result));
 void rows_free(struct rows *rows);
+
+/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
+ * path's count right after the batch's hits, in the order of the batch. */
+void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
+                   const int64_t *counts);
+
+/* Adds the member `rows` to such an answer: the rows of a view, encoded, read after the commit. */
+void counts_add_rows(struct buffer *counts, const struct buffer *rows);
+
+/* What an answer to a batch holds. */
+struct counts {
+    int64_t *counts; /* room for the batch's size, the caller's */
+    bool repeat;
+    struct rows rows; /* to be freed */
+    bool has_rows;    /* it may go without, also when rows were asked for */
+};
+
+/* Reads an answer to this very batch: anything that does not echo its lane and sequence, or has
+ * another number of counts, is an error. */
+int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
+                  const char **error) __attribute__((warn_unused_result));
 
 /* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …}.
  */

@@ -35,7 +35,7 @@ struct beacon {
     struct fetch fetch;    /* of a badge that counts nothing */
 };
 
-static void on_counted(struct hit *hit, int64_t number);
+static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
 static void on_gone(void *data);
@@ -169,7 +169,7 @@ static void answer_badge(struct beacon *beacon, int64_t number)
     buffer_free(&svg);
 }
 
-static void on_counted(struct hit *hit, int64_t number)
+static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
 {
     /* one transparent pixel */
     static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
@@ -177,6 +177,7 @@ static void on_counted(struct hit *hit, int64_t number)
     struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, hit, hit);
     h2o_iovec_t gif = h2o_iovec_init(GIF, sizeof(GIF) - 1);
 
+    (void)rows;
     timer_stop(&beacon->deadline);
     if (number == 0)
         reply_unavailable(beacon->req, "The visit could not be counted.", true);

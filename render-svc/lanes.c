@@ -27,6 +27,7 @@ struct lane {
     char *paths;         /* what the entries point into */
     struct buffer body;  /* as JSON */
     h2o_linklist_t hits; /* that still wait for it, in the order in which they came */
+    bool wants_rows;     /* somebody among the hits does */
     bool was_sent;       /* a try before this one may have been acted on */
 };
 
@@ -49,7 +50,7 @@ static void send_batch(struct lane *lane);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
-static void confirm(struct lane *lane, const int64_t *counts);
+static void confirm(struct lane *lane, const int64_t *counts, struct table_rows *rows);
 static void give_up(struct lane *lane);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
@@ -100,10 +101,10 @@ void hit_withdraw(struct hit *hit)
     hit->state = HIT_NONE;
 }
 
-static void answer_hit(struct hit *hit, int64_t number)
+static void answer_hit(struct hit *hit, int64_t number, struct table_rows *rows)
 {
     hit_withdraw(hit);
-    hit->_callback(hit, number);
+    hit->_callback(hit, number, rows);
 }
 
 static struct hit *hit_of(h2o_linklist_t *link)
@@ -128,6 +129,7 @@ static void depart(struct lane *lane)
     struct lanes *lanes = lane->lanes;
     size_t bytes = 0, size = 0;
 
+    lane->wants_rows = false;
     while (lanes->n_open != 0 && size < BATCH_MAX_PATHS) {
         struct hit *hit = hit_of(lanes->open.next);
         if (bytes + hit->path_len > BATCH_MAX_PATH_BYTES)
@@ -138,6 +140,7 @@ static void depart(struct lane *lane)
         h2o_linklist_unlink(&hit->_link);
         --lanes->n_open;
         hit->state = HIT_AWAY;
+        lane->wants_rows |= hit->wants_rows;
         h2o_linklist_insert(&lane->hits, &hit->_link);
     }
     lane->batch.size = batch_sort(lane->entries, size);
@@ -153,25 +156,29 @@ static void send_batch(struct lane *lane)
     lane->batch.sequence = lane->sequence + 1;
     lane->body.len = 0;
     hits_encode(&lane->body, &lane->batch);
-    lane->call = counter_call(lane->lanes->client, "POST", API_HITS, lane->body.bytes,
-                              lane->body.len, on_answer, lane);
+    lane->call =
+        counter_call(lane->lanes->client, "POST", lane->wants_rows ? API_HITS TABLE_VIEW : API_HITS,
+                     lane->body.bytes, lane->body.len, on_answer, lane);
 }
 
 static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
-    int64_t counts[BATCH_MAX_PATHS];
+    int64_t numbers[BATCH_MAX_PATHS];
+    struct counts counts = {.counts = numbers};
     int status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
     const char *error = answer->reason;
-    bool repeat;
 
     lane->call = NULL;
     if (status == 200 &&
-        counts_decode(answer->body, answer->len, &lane->batch, counts, &repeat, &error) == 0) {
-        if (repeat)
+        counts_decode(answer->body, answer->len, &lane->batch, &counts, &error) == 0) {
+        struct table_rows rows = {.rows = &counts.rows};
+        if (counts.repeat)
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld",
                       (long long)lane->id, (long long)lane->batch.sequence);
-        confirm(lane, counts);
+        confirm(lane, numbers, counts.has_rows ? &rows : NULL);
+        table_rows_fini(&rows);
+        rows_free(&counts.rows);
         return true;
     }
     if (status == 409 && !lane->was_sent) {
@@ -225,7 +232,7 @@ static void set_free(struct lane *lane)
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
  * they came. */
-static void confirm(struct lane *lane, const int64_t *counts)
+static void confirm(struct lane *lane, const int64_t *counts, struct table_rows *rows)
 {
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
@@ -235,7 +242,7 @@ static void confirm(struct lane *lane, const int64_t *counts)
         if (count != INT64_MAX)
             count -= --entry->hits;
         /* a repeat tells the counts of now: somebody may have changed the row by hand since */
-        answer_hit(hit, count > 0 ? count : 1);
+        answer_hit(hit, count > 0 ? count : 1, rows);
     }
     set_free(lane);
 }
@@ -247,7 +254,7 @@ static void give_up(struct lane *lane)
     log_event(LOG_LEVEL_WARNING, "batch-given-up", "lane=%lld sequence=%lld paths=%zu",
               (long long)lane->id, (long long)lane->batch.sequence, lane->batch.size);
     while (!h2o_linklist_is_empty(&lane->hits))
-        answer_hit(hit_of(lane->hits.next), 0);
+        answer_hit(hit_of(lane->hits.next), 0, NULL);
     lane->batch.size = 0;
     lane->id = 0;
     open_lane(lane);

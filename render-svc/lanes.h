@@ -23,7 +23,7 @@
 #define RENDER_LANES_H
 
 #include "proto/path.h"
-#include "render-svc/counter_client.h"
+#include "render-svc/table.h"
 
 enum hit_state {
     HIT_NONE,
@@ -34,9 +34,10 @@ enum hit_state {
 struct hit;
 
 /* Says what became of a hit: `number` is the path's count with this hit as the last, or 0 when it
- * is not confirmed, and counted at most once. Runs exactly once unless the hit is withdrawn, from
- * the loop, never before lanes_add returns. */
-typedef void (*hit_callback)(struct hit *hit, int64_t number);
+ * is not confirmed, and counted at most once. `rows` came with the number, and are only good during
+ * the callback; NULL: none came, or none were wanted by anybody in the batch. Runs exactly once
+ * unless the hit is withdrawn, from the loop, never before lanes_add returns. */
+typedef void (*hit_callback)(struct hit *hit, int64_t number, struct table_rows *rows);
 
 /* A hit; lives inside what waits for it, zeroed before its first use. */
 struct hit {
@@ -46,6 +47,7 @@ struct hit {
     hit_callback _callback;
     const char *path; /* canonical; must live as long as the hit waits */
     size_t path_len;
+    bool wants_rows;
 };
 
 struct lanes_settings {
@@ -62,7 +64,7 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 /* Before the client goes. Nothing is called back any more. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, with its path set. Returns false when too many wait already. */
+/* Adds a hit, with its path set, and whether it wants rows. Returns false when too many wait already. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

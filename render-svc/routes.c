@@ -27,7 +27,7 @@ struct visit {
 };
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
-static void on_counted(struct hit *hit, int64_t number);
+static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows);
 static void on_rows(struct table_wait *wait, struct table_text *rows);
 static void answer_visit(struct visit *visit, struct table_text *rows);
 static void on_deadline(struct timer *timer);
@@ -89,6 +89,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     *visit = (struct visit){.req = req, .form = form, .path = path, .path_len = len};
     visit->hit.path = path;
     visit->hit.path_len = len;
+    visit->hit.wants_rows = form != FORM_MINIMAL;
     if (method_is(req, "HEAD")) {
         table_wait(render->table, &visit->wait, table_form(visit), on_rows);
     } else if (!lanes_add(render->lanes, &visit->hit, on_counted)) {
@@ -98,7 +99,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     timer_start(&render->deadlines, &visit->deadline, on_deadline);
 }
 
-static void on_counted(struct hit *hit, int64_t number)
+static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, hit, hit);
     struct render *render = worker_of(visit->req)->app;
@@ -109,6 +110,8 @@ static void on_counted(struct hit *hit, int64_t number)
         reply_unavailable(visit->req, "The visit could not be counted.", visit->form != FORM_HTML);
     } else if (visit->form == FORM_MINIMAL) {
         answer_visit(visit, NULL);
+    } else if (rows != NULL) {
+        answer_visit(visit, table_rows_text(rows, table_form(visit)));
     } else {
         table_wait(render->table, &visit->wait, table_form(visit), on_rows);
     }

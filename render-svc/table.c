@@ -8,7 +8,7 @@
 #define MAX_FETCHES 2
 #define PAUSE_MS    50
 
-static const char TARGET[] = API_PATHS "?order=count&limit=100";
+static const char TARGET[] = API_PATHS TABLE_VIEW;
 
 /* A fetch under way, or none while `call` is NULL. */
 struct fetch {
@@ -121,22 +121,31 @@ static struct table_text *render(enum table_form form, const struct rows *rows)
     return text;
 }
 
-/* Hands the rows to everybody, rendered once in each form that is wanted. */
+struct table_text *table_rows_text(struct table_rows *rows, enum table_form form)
+{
+    if (rows->_texts[form] == NULL)
+        rows->_texts[form] = render(form, rows->rows);
+    return rows->_texts[form];
+}
+
+void table_rows_fini(struct table_rows *rows)
+{
+    for (int i = 0; i < N_TABLE_FORMS; ++i)
+        if (rows->_texts[i] != NULL)
+            h2o_mem_release_shared(rows->_texts[i]);
+}
+
 static void serve(struct fetch *fetch, const struct rows *rows)
 {
-    struct table_text *texts[N_TABLE_FORMS] = {NULL};
+    struct table_rows shared = {.rows = rows};
 
     while (!h2o_linklist_is_empty(&fetch->waits)) {
         struct table_wait *wait =
             H2O_STRUCT_FROM_MEMBER(struct table_wait, _link, fetch->waits.next);
         h2o_linklist_unlink(&wait->_link);
-        if (texts[wait->_form] == NULL)
-            texts[wait->_form] = render(wait->_form, rows);
-        wait->_callback(wait, texts[wait->_form]);
+        wait->_callback(wait, table_rows_text(&shared, wait->_form));
     }
-    for (int i = 0; i < N_TABLE_FORMS; ++i)
-        if (texts[i] != NULL)
-            h2o_mem_release_shared(texts[i]);
+    table_rows_fini(&shared);
 }
 
 static void on_pause_over(struct timer *timer)

@@ -1,5 +1,6 @@
-/* The rows of the page, fetched from counter-svc and rendered once for everybody who waits for
- * them.
+/* The rows of the page, rendered once for everybody who gets the same ones. They come with the
+ * answer to a batch of hits; who has counted nothing, or got no rows with the answer, waits for a
+ * fetch of them.
  *
  * Who begins to wait while a fetch is under way is not served by it, because it may have read the
  * rows before the hit was counted: it waits for the next. At most two fetches of a worker are under
@@ -13,6 +14,9 @@
 #include "render-svc/counter_client.h"
 #include "render-svc/page.h"
 
+/* The query of the rows: the page's view. */
+#define TABLE_VIEW "?order=count&limit=100"
+
 enum table_form { TABLE_HTML, TABLE_JSON, N_TABLE_FORMS };
 
 /* Rendered rows; in memory shared by reference (h2o_mem_link_shared). */
@@ -21,6 +25,17 @@ struct table_text {
     size_t len;
     char bytes[];
 };
+
+/* Rows on their way to everybody who gets them. Begun with `rows` set and all else zero. */
+struct table_rows {
+    const struct rows *rows;
+    struct table_text *_texts[N_TABLE_FORMS];
+};
+
+/* The rows in this form, rendered at the first call; as long as the rows, unless it is linked. */
+struct table_text *table_rows_text(struct table_rows *rows, enum table_form form);
+
+void table_rows_fini(struct table_rows *rows);
 
 struct table;
 struct table_wait;

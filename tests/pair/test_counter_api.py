@@ -6,6 +6,8 @@ file; here every operation is called in every way.
 
 import contextlib
 import json
+import os
+import signal
 
 import pytest
 
@@ -163,6 +165,40 @@ def test_a_batch_is_answered_with_the_counts_after_it(api):
         "lane": lane, "sequence": 1, "repeat": False, "counts": [2, 1]}
     assert api.post(lane, 2, {"/after/b": 5}).json() == {
         "lane": lane, "sequence": 2, "repeat": False, "counts": [6]}
+
+
+def test_a_batch_is_answered_with_the_rows_after_it_when_they_are_asked_for(module_stage):
+    api = module_stage.counter(module_stage.ledger()).api
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 2, "/b": 1})
+    answer = api.post(lane, 2, {"/b": 5}, query="?order=count&limit=1").json()
+    assert answer["counts"] == [6]
+    assert (answer["rows"]["paths"], answer["rows"]["counts"]) == (["/b"], [6])
+    again = api.post(lane, 2, {"/b": 5}, query="?order=path").json()
+    assert again["repeat"] and again["counts"] == [6]
+    assert (again["rows"]["paths"], again["rows"]["counts"]) == (["/a", "/b"], [2, 6])
+
+
+def test_a_batch_that_asks_for_a_view_that_makes_no_sense_is_400_and_changes_nothing(api):
+    lane = api.lane()
+    assert api.post(lane, 1, {"/no/view": 1}, query="?limit=0").status == 400
+    assert api.post(lane, 1, {"/no/view": 1}).json()["counts"] == [1]
+
+
+def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(module_stage):
+    """The backend that reads is stopped: what is committed is confirmed all the same."""
+    ledger = module_stage.ledger()
+    api = module_stage.counter(ledger).api
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1}, query="?limit=1")
+    reader = ledger.value("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                          " AND query ILIKE '%the first $1 rows of the ranking%' AND pid <> pg_backend_pid()")
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        answer = api.post(lane, 2, {"/a": 1}, query="?limit=1").json()
+    finally:
+        os.kill(reader, signal.SIGCONT)
+    assert answer["counts"] == [2] and "rows" not in answer
 
 
 def test_paths_are_ordered_by_their_bytes(api):

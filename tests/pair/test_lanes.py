@@ -9,7 +9,7 @@ from harness import contract
 from harness.http import JSON, MINIMAL, get, hit, is_refused
 from harness.page import read
 from harness.proxy import (
-    Exchange, Gate, answering, cut, drop, late, lose, refuse, reset, swallow)
+    Exchange, Gate, answering, cut, drop, late, lose, refuse, reset, swallow, without_rows)
 from harness.wait import Later, Stopwatch, holds_for, until
 
 QUICK = {"lanes": 1, "call_deadline_ms": 300}
@@ -54,7 +54,8 @@ def test_what_the_two_services_say_to_each_other_is_the_contract(one_lane):
         one_lane.proxy.seen)  # none is used twice
 
 
-def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(one_lane):
+def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(stage):
+    one_lane = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 4000})
     hit(one_lane.address, "/first")
     gate = Gate()
     one_lane.proxy.next(gate, "POST", "/v1/hits")
@@ -118,9 +119,11 @@ def test_a_new_lane_without_an_answer_is_asked_for_again(one_lane, loss):
 
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
 def test_rows_without_an_answer_are_asked_for_again(one_lane, loss):
+    one_lane.proxy.next(without_rows, "POST", "/v1/hits")
     one_lane.proxy.next(loss, "GET", "/v1/paths")
     answer = get(one_lane.address, "/a", JSON)
     assert answer.json()["rows"] == [{"path": "/a", "count": 1}]
+    assert len(one_lane.proxy.requests("GET", "/v1/paths")) >= 2
     assert one_lane.ledger.counts() == {"/a": 1}
 
 
@@ -314,6 +317,7 @@ def test_a_503_to_a_json_client_is_a_problem(hasty):
 @pytest.mark.parametrize("headers", [{}, JSON])
 def test_a_confirmed_hit_is_200_though_its_rows_do_not_come_in_time(hasty, headers):
     hit(hasty.address, "/a")
+    hasty.proxy.always(without_rows, "POST", "/v1/hits")
     hasty.proxy.always(swallow, "GET", "/v1/paths")
     answer = get(hasty.address, "/a", headers)
     assert answer.status == 200

@@ -10,22 +10,26 @@ import re
 import pytest
 
 from harness.http import JSON, MINIMAL, get, hit
-from harness.proxy import answering, lying, mangling
+from harness.proxy import answering, lying, mangling, without_rows
 from harness.wait import until
 
 POISON = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
           % (53, b'{"lane":1,"sequence":2,"repeat":false,"counts":[666]}'))
 
 
+def edited(document, members):
+    """The document, changed; None leaves a member out, a function is given the old value."""
+    for name, value in members.items():
+        if value is None:
+            document.pop(name)
+        else:
+            document[name] = value(document[name]) if callable(value) else value
+    return document
+
+
 def changed(**members):
-    """A change of a JSON document; None leaves a member out, a function is given the old value."""
-    def change(document):
-        for name, value in members.items():
-            if value is None:
-                document.pop(name)
-            else:
-                document[name] = value(document[name]) if callable(value) else value
-    return lying(change)
+    """A change of an answer's JSON."""
+    return lying(lambda document: edited(document, members))
 
 
 def with_head(old, new):
@@ -137,9 +141,12 @@ def test_a_count_that_cannot_be_is_told_to_nobody(one_lane):
 @pytest.mark.parametrize("lie", {**WRONG_ROWS, **WRONG_HTTP})
 def test_wrong_rows_are_not_believed_and_end_the_connection(one_lane, request, lie):
     path = fresh_path(request)
+    asked = len(one_lane.proxy.requests("GET", "/v1/paths"))
+    one_lane.proxy.next(without_rows, "POST", "/v1/hits")
     one_lane.proxy.next({**WRONG_ROWS, **WRONG_HTTP}[lie], "GET", "/v1/paths")
     document = get(one_lane.address, path, JSON).json()
     assert document["count"] == 1
+    assert len(one_lane.proxy.requests("GET", "/v1/paths")) >= asked + 2
     assert {"path": path, "count": 1} in document["rows"]
     assert one_lane.ledger.count(path) == 1
     assert one_lane.render.is_running
@@ -164,10 +171,24 @@ def test_a_lane_that_makes_no_sense_is_not_used(one_lane, request, change):
     assert one_lane.ledger.count(path) == 1
 
 
+@pytest.mark.parametrize("change", [
+    {"counts": []}, {"paths": None}, {"paths": 1}, {"paths": ["/a"], "counts": ["1"]},
+    {"totals": None}, {"totals": {"paths": "1", "hits": "1"}}, {"next": 1}], ids=str)
+def test_an_answer_to_a_batch_with_wrong_rows_is_not_believed(one_lane, request, change):
+    path = fresh_path(request)
+    one_lane.proxy.next(changed(rows=lambda rows: edited(rows, change)), "POST", "/v1/hits")
+    document = get(one_lane.address, path, JSON).json()
+    assert document["count"] == 1 and {"path": path, "count": 1} in document["rows"]
+    assert len([x for x in one_lane.proxy.batches if path in x.hits]) == 2
+    assert one_lane.ledger.count(path) == 1
+
+
 @pytest.mark.parametrize("extra", UNASKED)
 @pytest.mark.parametrize("method, target", [("POST", "/v1/hits"), ("GET", "/v1/paths")])
 def test_bytes_behind_an_answer_answer_nothing(one_lane, request, extra, method, target):
     path = fresh_path(request)
+    if method == "GET":
+        one_lane.proxy.next(without_rows, "POST", "/v1/hits", times=4)
     one_lane.proxy.next(UNASKED[extra], method, target)
     assert get(one_lane.address, path, JSON).json()["count"] == 1
     liar = one_lane.proxy.requests(method, target)[-1].link

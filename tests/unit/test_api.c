@@ -67,10 +67,15 @@ static int decode_hits(const char *json, size_t len, const char **error)
 
 static int decode_counts(const char *json, size_t len, const char **error)
 {
-    int64_t counts[2];
-    bool repeat;
+    int64_t numbers[2];
+    struct counts counts = {.counts = numbers};
+    int result = counts_decode(json, len, &asked, &counts, error);
 
-    return counts_decode(json, len, &asked, counts, &repeat, error);
+    if (result == 0)
+        rows_free(&counts.rows);
+    assert_null(counts.rows._json);
+    assert_null(counts.rows.rows);
+    return result;
 }
 
 static int decode_rows(const char *json, size_t len, const char **error)
@@ -577,13 +582,14 @@ static void counts_come_back(void **state)
     for (int repeat = 0; repeat < 2; repeat++) {
         struct buffer json = {0};
         int64_t decoded[2] = {-1, -1};
-        bool was_repeat = !repeat;
+        struct counts answer = {.counts = decoded, .repeat = !repeat};
         const char *error;
 
         counts_encode(&json, &asked, repeat, counts);
-        assert_int_equal(counts_decode(json.bytes, json.len, &asked, decoded, &was_repeat, &error),
-                         0);
-        assert_int_equal(was_repeat, repeat);
+        assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
+        assert_int_equal(answer.repeat, repeat);
+        assert_false(answer.has_rows);
+        rows_free(&answer.rows);
         assert_int_equal(decoded[0], 2);
         assert_int_equal(decoded[1], INT64_MAX);
         assert_text(&json, repeat ? "{\"lane\":17,\"sequence\":4,\"repeat\":true,"
@@ -591,6 +597,31 @@ static void counts_come_back(void **state)
                                   : "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
                                     "\"counts\":[2,9223372036854775807]}");
     }
+}
+
+static void counts_come_back_with_rows(void **state)
+{
+    static const int64_t counts[] = {2, 3};
+    struct row row = {"/a", 2, 7};
+    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
+    struct buffer json = {0}, rows_json = {0};
+    int64_t decoded[2];
+    struct counts answer = {.counts = decoded};
+    const char *error;
+
+    (void)state;
+    counts_encode(&json, &asked, false, counts);
+    rows_encode(&rows_json, &rows);
+    counts_add_rows(&json, &rows_json);
+    assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
+    assert_int_equal(decoded[1], 3);
+    assert_true(answer.has_rows);
+    assert_int_equal(answer.rows.size, 1);
+    assert_int_equal(answer.rows.rows[0].count, 7);
+    assert_int_equal(answer.rows.totals.hits, 7);
+    rows_free(&answer.rows);
+    buffer_free(&json);
+    buffer_free(&rows_json);
 }
 
 #define COUNTS(lane, sequence, rest) "{\"lane\": " lane ", \"sequence\": " sequence ", " rest "}"
@@ -627,6 +658,8 @@ static void an_answer_that_is_not_to_this_batch_is_refused(void **state)
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [\"8\", 3]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, null]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, true]"), BAD_COUNT},
+        {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 3], \"rows\": null"), BAD_COLUMNS},
+        {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 3], \"rows\": []"), BAD_COLUMNS},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 9223372036854775808]"), NO_JSON},
         {COUNTS("17", "4", "\"repeat\": true, \"repeat\": false, \"counts\": [8, 3]"), NO_JSON},
     };
@@ -819,6 +852,7 @@ int main(void)
         cmocka_unit_test(the_paths_of_a_batch_have_at_most_131072_bytes),
         cmocka_unit_test(a_path_has_at_most_2048_bytes),
         cmocka_unit_test(counts_come_back),
+        cmocka_unit_test(counts_come_back_with_rows),
         cmocka_unit_test(an_answer_that_is_not_to_this_batch_is_refused),
         cmocka_unit_test(rows_come_back),
         cmocka_unit_test(a_view_of_1000_of_the_longest_rows_fits_its_limit),

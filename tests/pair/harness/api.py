@@ -40,10 +40,10 @@ class Api:
         assert document["sequence"] == 0
         return document["lane"]
 
-    def post(self, lane, sequence, hits, timeout=PATIENCE_S):
+    def post(self, lane, sequence, hits, timeout=PATIENCE_S, query=""):
         """Sends a batch (path → hits) and returns the answer, whatever it is."""
         paths = sorted(hits, key=lambda path: path.encode())
-        return self.ask("POST", "/v1/hits", {
+        return self.ask("POST", f"/v1/hits{query}", {
             "lane": lane, "sequence": sequence, "paths": paths,
             "hits": [hits[path] for path in paths]}, timeout=timeout)
 

@@ -199,6 +199,13 @@ def lying(change):
     return action
 
 
+def without_rows(exchange):
+    """The answer to a batch comes without the rows that were asked for with it."""
+    def change(document):
+        document.pop("rows")
+    lying(change)(exchange)
+
+
 def mangling(change):
     """The request arrives; its answer's bytes are changed by `change(raw)`."""
     def action(exchange):
