@@ -219,8 +219,8 @@ size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, in
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n<p class=\"count\"><strong>");
     html_add_number(&own, number);
-    buffer_add_string(&own, number == 1 ? "</strong> hit, the first</p></div>\n"
-                                        : "</strong> hits</p></div>\n");
+    buffer_add_string(&own, number == 1 ? "</strong> <span>hit, the first</span></p></div>\n"
+                                        : "</strong> <span>hits</span></p></div>\n");
     buffer_add_literal(&own, "<p id=\"since\" class=\"note\" hidden></p>\n");
     if (rows != NULL) {
         row = find_row(index, rows, own.bytes + encoded_at, encoded_len);

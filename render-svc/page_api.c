@@ -18,8 +18,8 @@ struct topic {
 static const struct topic TOPICS[] = {
     {"count",
      "Count a hit",
-     "A <code>GET</code> of any path counts it and answers with its number: as this page shows it, "
-     "or as JSON to who accepts that. The answer comes when the hit is on disk. What begins with "
+     "A <code>GET</code> of any path counts it and answers with its number: as a page, or as "
+     "JSON to who accepts that. The answer comes when the hit is on disk. What begins with "
      "<code>/-/</code> is not counted.",
      {{"From a shell", "curl '$/any/path'"},
       {"As JSON, with the highest counts", "curl -H 'Accept: application/json' '$/any/path'"},
@@ -125,9 +125,9 @@ void page_add_api(struct buffer *to, const char *host, size_t len)
         len = sizeof(ANY_HOST) - 1;
     }
     page_add_head(to, "API – Path Count", "/-/");
-    buffer_add_literal(to, "<div class=\"api\">\n<h1>Count a path, look at the counts</h1>\n"
+    buffer_add_literal(to, "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
                            "<p>All of it for programs: "
-                           "<a href=\"/-/openapi.yml\">openapi.yml</a> (OpenAPI 3.1).</p>\n");
+                           "<a href=\"/-/openapi.yml\">openapi.yml</a> (OpenAPI 3.1).</p></div>\n");
     for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); ++i)
         add_topic(to, &TOPICS[i], host, len);
     buffer_add_literal(to, "<section aria-labelledby=\"answers\">\n"

@@ -15,16 +15,16 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
     if (page->rows->totals.hits == 0 && !page->view->has_prefix) {
         buffer_add_literal(
             to,
-            "<h2 id=\"rows\">Nothing is counted yet</h2>\n"
+            "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
             "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
             "<p><a class=\"button\" href=\"/hello\">Count the first hit of /hello</a></p>\n"
             "<p>From a program it is the same <code>GET</code>; <a href=\"/-/\">the API</a> "
-            "tells how, and what else there is.</p>\n");
+            "tells how, and what else there is.</p>\n</div>\n");
         return;
     }
-    buffer_add_literal(to, "<h2 id=\"rows\">No path begins so</h2>\n"
+    buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No path begins so</h2>\n"
                            "<p>Case, and every slash, make a difference. <a href=\"" LINK_PATHS
-                           "\">See all paths</a>.</p>\n");
+                           "\">See all paths</a>.</p>\n</div>\n");
 }
 
 /* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
@@ -41,9 +41,11 @@ static void add_heading(struct buffer *to, const struct view *view, const struct
     }
     buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
     html_add_number(to, totals->hits);
-    buffer_add_string(to, totals->hits == 1 ? "</strong> hit on " : "</strong> hits on ");
+    buffer_add_string(to,
+                      totals->hits == 1 ? "</strong> <span>hit on " : "</strong> <span>hits on ");
     html_add_number(to, totals->paths);
-    buffer_add_string(to, totals->paths == 1 ? " path</p></div>\n" : " paths</p></div>\n");
+    buffer_add_string(to, totals->paths == 1 ? " path</span></p></div>\n"
+                                             : " paths</span></p></div>\n");
     buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
 }
 
@@ -128,12 +130,17 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE);
     buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
     html_add_number(to, detail->count);
-    buffer_add_string(to, detail->count == 1 ? "</strong> hit</p></div>\n"
-                                             : "</strong> hits</p></div>\n");
+    buffer_add_string(to, detail->count == 1 ? "</strong> <span>hit</span></p></div>\n"
+                                             : "</strong> <span>hits</span></p></div>\n");
     buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n<dl>\n");
     add_rank(to, detail);
     add_time(to, "First hit", detail->first);
     add_time(to, "Last hit", detail->last);
+    buffer_add_literal(to, "<div><dt>Badge</dt><dd><a href=\"");
+    html_add_text(to, page->badge, strlen(page->badge));
+    buffer_add_literal(to, "\"><img src=\"");
+    html_add_text(to, page->badge, strlen(page->badge));
+    buffer_add_literal(to, "\" alt=\"the count as an image\" height=\"20\"></a></dd></div>\n");
     buffer_add_literal(to, "</dl>\n<p>This look counted nothing. <a href=\"");
     /* what begins with two slashes would lead to another host */
     if (detail->path_len > 1 && detail->path[1] == '/')
@@ -143,7 +150,6 @@ void page_add_path(struct buffer *to, const struct page_path *page)
                            "<p class=\"note\">Export ");
     add_way_to(to, page->json, "JSON");
     add_way_to(to, page->csv, "CSV");
-    add_way_to(to, page->badge, "badge");
     buffer_add_literal(to, "</p>\n</div>\n");
     page_add_end(to);
 }

@@ -37,7 +37,7 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
     html_add_text(to, detail, strlen(detail));
     buffer_add_literal(to, "</p>\n<p>");
     buffer_add_string(to, advice_of(status));
-    buffer_add_literal(to, "</p>\n<p class=\"tools\"><a href=\"" LINK_PATHS "\">All paths</a> "
+    buffer_add_literal(to, "</p>\n<p class=\"pager\"><a href=\"" LINK_PATHS "\">All paths</a> "
                            "<a href=\"/-/\">How to use it</a></p>\n</div>\n");
     page_add_end(to);
 }

@@ -67,66 +67,99 @@
   /* --- live counts: in place, so that whoever reads does not lose the line */
 
   const live = find("#live");
+  const big = own && find("strong", own);
   const status = find("#status");
-  const rows = new Map();
+  const rows = new Map(); /* by path */
+  const missing = new Set(); /* paths that would be shown by now */
+  const isPart = totals && totals.textContent.startsWith("of ");
   let stream = null;
-  let highest = 1;
+  let highest = 1; /* count */
 
   function measure(row) {
     const share = Math.min(99, Math.floor(row.count / highest * 99));
     row.head.className = `b${String(share).padStart(2, "0")}`;
   }
 
-  function show(path, count) {
-    const row = rows.get(path);
-    if (!row || count <= row.count) return;
-    row.count = count;
-    row.cell.textContent = format(count);
-    if (count > highest) {
-      highest = count;
-      rows.forEach(measure);
-    } else {
-      measure(row);
+  /* Shows what has become more, and lights it up. */
+  function show(changed) {
+    const lit = [];
+    for (const { path, count } of changed) {
+      const row = rows.get(path);
+      if (!row) missing.add(path);
+      if (!row || count <= row.count) continue;
+      row.count = count;
+      row.cell.textContent = format(count);
+      if (row.isOwn) big.textContent = format(count);
+      lit.push(row);
     }
-    row.cell.classList.remove("hot");
-    void row.cell.offsetWidth; /* or the highlight would not begin anew */
-    row.cell.classList.add("hot");
+    const before = highest;
+    highest = Math.max(highest, ...lit.map((row) => row.count));
+    (highest > before ? rows : lit).forEach(measure);
+    lit.forEach((row) => row.cell.classList.remove("hot"));
+    void table?.offsetWidth; /* or what is lit already would not be lit anew */
+    lit.forEach((row) => row.cell.classList.add("hot"));
   }
 
+  function showTotals({ paths, hits }) {
+    if (totals) {
+      totals.textContent = `${isPart ? "of " : ""}${counted(paths, "path")}, ${
+        counted(hits, "hit")} in all`;
+    } else if (big && !find("a", own)) {
+      big.textContent = format(hits);
+      big.nextElementSibling.textContent = `${hits === 1 ? "hit" : "hits"} on ${
+        counted(paths, "path")}`;
+    }
+  }
+
+  function tell(event) {
+    const said = JSON.parse(event.data);
+    show(said.rows);
+    showTotals(said.totals);
+    status.textContent = `Counts change in place, in the order as it was${missing.size === 0 ? ""
+      : `; ${counted(missing.size, "path")} came up that ${missing.size === 1 ? "is" : "are"
+        } not shown`}.`;
+  }
+
+  function isOn() {
+    return live.getAttribute("aria-checked") === "true";
+  }
+
+  /* Nobody looks at a hidden page, and a browser has few connections: it is told all when it is
+   * shown again. */
   function follow() {
-    stream = new EventSource(live.dataset.from);
-    stream.onopen = () => {
-      status.textContent = "Counts change as hits come in; the order stays as it was.";
-    };
-    stream.onerror = () => {
-      status.textContent = "The connection is lost; trying again.";
-    };
-    stream.onmessage = (event) => {
-      const { rows: changed } = JSON.parse(event.data);
-      changed.forEach(({ path, count }) => show(path, count));
-    };
-  }
-
-  function turn(on) {
-    live.setAttribute("aria-checked", String(on));
     if (stream) stream.close();
     stream = null;
+    if (!isOn() || document.hidden) return;
+    stream = new EventSource(live.dataset.from);
+    stream.addEventListener("snapshot", tell);
+    stream.addEventListener("change", tell);
+    stream.onerror = ({ target }) => {
+      status.textContent = "The connection is lost; trying again.";
+      /* a browser comes back by itself only after it was connected */
+      if (target.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+    };
+  }
+
+  function turn() {
+    live.setAttribute("aria-checked", String(!isOn()));
     status.textContent = "";
-    if (on) follow();
+    follow();
   }
 
   if (live && window.EventSource) {
     if (table) {
       for (const line of table.querySelectorAll("tbody tr")) {
         const [head, cell] = line.cells;
-        const row = { head, cell, count: numbers(cell)[0] };
+        const row = { head, cell, count: numbers(cell)[0], isOwn: line === marked };
         rows.set(pathOf(find("a", head)), row);
         highest = Math.max(highest, row.count);
       }
     }
     live.hidden = false;
-    live.onclick = () => turn(!stream);
+    live.onclick = turn;
     addEventListener("pagehide", () => stream && stream.close());
+    addEventListener("pageshow", (event) => event.persisted && follow());
+    document.addEventListener("visibilitychange", follow);
   }
 
   /* --- examples to copy, for the origin that the reader sees */

@@ -36,17 +36,21 @@ def pair_on(stage, hits):
     if hits:
         counter.api.count(hits)
     render = stage.render(counter)
-    return SimpleNamespace(ledger=ledger, api=counter.api, address=render.address)
+    return SimpleNamespace(ledger=ledger, api=counter.api, render=render, address=render.address)
 
 
 # 259 paths, so that there are three pages of them.
-MANY = {f"/section-{n % 7}/page-{n:03}": 9_000 - 30 * n for n in range(1, 251)} | {
+MANY = {f"/section-{n % 7}/page-{n:03}": 9_000 - 30 * (n * 97 % 251) for n in range(1, 251)} | {
     "/": 123_456, "/blog/": 45_678, "/about": 12_345,
     "/docs/reference/configuration/environment-variables/of/the/services/and/their/defaults.html":
         11_111,
     "/" + "x" * 2047: 10_000, "/caf\u00e9/\u65e5\u672c\u8a9e": 9_999,
     "/\u202egpj.exe": 9_998, "/zero\u200bwidth": 9_997, "/<script>alert('1')</script>": 9_996,
 }
+
+
+BY_COUNT = sorted(MANY.items(), key=lambda item: (-item[1], item[0].encode()))
+BY_PATH = sorted(MANY.items(), key=lambda item: item[0].encode())
 
 
 @pytest.fixture(scope="session")

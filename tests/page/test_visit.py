@@ -1,6 +1,7 @@
 """The page of a visit: counting, one's own number and row, what changed since."""
 
 import pytest
+from conftest import BY_COUNT
 from harness.http import hit
 from harness.wait import until
 from selenium.webdriver.common.keys import Keys
@@ -27,9 +28,10 @@ def test_a_visit_counts_nothing_but_its_path(either, own):
 
 def test_the_visited_row_is_marked_and_the_only_one(either, full):
     either.address = full.address
-    either.open("/section-3/page-045")
+    path = BY_COUNT[40][0]
+    either.open(path)
     marked = either.find_all("tr[aria-current=true]")
-    assert [row.find_element("css selector", "a").text for row in marked] == ["/section-3/page-045"]
+    assert [row.find_element("css selector", "a").text for row in marked] == [path]
     assert len(either.rows) == 100
     assert not either.shows(".apart")
 
@@ -38,7 +40,7 @@ def test_the_visited_row_is_scrolled_to(browser, full):
     browser.address = full.address
     for width, height in ((1280, 700), (320, 640)):
         browser.look(width, height)
-        browser.open("/section-6/page-069")
+        browser.open(BY_COUNT[70][0])
         assert browser.is_within_view("#v")
         assert browser.is_within_view(".count")  # and the large figures stay where they are seen
 
@@ -53,27 +55,29 @@ def test_the_top_of_the_page_is_not_left_when_the_row_is_in_view(browser, full):
 def test_without_script_a_link_leads_to_the_visited_row(either, full):
     either.address = full.address
     either.look(1280, 500)
-    either.open("/section-5/page-082")
+    either.open(BY_COUNT[80][0])
     either.find("a[href='#v']").click()
     until(lambda: either.is_within_view("#v"), "the row to be in view")
 
 
 def test_a_path_below_the_table_has_its_row_apart(either, full):
     either.address = full.address
-    either.open("/section-5/page-250")
+    path = BY_COUNT[-1][0]
+    either.open(path)
     before = either.number
-    either.open("/section-5/page-250")
+    either.open(path)
     assert either.number == before + 1
-    assert either.rows[-1] == ("/section-5/page-250", before + 1)
+    assert either.rows[-1] == (path, before + 1)
     assert either.find(".apart tr").get_attribute("aria-current") == "true"
     assert either.text("a[href='#v']").startswith("Below the first 100 of ")
 
 
 def test_the_own_row_leads_to_the_paths_page(either, full):
     either.address = full.address
-    either.open("/section-1/page-008")
-    assert either.find("#v a").get_attribute("href").endswith("/-/paths/section-1/page-008")
-    assert either.find("h1 a").get_attribute("href").endswith("/-/paths/section-1/page-008")
+    path = BY_COUNT[20][0]
+    either.open(path)
+    assert either.find("#v a").get_attribute("href").endswith("/-/paths" + path)
+    assert either.find("h1 a").get_attribute("href").endswith("/-/paths" + path)
 
 
 # --- what changed since

@@ -254,8 +254,9 @@ static void the_page_is_whole_with_everybodys_text_escaped(void **state)
     assert_contains(html, "<script src=\"/-/assets/page.");
     assert_int_equal(count_of(html, ">" HOSTILE_HTML "</a>"), 2);
     assert_int_equal(count_of(html, "href=\"" HOSTILE_HREF "\""), 2);
-    assert_contains(html, "<a href=\"" HOSTILE_HREF "\">" HOSTILE_HTML
-                          "</a></h1>\n<p class=\"count\"><strong>12</strong> hits</p>");
+    assert_contains(html,
+                    "<a href=\"" HOSTILE_HREF "\">" HOSTILE_HTML
+                    "</a></h1>\n<p class=\"count\"><strong>12</strong> <span>hits</span></p>");
     assert_contains(html, "<tr id=v aria-current=true><th class=b99><a href=\"" HOSTILE_HREF
                           "\">" HOSTILE_HTML "</a></th><td>12</td></tr>\n"
                           "<tr><th class=b24><a href=\"/-/paths/a\">/a</a></th>"
@@ -415,7 +416,7 @@ static void thousands_stand_apart(void **state)
         struct buffer page = page_of("/", cases[i].number, &rows);
         char expected[96];
 
-        snprintf(expected, sizeof(expected), "<strong>%s</strong> hit", cases[i].text);
+        snprintf(expected, sizeof(expected), "<strong>%s</strong> <span>hit", cases[i].text);
         assert_contains(page.bytes, expected);
         snprintf(expected, sizeof(expected), "<td>%s</td>", cases[i].text);
         assert_contains(page.bytes, expected);
@@ -491,7 +492,7 @@ static void without_rows_the_page_says_so_and_ends_as_always(void **state)
     struct buffer page = page_of("/a", 17, NULL);
 
     (void)state;
-    assert_contains(page.bytes, "<strong>17</strong> hits");
+    assert_contains(page.bytes, "<strong>17</strong> <span>hits");
     assert_contains(page.bytes, "The table cannot be shown just now");
     assert_null(strstr(page.bytes, "<table"));
     assert_null(strstr(page.bytes, "in all"));
