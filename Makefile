@@ -75,6 +75,13 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq
 
+# the benchmark's own programs, built as the services are
+BENCH_PROGRAMS := $(O)/tests/bench/client $(O)/tests/bench/peers/h2o_constant
+
+$(BENCH_PROGRAMS): %: %.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lh2o-evloop -lssl -lcrypto -lpthread
+
 $(O)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
@@ -88,7 +95,8 @@ $(O)/%.o: %.S Makefile
 $(O)/counter-svc/sql.o: $(SQL)
 $(O)/render-svc/assets_files.o: $(ASSETS)
 
--include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o))
+-include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
+	$(BENCH_PROGRAMS:=.o))
 .SECONDARY:
 
 # --- running ---
@@ -121,6 +129,25 @@ test-unit: ## the unit tests alone
 .PHONY: test-pair
 test-pair: ## the tests of the running pair alone
 	@tests/run test-pair
+
+# --- measuring ---
+
+.PHONY: bench-programs
+bench-programs: $(BENCH_PROGRAMS)
+
+.PHONY: bench
+bench: ## measure against what it is to reach: table, JSON and chart in build/bench/; 10 minutes
+	@tools/need build run bench
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+	@/usr/bin/python3 tests/bench
+
+.PHONY: bench-quick
+bench-quick: ## the same in a minute: one short round, fewer paths
+	@tools/need build run bench
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+	@/usr/bin/python3 tests/bench --quick
+
+# --- the source ---
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, yamllint

@@ -62,14 +62,15 @@ def _has_ended(pid):
 
 
 class Cluster:
-    """One PostgreSQL cluster in a folder of its own; the postmaster is our child."""
+    """One PostgreSQL cluster in a folder of its own; the postmaster is our child. `usual` are its
+    settings unless others are named; whoever measures gives none, for PostgreSQL's own defaults."""
 
-    def __init__(self, **settings):
+    def __init__(self, usual=None, **settings):
         self.folder = tempfile.mkdtemp(prefix="pathcount-pg-")
         self.data = os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "log")
         self.port = free_port()
-        self.settings = {**SETTINGS, **settings}
+        self.settings = {**(SETTINGS if usual is None else usual), **settings}
         self._programs = programs()
         self._postmaster = None
         self._made = 0

@@ -64,6 +64,8 @@ class Service:
     """A running service. `keys` are its configuration keys, given to it in a file; without any it
     is configured by its environment alone."""
 
+    starter = ()  # a command that becomes the service, such as `setpriv`
+
     def __init__(self, name, folder, keys, env=None):
         self.name = name
         self.keys = keys and {
@@ -96,7 +98,7 @@ class Service:
 
     def launch(self):
         """Starts it without waiting for anything."""
-        command = [program(self.name)]
+        command = [*self.starter, program(self.name)]
         self.starts += 1
         base = os.path.join(self.folder, f"{self.name}-{id(self):x}-{self.starts}")
         self.log_path = base + ".log"

@@ -1,0 +1,94 @@
+"""The chart: hits a second of pathcount and its peers, as bars. SVG, readable on light and dark."""
+
+import statistics
+from xml.sax.saxutils import escape
+
+WIDTH = 860
+LEFT, RIGHT = 250, 150  # room for names and for numbers
+BAR, STEP, GAP, HEAD = 16, 24, 20, 58
+
+STYLE = """
+    .ground { fill: #fff; } text { fill: #111827; } .small { font-size: 13px; fill: #374151; }
+    .group { font-weight: 600; } .ours { fill: #14532d; } .peer { fill: #94a3b8; }
+    .range { stroke: #f59e0b; stroke-width: 2; }
+    @media (prefers-color-scheme: dark) {
+      .ground { fill: #0d1117; } text { fill: #e5e7eb; } .small { fill: #cbd5e1; }
+      .ours { fill: #4ade80; } .peer { fill: #64748b; }
+    }
+"""
+
+
+def groups(plan):
+    """Title, and bars: name, measurement, whether it is ours."""
+    many = f"{plan['many_paths']:,}"
+    return [
+        ("The page: count and top 100 of 1,000 paths", [
+            ("pathcount", "page", True),
+            (f"beside {plan['idle']:,} idle connections", "beside idle", True),
+            ("plain libh2o, body of the same size", "page: libh2o", False),
+            ("Flask, gunicorn, psycopg2", "page: Flask", False)]),
+        ("JSON: the number alone", [
+            ("pathcount", "JSON", True),
+            ("plain libh2o, body of the same size", "JSON: libh2o", False),
+            ("pgbench, a row each", "JSON: pgbench", False)]),
+        ("The page, all on one path", [
+            ("pathcount", "one path", True),
+            ("pgbench, a row each", "one path: pgbench", False)]),
+        (f"The page with {many} paths in the ledger", [
+            ("pathcount, on 1,000 of them", "1,000 of many", True),
+            ("pathcount, on all of them", "all of many", True),
+            ("pgbench, a row each, same table", "all of many: pgbench", False)]),
+    ]
+
+
+def draw(result):
+    """The SVG of a result as it is written to result.json."""
+    rates = {name: [figure["rate"] for figure in figures if figure]
+             for name, figures in result["figures"].items()}
+    most = max((max(values) for values in rates.values() if values), default=1)
+    parts, y = [], HEAD
+
+    def x(rate):
+        return LEFT + (WIDTH - LEFT - RIGHT) * rate / most
+
+    for title, bars in groups(result["plan"]):
+        y += GAP
+        parts.append(f'<text class="group" x="16" y="{y}">{escape(title)}</text>')
+        y += 10
+        for name, measurement, is_ours in bars:
+            values = rates.get(measurement)
+            if not values:
+                continue
+            parts += bar(y, name, values, is_ours, x)
+            y += STEP
+        y += 4
+    height = y + 12
+    plan = result["plan"]
+    told = (f"hits a second, 64 kept-alive connections, {result['machine']['cores']} cores shared "
+            f"with the load; medians of {plan['rounds']} rounds of {plan['seconds']} s, with least "
+            "and greatest")
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        'font-family="system-ui, sans-serif" font-size="15" role="img" aria-labelledby="t">',
+        '  <title id="t">Hits a second of pathcount beside plain libh2o, Flask and pgbench</title>',
+        f"  <style>{STYLE}  </style>",
+        f'  <rect class="ground" width="{WIDTH}" height="{height}"/>',
+        '  <text class="group" x="16" y="28">Every hit on disk before its answer</text>',
+        f'  <text class="small" x="16" y="49">{escape(told)}</text>',
+        *("  " + part for part in parts),
+        "</svg>", ""])
+
+
+def bar(y, name, values, is_ours, x):
+    """A bar as long as the median, a line from least to greatest, and the number behind both."""
+    median, least, greatest = statistics.median(values), min(values), max(values)
+    middle, kind = y + BAR / 2, "ours" if is_ours else "peer"
+    yield (f'<text class="small" x="{LEFT - 8}" y="{middle + 4.5:.1f}" text-anchor="end">'
+           f"{escape(name)}</text>")
+    yield (f'<rect class="{kind}" x="{LEFT}" y="{y}" width="{max(x(median) - LEFT, 1):.1f}" '
+           f'height="{BAR}" rx="2"/>')
+    if greatest > least:
+        yield (f'<line class="range" x1="{x(least):.1f}" x2="{x(greatest):.1f}" '
+               f'y1="{middle}" y2="{middle}"/>')
+    yield (f'<text class="small" x="{x(greatest) + 8:.1f}" y="{middle + 4.5:.1f}">{median:,.0f}'
+           "</text>")

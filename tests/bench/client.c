@@ -1,0 +1,436 @@
+/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, remembers path by path what
+ * it sent and what was acknowledged, ends with nothing in flight, and holds connections that idle.
+ * One thread, one epoll. The result is one line of JSON on stdout; `client --help` tells the rest.
+ *
+ * A request's latency counts from the moment at which it was due, not from when it could be sent: a
+ * server that stalls is not spared the requests that it kept from being sent. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEAD_BYTES 4096
+#define SECOND_NS  INT64_C(1000000000)
+
+/* How long answers may take once no more is sent. */
+#define DRAIN_NS (10 * SECOND_NS)
+
+/* How many connections that will idle have their one request in flight at a time, and how many come
+ * from one of the addresses 127.0.1.x: each has its own ports. */
+#define OPENING_AT_A_TIME      256
+#define CONNECTIONS_AN_ADDRESS 4000
+
+/* A connection is idle (`due_ns` says until when), or waits for an answer. */
+struct connection {
+    int fd;
+    bool waits;
+    int64_t due_ns;
+    uint32_t path;
+    size_t head_len;
+    int64_t body_left; /* -1 while the head is not whole */
+    bool is_ok;
+    char head[HEAD_BYTES];
+};
+
+static struct {
+    struct sockaddr_in address;
+    const char *form; /* the request's headers */
+    uint32_t connections, paths, stride;
+    double seconds, rate; /* rate 0: the next request follows the answer */
+    uint64_t seed;
+    bool idle;
+    const char *counts;
+} options = {.connections = 1, .paths = 1, .stride = 1, .seconds = 1};
+
+static struct connection *connections;
+static int epoll;
+static uint32_t n_waiting;
+static uint32_t *sent, *acknowledged; /* by path, in the file of --counts */
+static uint64_t n_ok, n_refused;
+static uint32_t *latencies_us;
+static size_t n_latencies, latencies_size;
+
+__attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    fputs("client: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * SECOND_NS + now.tv_nsec;
+}
+
+/* xorshift64*: numbers for choosing paths, not for secrets. */
+static uint64_t chance(void)
+{
+    options.seed ^= options.seed >> 12;
+    options.seed ^= options.seed << 25;
+    options.seed ^= options.seed >> 27;
+    return options.seed * UINT64_C(2685821657736338717);
+}
+
+/* --- a request --- */
+
+static void connection_open(struct connection *connection, uint32_t number)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET};
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
+    int on = 1;
+
+    from.sin_addr.s_addr = htonl(0x7f000101 + number / CONNECTIONS_AN_ADDRESS);
+    connection->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (connection->fd < 0)
+        fail("no socket for connection %u: %s", number, strerror(errno));
+    setsockopt(connection->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(connection->fd, (struct sockaddr *)&from, sizeof(from)) != 0 ||
+        connect(connection->fd, (struct sockaddr *)&options.address, sizeof(options.address)) !=
+            0 ||
+        fcntl(connection->fd, F_SETFL, O_NONBLOCK) != 0 ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, connection->fd, &event) != 0)
+        fail("connection %u: %s", number, strerror(errno));
+}
+
+static void send_request(struct connection *connection)
+{
+    char request[512];
+    int len;
+
+    connection->path = (uint32_t)(chance() >> 32) % options.paths;
+    len = snprintf(request, sizeof(request), "GET /bench/%07" PRIu32 " HTTP/1.1\r\n%s\r\n",
+                   connection->path * options.stride, options.form);
+    ++sent[connection->path];
+    if (send(connection->fd, request, (size_t)len, MSG_NOSIGNAL) != len)
+        fail("a request could not be sent: %s", strerror(errno));
+    connection->waits = true;
+    connection->head_len = 0;
+    connection->body_left = -1;
+    ++n_waiting;
+}
+
+static void add_latency(int64_t ns)
+{
+    if (n_latencies == latencies_size) {
+        latencies_size = latencies_size == 0 ? 65536 : 2 * latencies_size;
+        latencies_us = reallocarray(latencies_us, latencies_size, sizeof(*latencies_us));
+        if (latencies_us == NULL)
+            fail("no memory");
+    }
+    latencies_us[n_latencies++] = (uint32_t)(ns / 1000);
+}
+
+static void on_answer(struct connection *connection)
+{
+    int64_t now = now_ns();
+
+    connection->waits = false;
+    --n_waiting;
+    if (!connection->is_ok) {
+        ++n_refused;
+    } else {
+        ++n_ok;
+        ++acknowledged[connection->path];
+        add_latency(now - connection->due_ns);
+    }
+    if (options.rate > 0)
+        connection->due_ns += (int64_t)(SECOND_NS * (options.connections / options.rate));
+    else
+        connection->due_ns = now;
+}
+
+/* Takes in the head as far as it has come. Returns how much of `bytes` belongs to the body. */
+static size_t take_head(struct connection *connection, const char *bytes, size_t len)
+{
+    size_t before = connection->head_len, taken;
+    const char *end, *length;
+
+    taken = len < HEAD_BYTES - 1 - before ? len : HEAD_BYTES - 1 - before;
+    memcpy(connection->head + before, bytes, taken);
+    connection->head[before + taken] = '\0';
+    connection->head_len += taken;
+    end = strstr(connection->head, "\r\n\r\n");
+    if (end == NULL) {
+        if (connection->head_len == HEAD_BYTES - 1)
+            fail("an answer's head is too long");
+        return 0;
+    }
+    connection->is_ok = strncmp(connection->head, "HTTP/1.1 200 ", 13) == 0;
+    length = strcasestr(connection->head, "\r\ncontent-length:");
+    if (length == NULL || length > end)
+        fail("an answer does not tell its length");
+    connection->body_left = strtoll(length + strlen("\r\ncontent-length:"), NULL, 10);
+    return len - ((size_t)(end - connection->head) + 4 - before);
+}
+
+static void on_readable(struct connection *connection)
+{
+    static char bytes[65536];
+    ssize_t len = recv(connection->fd, bytes, sizeof(bytes), 0);
+    size_t body;
+
+    if (len < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (len <= 0)
+        fail("a connection was lost: %s", len == 0 ? "closed" : strerror(errno));
+    if (!connection->waits)
+        fail("an answer that nobody asked for");
+    body = connection->body_left < 0 ? take_head(connection, bytes, (size_t)len) : (size_t)len;
+    if (connection->body_left < 0)
+        return;
+    if ((int64_t)body > connection->body_left)
+        fail("an answer is longer than it says");
+    connection->body_left -= (int64_t)body;
+    if (connection->body_left == 0)
+        on_answer(connection);
+}
+
+/* Waits for answers until `until_ns` at the latest, and takes those that are there. */
+static void receive(int64_t until_ns)
+{
+    struct epoll_event events[256];
+    int64_t wait_ns = until_ns - now_ns();
+    struct timespec wait = {0};
+    int count;
+
+    if (wait_ns > 0)
+        wait = (struct timespec){wait_ns / SECOND_NS, wait_ns % SECOND_NS};
+    count = epoll_pwait2(epoll, events, sizeof(events) / sizeof(events[0]), &wait, NULL);
+    if (count < 0 && errno != EINTR)
+        fail("epoll: %s", strerror(errno));
+    for (int i = 0; i < count; ++i)
+        on_readable(events[i].data.ptr);
+}
+
+static void drain(void)
+{
+    int64_t deadline = now_ns() + DRAIN_NS;
+
+    while (n_waiting > 0) {
+        if (now_ns() > deadline)
+            fail("%" PRIu32 " requests were not answered", n_waiting);
+        receive(deadline);
+    }
+}
+
+/* --- what it is for --- */
+
+/* Sends what is due, and returns when the next is. */
+static int64_t send_due(int64_t now, int64_t end_ns)
+{
+    int64_t next = end_ns;
+
+    for (uint32_t i = 0; i < options.connections; ++i) {
+        struct connection *connection = &connections[i];
+        if (connection->waits)
+            continue;
+        if (connection->due_ns <= now)
+            send_request(connection);
+        else if (connection->due_ns < next)
+            next = connection->due_ns;
+    }
+    return next;
+}
+
+static void hit_for_a_while(void)
+{
+    int64_t start, end_ns, now;
+
+    for (uint32_t i = 0; i < options.connections; ++i)
+        connection_open(&connections[i], i);
+    start = now_ns();
+    end_ns = start + (int64_t)(options.seconds * SECOND_NS);
+    for (uint32_t i = 0; i < options.connections; ++i) {
+        double phase = (double)(chance() >> 11) / (double)(UINT64_C(1) << 53);
+        connections[i].due_ns =
+            start + (options.rate > 0
+                         ? (int64_t)(phase * SECOND_NS * (options.connections / options.rate))
+                         : 0);
+    }
+    while ((now = now_ns()) < end_ns)
+        receive(send_due(now, end_ns));
+    drain();
+}
+
+/* Holds connections of which each has had one answer, until stdin ends. */
+static void idle(void)
+{
+    uint32_t closed = 0;
+    char byte;
+
+    for (uint32_t i = 0; i < options.connections; ++i) {
+        connection_open(&connections[i], i);
+        connections[i].due_ns = now_ns();
+        send_request(&connections[i]);
+        while (n_waiting >= OPENING_AT_A_TIME)
+            receive(now_ns() + DRAIN_NS);
+    }
+    drain();
+    printf("{\"ok\": %" PRIu64 ", \"refused\": %" PRIu64 "}\n", n_ok, n_refused);
+    fflush(stdout);
+    while (read(STDIN_FILENO, &byte, 1) > 0)
+        ;
+    for (uint32_t i = 0; i < options.connections; ++i)
+        closed += recv(connections[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    printf("{\"closed\": %" PRIu32 "}\n", closed);
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint32_t first = *(const uint32_t *)a, second = *(const uint32_t *)b;
+
+    return (first > second) - (first < second);
+}
+
+static uint32_t percentile(double part)
+{
+    size_t at = (size_t)(part * (double)n_latencies);
+
+    if (n_latencies == 0)
+        return 0;
+    return latencies_us[at < n_latencies ? at : n_latencies - 1];
+}
+
+static void report(double seconds)
+{
+    if (n_latencies > 0)
+        qsort(latencies_us, n_latencies, sizeof(*latencies_us), compare);
+    printf("{\"ok\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"seconds\": %.6f, "
+           "\"p50_us\": %" PRIu32 ", \"p90_us\": %" PRIu32 ", \"p99_us\": %" PRIu32
+           ", \"max_us\": %" PRIu32 "}\n",
+           n_ok, n_refused, seconds, percentile(0.5), percentile(0.9), percentile(0.99),
+           percentile(1));
+}
+
+/* --- starting --- */
+
+static void usage(FILE *out)
+{
+    fputs("usage: client [OPTION]... PORT\n"
+          "GETs /bench/NNNNNNN on 127.0.0.1, paths chosen at random.\n"
+          "  --connections=N   kept alive (1)\n"
+          "  --seconds=S       for so long (1)\n"
+          "  --rate=N          so many a second in all; without it as fast as answers come\n"
+          "  --paths=N         so many different paths (1)\n"
+          "  --stride=N        path number i is called i times N (1)\n"
+          "  --seed=N          of chance (1)\n"
+          "  --counts=FILE     two arrays of 32 bits: hits sent and acknowledged by path\n"
+          "  --json            ask for the number alone\n"
+          "  --idle            one request for each connection, then keep them until stdin ends\n",
+          out);
+}
+
+static void parse(int argc, char **argv)
+{
+    enum { CONNECTIONS, SECONDS, RATE, PATHS, STRIDE, SEED, COUNTS, JSON, IDLE, HELP };
+    static const struct option LONG[] = {
+        {"connections", required_argument, NULL, CONNECTIONS},
+        {"seconds", required_argument, NULL, SECONDS},
+        {"rate", required_argument, NULL, RATE},
+        {"paths", required_argument, NULL, PATHS},
+        {"stride", required_argument, NULL, STRIDE},
+        {"seed", required_argument, NULL, SEED},
+        {"counts", required_argument, NULL, COUNTS},
+        {"json", no_argument, NULL, JSON},
+        {"idle", no_argument, NULL, IDLE},
+        {"help", no_argument, NULL, HELP},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    options.form = "Host: 127.0.0.1\r\nAccept: text/html\r\n";
+    while ((option = getopt_long(argc, argv, "", LONG, NULL)) >= 0) {
+        if (option == CONNECTIONS)
+            options.connections = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (option == SECONDS)
+            options.seconds = strtod(optarg, NULL);
+        else if (option == RATE)
+            options.rate = strtod(optarg, NULL);
+        else if (option == PATHS)
+            options.paths = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (option == STRIDE)
+            options.stride = (uint32_t)strtoul(optarg, NULL, 10);
+        else if (option == SEED)
+            options.seed = strtoull(optarg, NULL, 10);
+        else if (option == COUNTS)
+            options.counts = optarg;
+        else if (option == JSON)
+            options.form = "Host: 127.0.0.1\r\nAccept: application/json\r\n"
+                           "Prefer: return=minimal\r\n";
+        else if (option == IDLE)
+            options.idle = true;
+        else {
+            usage(option == HELP ? stdout : stderr);
+            exit(option == HELP ? 0 : 2);
+        }
+    }
+    if (optind != argc - 1 || options.connections == 0 || options.paths == 0) {
+        usage(stderr);
+        exit(2);
+    }
+    options.seed = (options.seed + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    options.address.sin_family = AF_INET;
+    options.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    options.address.sin_port = htons((uint16_t)strtoul(argv[optind], NULL, 10));
+}
+
+static void prepare(void)
+{
+    size_t size = 2 * (size_t)options.paths * sizeof(uint32_t);
+    int fd = options.counts == NULL ? -1 : open(options.counts, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    struct rlimit files;
+
+    if (options.counts != NULL && (fd < 0 || ftruncate(fd, (off_t)size) != 0))
+        fail("%s: %s", options.counts, strerror(errno));
+    sent = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+    connections = calloc(options.connections, sizeof(*connections));
+    epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (sent == MAP_FAILED || connections == NULL || epoll < 0)
+        fail("no memory");
+    acknowledged = sent + options.paths;
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int64_t start;
+
+    parse(argc, argv);
+    prepare();
+    start = now_ns();
+    if (options.idle) {
+        idle();
+    } else {
+        hit_for_a_while();
+        report((double)(now_ns() - start) / SECOND_NS);
+    }
+    return 0;
+}
