@@ -1,5 +1,7 @@
 """The table on the terminal."""
 
+import statistics
+
 PROCESSES = ("render-svc", "counter-svc", "PostgreSQL", "gunicorn", "libh2o", "load")
 
 
@@ -49,9 +51,9 @@ def cpu_rows(figures):
         rounds = [figure for figure in rounds if figure]
         cells = []
         for process in PROCESSES:
-            used = sorted(figure["cpu_us"][process] for figure in rounds
-                          if process in figure["cpu_us"])
-            cells.append(number(used[len(used) // 2]) if used else "")
+            used = [figure["cpu_us"][process] for figure in rounds
+                    if process in figure["cpu_us"]]
+            cells.append(number(statistics.median(used)) if used else "")
         yield name, *cells
 
 
