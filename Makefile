@@ -94,6 +94,7 @@ $(O)/%.o: %.S Makefile
 
 $(O)/counter-svc/sql.o: $(SQL)
 $(O)/render-svc/assets_files.o: $(ASSETS)
+$(O)/render-svc/openapi_file.o: proto/public-api.yml
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
 	$(BENCH_PROGRAMS:=.o))

@@ -23,6 +23,7 @@ static const struct route {
     {"/-/paths", false, false, "GET, HEAD", browse_rows},
     {"/-/paths", true, false, "GET, HEAD", browse_path},
     {"/-/live", false, true, "GET, HEAD", live_watch},
+    {"/-/openapi.yml", false, true, "GET, HEAD", openapi_answer},
     {"/-/badge", true, true, "GET, HEAD", beacon_badge},
     {"/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };

@@ -5,6 +5,7 @@
  *     browse.c    /-/paths, /-/paths/ANY/PATH
  *     export.c    /-/paths, as CSV of everything
  *     live.c      /-/live
+ *     openapi.c   /-/openapi.yml
  *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
@@ -42,6 +43,7 @@ void browse_path(const struct asked *asked);
 /* Answers with every row of a view, whose order is by path, as CSV. */
 void export_rows(h2o_req_t *req, const struct view *view);
 
+void openapi_answer(const struct asked *asked);
 void live_watch(const struct asked *asked);
 void beacon_hit(const struct asked *asked);
 void beacon_badge(const struct asked *asked);

@@ -64,7 +64,8 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     }
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
-    if (!method_is(req, "GET") && !method_is(req, "HEAD"))
+    if (!method_is(req, "GET") && !method_is(req, "HEAD") &&
+        !own_is(req->path.base, req->path.len)) /* there other methods are known, too */
         reply_wrong_method(req, "GET, HEAD", form != FORM_HTML);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error),

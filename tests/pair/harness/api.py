@@ -26,7 +26,7 @@ class Api:
         if body is not None:
             headers.setdefault("Content-Type", "application/json")
         answer = ask(self.address, method, target, headers, body, timeout)
-        contract.check(method, target, answer)
+        contract.COUNTER.check(method, target, answer)
         assert answer.header("x-request-id") == headers["X-Request-Id"]
         return answer
 

@@ -1,4 +1,4 @@
-"""proto/counter-api.yml, held against real answers."""
+"""proto/counter-api.yml and proto/public-api.yml, held against real answers."""
 
 import functools
 import os
@@ -9,88 +9,138 @@ import yaml
 
 from .services import ROOT
 
-PATH = os.path.join(ROOT, "proto", "counter-api.yml")
 METHODS = {"get", "put", "post", "delete", "head", "options", "patch", "trace"}
 
 
-@functools.lru_cache(maxsize=1)
-def document():
-    with open(PATH, encoding="utf-8") as file:
-        return yaml.safe_load(file)
+class Contract:
+    """An OpenAPI file. A path variable stands for `variable`, a regular expression."""
 
+    def __init__(self, name, variable):
+        self._path = os.path.join(ROOT, "proto", name)
+        self._variable = variable
 
-def resolved(thing):
-    """What a local $ref points to, or the thing itself."""
-    while isinstance(thing, dict) and "$ref" in thing:
-        assert thing["$ref"].startswith("#/"), f"not a local reference: {thing['$ref']}"
-        target = document()
-        for name in thing["$ref"][2:].split("/"):
-            target = target[name.replace("~1", "/").replace("~0", "~")]
-        thing = target
-    return thing
+    @functools.lru_cache(maxsize=None)
+    def document(self):
+        with open(self._path, encoding="utf-8") as file:
+            return yaml.safe_load(file)
 
+    def resolved(self, thing):
+        """What a local $ref points to, or the thing itself."""
+        while isinstance(thing, dict) and "$ref" in thing:
+            assert thing["$ref"].startswith("#/"), f"not a local reference: {thing['$ref']}"
+            target = self.document()
+            for name in thing["$ref"][2:].split("/"):
+                target = target[name.replace("~1", "/").replace("~0", "~")]
+            thing = target
+        return thing
 
-def operations():
-    """(method, path template, operation) of everything the file describes."""
-    for template, item in document()["paths"].items():
-        for method, operation in resolved(item).items():
-            if method in METHODS:
-                yield method.upper(), template, operation
+    def operations(self):
+        """(method, path template, operation) of everything the file describes."""
+        for template, item in self.document()["paths"].items():
+            for method, operation in self.resolved(item).items():
+                if method in METHODS:
+                    yield method.upper(), template, operation
 
+    def operation(self, method, target):
+        """The operation a request is of, or None; of several the one whose path says most."""
+        path = target.partition("?")[0]
+        found = []
+        for known, template, described in self.operations():
+            if template.startswith("/-/") != path.startswith("/-/"):
+                continue  # what is below /-/ is no path
+            pattern = re.sub(r"\\\{[^}]*\\\}", lambda _: self._variable, re.escape(template))
+            if known == method and re.fullmatch(pattern, path):
+                found.append((template.count("{"), -len(template), described))
+        return min(found, key=lambda one: one[:2])[2] if found else None
 
-def operation(method, target):
-    """The operation a request is of, or None; a path without variables goes before one with."""
-    path = target.partition("?")[0]
-    found = []
-    for known, template, described in operations():
-        pattern = re.sub(r"\\\{[^}]*\\\}", "[^/]*", re.escape(template))
-        if known == method and re.fullmatch(pattern, path):
-            found.append((template.count("{"), described))
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+    def validate(self, value, schema):
+        """Raises jsonschema.ValidationError when the value does not fit; $refs are of the document."""
+        resolver = jsonschema.RefResolver.from_schema(self.document())
+        jsonschema.Draft202012Validator(
+            schema, resolver=resolver, format_checker=jsonschema.FormatChecker()).validate(value)
 
+    def check(self, method, target, answer):
+        """Fails unless the file describes exactly such an answer to such a request. Requests that
+        the file does not know are held to its form of an error only."""
+        described = self.operation("GET" if method == "HEAD" else method, target)
+        if described is None:
+            assert answer.status in (404, 405), f"{method} {target}: undescribed, but {answer.start}"
+            if method != "HEAD" and answer.media_type != "text/html":
+                check_problem(answer)
+            return
+        responses = described["responses"]
+        response = self.resolved(responses.get(str(answer.status)) or responses.get("default"))
+        assert response, f"{method} {target}: {answer.status} is not described"
+        for name, header in (response.get("headers") or {}).items():
+            header = self.resolved(header)
+            value = answer.header(name)
+            assert value is not None or not header.get("required"), f"{answer.status} without {name}"
+            if value is not None and self.resolved(header.get("schema", {})).get("type") == "integer":
+                assert value.isdigit(), f"{name}: {value}"
+        content = response.get("content") or {}
+        if not content or method == "HEAD":
+            assert answer.body == b"", f"{method} {target}: a body that is not described"
+            return
+        assert answer.media_type in content, f"{method} {target}: {answer.media_type}"
+        if answer.media_type.endswith("json"):
+            self.validate(answer.json(), content[answer.media_type].get("schema", {}))
+            if answer.status >= 400:
+                check_problem(answer)
 
-def validate(value, schema):
-    """Raises jsonschema.ValidationError when the value does not fit; $refs are of the document."""
-    resolver = jsonschema.RefResolver.from_schema(document())
-    jsonschema.Draft202012Validator(
-        schema, resolver=resolver, format_checker=jsonschema.FormatChecker()).validate(value)
+    def check_request(self, request):
+        """Fails unless the file describes such a request, body included."""
+        described = self.operation(request.method, request.target)
+        assert described, f"{request.method} {request.target} is not described"
+        body = self.resolved(described.get("requestBody", {})).get("content")
+        if body:
+            assert request.media_type in body, request.header("content-type")
+            self.validate(request.json(), body[request.media_type]["schema"])
 
+    def check_itself(self):
+        """Fails unless the file is sound: references lead somewhere, schemas are schemas, examples
+        fit, every operation has a name of its own, every path variable is described."""
+        assert self.document()["openapi"].startswith("3.1.")
+        assert {"info", "paths"} <= set(self.document()) <= {
+            "openapi", "info", "servers", "security", "paths", "components", "tags"}
+        assert self.document()["info"]["title"] and self.document()["info"]["version"]
+        self._check_references(self.document())
+        for schema in self.document()["components"]["schemas"].values():
+            jsonschema.Draft202012Validator.check_schema(schema)
+        names = [operation["operationId"] for _, _, operation in self.operations()]
+        assert len(set(names)) == len(names)
+        for method, template, operation in self.operations():
+            self._check_operation(f"{method} {template}", template, operation)
 
-def check(method, target, answer):
-    """Fails unless the file describes exactly such an answer to such a request. Requests that the
-    file does not know are held to its form of an error only."""
-    described = operation(method, target)
-    if described is None:
-        assert answer.status in (404, 405), f"{method} {target}: undescribed, but {answer.start}"
-        check_problem(answer)
-        return
-    responses = described["responses"]
-    response = resolved(responses.get(str(answer.status)) or responses.get("default"))
-    assert response, f"{method} {target}: {answer.status} is not described"
-    for name, header in (response.get("headers") or {}).items():
-        header = resolved(header)
-        value = answer.header(name)
-        assert value is not None or not header.get("required"), f"{answer.status} without {name}"
-        if value is not None and resolved(header.get("schema", {})).get("type") == "integer":
-            assert value.isdigit(), f"{name}: {value}"
-    content = response.get("content") or {}
-    if not content:
-        assert answer.body == b"", f"{method} {target}: a body that is not described"
-        return
-    assert answer.media_type in content, f"{method} {target}: {answer.media_type}"
-    validate(answer.json(), content[answer.media_type].get("schema", {}))
-    if answer.status >= 400:
-        check_problem(answer)
+    def _check_references(self, thing):
+        if isinstance(thing, dict):
+            if "$ref" in thing:
+                self.resolved(thing)
+            for value in thing.values():
+                self._check_references(value)
+        if isinstance(thing, list):
+            for value in thing:
+                self._check_references(value)
 
-
-def check_request(request):
-    """Fails unless the file describes such a request, body included."""
-    described = operation(request.method, request.target)
-    assert described, f"{request.method} {request.target} is not described"
-    body = resolved(described.get("requestBody", {})).get("content")
-    if body:
-        assert request.media_type in body, request.header("content-type")
-        validate(request.json(), body[request.media_type]["schema"])
+    def _check_operation(self, name, template, operation):
+        parameters = [self.resolved(parameter) for parameter in operation.get("parameters", [])]
+        for parameter in parameters:
+            assert {"name", "in", "schema"} <= set(parameter), f"{name}: {parameter}"
+            assert parameter["in"] in ("path", "query", "header"), f"{name}: {parameter}"
+            assert parameter.get("required") or parameter["in"] != "path", f"{name}: {parameter}"
+            jsonschema.Draft202012Validator.check_schema(self.resolved(parameter["schema"]))
+            for key, value in (("example", parameter), ("default", parameter["schema"])):
+                if key in value:
+                    self.validate(value[key], parameter["schema"])
+        variables = {parameter["name"] for parameter in parameters if parameter["in"] == "path"}
+        assert variables == set(re.findall(r"{(\w+)}", template)), name
+        assert operation["responses"], name
+        bodies = [self.resolved(response) for response in operation["responses"].values()]
+        assert all(response["description"] for response in bodies), name
+        bodies.append(self.resolved(operation.get("requestBody", {})))
+        for content in (media for body in bodies for media in (body.get("content") or {}).values()):
+            examples = [self.resolved(e)["value"] for e in content.get("examples", {}).values()]
+            for example in examples + ([content["example"]] if "example" in content else []):
+                self.validate(example, content["schema"])
 
 
 def check_problem(answer):
@@ -100,3 +150,7 @@ def check_problem(answer):
     assert problem["status"] == answer.status, problem
     assert problem["type"] and problem["title"], problem
     assert isinstance(problem["detail"], str) and problem["detail"], problem
+
+
+COUNTER = Contract("counter-api.yml", "[^/]*")
+PUBLIC = Contract("public-api.yml", ".*")

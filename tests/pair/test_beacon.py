@@ -1,0 +1,208 @@
+"""Pages elsewhere count and show numbers: badges, images, beacons."""
+
+import xml.etree.ElementTree
+from urllib.parse import quote, urlencode
+
+import pytest
+
+from harness.face import Face
+from harness.http import Connection, get
+from harness.wait import Later
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+HOSTILE = ["<script>alert(1)</script>", '"><svg onload=alert(1)>', "'", "]]>", "&amp;", "&#x3c;", "<!--",
+           "\u202eabc", "\U0010ffff", "é", "日本語", " ", "a" * 256]
+
+
+@pytest.fixture(scope="module")
+def face(pair):
+    return Face(pair.address)
+
+
+def texts(answer):
+    """What a badge says, piece by piece, without shadows; it must be SVG with nothing but shapes."""
+    assert answer.status == 200 and answer.media_type == "image/svg+xml", answer.start
+    root = xml.etree.ElementTree.fromstring(answer.body)
+    kinds = {element.tag.removeprefix(SVG) for element in root.iter()}
+    assert kinds <= {"svg", "title", "g", "text", "rect", "clipPath", "linearGradient", "stop"}
+    for element in root.iter():
+        assert not any(name.startswith("on") or "href" in name or name == "style" for name in element.attrib)
+    shown = [element.text for element in root.iter(SVG + "text") if element.get("aria-hidden") is None]
+    assert root.find(SVG + "title").text == root.get("aria-label")
+    return shown
+
+
+# --- badges
+
+
+def test_a_badge_shows_the_count_and_counts_nothing(pair, face):
+    pair.api.count({"/badge/d": 1234567, "/badge/d/e": 5})
+    for _ in range(3):
+        assert texts(face.get("/-/badge/badge/d.svg")) == ["hits", "1,234,567"]
+    assert pair.ledger.count("/badge/d") == 1234567
+
+
+def test_a_badge_of_a_path_that_was_never_counted_shows_0(pair, face):
+    pair.api.count({"/never/one": 3})
+    assert texts(face.get("/-/badge/never.svg")) == ["hits", "0"]
+    assert texts(face.get("/-/badge/never/on.svg")) == ["hits", "0"]
+
+
+def test_a_badge_may_be_kept_for_a_minute_and_used_anywhere(face):
+    answer = face.get("/-/badge/kept.svg")
+    assert answer.header("cache-control") == "public, max-age=60"
+    assert answer.header("access-control-allow-origin") == "*"
+    assert answer.header("cross-origin-resource-policy") == "cross-origin"
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+@pytest.mark.parametrize("style", ["flat", "for-the-badge"])
+def test_a_label_is_shown_as_text(face, label, style):
+    query = urlencode({"label": label, "style": style})
+    shown, number = texts(face.get("/-/badge/label.svg?" + query))
+    assert number == "0"
+    assert shown == label if style == "flat" else shown.lower() == label.lower()
+
+
+def test_without_a_label_there_is_only_the_number(face):
+    assert texts(face.get("/-/badge/label.svg?label=")) == ["0"]
+
+
+@pytest.mark.parametrize("query, color", [
+    ("", "#007ec6"), ("color=red", "#e05d44"), ("color=BrightGreen", "#44cc11"), ("color=abc", "#aabbcc"),
+    ("color=12F34e", "#12f34e"), ("color=%23fff", "#ffffff"), ("labelColor=000", "#000000")])
+def test_colors_are_names_or_digits(face, query, color):
+    assert f'fill="{color}"' in face.get("/-/badge/color.svg?" + query).text
+
+
+@pytest.mark.parametrize("style", ["flat", "flat-square", "plastic", "for-the-badge"])
+def test_every_style_is_another(face, style):
+    answer = face.get("/-/badge/style.svg?style=" + style)
+    assert len(texts(answer)) == 2
+    others = {face.get("/-/badge/style.svg?style=" + other).text
+              for other in ("flat", "flat-square", "plastic", "for-the-badge")}
+    assert answer.text in others and len(others) == 4
+
+
+@pytest.mark.parametrize("query", [
+    "color=", "color=nocolor", "color=12345", "color=1234567", "color=%22", "color=gg0000", "color=%23",
+    "labelColor=url(x)", "style=round", "style=", "label=" + "a" * 257, "label=%00", "label=%0a", "label=%FF",
+    "label=%EF%BF%BE", "label=%1b", "labl=x", "label=a&label=b", "label"])
+@pytest.mark.parametrize("place", ["badge", "hit"])
+def test_what_a_badge_cannot_be_is_400_and_counts_nothing(pair, face, place, query):
+    answer = face.get(f"/-/{place}/refused.svg?{query}")
+    assert (answer.status, answer.media_type) == (400, "application/problem+json")
+    assert pair.ledger.count("/refused") == 0
+
+
+# --- hits
+
+
+def test_each_way_to_hit_counts_once(pair, face):
+    assert texts(face.get("/-/hit/ways/a.svg")) == ["hits", "1"]
+    assert face.get("/-/hit/ways/a.gif").status == 200
+    assert face.ask("POST", "/-/hit/ways/a").status == 204
+    assert get(pair.address, "/ways/a").status == 200
+    assert pair.ledger.count("/ways/a") == 4
+
+
+def test_the_pixel_is_the_classic_one(face):
+    answer = face.get("/-/hit/pixel.gif?t=123&anything")
+    assert answer.media_type == "image/gif" and len(answer.body) == 43
+    assert answer.body.startswith(b"GIF89a\x01\x00\x01\x00") and answer.body.endswith(b";")
+
+
+@pytest.mark.parametrize("method, target", [("GET", "/-/hit/fresh.svg"), ("GET", "/-/hit/fresh.gif"),
+                                            ("POST", "/-/hit/fresh")])
+def test_hits_are_kept_by_nobody_and_for_every_origin(face, method, target):
+    answer = face.ask(method, target, {"Origin": "https://elsewhere.example"})
+    assert answer.header("cache-control") == "no-store"
+    assert answer.header("access-control-allow-origin") == "*"
+    assert answer.header("cross-origin-resource-policy") == "cross-origin"
+
+
+@pytest.mark.parametrize("target, path", [
+    ("/-/hit/a%20b.gif", "/a b"), ("/-/hit/.gif", "/"), ("/-/hit//x.gif", "//x"), ("/-/hit/x.svg.gif", "/x.svg"),
+    ("/-/hit/%C3%A9.svg", "/é"), ("/-/hit/s/.svg", "/s/"), ("/-/hit/y/../z.gif", "/z"),
+    ("/-/hit/%25zz.gif", "/%zz"), ("/-/hit/" + "m" * 2047 + ".gif", "/" + "m" * 2047)])
+def test_the_path_is_what_stands_before_the_suffix(pair, face, target, path):
+    before = pair.ledger.count(path)
+    assert face.get(target).status == 200
+    assert pair.ledger.count(path) == before + 1
+
+
+@pytest.mark.parametrize("path", ["/post.svg", "/post.gif", "/post", "/", "/" + "p" * 2047, "/a b", "/%"])
+def test_a_post_counts_the_whole_path(pair, face, path):
+    before = pair.ledger.count(path)
+    assert face.ask("POST", "/-/hit" + quote(path)).status == 204
+    assert pair.ledger.count(path) == before + 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"x" * 65536])
+@pytest.mark.parametrize("kind", ["text/plain;charset=UTF-8", "application/json", "image/gif"])
+def test_the_body_of_a_beacon_is_nobodys_business(pair, face, body, kind):
+    before = pair.ledger.count("/body")
+    assert face.ask("POST", "/-/hit/body?query=x", {"Content-Type": kind}, body).status == 204
+    assert pair.ledger.count("/body") == before + 1
+
+
+def test_a_beacon_that_is_too_long_is_413(pair, face):
+    with Connection(pair.address) as connection:
+        connection.send("POST", "/-/hit/long", {"Content-Length": 65537})
+        assert connection.receive().status == 413
+    assert pair.ledger.count("/long") == 0
+
+
+def test_beacons_without_a_body_keep_their_connection(pair):
+    with Connection(pair.address) as connection:
+        for _ in range(3):
+            answer = connection.ask("POST", "/-/hit/kept/alive")
+            assert answer.status == 204 and not answer.closes and answer.header("content-length") is None
+    assert pair.ledger.count("/kept/alive") == 3
+
+
+def test_a_browser_is_told_that_it_may_send_a_beacon(pair, face):
+    answer = face.ask("OPTIONS", "/-/hit/preflight", {
+        "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type"})
+    assert answer.status == 204
+    assert answer.header("access-control-allow-origin") == "https://elsewhere.example"
+    assert answer.header("access-control-allow-credentials") == "true"
+    assert "POST" in answer.header("access-control-allow-methods")
+    assert answer.header("access-control-allow-headers") == "content-type"
+    assert pair.ledger.count("/preflight") == 0
+
+
+@pytest.mark.parametrize("target", ["/-/hit/head.svg", "/-/hit/head.gif"])
+def test_head_counts_nothing(pair, face, target):
+    assert face.ask("HEAD", target).status == 200
+    assert pair.ledger.count("/head") == 0
+
+
+@pytest.mark.parametrize("method, target, status, allow", [
+    ("GET", "/-/hit/plain", 405, "POST, OPTIONS"), ("PUT", "/-/hit/plain", 405, "GET, HEAD, POST, OPTIONS"),
+    ("DELETE", "/-/hit/plain.gif", 405, "GET, HEAD, POST, OPTIONS"), ("GET", "/-/hit", 404, None),
+    ("GET", "/-/badge/plain", 404, None), ("GET", "/-/badge/plain.gif", 404, None),
+    ("GET", "/-/hit/-/x.gif", 400, None), ("POST", "/-/hit/-/paths", 400, None),
+    ("POST", "/-/hit/-/hit/a", 400, None), ("GET", "/-/badge/-/x.svg", 400, None),
+    ("GET", "/-/hit/x/...gif", 400, None), ("GET", "/-/hit/..svg", 400, None),
+    ("POST", "/-/hit/%zz", 400, None), ("POST", "/-/hit/%FF", 400, None), ("GET", "/-/hit/%00.gif", 400, None),
+    ("GET", "/-/hit/" + "a" * 2048 + ".gif", 414, None), ("POST", "/-/hit/" + "a" * 2048, 414, None),
+    ("GET", "/-/badge/" + "a" * 2048 + ".svg", 414, None)])
+def test_what_cannot_be_hit_is_refused_and_counts_nothing(pair, method, target, status, allow):
+    before = pair.ledger.totals()
+    answer = Face(pair.address).ask(method, target, {"Accept": "application/json"})
+    assert (answer.status, answer.header("allow")) == (status, allow)
+    assert pair.ledger.totals() == before
+
+
+def test_hits_are_confirmed_or_503(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500})
+    pair.counter.freeze()
+    asked = [Later(Face(pair.address).ask, method, target) for method, target in (
+        ("GET", "/-/hit/late.svg"), ("GET", "/-/hit/late.gif"), ("POST", "/-/hit/late"))]
+    for one in asked:
+        answer = one.result()
+        assert answer.status == 503 and answer.header("retry-after")
+    pair.counter.thaw()
