@@ -41,7 +41,8 @@ const char *query_take(h2o_mem_pool_t *pool, const char *query, size_t len,
     const char *at = query, *end = query + len, *error = NULL;
 
     *rest = h2o_iovec_init(h2o_mem_alloc_pool(pool, 3 * len + 1), 0);
-    memset(values, 0, count * sizeof(*values));
+    for (size_t i = 0; i < count; ++i)
+        values[i] = h2o_iovec_init(NULL, 0);
     while (at != end && error == NULL) {
         const char *next = memchr(at, '&', (size_t)(end - at));
         size_t parameter_len = (size_t)((next != NULL ? next : end) - at);
