@@ -23,13 +23,12 @@ os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
 
-# pylint: disable=wrong-import-position
-import chart  # noqa: E402
-import table  # noqa: E402
-import targets  # noqa: E402
-from loads import ROOT  # noqa: E402
-from rounds import Round  # noqa: E402
-from world import World  # noqa: E402
+import chart
+import table
+import targets
+from loads import ROOT
+from rounds import Round
+from world import World
 
 MARGIN_S = 20  # for what varies, and for the end
 
@@ -87,6 +86,7 @@ def run_rounds(world, plan, began):
             cut = math.ceil(late_s / left / len(world.figures))
             plan.seconds = max(plan.seconds - cut, 1)
             say(f"bench: the machine is slow: {plan.seconds} s a measurement from now on")
+    world.after_load = world.small.memory()
 
 
 def say(text):

@@ -3,7 +3,6 @@
 import loads
 from loads import LoadFailed, Target
 from subjects import Constant
-from world import Check
 
 CONNECTIONS = 64
 MANY_CONNECTIONS = 1000
@@ -70,7 +69,11 @@ class Round:
 
     def _libh2o(self, name, json):
         """A body of exactly the size that an answer has now."""
-        body, content_type = self.world.small.body(json)
+        try:
+            body, content_type = self.world.small.body(json)
+        except LoadFailed as error:
+            self.world.skip(name, str(error))
+            return
         self.world.check(f"{name}: its size", self.world.small, loads.Load(1, 1, 1, 1))
         self.world.sizes[name] = len(body)
         with Constant(body, content_type, self.plan.threads) as constant:
@@ -125,6 +128,7 @@ class Round:
     def half_rate(self):
         pair = self.world.small
         if self.page_rate is None:
+            self.world.skip("half rate", "the whole rate is not known")
             return
         self._measure("half rate", pair, lambda: loads.client(
             pair.port, Target(self.few), CONNECTIONS, self.plan.seconds, self.seed("half rate"),
@@ -142,7 +146,9 @@ class Round:
                 if figure:
                     figure.memory = pair.memory()
         except LoadFailed as error:
-            self.world.checks.append(Check("beside idle", False, str(error)))
+            # a figure that it has already does not stand if the idle ones were not there
+            self.world.figures.get("beside idle", [])[self.number:] = []
+            self.world.skip("beside idle", str(error))
 
     def busy(self):
         self._wrk("1,000 connections", self.world.small, Target(self.few), MANY_CONNECTIONS)

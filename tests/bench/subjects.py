@@ -15,7 +15,7 @@ from harness.wait import until
 
 import accounting
 from audit import Table
-from loads import HERE, JSON_HEADERS, PAGE_HEADERS, PROGRAMS, STARTER
+from loads import HERE, JSON_HEADERS, PAGE_HEADERS, PROGRAMS, STARTER, LoadFailed
 
 
 class MeasuredService(Service):
@@ -53,8 +53,12 @@ class Pair:
     def body(self, json):
         """The answer to a path's next GET, which is a hit, and its type."""
         headers = dict(header.split(": ") for header in (JSON_HEADERS if json else PAGE_HEADERS))
-        answer = get(self.render.address, "/bench/0000000", headers)
-        assert answer.status == 200, answer
+        try:
+            answer = get(self.render.address, "/bench/0000000", headers)
+        except OSError as error:
+            raise LoadFailed(f"no answer: {error}") from None
+        if answer.status != 200:
+            raise LoadFailed(f"answered {answer.status}")
         return answer.body, answer.header("content-type")
 
 

@@ -61,6 +61,8 @@ def draw(result):
     plan, machine = result["plan"], result["machine"]
     settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
     checks = result["checks"]
+    errors = sum(figure["errors"] for rounds in result["figures"].values() for figure in rounds
+                 if figure)
     few = "" if plan["many_paths"] >= 1000000 else \
         f"The large ledger has {plan['many_paths']:,} paths, not a million. "
     return "\n".join([
@@ -73,6 +75,9 @@ def draw(result):
         f"{settings}, on {result['file_system']}.",
         f"{few}Medians of {plan['rounds']} rounds of {plan['seconds']} s (least–greatest). Bodies "
         "of plain libh2o: " + ", ".join(f"{size:,} B" for size in result["body_bytes"].values()) + ".",
+        "After all that the services hold " + ", ".join(
+            f"{size / 1e6:.3g} MB ({name})" for name, size in result["after_load"].items()) + ".",
+        *([f"{errors:,} hits were not answered by a 200."] if errors else []),
         f"{sum(check['ok'] for check in checks)} of {len(checks)} audits found every acknowledged "
         "hit in the table, once.",
     ])

@@ -49,6 +49,7 @@ class World:
         self._stack = contextlib.ExitStack()
         self.figures = {}  # name of the measurement → figures, None for one without
         self.checks = []
+        self.after_load = {}  # what the small pair's services hold after all rounds
         self.sizes = {}  # measurement of plain libh2o → bytes of its body
         try:
             self._start(plan)
@@ -105,9 +106,15 @@ class World:
                     {process: seconds / done.acknowledged * 1e6
                      for process, seconds in used.items()}, done.latency_us)
         except LoadFailed as error:
-            self.checks.append(Check(name, False, str(error)))
+            self.skip(name, str(error))
+            return None
         self.figures.setdefault(name, []).append(figure)
         return figure
+
+    def skip(self, name, why):
+        """A measurement that cannot be made: no figure, and the benchmark fails."""
+        self.checks.append(Check(name, False, why))
+        self.figures.setdefault(name, []).append(None)
 
     def check(self, name, subject, done):
         """Audits what a load has left behind; those that store nothing pass."""
@@ -126,6 +133,7 @@ class World:
 
     def as_json(self):
         return {"settings": self.settings, "file_system": self.file_system, "at_rest": self.at_rest,
+                "after_load": self.after_load,
                 "body_bytes": self.sizes,
                 "checks": [dataclasses.asdict(check) for check in self.checks],
                 "figures": {name: [figure and dataclasses.asdict(figure) for figure in figures]
