@@ -290,7 +290,10 @@ static enum statement choose_statement(const struct view *view)
 {
     if (view->order == VIEW_BY_PATH)
         return view->backwards ? STATEMENT_ROWS_BY_PATH_BACK : STATEMENT_ROWS_BY_PATH;
-    if (!view->has_after && !view->has_prefix)
+    if (view->has_prefix)
+        return view->backwards ? STATEMENT_ROWS_BY_COUNT_PREFIX_BACK
+                               : STATEMENT_ROWS_BY_COUNT_PREFIX;
+    if (!view->has_after)
         return STATEMENT_TOP;
     return view->backwards ? STATEMENT_ROWS_BY_COUNT_BACK : STATEMENT_ROWS_BY_COUNT;
 }

@@ -32,6 +32,9 @@ static const struct {
     [STATEMENT_ROWS_BY_COUNT] = {"rows_by_count", sql_rows_by_count},
     [STATEMENT_ROWS_BY_PATH] = {"rows_by_path", sql_rows_by_path},
     [STATEMENT_ROWS_BY_COUNT_BACK] = {"rows_by_count_back", sql_rows_by_count_back},
+    [STATEMENT_ROWS_BY_COUNT_PREFIX] = {"rows_by_count_prefix", sql_rows_by_count_prefix},
+    [STATEMENT_ROWS_BY_COUNT_PREFIX_BACK] = {"rows_by_count_prefix_back",
+                                             sql_rows_by_count_prefix_back},
     [STATEMENT_ROWS_BY_PATH_BACK] = {"rows_by_path_back", sql_rows_by_path_back},
     [STATEMENT_PATH] = {"path", sql_path},
     [STATEMENT_COUNTS] = {"counts", sql_counts},
@@ -85,6 +88,7 @@ static void on_connected(void *data)
              "SET client_min_messages = warning;" /* they tell of commits that are not safe */
              "SET default_transaction_isolation = 'read committed';"
              "SET plan_cache_mode = force_generic_plan;"
+             "SET enable_bitmapscan = off;" /* all walk an index, and stop early */
              "SET statement_timeout = %lld;"
              "SET lock_timeout = %lld;"
              "SET idle_in_transaction_session_timeout = %lld;"

@@ -14,6 +14,8 @@
     file sql_top, "counter-svc/sql/top.sql"
     file sql_rows_by_count, "counter-svc/sql/rows_by_count.sql"
     file sql_rows_by_path, "counter-svc/sql/rows_by_path.sql"
+    file sql_rows_by_count_prefix, "counter-svc/sql/rows_by_count_prefix.sql"
+    file sql_rows_by_count_prefix_back, "counter-svc/sql/rows_by_count_prefix_back.sql"
     file sql_rows_by_count_back, "counter-svc/sql/rows_by_count_back.sql"
     file sql_rows_by_path_back, "counter-svc/sql/rows_by_path_back.sql"
     file sql_path, "counter-svc/sql/path.sql"

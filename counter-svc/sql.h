@@ -11,6 +11,8 @@ extern const char sql_forget_lanes[];
 extern const char sql_top[];
 extern const char sql_rows_by_count[];
 extern const char sql_rows_by_path[];
+extern const char sql_rows_by_count_prefix[];
+extern const char sql_rows_by_count_prefix_back[];
 extern const char sql_rows_by_count_back[];
 extern const char sql_rows_by_path_back[];
 extern const char sql_path[];

@@ -68,6 +68,30 @@ def test_the_pages_of_a_prefix_can_be_walked_backwards(rows, order, prefix, limi
     assert api.pages_back(order=order, prefix=prefix, limit=limit) == sorted(expected, key=ORDERS[order])
 
 
+@pytest.fixture(scope="module")
+def many_rows(module_stage):
+    """A counter with prefixes of 6,000 rows each: strewn over the ranking, all at its top, all at its
+    foot, all with one count; and path → count."""
+    ledger = module_stage.ledger()
+    counter = module_stage.counter(ledger)
+    ledger.run("""
+        INSERT INTO pathcount (path, count)
+        SELECT '/all/' || n, 1000 + n * 7919 % 500 FROM generate_series(1, 25000) AS n
+        UNION ALL SELECT '/strewn/' || n, n * 7919 % 2000 FROM generate_series(1, 6000) AS n
+        UNION ALL SELECT '/top/' || n, 2000 + n * 7919 % 97 FROM generate_series(1, 6000) AS n
+        UNION ALL SELECT '/foot/' || n, 1 + n * 7919 % 97 FROM generate_series(1, 6000) AS n
+        UNION ALL SELECT '/one/' || n, 5 FROM generate_series(1, 6000) AS n""")
+    return counter.api, ledger.counts()
+
+
+@pytest.mark.parametrize("prefix", ["/strewn/", "/top/", "/foot/", "/one/", "/foot/1", "/one/99"])
+def test_the_pages_of_a_prefix_with_many_rows_are_all_of_them(many_rows, prefix):
+    api, counts = many_rows
+    expected = sorted(((path, n) for path, n in counts.items() if path.startswith(prefix)), key=by_count)
+    assert api.pages(order="count", prefix=prefix, limit=700) == expected
+    assert api.pages_back(order="count", prefix=prefix, limit=700) == expected
+
+
 def test_the_first_page_leads_nowhere_back(rows):
     api, _ = rows
     assert api.view(limit=2)["previous"] is None
