@@ -9,7 +9,6 @@ typedef const char *(*reader)(struct view *view, const char *value, size_t len);
 
 static const char *read_order(struct view *view, const char *value, size_t len)
 {
-    view->has_order = true;
     if (len == 5 && memcmp(value, "count", 5) == 0)
         view->order = VIEW_BY_COUNT;
     else if (len == 4 && memcmp(value, "path", 4) == 0)
@@ -31,7 +30,6 @@ static const char *read_limit(struct view *view, const char *value, size_t len)
     if (limit < 1 || limit > VIEW_MAX_ROWS)
         return "\"limit\" is not from 1 to 1,000.";
     view->limit = limit;
-    view->has_limit = true;
     return NULL;
 }
 

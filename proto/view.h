@@ -29,8 +29,6 @@ enum view_order { VIEW_BY_COUNT, VIEW_BY_PATH };
 struct view {
     enum view_order order;
     unsigned limit;
-    bool has_order; /* it was asked for, not left to the default; so was */
-    bool has_limit;
     bool has_prefix;
     bool has_after;      /* there is a cursor, which is in the members after_… */
     bool backwards;      /* it was given as before=: the rows in front of it are wanted */

@@ -21,6 +21,7 @@ struct browse {
     h2o_req_t *req;
     enum accept_form form;
     struct view view; /* of /-/paths */
+    bool is_export;
     struct fetch fetch;
 };
 
@@ -94,22 +95,35 @@ static void answer_buffer(struct browse *browse, const char *type, struct buffer
 
 /* --- /-/paths --- */
 
-/* CSV without a limit is everything. */
-static bool is_export(const struct browse *browse)
-{
-    return browse->form == ACCEPT_CSV && !browse->view.has_limit;
-}
-
-/* Everything is in order of paths, as rows of an order by count move while it is written. */
+/* Makes the view of an export out of one that was asked for: everything is in order of paths, as rows
+ * of an order by count move while it is written. */
 static const char *make_export(struct view *view)
 {
-    if (view->has_order && view->order != VIEW_BY_PATH)
+    if (view->order != VIEW_BY_PATH)
         return "CSV of everything is in order of paths: leave out \"order\", or give a \"limit\".";
     if (view->backwards)
         return "CSV of everything has no \"before\": give a \"limit\".";
-    view->order = VIEW_BY_PATH;
     view->limit = VIEW_MAX_ROWS;
     return NULL;
+}
+
+/* Reads which rows are asked for. CSV without a limit is an export of everything. */
+static const char *read_rows(struct browse *browse, h2o_iovec_t query)
+{
+    static const char *const NAMES[] = {"order", "limit"};
+    h2o_mem_pool_t *pool = &browse->req->pool;
+    h2o_iovec_t values[2], rest;
+    const char *error = query_take(pool, query.base, query.len, NAMES, 2, values, &rest);
+
+    browse->is_export = browse->form == ACCEPT_CSV && values[1].base == NULL;
+    if (browse->is_export && values[0].base == NULL)
+        query = query.len == 0 ? h2o_iovec_init(H2O_STRLIT("order=path"))
+                               : h2o_concat(pool, query, h2o_iovec_init(H2O_STRLIT("&order=path")));
+    if (error == NULL)
+        error = link_read_view(query.base, query.len, &browse->view);
+    if (error == NULL && browse->is_export)
+        error = make_export(&browse->view);
+    return error;
 }
 
 void browse_rows(const struct asked *asked)
@@ -124,12 +138,10 @@ void browse_rows(const struct asked *asked)
     if (error == NULL)
         error = choose_form(asked, format, &browse->form);
     if (error == NULL)
-        error = link_read_view(rest.base, rest.len, &browse->view);
-    if (error == NULL && is_export(browse))
-        error = make_export(&browse->view);
+        error = read_rows(browse, rest);
     if (error != NULL) {
         answer_error(browse, 400, error);
-    } else if (is_export(browse)) {
+    } else if (browse->is_export) {
         export_rows(asked->req, &browse->view);
     } else {
         link_add_target(&target, &browse->view);

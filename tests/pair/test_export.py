@@ -1,0 +1,173 @@
+"""CSV of everything: whole, or seen not to be; in the memory of a page; a few at a time."""
+
+import socket
+import time
+import urllib.parse
+
+import pytest
+
+from harness.face import Face, lines_of, read_csv
+from harness.http import Connection, Ended, hit
+from harness.proxy import drop, swallow
+from harness.wait import Later, holds_for, until
+
+EVERYTHING = "/-/paths?format=csv"
+
+
+def fill(ledger, rows, length=20):
+    """Writes so many rows into the ledger."""
+    ledger.run(f"INSERT INTO pathcount (path, count) SELECT '/' || lpad(n::text, {length - 1}, '0'), n % 1000 + 1 "
+               f"FROM generate_series(1, {rows}) AS n")
+
+
+def resident_kb(service):
+    with open(f"/proc/{service.pid}/status", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+
+
+def begin(address, slow=False):
+    """A connection on which an export has begun, of which only its head was read; `slow`: whose
+    kernel takes no more than a little ahead of us."""
+    connection = Connection(address)
+    if slow:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.send("GET", EVERYTHING)
+    head = connection.stream.take_until(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 "), head
+    return connection
+
+
+def rest_of(connection):
+    """The text of the chunks; Ended when the last one never comes."""
+    text = b""
+    while size := int(connection.stream.take_until(b"\r\n"), 16):
+        text += connection.stream.take(size)
+        connection.stream.take_until(b"\r\n")
+    return text
+
+
+@pytest.mark.parametrize("rows", [0, 1, 999, 1000, 1001, 3500])
+def test_everything_is_there_in_order_of_paths(stage, rows):
+    pair = stage.pair()
+    fill(pair.ledger, rows)
+    answer = Face(pair.address).get(EVERYTHING)
+    assert "attachment" in answer.header("content-disposition")
+    found = [(path, int(count)) for path, count in read_csv(answer)]
+    assert found == sorted(pair.ledger.counts().items())
+
+
+def test_fields_are_quoted_as_spreadsheets_read_them(stage):
+    pair = stage.pair()
+    odd = {'/"': 1, "/,": 2, "/a\r\nb": 3, "/;\t'": 4, "/é😀": 5, "/ ": 6, "/\x01": 7, "/=1+1": 8}
+    pair.api.count(odd)
+    answer = Face(pair.address).get(EVERYTHING)
+    assert {path: int(count) for path, count in read_csv(answer)} == odd
+    assert b'"/""",1\r\n' in answer.body
+
+
+def test_everything_with_a_prefix_or_behind_a_path(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 1, "/a/b": 2, "/b": 3})
+    face = Face(pair.address)
+    assert read_csv(face.get(EVERYTHING + "&prefix=/a")) == [["/a", "1"], ["/a/b", "2"]]
+    assert read_csv(face.get(EVERYTHING + "&after=/a")) == [["/a/b", "2"], ["/b", "3"]]
+    assert read_csv(face.get(EVERYTHING + "&limit=1")) == [["/b", "3"]]  # a view, by count
+
+
+def test_rows_that_stay_are_met_once_while_others_come(stage):
+    pair = stage.pair()
+    fill(pair.ledger, 5000)
+    stay = set(pair.ledger.counts())
+    exported = Later(Face(pair.address).get, EVERYTHING)
+    while not exported.done:
+        hit(pair.address, f"/come/{time.monotonic()}")
+    paths = [path for path, _ in read_csv(exported.result())]
+    assert len(set(paths)) == len(paths) and stay <= set(paths)
+
+
+def test_a_large_export_takes_the_memory_of_a_page(stage):
+    pair = stage.pair()
+    fill(pair.ledger, 100000, 100)
+    render = stage.render(pair.counter)  # without the proxy, which is not for such amounts
+    Face(render.address).get(EVERYTHING + "&prefix=/00000")
+    before = resident_kb(render)
+    connection = begin(render.address)
+    size = 0
+    while chunk := int(connection.stream.take_until(b"\r\n"), 16):
+        size += len(connection.stream.take(chunk))
+        connection.stream.take_until(b"\r\n")
+        assert resident_kb(render) - before < 4096
+    assert size > 10_000_000
+
+
+def test_pages_are_read_only_as_the_client_takes_them(stage):
+    pair = stage.pair()
+    fill(pair.ledger, 100000, 200)
+    seen = []
+    pair.proxy.next(lambda exchange: (seen.append(1), exchange.forward(), exchange.reply()), "GET", "/v1/paths",
+                    times=1000)
+    connection = begin(pair.address, slow=True)
+    until(lambda: seen and (held := len(seen)) and holds_for(lambda: len(seen) == held, 1), "the reads to pause")
+    assert len(seen) < 60  # what the sockets hold, of 100
+    connection.close()
+    assert hit(pair.address, "/still/there") == 1
+
+
+def test_a_page_that_fails_is_read_again(stage):
+    pair = stage.pair(render_keys={"call_deadline_ms": 300})
+    fill(pair.ledger, 3000)
+    for mishap in (drop, swallow):
+        pair.proxy.next(mishap, "GET", "/v1/paths")
+    assert len(read_csv(Face(pair.address).get(EVERYTHING))) == 3000
+
+
+def test_an_export_that_cannot_go_on_is_seen_not_to_be_whole(stage):
+    pair = stage.pair(render_keys={"call_deadline_ms": 200, "request_deadline_ms": 500})
+    fill(pair.ledger, 3000)
+    pair.proxy.next(lambda exchange: (exchange.forward(), exchange.reply()), "GET", "/v1/paths")
+    pair.proxy.next(swallow, "GET", "/v1/paths", times=100)
+    connection = begin(pair.address)
+    with pytest.raises((Ended, ValueError)):
+        rest_of(connection)
+    assert connection.stream.buffer.count(b"\r\n0\r\n\r\n") == 0
+    assert [event["reason"] for event in pair.render.events("export-cut")] == [
+        '"counter-svc does not answer"']
+
+
+def test_an_export_that_was_cut_is_taken_up_again(stage):
+    pair = stage.pair()
+    fill(pair.ledger, 2500)
+    face = Face(pair.address)
+    first = read_csv(face.get("/-/paths?format=csv&order=path&limit=1000"))
+    rest = read_csv(face.get(EVERYTHING + "&after=" + urllib.parse.quote(first[-1][0])))
+    assert len(first + rest) == 2500 and (first + rest) == sorted(first + rest)
+
+
+def test_only_a_few_are_written_at_a_time(stage):
+    pair = stage.pair(render_keys={"max_exports": 2})
+    fill(pair.ledger, 100000, 200)
+    first, second = begin(pair.address, slow=True), begin(pair.address, slow=True)
+    answer = Face(pair.address).get(EVERYTHING)
+    assert answer.status == 503 and answer.header("retry-after")
+    assert Face(pair.address).get("/-/paths?format=csv&limit=10").status == 200  # that is none
+    first.close()
+    until(lambda: Face(pair.address).get(EVERYTHING + "&prefix=/none").status == 200, "a place to be free")
+    second.close()
+
+
+def test_a_client_that_takes_nothing_is_cut_off(stage):
+    pair = stage.pair(render_keys={"idle_ms": 500, "max_exports": 1})
+    fill(pair.ledger, 100000, 200)
+    connection = begin(pair.address, slow=True)
+    until(lambda: Face(pair.address).get(EVERYTHING + "&prefix=/none").status == 200, "the place to be free")
+    connection.close()
+
+
+def test_a_stop_waits_for_an_export_that_is_being_taken(stage):
+    pair = stage.pair()
+    fill(pair.ledger, 30000, 100)
+    connection = begin(pair.address)
+    stopping = Later(pair.render.stop)
+    time.sleep(0.2)
+    assert len(lines_of(rest_of(connection).decode())) == 30000
+    stopping.result()

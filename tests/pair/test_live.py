@@ -1,0 +1,260 @@
+"""Watching: /-/live tells of the changes of a view's rows as they come."""
+
+import contextlib
+import signal
+import socket
+import time
+
+import pytest
+
+from harness.face import Face, Watcher, rows_of
+from harness.http import Connection, ask, get, hit
+from harness.wait import Later, Stopwatch, until
+
+
+def has(path, count):
+    return lambda data: {"path": path, "count": count} in data["rows"]
+
+
+def reads(pair):
+    """A function that says how often the rows of a view were read so far."""
+    seen = []
+
+    def note(exchange):
+        seen.append(exchange.request.target)
+        exchange.forward()
+        exchange.reply()
+
+    pair.proxy.next(note, "GET", "/v1/paths", times=100000)
+    return seen
+
+
+def test_a_watcher_gets_all_rows_and_then_what_changes(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 3, "/b": 5})
+    with Watcher(pair.address) as watcher:
+        event, _, data = watcher.next()
+        assert event == "snapshot" and rows_of(data) == [("/b", 5), ("/a", 3)]
+        assert data["totals"] == {"paths": 2, "hits": 8}
+        hit(pair.address, "/a")
+        event, _, data = watcher.until(has("/a", 4))
+        assert event == "change" and rows_of(data) == [("/a", 4)] and data["gone"] == []
+
+
+def test_rows_that_leave_the_view_are_told(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 3, "/b": 5})
+    with Watcher(pair.address, "?limit=2") as watcher:
+        watcher.next()
+        pair.api.count({"/c": 4})
+        assert watcher.until(has("/c", 4))[2]["gone"] == ["/a"]
+
+
+def test_a_watcher_of_a_prefix_hears_of_no_other_rows(stage):
+    pair = stage.pair()
+    pair.api.count({"/a/1": 1, "/b": 9})
+    with Watcher(pair.address, "?order=path&prefix=/a") as watcher:
+        assert rows_of(watcher.next()[2]) == [("/a/1", 1)]
+        pair.api.count({"/b": 1})
+        pair.api.count({"/a/2": 7})
+        rows = []
+        while ("/a/2", 7) not in rows:
+            rows += rows_of(watcher.next()[2])
+        assert {path for path, _ in rows} == {"/a/2"}
+
+
+def test_watching_counts_nothing(stage):
+    pair = stage.pair()
+    with Watcher(pair.address) as watcher:
+        assert watcher.next()[2]["rows"] == []
+    assert pair.ledger.counts() == {}
+
+
+def test_there_are_at_most_two_events_a_second(stage):
+    pair = stage.pair()
+    with Watcher(pair.address) as watcher:
+        watcher.next()
+        watch, events = Stopwatch(), 0
+        while watch.seconds < 3:
+            hit(pair.address, "/often")
+            watcher.connection.sock.settimeout(0.001)
+            with contextlib.suppress(socket.timeout):
+                watcher.next()
+                events += 1
+        assert 3 <= events <= 7
+
+
+def test_the_rows_are_read_once_for_all_who_watch_them(stage):
+    pair = stage.pair()
+    with contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(30)]
+        for watcher in watchers:
+            watcher.next()
+        seen = reads(pair)
+        time.sleep(2)
+        assert 2 <= len(seen) <= 5
+        hit(pair.address, "/a")
+        for watcher in watchers:
+            watcher.until(has("/a", 1))
+
+
+def test_nothing_is_read_when_nobody_watches_any_more(stage):
+    pair = stage.pair()
+    with Watcher(pair.address) as watcher:
+        watcher.next()
+        hit(pair.address, "/a")
+        watcher.until(has("/a", 1))
+    for number in range(4):  # it is noticed as they are told something
+        hit(pair.address, f"/{number}")
+        time.sleep(0.6)
+    seen = reads(pair)
+    time.sleep(1.5)
+    assert seen == []
+
+
+def test_who_comes_back_goes_on_where_it_was(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 1})
+    with Watcher(pair.address) as stays, Watcher(pair.address) as leaves:
+        stays.next()
+        last = leaves.next()[1]
+        leaves.close()
+        with Watcher(pair.address, last=last) as back:  # it has missed nothing
+            time.sleep(0.7)
+            hit(pair.address, "/a")
+            event, _, data = back.next()
+            assert event == "change" and rows_of(data) == [("/a", 2)]
+
+
+def test_who_has_missed_something_gets_all_rows(stage):
+    pair = stage.pair()
+    pair.api.count({"/a": 1, "/b": 1})
+    with Watcher(pair.address) as stays:
+        last = stays.next()[1]
+        for number in (2, 3):
+            hit(pair.address, "/a")
+            stays.until(has("/a", number))
+        for wrong in (last, "nonsense", "0-0", "ffffffffffffffff-1", last + "x", "-", "1" * 100):
+            with Watcher(pair.address, last=wrong) as back:
+                event, _, data = back.next()
+                assert event == "snapshot" and rows_of(data) == [("/a", 3), ("/b", 1)]
+
+
+def test_a_slow_watcher_holds_nobody_up_and_gets_the_newest_state(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{'x' * 1500}/{n:03}": 1 for n in range(80)})
+    with Watcher(pair.address, "?limit=1000") as quick, Watcher(pair.address, "?limit=1000") as slow:
+        quick.next()
+        slow.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        for number in range(2, 9):  # each brings all rows to both
+            pair.api.count({f"/{'x' * 1500}/{n:03}": 1 for n in range(80)})
+            quick.until(has(f"/{'x' * 1500}/000", number))
+        events = [slow.next()]
+        while not has(f"/{'x' * 1500}/000", 8)(events[-1][2]):
+            events.append(slow.next())
+        assert len(events) < 7  # some were passed over
+
+
+def test_a_watcher_that_takes_nothing_is_cut_off(stage):
+    pair = stage.pair(render_keys={"idle_ms": 500, "max_watchers": 1})
+    pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
+    with Connection(pair.address) as connection:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.send("GET", "/-/live?limit=1000")
+
+        def is_free():
+            pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
+            return ask(pair.address, "HEAD", "/-/live").status == 200 and \
+                get_status(pair.address) == 200
+
+        until(is_free, "the watcher's place to be free", 40, pause=0.5)
+
+
+def get_status(address):
+    """The status that one more watcher gets."""
+    with Connection(address) as connection:
+        connection.send("GET", "/-/live")
+        return int(connection.stream.take_until(b"\r\n").split()[1])
+
+
+def test_watchers_are_bounded(stage):
+    pair = stage.pair(render_keys={"max_watchers": 3})
+    with contextlib.ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(Watcher(pair.address)).next()
+        answer = Face(pair.address).get("/-/live")
+        assert answer.status == 503 and answer.header("retry-after")
+        assert get(pair.address, "/visit").status == 200
+
+
+def test_watched_views_are_bounded(stage):
+    pair = stage.pair(render_keys={"max_watched_views": 2})
+    with Watcher(pair.address), Watcher(pair.address, "?limit=5"), Watcher(pair.address, "?limit=5"):
+        assert Face(pair.address).get("/-/live?limit=6").status == 503
+
+
+@pytest.mark.parametrize("query", ["limit=0", "order=x", "after=x", "format=json", "x=y"])
+def test_a_view_that_makes_no_sense_is_400(pair, query):
+    assert Face(pair.address).get("/-/live?" + query).status == 400
+
+
+def test_watchers_go_first_at_a_stop(stage):
+    pair = stage.pair()
+    with contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(20)]
+        for watcher in watchers:
+            watcher.next()
+        watch = Stopwatch()
+        pair.render.signal(signal.SIGTERM)
+        for watcher in watchers:
+            with pytest.raises(EOFError):
+                watcher.next()
+        assert pair.render.ended() == 0
+        assert watch.seconds < 5  # of 10 that what is in flight may take
+
+
+def test_watchers_are_sent_away_while_it_drains_and_come_to_no_harm(stage):
+    pair = stage.pair(render_keys={"drain_ms": 3000})
+    with Watcher(pair.address) as watcher:
+        watcher.next()
+        pair.render.signal(signal.SIGTERM)
+        with pytest.raises(EOFError):
+            watcher.next()
+        answer = Face(pair.address).get("/-/live")
+        assert answer.status == 200 and answer.body == b"retry: 1000\n\n" and answer.closes
+
+
+def test_a_watcher_that_does_not_read_does_not_delay_a_stop(stage):
+    pair = stage.pair()
+    pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
+    with Connection(pair.address) as connection:
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        connection.send("GET", "/-/live?limit=1000")
+        for _ in range(4):
+            pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
+            time.sleep(0.6)
+        watch = Stopwatch()
+        pair.render.signal(signal.SIGTERM)
+        assert pair.render.ended() == 0
+        assert watch.seconds < 5
+
+
+def test_watching_outlives_an_outage(stage):
+    pair = stage.pair(render_keys={"call_deadline_ms": 300, "request_deadline_ms": 600})
+    with Watcher(pair.address) as watcher:
+        watcher.next()
+        pair.counter.freeze()
+        time.sleep(1.5)
+        pair.counter.thaw()
+        pair.api.count({"/a": 1})
+        watcher.until(has("/a", 1))
+
+
+def test_visits_are_answered_while_many_watch(stage):
+    pair = stage.pair()
+    with contextlib.ExitStack() as stack:
+        watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(200)]
+        asked = [Later(hit, pair.address, "/busy") for _ in range(20)]
+        assert sorted(one.result() for one in asked) == list(range(1, 21))
+        for watcher in watchers:
+            watcher.until(has("/busy", 20))
