@@ -117,7 +117,7 @@ install: all ## copy the programs to $(DESTDIR)$(PREFIX)/bin
 
 .PHONY: test
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test lint
+	@tools/need build test page lint
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
@@ -130,6 +130,22 @@ test-unit: ## the unit tests alone
 .PHONY: test-pair
 test-pair: ## the tests of the running pair alone
 	@tests/run test-pair
+
+.PHONY: test-page
+test-page: ## the tests of the page in a browser alone; pictures in build/screenshots/
+	@tools/need build page
+	@tests/run test-page
+
+# what the page is checked with: not a part of anything that is built
+.PHONY: page-checkers
+page-checkers: build/npm/installed
+
+build/npm/installed: tests/page/package.json tests/page/package-lock.json
+	$(call say,NPM,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)cp $^ $(@D)
+	$(Q)npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
+	$(Q)touch $@
 
 # --- measuring ---
 
