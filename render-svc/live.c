@@ -290,7 +290,8 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 
 /* --- telling --- */
 
-/* Lets it be told what is new, unless it is still taking what it was told: then it is asked again. */
+/* Lets it be told what is new, which there must be, unless it is still taking what it was told: then
+ * it is asked again. */
 static void queue(struct watcher *watcher)
 {
     struct live *live = watcher->watched->live;
@@ -341,8 +342,6 @@ static void tell(struct watcher *watcher)
         h2o_send(watcher->req, NULL, 0, H2O_SEND_STATE_FINAL);
         return;
     }
-    if (watcher->generation == watched->id.generation)
-        return;
     watcher->text = next ? watched->change : snapshot_of(watched);
     h2o_mem_addref_shared(watcher->text);
     watcher->generation = watched->id.generation;
@@ -372,11 +371,10 @@ static void on_heartbeat(struct timer *timer)
     struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, heartbeat, timer);
     struct live *live = watcher->watched->live;
 
-    if (!watcher->writing) {
+    if (!watcher->writing && !h2o_linklist_is_linked(&watcher->pending))
         send_text(watcher, H2O_STRLIT(":\n\n"));
-        return;
-    }
-    if (monotonic_ms() - watcher->writing_since_ms >= (uint64_t)live->worker->settings->idle_ms)
+    else if (watcher->writing && monotonic_ms() - watcher->writing_since_ms >=
+                                     (uint64_t)live->worker->settings->idle_ms)
         cut(watcher); /* libh2o notices that the connection has ended */
     else
         timer_start(&live->heartbeats, &watcher->heartbeat, on_heartbeat);

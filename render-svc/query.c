@@ -26,7 +26,7 @@ static const char *decode(h2o_mem_pool_t *pool, const char *text, size_t len, h2
     if (value->base != NULL)
         return "A parameter of the query stands twice.";
     for (size_t i = 0; i < len; ++i)
-        plain[i] = text[i] == '+' ? ' ' : text[i];
+        plain[i] = (char)(text[i] == '+' ? ' ' : text[i]);
     value->base = out;
     if (!percent_decode(plain, len, out, &value->len) || memchr(out, '\0', value->len) != NULL ||
         !utf8_is_valid(out, value->len))

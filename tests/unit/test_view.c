@@ -23,7 +23,8 @@
 #define OTHER_ORDER "The cursor is one of the other order."
 #define TWICE       "A parameter of the query stands twice."
 #define NO_VALUE    "A parameter of the query has no proper value."
-#define UNKNOWN     "The query has an unknown parameter: order, prefix, limit, after and before are known."
+#define UNKNOWN                                                                                    \
+    "The query has an unknown parameter: order, prefix, limit, after and before are known."
 
 /* Parses a copy that ends where its bytes do. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)
