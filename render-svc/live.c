@@ -9,6 +9,7 @@
 #include "service/answer.h"
 #include "service/log.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -311,6 +312,7 @@ static void on_slice(struct timer *timer)
     for (int i = 0; i < SLICE && !h2o_linklist_is_empty(&live->pending); ++i) {
         struct watcher *watcher =
             H2O_STRUCT_FROM_MEMBER(struct watcher, pending, live->pending.next);
+        assert(h2o_linklist_is_linked(&watcher->pending)); /* which clang-tidy does not see */
         h2o_linklist_unlink(&watcher->pending);
         tell(watcher);
     }
