@@ -9,10 +9,17 @@
 
 /* --- the rows of a view --- */
 
+/* Whether nothing was counted yet, so that there is nothing to search or export either. (The totals
+ * may be a second old.) */
+static bool is_empty(const struct page_rows *page)
+{
+    return page->rows->size == 0 && page->rows->totals.hits == 0 && !page->view->has_prefix;
+}
+
 /* Says what there is to see where there are no rows. */
 static void add_nothing(struct buffer *to, const struct page_rows *page)
 {
-    if (page->rows->totals.hits == 0 && !page->view->has_prefix) {
+    if (is_empty(page)) {
         buffer_add_literal(
             to,
             "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
@@ -58,7 +65,8 @@ void page_add_browse(struct buffer *to, const struct page_rows *page)
     page_add_head(to, "Paths – Path Count", LINK_PATHS);
     buffer_add_literal(to, "<div class=\"side\">\n");
     add_heading(to, page->view, &rows->totals);
-    page_add_controls(to, page);
+    if (!is_empty(page))
+        page_add_controls(to, page);
     buffer_add_literal(to, "</div>\n<section aria-labelledby=\"rows\">\n");
     if (rows->size == 0) {
         add_nothing(to, page);

@@ -44,11 +44,13 @@ void page_add_controls(struct buffer *to, const struct page_rows *page)
     buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
                            "role=\"switch\" aria-checked=\"false\" data-from=\"");
     html_add_text(to, page->live, strlen(page->live));
-    buffer_add_literal(to, "\" hidden>Live</button>\n<p>Export ");
+    buffer_add_literal(to, "\" hidden>Live</button>"
+                           "<span id=\"status\" role=\"status\"></span></div>\n"
+                           "<p class=\"note\">Export ");
     add_link(to, "", page->csv, "CSV");
     add_link(to, "", page->json, "JSON");
     add_link(to, "", page->csv_all, "all as CSV");
-    buffer_add_literal(to, "</p></div>\n<p id=\"status\" role=\"status\"></p>\n");
+    buffer_add_literal(to, "</p>\n");
 }
 
 void page_add_pager(struct buffer *to, const char *first, const char *previous, const char *next)

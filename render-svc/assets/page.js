@@ -29,9 +29,10 @@
 
   function ago(then) {
     const words = new Intl.RelativeTimeFormat("en");
-    let past = (then - Date.now()) / 1000;
-    for (const [unit, length] of [["second", 60], ["minute", 60], ["hour", 24], ["day", 30],
-      ["month", 12], ["year", Infinity]]) {
+    let past = (then - Date.now()) / 60000;
+    if (past > -1) return "a moment ago";
+    for (const [unit, length] of [["minute", 60], ["hour", 24], ["day", 30], ["month", 12],
+      ["year", Infinity]]) {
       if (-past < length) return words.format(Math.round(past), unit);
       past /= length;
     }
@@ -46,9 +47,11 @@
     const seen = new Map(JSON.parse(localStorage.getItem(KEY) || "[]"));
     const [before, then, hitsBefore] = seen.get(path) || [];
     if (before <= count) {
-      const all = hitsBefore < hits ? `, +${format(hits - hitsBefore)} on all paths` : "";
-      since.textContent = `${before === count ? "No more hits" : `+${counted(count - before, "hit")}`
-        } since you looked ${ago(then)}${all}`;
+      const more = count - before;
+      const others = link && hits > hitsBefore + more
+        ? `, +${format(hits - hitsBefore - more)} elsewhere` : "";
+      since.textContent = `${more === 0 ? "No more hits" : more === 1 && marked ? "Only your own hit"
+        : `+${counted(more, "hit")}`} since you looked ${ago(then)}${others}`;
       since.hidden = false;
     }
     seen.delete(path);
@@ -115,9 +118,8 @@
     const said = JSON.parse(event.data);
     show(said.rows);
     showTotals(said.totals);
-    status.textContent = `Counts change in place, in the order as it was${missing.size === 0 ? ""
-      : `; ${counted(missing.size, "path")} came up that ${missing.size === 1 ? "is" : "are"
-        } not shown`}.`;
+    status.textContent = missing.size === 0 ? "following, in place"
+      : `following; ${counted(missing.size, "path")} came up and not shown`;
   }
 
   function isOn() {
@@ -134,7 +136,7 @@
     stream.addEventListener("snapshot", tell);
     stream.addEventListener("change", tell);
     stream.onerror = ({ target }) => {
-      status.textContent = "The connection is lost; trying again.";
+      status.textContent = "connection lost, trying again";
       /* a browser comes back by itself only after it was connected */
       if (target.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
     };

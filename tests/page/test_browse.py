@@ -184,7 +184,7 @@ def test_exports_are_what_the_page_shows(either, still):
     either.address = still.address
     either.open("/-/paths?prefix=/section-5&limit=10")
     links = {link.text: link.get_attribute("href").partition(":")[2].partition("/-")[2]
-             for link in either.find_all(".tools a")}
+             for link in either.find_all(".side .note a")}
     rows = either.rows
     document = get(still.address, "/-" + links["JSON"]).json()
     assert [(row["path"], row["count"]) for row in document["rows"]] == rows

@@ -90,7 +90,7 @@ def test_paths_that_come_up_are_told_of(browser, own):
     browser.open("/-/paths")
     turn_on(browser)
     pair.api.count({"/new": 5})
-    until(lambda: "1 path came up that is not shown" in browser.text("#status"), "the message")
+    until(lambda: "1 path came up and not shown" in browser.text("#status"), "the message")
     assert browser.rows == [("/first", 10)]
 
 

@@ -92,7 +92,7 @@ def test_a_first_look_claims_no_change_and_the_next_says_what_changed(browser, f
     hit(full.address, "/elsewhere/since")
     browser.open("/since")
     assert browser.shows("#since")
-    assert browser.text("#since").startswith("+5 hits since you looked ")
+    assert browser.text("#since").startswith("+5 hits since you looked a moment ago")
 
 
 def test_what_changed_is_told_for_each_path_by_itself(browser, full):
@@ -101,7 +101,7 @@ def test_what_changed_is_told_for_each_path_by_itself(browser, full):
     browser.open("/since/b")
     assert not browser.shows("#since")
     browser.open("/since/a")
-    assert browser.text("#since").startswith("+1 hit since you looked ")
+    assert browser.text("#since").startswith("Only your own hit since you looked a moment ago")
 
 
 def test_a_browser_that_has_forgotten_claims_nothing(browser, full):
