@@ -1,4 +1,4 @@
-"""The commands for one host without Swarm, as docs/swarm.md gives them, run as they stand there."""
+"""The commands for one host without Swarm, as the README gives them, run as they stand there."""
 import re
 import subprocess
 
@@ -14,8 +14,8 @@ print(urllib.request.urlopen(request, timeout=10).read().decode())
 
 def commands():
     """The section's two blocks: what starts it, and what ends it."""
-    text = (REPO / "docs" / "swarm.md").read_text(encoding="utf-8")
-    section = text.split("\n## One host, without Swarm\n")[1].split("\n## ")[0]
+    text = (REPO / "README.md").read_text(encoding="utf-8")
+    section = text.split("\n## One host\n")[1].split("\n## ")[0]
     start, end = re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     return start, end
 
