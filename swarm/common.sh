@@ -43,14 +43,15 @@ need_manager() {
         die "no Swarm manager answers here: \`docker swarm init\` makes this host one, DOCKER_HOST points to another"
 }
 
-# wait_until SECONDS WHAT COMMAND…: until the command succeeds; a clear end when it does not.
+# wait_until SECONDS WHAT COMMAND…: until the command succeeds, asked again every POLL_S (0.5) s; a
+# clear end when it does not.
 wait_until() {
     local seconds=$1 what=$2 deadline
     shift 2
     deadline=$((SECONDS + seconds))
     until "$@"; do
         ((SECONDS < deadline)) || die "$what: not within $seconds s"
-        sleep 0.5
+        sleep "${POLL_S:-0.5}"
     done
 }
 

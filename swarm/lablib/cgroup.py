@@ -9,7 +9,7 @@ import pathlib
 import signal
 import time
 
-from .world import Refusal, wait_for
+from .world import Unable, wait_for
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 TOP = "pathcount-lab"
@@ -20,7 +20,7 @@ def hierarchy():
     for place in (ROOT, ROOT / "pids"):
         if (place / "cgroup.procs").exists():
             return place
-    raise Refusal("no control groups at /sys/fs/cgroup: engines cannot run here")
+    raise Unable("no control groups at /sys/fs/cgroup: engines cannot run here")
 
 
 def containers_parent(host):

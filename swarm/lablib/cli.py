@@ -8,9 +8,9 @@ import sys
 import urllib.error
 import urllib.request
 
-from . import cgroup, cluster, engine, guest, images, net, packages, world
-from .world import (KEEP, LOCAL_PORT, MAX_HOSTS, REPO, RUN, SWITCH, Refusal, complain, recall,
-                    remember, run, running_lab, say, step, wait_for)
+from . import cgroup, cluster, engine, guest, images, net, world
+from .world import (KEEP, LOCAL_PORT, MAX_HOSTS, REPO, RUN, Refusal, Unable, complain, recall,
+                    remember, running_lab, say, step, wait_for)
 
 TAG = "lab"
 
@@ -19,48 +19,66 @@ def up(hosts, vm, deploy_stack):
     """Makes what is not there yet; a second `up`, or one after a crash, completes the first."""
     lab = recall()
     if lab and lab["repo"] != str(REPO):
-        raise Refusal(f"the lab of {lab['repo']} is up: `swarm/lab down` there, or here, ends it")
+        if cgroup.processes():
+            raise Refusal(
+                f"the lab of {lab['repo']} is up: `swarm/lab down` there, or here, ends it")
+        lab = None
+    if lab is None:
+        clear()  # what is left of one that nobody knows any more
     count = vm or hosts or (len(lab["hosts"]) if lab else 3)
     if lab and (lab["vm"] != bool(vm) or len(lab["hosts"]) > count):
         raise Refusal("another kind or number of hosts is up: `swarm/lab down` first")
-    packages.ensure(guests=bool(vm))
+    need(*(["lab", "guests"] if vm else ["lab"]))
     numbers = list(range(1, count + 1))
-    kind = guest if vm else engine
-    grown = lab and len(lab["hosts"]) < count
     remember(repo=str(REPO), hosts=numbers, vm=bool(vm))
+    if lab is None:
+        remember(owner=world.owner())
     with step("the switch, the registry, the builder"):
         net.make_switch()
-        images.start_switchboard(numbers, guests=bool(vm), anew=grown)
+        images.start_switchboard(numbers, guests=bool(vm), anew=lab and lab["hosts"] != numbers)
         images.start_builder()
     images.ensure_base()
-    if vm:
-        guest.ensure_disk()
-    new = [number for number in numbers if not engine.answers(number)]
-    with step(f"starting {len(new)} hosts"):
-        for number in new:
-            cgroup.kill(world.host_name(number))
-            if lab and number in lab["hosts"] and world.host_dir(number).exists():
-                kind.start(number)
-            else:
-                kind.prepare(number)
     if deploy_stack:
         images.build_postgres()
         images.build_pair(TAG)
-    for number in numbers:
-        with step(f"waiting for {world.host_name(number)}'s engine"):
-            kind.wait(number)
+    start(numbers, lab["hosts"] if lab else [], vm,
+          [images.POSTGRES, *images.pair(TAG)] if deploy_stack else [])
+    patience = guest.patience() if vm else 1
     with step("joining the hosts into one Swarm"):
-        # An emulated host is busy for long: Swarm is not to take it for dead.
-        cluster.join(numbers, heartbeat_s=5 * (guest.patience() if vm else 1))
+        cluster.join(numbers, patience)
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
         overrides = [] if vm or net.has_ipvs() else ["--host-ports"]
         with step(f"swarm/deploy {' '.join(overrides)}"):
-            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG,
-                           WAIT_S=str(300 * (guest.patience() if vm else 1)))
+            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG, WAIT_S=str(300 * patience),
+                           **(images.FEW if vm else {}))
         with step("a page that counts"):
-            wait_for("a page on every host", lambda: all(map(page, numbers)), 60 if not vm else 240)
+            wait_for("a page on every host", lambda: all(map(page, numbers)), 60 * patience)
     status()
+
+
+def need(*purposes):
+    """Has what is missing installed; it says itself what it installs, and why it cannot."""
+    if subprocess.run([REPO / "tools" / "need", *purposes], check=False, timeout=1800,
+                      stdin=subprocess.DEVNULL).returncode != 0:
+        raise Refusal("without these packages there is no lab")
+
+
+def start(numbers, known, vm, wanted_images):
+    """Starts those of the hosts that do not run: the known ones with their disks as they were."""
+    kind = guest if vm else engine
+    lacking = [number for number in numbers if not engine.answers(number)]
+    fresh = [number for number in lacking
+             if number not in known or not world.host_dir(number).exists()]
+    if vm and fresh:
+        guest.ensure_disk()
+        guest.make_images_disk(wanted_images)
+    with step(f"starting {len(lacking)} hosts"):
+        for number in lacking:
+            cgroup.kill(world.host_name(number))
+            (kind.prepare if number in fresh else kind.start)(number)
+        for number in lacking:
+            kind.wait(number)
 
 
 def page(number):
@@ -133,16 +151,22 @@ def revive(number):
         (guest if running_lab()["vm"] else engine).revive(number)
 
 
-def down(purge=False):
+def clear():
     """Ends every process of the lab by its control group, then removes the namespaces; what they
-    held (links, mounts, rules) goes with them. Then looks whether that is true."""
-    with step("ending every process of the lab"):
-        cgroup.kill()
-    net.remove_all()
+    held (links, mounts, rules) goes with them. Returns the folder that keeps what is kept."""
     lab = recall()
     keep = KEEP if lab is None else world.pathlib.Path(lab["repo"]) / ".lab"
+    cgroup.kill()
+    net.remove_all()
     shutil.rmtree(keep / "hosts", ignore_errors=True)
     shutil.rmtree(RUN, ignore_errors=True)
+    return keep
+
+
+def down(purge=False):
+    """Ends it all, then looks whether that is true."""
+    with step("ending every process of the lab"):
+        keep = clear()
     if purge:
         shutil.rmtree(keep, ignore_errors=True)
     left = leftovers()
@@ -199,9 +223,9 @@ def main(arguments):
     asked = parse(arguments)
     try:
         if os.geteuid() != 0:
-            raise Refusal("needs root, to make network namespaces and start engines in them")
+            raise Unable("needs root, to make network namespaces and start engines in them")
         if sys.platform != "linux":
-            raise Refusal("needs Linux")
+            raise Unable("needs Linux")
         if asked.command == "status":
             return status()
         if asked.command == "exec":
@@ -223,7 +247,7 @@ def main(arguments):
                     host(asked.host))
     except Refusal as refusal:
         complain(refusal)
-        return 1
+        return 3 if isinstance(refusal, Unable) else 1
     except KeyboardInterrupt:
         complain("interrupted; `swarm/lab up` goes on from here, `swarm/lab down` clears up")
         return 130

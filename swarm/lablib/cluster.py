@@ -8,24 +8,27 @@ def node_state(number):
                   check=False).stdout.strip()
 
 
-def join(numbers, heartbeat_s=5):
+def join(numbers, patience=1):
     """One Swarm of all hosts; those that are in it already stay as they are. All are managers, but
-    of two hosts only the first: two managers need each other, so either one's end is the end."""
+    of two hosts only the first: two managers need each other, so either one's end is the end.
+    `patience`: how much longer than on a real machine everything takes, so that Swarm does not take
+    a host that is busy for one that is dead."""
     first, *others = numbers
     if node_state(first) != "active":
         docker(first, "swarm", "init", "--advertise-addr", world.host_address(first),
-               "--task-history-limit", "2", "--dispatcher-heartbeat", f"{heartbeat_s}s")
+               "--task-history-limit", "2", "--dispatcher-heartbeat", f"{5 * patience}s")
     role = "worker" if len(numbers) == 2 else "manager"
     token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
     for number in others:
         if node_state(number) != "active":
             docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
                    "--token", token, f"{world.host_address(first)}:2377")
-    wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers), 120)
+    wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers),
+             60 * patience)
 
 
 def ready_nodes(number):
-    listed = docker(number, "node", "ls", "--format", "{{.Status}}", check=False, timeout=10)
+    listed = docker(number, "node", "ls", "--format", "{{.Status}}", check=False, timeout=30)
     return listed.stdout.split().count("Ready")
 
 
@@ -39,5 +42,5 @@ def deploy(number, database_node, *overrides, tag, **environ):
 def services(number):
     """Of the stack as a manager sees it: name and running/wanted replicas of each service."""
     listed = docker(number, "stack", "services", STACK, "--format", "{{.Name}} {{.Replicas}}",
-                    check=False, timeout=20)
+                    check=False, timeout=60)
     return dict(line.split(maxsplit=1) for line in listed.stdout.splitlines())

@@ -2,12 +2,13 @@
 
 An engine has private /run, /etc/hosts and /etc/resolv.conf (no server in it: nothing outside is
 ever asked), its own data, and a control group by which all it started is found again. The builder
-is an engine too, but in the machine's own network, as builds fetch Debian's packages; it has no
-bridge and touches no iptables rule.
+and the seed are engines too, but in the machine's own network, as builds fetch Debian's packages;
+they have no bridge and touch no iptables rule.
 """
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 from . import cgroup, net, world
@@ -40,15 +41,15 @@ def start_process(host, command, log, **options):
 def answers(number):
     return bool(cgroup.processes(world.host_name(number))) and docker(
         number, "version", "--format", "{{.Server.Version}}", check=False,
-        timeout=10).returncode == 0
+        timeout=30).returncode == 0
 
 
 def start(number):
-    """Starts the engine of host `number` (0: the builder), on what it kept from before, and
-    returns at once; `wait` waits."""
+    """Starts the engine of host `number`, on what it kept from before, and returns at once; `wait`
+    waits."""
     name, private_run, data = world.host_name(number), world.host_run(number), _data(number)
-    builder = number == 0
-    if not builder:
+    outside = number in (world.BUILDER, world.SEED)
+    if not outside:
         net.make_host(number)
     shutil.rmtree(private_run, ignore_errors=True)  # as after a boot
     private_run.mkdir(parents=True)
@@ -63,17 +64,17 @@ def start(number):
         "insecure-registries": [REGISTRY_HOST],
         "shutdown-timeout": 5,
     }
-    if builder:
+    if outside:
         config |= {"bridge": "none", "iptables": False, "ip-forward": False}
     (private_run / "daemon.json").write_text(json.dumps(config, indent=1))
-    registry = "127.0.0.1" if builder else SWITCH_ADDRESS
+    registry = "127.0.0.1" if outside else SWITCH_ADDRESS
     hosts = RUN / f"{name}.hosts"
     hosts.write_text(f"127.0.0.1 localhost\n{registry} {REGISTRY_HOST.split(':')[0]}\n")
     start_process(name, [
-        *([] if builder else net.within(world.host_netns(number))),
+        *([] if outside else net.within(world.host_netns(number))),
         "unshare", "--mount", "--uts", "sh", "-ec", ENTER, "sh",
         cgroup.engine_group(name), f"pathcount-{name}", private_run, hosts,
-        "" if builder else _no_resolver(private_run),
+        "" if outside else _no_resolver(private_run),
         "dockerd", "--config-file", "/run/daemon.json"], log=name)
 
 
@@ -83,7 +84,7 @@ def wait(number, seconds=60):
 
 def _data(number):
     # The builder's images are worth keeping from lab to lab, the hosts' are not.
-    return world.host_dir(number) if number else KEEP / "builder"
+    return KEEP / "builder" if number == world.BUILDER else world.host_dir(number)
 
 
 def _no_resolver(private_run):
@@ -105,6 +106,13 @@ def enter(number):
     and its names, which are those of its engine."""
     pid = int((world.host_run(number) / "docker.pid").read_text())
     return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts"]
+
+
+def stop(number):
+    """Lets an engine end by itself, with all it has to write written."""
+    os.kill(int((world.host_run(number) / "docker.pid").read_text()), signal.SIGTERM)
+    name = world.host_name(number)
+    wait_for(f"the end of {name}'s engine", lambda: not cgroup.processes(name), 30)
 
 
 def kill(number):

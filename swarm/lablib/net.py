@@ -8,7 +8,7 @@ import pathlib
 import shutil
 
 from . import world
-from .world import SWITCH, SWITCH_ADDRESS, PREFIX_LENGTH, Refusal, run
+from .world import SWITCH, SWITCH_ADDRESS, PREFIX_LENGTH, Unable, run
 
 NETNS = pathlib.Path("/run/netns")
 
@@ -35,7 +35,7 @@ def make_switch():
     # Overlay networks are VXLAN: better to hear of a kernel without it now.
     if run(*ip, "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789",
            check=False).returncode != 0:
-        raise Refusal("this kernel has no VXLAN, which Swarm's overlay networks are made of")
+        raise Unable("this kernel has no VXLAN, which Swarm's overlay networks are made of")
     run(*ip, "link", "del", "probe")
 
 

@@ -34,8 +34,32 @@ class Refusal(Exception):
     """The lab cannot do what was asked; the text is the one line that says why."""
 
 
+class Unable(Refusal):
+    """The machine is not one that a lab can be on."""
+
+
+# Engines that are no hosts: one builds the images, one unpacks them for virtual machines.
+BUILDER, SEED = 0, -1
+
+
 def host_name(number):
-    return f"h{number}" if number else "builder"
+    return {BUILDER: "builder", SEED: "seed"}.get(number, f"h{number}")
+
+
+def owner():
+    """Whose lab it is, when a program makes it for itself (LAB_OWNER, its process id): the id, and
+    when that process began, as ids are used again. None for people."""
+    pid = os.environ.get("LAB_OWNER")
+    return pid and [int(pid), began(pid)]
+
+
+def began(pid):
+    """When a process began, in ticks since boot; None when there is no such process."""
+    try:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return int(stat.rpartition(")")[2].split()[19])
+    except OSError:
+        return None
 
 
 def host_address(number):
@@ -81,7 +105,7 @@ def run(*command, check=True, **options):
 
 
 def docker(number, *arguments, **options):
-    """Docker's client on host `number`; 0 is the builder."""
+    """Docker's client on host `number`, or the builder."""
     return run(DOCKER, "-H", f"unix://{host_socket(number)}", *arguments, **options)
 
 
