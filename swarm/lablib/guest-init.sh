@@ -29,9 +29,9 @@ mount -t ext4 -o noatime /dev/vdb /var/lib/docker
 
 # docker-init reaps what the engine's shims leave behind. containerd is started here, as dockerd would
 # wait for it for 15 s only; and where even that is too slow, dockerd tries again.
-# Docker starts itself again and again for small things, and half of what that takes is collecting
+# Docker starts itself again and again for small things, and much of what that takes is collecting
 # the garbage of its beginning.
-export GOGC=400
+export GOGC=off GOMEMLIMIT=300MiB
 export ADDRESS="tcp://192.168.77.$((10 + node)):2375"
 # shellcheck disable=SC2016 # it is the inner shell that expands them
 exec docker-init -- sh -c '
