@@ -40,10 +40,9 @@ def prefix(request):
 
 
 @pytest.fixture
-def note(record_property, capsys):
+def note(capsys):
     """Shows a figure worth telling, whatever pytest does with the output otherwise."""
     def show(text):
-        record_property("figure", text)
         with capsys.disabled():
             print(f"\n    {text}", flush=True)
     return show

@@ -1,6 +1,7 @@
 """Every combination of stack.yml and its overrides, deployed by every Docker client there is, and
 what came out looked at."""
 import json
+import re
 import shutil
 import subprocess
 
@@ -104,6 +105,29 @@ def test_image_sizes_and_labels(stack, note):
         assert size <= most
         assert labels["org.opencontainers.image.title"] == name
         assert {"version", "source", "revision"} <= {key.split(".")[-1] for key in labels}
+
+
+@pytest.mark.parametrize("name", ["counter-svc", "render-svc"])
+def test_image_holds_the_program_and_what_it_needs(stack, name):
+    """No shell, no package manager, no name of a user: the program, libraries, certificates."""
+    host = stack.manager
+    image = f"{world.REGISTRY}/{name}:{stack.tag}"
+    container = docker(host, "create", image)
+    try:
+        config = json.loads(docker(host, "inspect", "--format", "{{json .Config}}", container))
+        listed = subprocess.run(
+            f"{world.DOCKER} -H unix://{world.host_socket(host)} export {container} | tar -t",
+            shell=True, check=True, capture_output=True, text=True, timeout=60).stdout
+    finally:
+        docker(host, "rm", container)
+    assert config["User"] == "10001:10001"
+    assert config["Healthcheck"]["Test"] == ["CMD", f"/{name}", "--probe"]
+    # What Docker itself puts into every container is left out.
+    files = {path for path in listed.splitlines() if not path.endswith("/")} - {
+        ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"}
+    certificates = {"etc/ssl/certs/ca-certificates.crt"} if name == "counter-svc" else set()
+    libraries = {path for path in files if re.fullmatch(r"(usr/)?lib(64)?/(\S+/)?\S+\.so[.\d]*", path)}
+    assert libraries and files - libraries == {name} | certificates
 
 
 def test_roles(stack):

@@ -1,4 +1,12 @@
 """More and fewer replicas under load: nobody notices."""
+from harness import wait_until
+
+NOTICED_S = 5
+
+
+def served(task):
+    """Whether somebody has a connection to the task's API."""
+    return bool(task.in_network("ss", "-Htn", "state", "established", "sport", "=", ":8081").stdout)
 
 
 def test_scaling_under_load(stack, prefix, note):
@@ -11,6 +19,10 @@ def test_scaling_under_load(stack, prefix, note):
                                 ("counter-svc", 3), ("counter-svc", 1)):
             stack.form = None
             stack.command("scale", service, str(number))
+            if service == "counter-svc" and number > 1:
+                # The renderers find every one of them, and soon.
+                wait_until("work for every counter-svc", lambda: all(
+                    served(task) for task in stack.tasks("counter-svc")), NOTICED_S)
             stack.only(service, number)
             stack.running_under_load(prefix)
     finally:
