@@ -252,7 +252,7 @@ def test_help_names_every_key_with_its_variable(name):
     keys |= {"counter-svc": {"postgres_user", "postgres_pw", "postgres_db", "postgres_url",
                              "lane_forget_s"},
              "render-svc": {"counter_url", "request_deadline_ms", "max_waiting", "call_deadline_ms",
-                            "lanes"}}[name]
+                            "lanes", "max_reads", "max_exports", "max_watchers", "max_watched_views"}}[name]
     for key in keys:
         assert re.search(rf"\b{key}\b", done.stdout), key
         assert key.upper() in done.stdout, key.upper()

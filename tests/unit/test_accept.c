@@ -301,6 +301,34 @@ static void return_minimal_is_a_preference_for_less(void **state)
     assert_full(full);
 }
 
+static void csv_is_chosen_where_it_is_offered(void **state)
+{
+    static const struct {
+        const char *value;
+        enum accept_form offered, not_offered;
+    } cases[] = {
+        {"", ACCEPT_HTML, ACCEPT_HTML},
+        {"*/*", ACCEPT_HTML, ACCEPT_HTML},
+        {"text/csv", ACCEPT_CSV, ACCEPT_HTML},
+        {"text/*", ACCEPT_HTML, ACCEPT_HTML},
+        {"text/csv, */*", ACCEPT_CSV, ACCEPT_HTML},
+        {"TEXT/CSV;header=present", ACCEPT_CSV, ACCEPT_HTML},
+        {"text/csv, application/json", ACCEPT_JSON, ACCEPT_JSON},
+        {"text/csv, application/json;q=0.9", ACCEPT_CSV, ACCEPT_JSON},
+        {"text/html, text/csv", ACCEPT_HTML, ACCEPT_HTML},
+        {"text/*;q=0.5, text/csv;q=0.6", ACCEPT_CSV, ACCEPT_HTML},
+        {"text/csv;q=0, */*;q=0.1", ACCEPT_HTML, ACCEPT_HTML},
+        {"text/html;q=0, text/*", ACCEPT_CSV, ACCEPT_HTML},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        if (accept_choose(cases[i].value, strlen(cases[i].value), true) != cases[i].offered ||
+            accept_choose(cases[i].value, strlen(cases[i].value), false) != cases[i].not_offered)
+            fail_msg("%s", cases[i].value);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +343,7 @@ int main(void)
         cmocka_unit_test(a_malformed_weight_counts_as_1),
         cmocka_unit_test(no_value_at_all_is_read_too_far_whatever_it_is),
         cmocka_unit_test(return_minimal_is_a_preference_for_less),
+        cmocka_unit_test(csv_is_chosen_where_it_is_offered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -530,6 +530,25 @@ static void each_character_is_raised_to_the_next_there_is(void **state)
     }
 }
 
+static void a_cursor_can_be_gone_back_from(void **state)
+{
+    static const char before[] = "order=path&before=/a", both[] = "after=1:/a&before=1:/a",
+                      after[] = "order=path&after=/a";
+    struct view view, other;
+    const char *error;
+
+    (void)state;
+    assert_int_equal(view_parse(before, sizeof(before) - 1, &view, &error), 0);
+    assert_true(view.has_after && view.backwards);
+    assert_int_equal(view.after_len, 2);
+    assert_memory_equal(view.after_path, "/a", 2);
+    assert_int_equal(view_parse(after, sizeof(after) - 1, &other, &error), 0);
+    assert_false(other.backwards);
+    assert_false(view_equals(&view, &other));
+    assert_int_equal(view_parse(both, sizeof(both) - 1, &view, &error), -1);
+    assert_string_equal(error, "\"after\" and \"before\" do not go together.");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +570,7 @@ int main(void)
         cmocka_unit_test(the_bound_parts_what_has_the_prefix_from_all_that_is_above),
         cmocka_unit_test(the_bound_is_the_prefix_with_its_last_character_raised),
         cmocka_unit_test(each_character_is_raised_to_the_next_there_is),
+        cmocka_unit_test(a_cursor_can_be_gone_back_from),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,197 @@
+/* Badges: their parameters, and that they are text and shapes. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "render-svc/badge.h"
+#include "render-svc/query.h"
+
+#define SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+static h2o_mem_pool_t pool;
+
+static int set_up(void **state)
+{
+    (void)state;
+    h2o_mem_init_pool(&pool);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    h2o_mem_clear_pool(&pool);
+    return 0;
+}
+
+static struct badge read_badge(const char *query)
+{
+    struct badge badge;
+    const char *error = badge_read(&pool, query, strlen(query), &badge);
+
+    if (error != NULL)
+        fail_msg("%s: %s", query, error);
+    return badge;
+}
+
+static void without_parameters_it_is_flat_and_says_hits(void **state)
+{
+    struct badge badge = read_badge("");
+
+    (void)state;
+    assert_int_equal(badge.style, BADGE_FLAT);
+    assert_int_equal(badge.label_len, 4);
+    assert_memory_equal(badge.label, "hits", 4);
+    assert_int_equal(badge.color, 0x007ec6);
+    assert_int_equal(badge.label_color, 0x555555);
+}
+
+static void parameters_are_read(void **state)
+{
+    struct badge badge =
+        read_badge("style=FOR-the-badge&label=a+b%2B%C3%A9&color=F0a&labelColor=12abEF");
+
+    (void)state;
+    assert_int_equal(badge.style, BADGE_FOR_THE_BADGE);
+    assert_int_equal(badge.label_len, 6);
+    assert_memory_equal(badge.label, "a b+\xc3\xa9", 6);
+    assert_int_equal(badge.color, 0xff00aa);
+    assert_int_equal(badge.label_color, 0x12abef);
+    assert_int_equal(read_badge("color=Red").color, 0xe05d44);
+    assert_int_equal(read_badge("color=%23000").color, 0);
+}
+
+static void what_is_no_parameter_is_refused(void **state)
+{
+    static const char *const queries[] = {
+        "color=g00", "color=@00",    "color=`00",       "color=1234",
+        "color=",    "color=%23",    "style=",          "style=x",
+        "label=%01", "label=%7F",    "label=%FF",       "label=%EF%BF%BF",
+        "label=%zz", "label",        "label=a&label=a", "colour=red",
+        "&",         "color=+00",    "color=red;",      "labelColor=%00",
+        "color=G00", "color=%20red",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(queries); i++) {
+        struct badge badge;
+
+        /* an empty piece of a query is nothing: it is the only one that may pass */
+        if (strcmp(queries[i], "&") != 0 &&
+            badge_read(&pool, queries[i], strlen(queries[i]), &badge) == NULL)
+            fail_msg("%s", queries[i]);
+    }
+}
+
+static void assert_holds(const struct buffer *svg, const char *part)
+{
+    if (memmem(svg->bytes, svg->len, part, strlen(part)) == NULL)
+        fail_msg("%.*s\nholds no %s", (int)svg->len, svg->bytes, part);
+}
+
+static void numbers_have_their_thousands_apart(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *text;
+    } cases[] = {
+        {0, ">0<"},
+        {999, ">999<"},
+        {1000, ">1,000<"},
+        {1234567, ">1,234,567<"},
+        {INT64_MAX, ">9,223,372,036,854,775,807<"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        struct badge badge = read_badge("");
+        struct buffer svg = {0};
+
+        badge_render(&svg, &badge, cases[i].number);
+        assert_holds(&svg, cases[i].text);
+        buffer_free(&svg);
+    }
+}
+
+static void no_byte_of_a_label_is_markup(void **state)
+{
+    static const char label[] = "<a b=\"c\" d='e'>&amp;]]>";
+    static const char *const styles[] = {"flat", "flat-square", "plastic", "for-the-badge"};
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(styles); i++) {
+        struct badge badge = read_badge("");
+        struct buffer svg = {0};
+
+        badge.style = (enum badge_style)i;
+        badge.label = label;
+        badge.label_len = sizeof(label) - 1;
+        badge_render(&svg, &badge, 1);
+        assert_null(memmem(svg.bytes, svg.len, "<a ", 3));
+        assert_null(memmem(svg.bytes, svg.len, "<A ", 3));
+        assert_null(memmem(svg.bytes, svg.len, "]]>", 3));
+        assert_null(memmem(svg.bytes, svg.len, "\"c\"", 3));
+        buffer_free(&svg);
+    }
+}
+
+static void text_on_a_light_ground_is_dark(void **state)
+{
+    struct badge badge = read_badge("color=fff&style=flat-square");
+    struct buffer svg = {0};
+
+    (void)state;
+    badge_render(&svg, &badge, 5);
+    assert_holds(&svg, "fill=\"#333\">5<");
+    assert_holds(&svg, "fill=\"#fff\">hits<");
+    buffer_free(&svg);
+}
+
+/* --- queries --- */
+
+static void what_is_not_taken_is_left(void **state)
+{
+    static const char *const names[] = {"format", "x"};
+    static const char query[] = "a=1+2&format=c+sv%2B&b=%2B&c";
+    h2o_iovec_t values[2], rest;
+
+    (void)state;
+    assert_null(query_take(&pool, query, sizeof(query) - 1, names, 2, values, &rest));
+    assert_true(h2o_memis(values[0].base, values[0].len, H2O_STRLIT("c sv+")));
+    assert_null(values[1].base);
+    assert_true(h2o_memis(rest.base, rest.len, H2O_STRLIT("a=1%202&b=%2B&c")));
+}
+
+static void an_empty_query_has_nothing(void **state)
+{
+    static const char *const names[] = {"format"};
+    h2o_iovec_t value, rest;
+
+    (void)state;
+    assert_null(query_take(&pool, "", 0, names, 1, &value, &rest));
+    assert_null(value.base);
+    assert_int_equal(rest.len, 0);
+    assert_null(query_take(&pool, "format=", 7, names, 1, &value, &rest));
+    assert_non_null(value.base);
+    assert_int_equal(value.len, 0);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_parameters_it_is_flat_and_says_hits),
+        cmocka_unit_test(parameters_are_read),
+        cmocka_unit_test(what_is_no_parameter_is_refused),
+        cmocka_unit_test(numbers_have_their_thousands_apart),
+        cmocka_unit_test(no_byte_of_a_label_is_markup),
+        cmocka_unit_test(text_on_a_light_ground_is_dark),
+        cmocka_unit_test(what_is_not_taken_is_left),
+        cmocka_unit_test(an_empty_query_has_nothing),
+    };
+
+    return cmocka_run_group_tests_name("badge", tests, set_up, tear_down);
+}

@@ -1,0 +1,161 @@
+/* What watchers are told: snapshots, changes, and the ids by which they come back. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "render-svc/live_text.h"
+
+static const struct live_id ID = {0x1f, 0x2a};
+#define HEAD "id: 000000000000001f-2a\nevent: "
+
+static void assert_text(struct buffer *found, const char *expected)
+{
+    if (found->len != strlen(expected) || memcmp(found->bytes, expected, found->len) != 0)
+        fail_msg("%.*s\nis not\n%s", (int)found->len, found->bytes, expected);
+    buffer_free(found);
+}
+
+static void a_snapshot_is_one_event_with_all_rows(void **state)
+{
+    struct row some[] = {{"/b\n\r", 4, 9}, {"/a", 2, 8}};
+    struct rows rows = {.size = 2, .rows = some, .totals = {2, 17}};
+    struct buffer text = {0};
+
+    (void)state;
+    live_add_snapshot(&text, &ID, &rows);
+    assert_text(&text,
+                HEAD "snapshot\ndata: {\"rows\":[{\"path\":\"/b\\u000A\\u000D\",\"count\":9},"
+                     "{\"path\":\"/a\",\"count\":8}],\"totals\":{\"paths\":2,\"hits\":17}}\n\n");
+}
+
+static void a_change_is_what_is_new_other_or_gone(void **state)
+{
+    struct row old[] = {{"/same", 5, 9}, {"/more", 5, 8}, {"/gone", 5, 7}};
+    struct row new[] = {{"/same", 5, 9}, {"/more", 5, 10}, {"/new", 4, 7}};
+    struct rows before = {.size = 3, .rows = old, .totals = {3, 24}};
+    struct rows after = {.size = 3, .rows = new, .totals = {4, 33}};
+    struct buffer text = {0};
+
+    (void)state;
+    assert_true(live_add_change(&text, &ID, &before, &after));
+    assert_text(&text, HEAD "change\ndata: {\"rows\":[{\"path\":\"/more\",\"count\":10},"
+                            "{\"path\":\"/new\",\"count\":7}],\"gone\":[\"/gone\"],"
+                            "\"totals\":{\"paths\":4,\"hits\":33}}\n\n");
+}
+
+static void where_nothing_changes_nothing_is_told(void **state)
+{
+    struct row some[] = {{"/a", 2, 9}, {"/b", 2, 8}}, swapped[] = {{"/b", 2, 8}, {"/a", 2, 9}};
+    struct rows before = {.size = 2, .rows = some, .totals = {2, 17}};
+    struct rows after = {.size = 2, .rows = swapped, .totals = {2, 17}};
+    struct rows none = {0};
+    struct buffer text = {0};
+
+    (void)state;
+    buffer_add_literal(&text, "x");
+    assert_false(live_add_change(&text, &ID, &before, &after));
+    assert_false(live_add_change(&text, &ID, &none, &none));
+    assert_text(&text, "x");
+}
+
+static void other_totals_are_a_change(void **state)
+{
+    struct rows before = {.totals = {2, 17}}, after = {.totals = {2, 18}};
+    struct buffer text = {0};
+
+    (void)state;
+    assert_true(live_add_change(&text, &ID, &before, &after));
+    assert_text(&text, HEAD "change\ndata: {\"rows\":[],\"gone\":[],"
+                            "\"totals\":{\"paths\":2,\"hits\":18}}\n\n");
+}
+
+/* As many rows as a view may have, every other of which changes. */
+static void a_view_of_1000_rows_is_compared_row_by_row(void **state)
+{
+    static char paths[VIEW_MAX_ROWS][16];
+    struct row *old = calloc(VIEW_MAX_ROWS, sizeof(*old)),
+               *new = calloc(VIEW_MAX_ROWS, sizeof(*new));
+    struct rows before = {.size = VIEW_MAX_ROWS, .rows = old};
+    struct rows after = {.size = VIEW_MAX_ROWS, .rows = new};
+    struct buffer text = {0};
+    size_t rows = 0;
+
+    (void)state;
+    for (size_t i = 0; i < VIEW_MAX_ROWS; i++) {
+        int len = snprintf(paths[i], sizeof(paths[i]), "/%zu", i);
+        old[i] = (struct row){paths[i], (size_t)len, 5};
+        new[VIEW_MAX_ROWS - 1 - i] = (struct row){paths[i], (size_t)len, 5 + (int64_t)(i % 2)};
+    }
+    assert_true(live_add_change(&text, &ID, &before, &after));
+    for (size_t i = 0; i + 9 < text.len; i++)
+        rows += memcmp(text.bytes + i, "\"count\":6", 9) == 0;
+    assert_int_equal(rows, VIEW_MAX_ROWS / 2);
+    assert_null(memmem(text.bytes, text.len, "\"count\":5", 9));
+    assert_non_null(memmem(text.bytes, text.len, "\"gone\":[]", 9));
+    buffer_free(&text);
+    free(old);
+    free(new);
+}
+
+static void an_id_is_known_again(void **state)
+{
+    struct buffer text = {0};
+    struct rows none = {0};
+    struct live_id id;
+    const char *end;
+
+    (void)state;
+    live_add_snapshot(&text, &(struct live_id){UINT64_MAX, UINT64_MAX}, &none);
+    end = memchr(text.bytes, '\n', text.len);
+    assert_true(live_id_read(text.bytes + 4, (size_t)(end - text.bytes - 4), &id));
+    assert_true(id.epoch == UINT64_MAX && id.generation == UINT64_MAX);
+    buffer_free(&text);
+}
+
+static void what_is_no_id_is_not_taken_for_one(void **state)
+{
+    static const char *const texts[] = {
+        "",
+        "-",
+        "1",
+        "1-",
+        "-1",
+        "1-2-3",
+        "1-2 ",
+        "x-1",
+        "1-x",
+        "1:2",
+        "00000000000000001-1",
+        "1111111111111111111111111111111111111111111111111111111111111111111111111111111111-1",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        struct live_id id;
+
+        if (live_id_read(texts[i], strlen(texts[i]), &id))
+            fail_msg("%s", texts[i]);
+    }
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_snapshot_is_one_event_with_all_rows),
+        cmocka_unit_test(a_change_is_what_is_new_other_or_gone),
+        cmocka_unit_test(where_nothing_changes_nothing_is_told),
+        cmocka_unit_test(other_totals_are_a_change),
+        cmocka_unit_test(a_view_of_1000_rows_is_compared_row_by_row),
+        cmocka_unit_test(an_id_is_known_again),
+        cmocka_unit_test(what_is_no_id_is_not_taken_for_one),
+    };
+
+    return cmocka_run_group_tests_name("live text", tests, NULL, NULL);
+}
