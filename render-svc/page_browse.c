@@ -4,8 +4,8 @@
 #include "render-svc/page_table.h"
 #include "render-svc/page_text.h"
 
-/* A long path is shown whole on its own page. */
-#define WHOLE SIZE_MAX
+/* A longer path is a wall of text: it is whole further down its page. */
+#define WHOLE_BYTES 240
 
 /* --- the rows of a view --- */
 
@@ -38,7 +38,7 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
 static void add_heading(struct buffer *to, const struct view *view, const struct totals *totals)
 {
     if (view->has_prefix) {
-        buffer_add_literal(to, "<div><h1><small>Paths that begin with</small> "
+        buffer_add_literal(to, "<div><h1><small>What begins with</small> "
                                "<span class=\"path\">");
         html_add_path(to, view->prefix, view->prefix_len);
         buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
@@ -135,7 +135,7 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     page_add_head(to, "One path – Path Count", NULL);
     buffer_add_literal(to, "<div class=\"one\">\n<div class=\"own\">"
                            "<h1><small>Looking at</small> <a ");
-    (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE);
+    (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE_BYTES);
     buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
     html_add_number(to, detail->count);
     buffer_add_string(to, detail->count == 1 ? "</strong> <span>hit</span></p></div>\n"
@@ -158,6 +158,12 @@ void page_add_path(struct buffer *to, const struct page_path *page)
                            "<p class=\"note\">Export ");
     add_way_to(to, page->json, "JSON");
     add_way_to(to, page->csv, "CSV");
-    buffer_add_literal(to, "</p>\n</div>\n");
+    buffer_add_literal(to, "</p>\n");
+    if (detail->path_len > WHOLE_BYTES) {
+        buffer_add_literal(to, "<h2>The whole path</h2>\n<p class=\"path\">");
+        html_add_path(to, detail->path, detail->path_len);
+        buffer_add_literal(to, "</p>\n");
+    }
+    buffer_add_literal(to, "</div>\n");
     page_add_end(to);
 }

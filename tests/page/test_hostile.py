@@ -95,7 +95,7 @@ def test_the_table_shows_them_as_text_that_leads_to_them(either, hostile):
         assert_unharmed(either)
 
 
-TEXTS = """return Object.fromEntries(['h1 a', 'h1 .path', '#v a', 'tbody a', '.count strong'].map(
+TEXTS = """return Object.fromEntries(['h1 a', 'h1 .path', '#v a', 'tbody a', '.count strong', 'p.path'].map(
   selector => [selector, document.querySelector(selector)?.textContent]))"""
 
 
@@ -112,6 +112,7 @@ def test_every_page_shows_it_whole_as_text(browser, hostile, path):
     browser.open("/-/paths" + quote(path))
     texts = browser.run(TEXTS)
     assert (texts["h1 a"], texts[".count strong"]) == (visible(path), number)
+    assert texts["p.path"] == (visible(path) if len(path.encode()) > 240 else None)
     assert_unharmed(browser)
 
     if len(path) < 200:  # a longer one does not fit the address of a search
