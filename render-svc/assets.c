@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define FOLDER     "/-/assets/"
-#define HASH_BYTES 5
+#define HASH_BYTES ((size_t)5)
 
 extern const char asset_icon[], asset_icon_end[];
 extern const char asset_script[], asset_script_end[];

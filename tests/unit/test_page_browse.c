@@ -1,0 +1,236 @@
+/* The pages that count nothing: their addresses and texts are a stranger's as well. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "render-svc/page_api.h"
+#include "render-svc/page_browse.h"
+
+/* The buffer's text, ended; it is freed with the buffer. */
+static const char *text_of(struct buffer *buffer)
+{
+    buffer_add(buffer, "", 1);
+    --buffer->len;
+    return buffer->bytes;
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+    if (strstr(text, part) == NULL)
+        fail_msg("%s\nis not in\n%s", part, text);
+}
+
+static void assert_whole(const struct buffer *page)
+{
+    assert_int_equal(strncmp(page->bytes, "<!DOCTYPE html>\n", 16), 0);
+    assert_string_equal(page->bytes + page->len - 16, "</body>\n</html>\n");
+}
+
+/* --- the rows of a view --- */
+
+static struct buffer page_of_rows(const struct view *view, const struct rows *rows,
+                                  const char *previous, const char *next)
+{
+    struct page_rows rows_page = {
+        .view = view,
+        .rows = rows,
+        .first = previous != NULL ? "/-/paths" : NULL,
+        .previous = previous,
+        .next = next,
+        .json = "/-/paths?a=1&format=json",
+        .csv = "/-/paths?limit=100&format=csv",
+        .csv_all = "/-/paths?format=csv",
+        .live = "/-/live?a=1&b=2",
+    };
+    struct buffer page = {0};
+
+    page_add_browse(&page, &rows_page);
+    text_of(&page);
+    assert_whole(&page);
+    return page;
+}
+
+static void rows_are_shown_with_links_to_where_one_can_go(void **state)
+{
+    struct row some[] = {{"/a", 2, 1200}, {"/<b>", 4, 600}};
+    const struct rows rows = {.size = 2, .rows = some, .totals = {2, 1800}};
+    const struct view view = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
+    struct buffer page = page_of_rows(&view, &rows, "/-/paths?before=1&x=\"", "/-/paths?after=2");
+
+    (void)state;
+    assert_contains(page.bytes, "<strong>1,800</strong> <span>hits on 2 paths</span>");
+    assert_contains(page.bytes, "<tr><th class=b99><a href=\"/-/paths/a\">/a</a></th>"
+                                "<td>1,200</td></tr>\n<tr><th class=b49>"
+                                "<a href=\"/-/paths/%3Cb%3E\">/&lt;b&gt;</a></th>");
+    assert_contains(page.bytes, "<a rel=\"prev\" href=\"/-/paths?before=1&amp;x=&quot;\">");
+    assert_contains(page.bytes, "<a rel=\"next\" href=\"/-/paths?after=2\">");
+    assert_contains(page.bytes, "data-from=\"/-/live?a=1&amp;b=2\"");
+    assert_contains(page.bytes, "href=\"/-/paths?a=1&amp;format=json\"");
+    assert_contains(page.bytes, "aria-current=\"page\">All paths<");
+    buffer_free(&page);
+    page = page_of_rows(&view, &rows, NULL, NULL);
+    assert_null(strstr(page.bytes, "rel=\"prev\""));
+    assert_null(strstr(page.bytes, "class=\"pager\""));
+    buffer_free(&page);
+}
+
+static void a_search_is_named_and_kept(void **state)
+{
+    struct row some[] = {{"/\"x", 3, 1}};
+    const struct rows rows = {.size = 1, .rows = some, .totals = {9, 12}};
+    struct view view = {.order = VIEW_BY_PATH, .limit = 7, .has_prefix = true, .prefix_len = 2};
+    struct buffer page;
+
+    (void)state;
+    memcpy(view.prefix, "/\"", 2);
+    page = page_of_rows(&view, &rows, NULL, NULL);
+    assert_contains(page.bytes, "<span class=\"path\">/&quot;</span></h1>");
+    assert_contains(page.bytes, "of 9 paths, 12 hits in all");
+    assert_contains(page.bytes, "type=\"search\" value=\"/&quot;\"");
+    assert_contains(page.bytes, "name=\"order\" value=\"path\"");
+    assert_contains(page.bytes, "name=\"limit\" value=\"7\"");
+    assert_contains(page.bytes, "aria-sort=\"ascending\"><a href=\""
+                                "/-/paths?order=path&amp;prefix=/%22&amp;limit=7\">Path</a>");
+    assert_contains(page.bytes, "<a href=\"/-/paths?prefix=/%22&amp;limit=7\">Hits</a>");
+    buffer_free(&page);
+}
+
+static void where_nothing_is_the_page_says_what_to_do(void **state)
+{
+    const struct rows none = {0}, others = {.totals = {3, 4}};
+    struct view view = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
+    struct buffer page = page_of_rows(&view, &none, NULL, NULL);
+
+    (void)state;
+    assert_contains(page.bytes, "Nothing is counted yet");
+    assert_contains(page.bytes, "href=\"/hello\"");
+    assert_null(strstr(page.bytes, "<form"));
+    assert_null(strstr(page.bytes, "<table"));
+    buffer_free(&page);
+    view.has_prefix = true;
+    page = page_of_rows(&view, &others, NULL, NULL);
+    assert_contains(page.bytes, "No path begins so");
+    assert_contains(page.bytes, "<form");
+    buffer_free(&page);
+}
+
+/* --- one path --- */
+
+static struct buffer page_of_path(const char *path, size_t len, int64_t count, int64_t rank,
+                                  const char *time)
+{
+    struct path_detail detail = {.path = path, .path_len = len, .count = count, .rank = rank};
+    struct buffer page = {0};
+
+    strcpy(detail.first, time);
+    strcpy(detail.last, time);
+    page_add_path(&page, &(struct page_path){&detail, "/-/x?format=json", "/-/x?format=csv",
+                                             "/-/badge/x.svg"});
+    text_of(&page);
+    assert_whole(&page);
+    return page;
+}
+
+static void one_path_has_its_numbers_and_times(void **state)
+{
+    struct buffer page = page_of_path("/<a>", 4, 1234, 7, "2026-11-23T22:15:00.123Z");
+
+    (void)state;
+    assert_contains(page.bytes, "<a href=\"/-/paths/%3Ca%3E\">/&lt;a&gt;</a></h1>");
+    assert_contains(page.bytes, "<strong>1,234</strong> <span>hits</span>");
+    assert_contains(page.bytes, "<dt>Rank</dt><dd>7</dd>");
+    assert_contains(page.bytes, "<time datetime=\"2026-11-23T22:15:00.123Z\">"
+                                "2026-11-23 22:15:00 UTC</time>");
+    assert_contains(page.bytes, "<a href=\"/%3Ca%3E\">Visit the path</a>");
+    assert_contains(page.bytes, "<img src=\"/-/badge/x.svg\"");
+    buffer_free(&page);
+    page = page_of_path("/a", 2, 1, 0, "");
+    assert_contains(page.bytes, "<strong>1</strong> <span>hit</span>");
+    assert_contains(page.bytes, "<dd>beyond 10,000</dd>");
+    assert_contains(page.bytes, "<dt>First hit</dt><dd>not known</dd>");
+    buffer_free(&page);
+}
+
+static void a_visit_of_two_slashes_does_not_lead_to_another_host(void **state)
+{
+    struct buffer page = page_of_path("//elsewhere/x", 13, 1, 1, "");
+
+    (void)state;
+    assert_contains(page.bytes, "<a href=\"/.//elsewhere/x\">Visit");
+    assert_null(strstr(page.bytes, "href=\"//"));
+    buffer_free(&page);
+}
+
+static void a_long_path_is_whole_once(void **state)
+{
+    char path[PATH_MAX_BYTES], whole[PATH_MAX_BYTES + 32];
+    struct buffer page;
+
+    (void)state;
+    memset(path, 'x', sizeof(path));
+    path[0] = '/';
+    page = page_of_path(path, sizeof(path), 1, 1, "");
+    snprintf(whole, sizeof(whole), "<p class=\"path\">%.*s</p>", (int)sizeof(path), path);
+    assert_contains(page.bytes, whole);
+    buffer_free(&page);
+    page = page_of_path(path, 240, 1, 1, "");
+    assert_null(strstr(page.bytes, "<p class=\"path\">"));
+    buffer_free(&page);
+}
+
+/* --- the API --- */
+
+static void examples_are_about_the_host_that_was_asked(void **state)
+{
+    static const char *const hosts[] = {"localhost:9090", "[::1]:8080", "a-b_c.example"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct buffer page = {0};
+        char example[64];
+
+        page_add_api(&page, hosts[i], strlen(hosts[i]));
+        snprintf(example, sizeof(example), "curl &#39;http://%s/any/path&#39;", hosts[i]);
+        assert_contains(text_of(&page), example);
+        assert_whole(&page);
+        assert_null(strstr(page.bytes, "$"));
+        buffer_free(&page);
+    }
+}
+
+static void a_host_that_is_none_is_not_shown(void **state)
+{
+    static const char *const hosts[] = {"", "a'; rm -rf ~; '", "<b>", "a b", "a/b", "a$b"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct buffer page = {0};
+
+        page_add_api(&page, hosts[i], strlen(hosts[i]));
+        assert_contains(text_of(&page), "curl &#39;http://pathcount.example/any/path&#39;");
+        buffer_free(&page);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rows_are_shown_with_links_to_where_one_can_go),
+        cmocka_unit_test(a_search_is_named_and_kept),
+        cmocka_unit_test(where_nothing_is_the_page_says_what_to_do),
+        cmocka_unit_test(one_path_has_its_numbers_and_times),
+        cmocka_unit_test(a_visit_of_two_slashes_does_not_lead_to_another_host),
+        cmocka_unit_test(a_long_path_is_whole_once),
+        cmocka_unit_test(examples_are_about_the_host_that_was_asked),
+        cmocka_unit_test(a_host_that_is_none_is_not_shown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
