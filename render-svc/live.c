@@ -255,6 +255,7 @@ static bool take_rows(struct watched *watched, struct rows *rows)
     struct buffer change = {0};
 
     if (watched->id.generation != 0 && !live_add_change(&change, &id, &watched->rows, rows)) {
+        buffer_free(&change);
         rows_free(rows);
         return false;
     }

@@ -12,7 +12,7 @@ from harness.wait import Later
 SVG = "{http://www.w3.org/2000/svg}"
 
 HOSTILE = ["<script>alert(1)</script>", '"><svg onload=alert(1)>', "'", "]]>", "&amp;", "&#x3c;", "<!--",
-           "\u202eabc", "\U0010ffff", "é", "日本語", " ", "a" * 256]
+           "\u202eabc", "\U0010fffd", "é", "日本語", " ", "a" * 256]
 
 
 @pytest.fixture(scope="module")

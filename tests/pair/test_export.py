@@ -1,5 +1,6 @@
 """CSV of everything: whole, or seen not to be; in the memory of a page; a few at a time."""
 
+import os
 import socket
 import time
 import urllib.parse
@@ -9,7 +10,10 @@ import pytest
 from harness.face import Face, lines_of, read_csv
 from harness.http import Connection, Ended, hit
 from harness.proxy import drop, swallow
+from harness.services import BUILD_DIR
 from harness.wait import Later, holds_for, until
+
+SANITIZED = os.path.basename(BUILD_DIR) != "build"
 
 EVERYTHING = "/-/paths?format=csv"
 
@@ -96,7 +100,7 @@ def test_a_large_export_takes_the_memory_of_a_page(stage):
     while chunk := int(connection.stream.take_until(b"\r\n"), 16):
         size += len(connection.stream.take(chunk))
         connection.stream.take_until(b"\r\n")
-        assert resident_kb(render) - before < 4096
+        assert resident_kb(render) - before < 4096 or SANITIZED  # a sanitizer keeps what is freed
     assert size > 10_000_000
 
 
