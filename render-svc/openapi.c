@@ -9,7 +9,8 @@ extern const char openapi_file[], openapi_file_end[];
 
 void openapi_answer(const struct asked *asked)
 {
-    h2o_iovec_t file = h2o_iovec_init(openapi_file, (size_t)(openapi_file_end - openapi_file));
+    const char *from = openapi_file, *to = openapi_file_end;
+    h2o_iovec_t file = h2o_iovec_init(from, (size_t)(to - from));
 
     reply_may_be_kept(asked->req, "public, max-age=3600");
     answer_header_named(asked->req, "access-control-allow-origin", "*");
