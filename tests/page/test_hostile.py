@@ -99,7 +99,7 @@ TEXTS = """return Object.fromEntries(['h1 a', 'h1 .path', '#v a', 'tbody a', '.c
   selector => [selector, document.querySelector(selector)?.textContent]))"""
 
 
-@pytest.mark.parametrize("path", HOSTILE)
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda path: quote(path)[:40])
 def test_every_page_shows_it_whole_as_text(browser, hostile, path):
     browser.address = hostile.address
     browser.look(320, 640)
