@@ -88,7 +88,7 @@ void counts_add_rows(struct buffer *counts, const struct buffer *rows);
 
 /* What an answer to a batch holds. */
 struct counts {
-    int64_t *counts; /* room for the batch's size, the caller's */
+    int64_t counts[BATCH_MAX_PATHS]; /* as many as the batch has paths */
     bool repeat;
     struct rows rows; /* to be freed */
     bool has_rows;    /* it may go without, also when rows were asked for */

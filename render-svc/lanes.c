@@ -164,8 +164,7 @@ static void send_batch(struct lane *lane)
 static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
-    int64_t numbers[BATCH_MAX_PATHS];
-    struct counts counts = {.counts = numbers};
+    struct counts counts;
     int status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
     const char *error = answer->reason;
 
@@ -176,7 +175,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
         if (counts.repeat)
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld",
                       (long long)lane->id, (long long)lane->batch.sequence);
-        confirm(lane, numbers, counts.has_rows ? &rows : NULL);
+        confirm(lane, counts.counts, counts.has_rows ? &rows : NULL);
         table_rows_fini(&rows);
         rows_free(&counts.rows);
         return true;
