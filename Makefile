@@ -120,7 +120,7 @@ ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test page lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
+	@tools/need build test page bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
