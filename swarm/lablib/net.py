@@ -29,7 +29,9 @@ def make_switch():
     run("ip", "netns", "add", SWITCH)
     ip = [*within(SWITCH), "ip"]
     run(*ip, "link", "set", "lo", "up")
-    run(*ip, "link", "add", "br0", "type", "bridge")
+    # With an address of its own: it would have that of one of its ports, and another one when that
+    # port goes, while the hosts still send to the old one.
+    run(*ip, "link", "add", "br0", "address", "02:00:c0:a8:4d:01", "type", "bridge")
     run(*ip, "addr", "add", f"{SWITCH_ADDRESS}/{PREFIX_LENGTH}", "dev", "br0")
     run(*ip, "link", "set", "br0", "up")
     # Overlay networks are VXLAN: better to hear of a kernel without it now.
