@@ -3,36 +3,17 @@ may lack: IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are 
 switch, and their engines are reached over it. They are emulated, and about ten times slower than a
 real machine, unless LAB_ACCEL=kvm.
 """
-import hashlib
-import json
 import os
-import pathlib
 import shutil
 
 from . import cgroup, engine, net, world
 from .world import (KEEP, REGISTRY_HOST, REPO, SWITCH, SWITCH_ADDRESS, Refusal, docker, run,
                     step, wait_for)
 
-INIT = REPO / "swarm" / "lablib" / "guest-init.sh"
-# What Docker does not use takes seconds to load here.
-CONTAINERD_CONFIG = """version = 2
-disabled_plugins = [
-    "io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs",
-    "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper",
-    "io.containerd.snapshotter.v1.zfs"]
-"""
-PACKAGES = ("linux-image-cloud-amd64,docker.io,iproute2,iptables,procps,kmod,udev,"
-            "initramfs-tools,ca-certificates")
-
-
-def _digest():
-    """Another disk for other contents: of what it is made from, this file for one."""
-    made_from = pathlib.Path(__file__).read_bytes() + INIT.read_bytes()
-    return hashlib.sha256(made_from).hexdigest()[:8]
-
-
-PLACE = KEEP / f"guest-{_digest()}"
-MEMORY_MIB = 2048
+CONTENTS = REPO / "swarm" / "lablib" / "guest_disk"
+PLACE = KEEP / "guest"
+BOOT = ("vmlinuz", "initrd.img")
+MEMORY_MIB = 3072
 DISK = "6G"  # sparse
 # Emulation works everywhere. A KVM inside of a virtual machine may be there and not work, which shows
 # only in a guest that never boots; so it is taken only where somebody who knows it says so.
@@ -45,46 +26,33 @@ def patience():
 
 
 def ensure_disk():
-    """The disk that every guest begins with a copy of, and the kernel that boots it."""
-    if (PLACE / "disk.img").exists():
-        return
-    with step("making the virtual machines' disk from Debian's packages (once)"):
+    """The disk that every guest begins with a copy of, and the kernel that boots it. The builder
+    makes what is on it, so that only what has changed is made anew."""
+    with step("making the virtual machines' disk from Debian's packages"):
+        image = docker(world.BUILDER, "build", "--quiet", "--network=host", CONTENTS,
+                       timeout=1200).stdout.strip()
+        made_of = PLACE / "made-of"
+        if made_of.exists() and made_of.read_text() == image:
+            return
         for old in KEEP.glob("guest*"):
             shutil.rmtree(old)
-        root = PLACE / "root"
-        PLACE.mkdir(parents=True)
-        run("mmdebstrap", "--variant=minbase", f"--include={PACKAGES}",
-            "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
-            # A small initrd, with what the disk needs and nothing else, is sooner unpacked.
-            "--essential-hook=mkdir -p $1/etc/initramfs-tools/conf.d"
-            " $1/usr/share/initramfs-tools/modules.d",
-            "--essential-hook=echo MODULES=list > $1/etc/initramfs-tools/conf.d/lab",
-            "--essential-hook=printf 'virtio_pci\\nvirtio_blk\\next4\\n'"
-            " > $1/usr/share/initramfs-tools/modules.d/lab",
-            "bookworm", root, timeout=1200)
-        init = root / "root" / "init.sh"
-        shutil.copy(INIT, init)
-        init.chmod(0o755)
-        (root / "etc" / "docker").mkdir(exist_ok=True)
-        (root / "etc" / "docker" / "daemon.json").write_text(json.dumps({
-            "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "storage-driver": "overlay2",
-            "insecure-registries": [REGISTRY_HOST],
-            "shutdown-timeout": 5}))
-        (root / "etc" / "containerd" / "config.toml").write_text(CONTAINERD_CONFIG)
-        for name in ("iptables", "ip6tables"):
-            # The older one lists what there is in a third of the time, and an engine does so often.
-            chosen = root / "etc" / "alternatives" / name
-            chosen.unlink()
-            chosen.symlink_to(f"/usr/sbin/{name}-legacy")
+        root, tar = PLACE / "root", PLACE / "root.tar"
+        root.mkdir(parents=True)
+        container = docker(world.BUILDER, "create", "--network=none", image, "none").stdout.strip()
+        docker(world.BUILDER, "export", "--output", tar, container)
+        docker(world.BUILDER, "rm", container)
+        run("tar", "-x", "--numeric-owner", "-f", tar, "-C", root)
+        tar.unlink()
+        (root / "root" / "init.sh").chmod(0o755)
+        # Docker keeps these two to itself while it builds.
         (root / "etc" / "hosts").write_text(
             f"127.0.0.1 localhost\n{SWITCH_ADDRESS} {REGISTRY_HOST.split(':')[0]}\n")
         (root / "etc" / "resolv.conf").write_text("")
-        for what in ("vmlinuz", "initrd.img"):
+        for what in BOOT:
             shutil.copy(next((root / "boot").glob(f"{what}-*")), PLACE / what)
-        run("mke2fs", "-q", "-t", "ext4", "-d", root, PLACE / "disk.new", DISK)
+        run("mke2fs", "-q", "-t", "ext4", "-d", root, PLACE / "disk.img", DISK)
         shutil.rmtree(root)
-        (PLACE / "disk.new").rename(PLACE / "disk.img")
+        made_of.write_text(image)
 
 
 def _images_disk():
@@ -114,16 +82,17 @@ def make_images_disk(names):
 
 
 def prepare(number):
-    """A new host: fresh copies of the disks."""
-    disk = world.host_dir(number) / "disk.img"
-    disk.parent.mkdir(parents=True, exist_ok=True)
-    run("cp", "--sparse=always", "--reflink=auto", PLACE / "disk.img", disk)
-    run("cp", "--sparse=always", "--reflink=auto", _images_disk(), disk.with_name("docker.img"))
+    """A new host: fresh copies of the disks, and of the kernel that goes with them."""
+    folder = world.host_dir(number)
+    folder.mkdir(parents=True, exist_ok=True)
+    for what in ("disk.img", *BOOT):
+        run("cp", "--sparse=always", "--reflink=auto", PLACE / what, folder)
+    run("cp", "--sparse=always", "--reflink=auto", _images_disk(), folder / "docker.img")
     start(number)
 
 
 def start(number):
-    name = world.host_name(number)
+    name, folder = world.host_name(number), world.host_dir(number)
     net.make_tap(number)
     net.link(number, up=True)
     engine.start_process(name, [
@@ -134,13 +103,13 @@ def start(number):
         "-cpu", "Nehalem",
         "-smp", "1", "-m", str(MEMORY_MIB), "-no-reboot", "-display", "none", "-monitor", "none",
         "-serial", f"file:{KEEP}/log/{name}.console",
-        "-kernel", PLACE / "vmlinuz", "-initrd", PLACE / "initrd.img",
+        "-kernel", folder / "vmlinuz", "-initrd", folder / "initrd.img",
         "-append", f"console=ttyS0 root=/dev/vda rw init=/root/init.sh node={number} net.ifnames=0"
                    # What guards against the neighbours' looks costs a fifth of all time here; and
                    # what is always at the same address has to be translated only once.
                    " mitigations=off norandmaps panic=1 quiet",
         *(word for disk in ("disk", "docker") for word in (
-            "-drive", f"file={world.host_dir(number)}/{disk}.img,format=raw,if=virtio,cache=unsafe")),
+            "-drive", f"file={folder}/{disk}.img,format=raw,if=virtio,cache=unsafe")),
         "-netdev", f"tap,id=lan,ifname={name},script=no,downscript=no",
         "-device", f"virtio-net-pci,netdev=lan,mac=52:54:00:77:00:{number:02x}",
         "-device", "virtio-rng-pci"], log=name)
