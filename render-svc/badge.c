@@ -4,6 +4,7 @@
 #include "render-svc/page_text.h"
 #include "render-svc/query.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -176,17 +177,16 @@ static int width_of(const char *text, size_t len, const struct look *look)
     return (hundredths + 99) / 100;
 }
 
-/* Appends text between whose pieces numbers stand: each @ of the format is the next one. */
-static void add(struct buffer *to, const char *format, const int *numbers)
+/* Appends text with numbers in it, of 255 characters at most. */
+__attribute__((format(printf, 2, 3))) static void add(struct buffer *to, const char *format, ...)
 {
-    const char *mark;
+    char text[256];
+    va_list arguments;
 
-    while ((mark = strchr(format, '@')) != NULL) {
-        buffer_add(to, format, (size_t)(mark - format));
-        buffer_add_int(to, *numbers++);
-        format = mark + 1;
-    }
-    buffer_add_string(to, format);
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    buffer_add_string(to, text);
 }
 
 static void add_color(struct buffer *to, uint32_t color)
@@ -202,7 +202,7 @@ static void add_text(struct buffer *to, const char *text, size_t len, bool upper
     char copy[LABEL_MAX_BYTES];
 
     for (size_t i = 0; i < len; ++i)
-        copy[i] = upper && text[i] >= 'a' && text[i] <= 'z' ? (char)(text[i] - 0x20) : text[i];
+        copy[i] = (char)(upper && text[i] >= 'a' && text[i] <= 'z' ? text[i] - 0x20 : text[i]);
     html_add_text(to, copy, len);
 }
 
@@ -223,17 +223,18 @@ static bool is_light(uint32_t color)
 static void draw_text(struct buffer *to, const struct half *half, const struct look *look)
 {
     bool light = is_light(half->color);
-    int place[] = {half->x + half->width / 2, look->baseline + 1, half->text_width};
+    int x = half->x + half->width / 2;
 
     if (look->shadow) {
-        add(to, "<text aria-hidden=\"true\" x=\"@\" y=\"@\" textLength=\"@\" fill=\"", place);
+        add(to, "<text aria-hidden=\"true\" x=\"%d\" y=\"%d\" textLength=\"%d\" fill=\"", x,
+            look->baseline + 1, half->text_width);
         buffer_add_string(to, light ? "#ccc" : "#010101");
         buffer_add_literal(to, "\" fill-opacity=\".3\">");
         add_text(to, half->text, half->len, look->upper);
         buffer_add_literal(to, "</text>");
     }
-    place[1] = look->baseline;
-    add(to, "<text x=\"@\" y=\"@\" textLength=\"@\" fill=\"", place);
+    add(to, "<text x=\"%d\" y=\"%d\" textLength=\"%d\" fill=\"", x, look->baseline,
+        half->text_width);
     buffer_add_string(to, light ? "#333" : "#fff");
     buffer_add_literal(to, "\">");
     add_text(to, half->text, half->len, look->upper);
@@ -242,8 +243,8 @@ static void draw_text(struct buffer *to, const struct half *half, const struct l
 
 static void draw_ground(struct buffer *to, const struct half *half, const struct look *look)
 {
-    add(to, "<rect x=\"@\" width=\"@\" height=\"@\" fill=\"",
-        (int[]){half->x, half->width, look->height});
+    add(to, "<rect x=\"%d\" width=\"%d\" height=\"%d\" fill=\"", half->x, half->width,
+        look->height);
     add_color(to, half->color);
     buffer_add_literal(to, "\"/>");
 }
@@ -287,9 +288,9 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
         width += halves[i].width;
     }
     add(to,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"@\" height=\"@\" role=\"img\" "
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\" "
         "aria-label=\"",
-        (int[]){width, look->height});
+        width, look->height);
     add_name(to, halves);
     buffer_add_literal(to, "\">\n<title>");
     add_name(to, halves);
@@ -299,18 +300,18 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
                                "<stop offset=\"0\" stop-color=\"#bbb\" stop-opacity=\".1\"/>"
                                "<stop offset=\"1\" stop-opacity=\".1\"/></linearGradient>\n");
     add(to,
-        "<clipPath id=\"r\"><rect width=\"@\" height=\"@\" rx=\"@\"/></clipPath>\n"
+        "<clipPath id=\"r\"><rect width=\"%d\" height=\"%d\" rx=\"%d\"/></clipPath>\n"
         "<g clip-path=\"url(#r)\">",
-        (int[]){width, look->height, look->radius});
+        width, look->height, look->radius);
     for (int i = 0; i < 2; ++i)
         if (halves[i].width != 0)
             draw_ground(to, &halves[i], look);
     if (look->gradient)
-        add(to, "<rect width=\"@\" height=\"@\" fill=\"url(#s)\"/>", (int[]){width, look->height});
+        add(to, "<rect width=\"%d\" height=\"%d\" fill=\"url(#s)\"/>", width, look->height);
     add(to,
         "</g>\n<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
-        "font-size=\"@\" font-weight=\"",
-        (int[]){look->font});
+        "font-size=\"%d\" font-weight=\"",
+        look->font);
     buffer_add_string(to, look->font_weight);
     buffer_add_literal(to, "\">\n");
     for (int i = 0; i < 2; ++i)
