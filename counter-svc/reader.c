@@ -327,12 +327,12 @@ static void send_rows(struct reader *reader, const struct view *view)
 static void add_cursors(const struct view *view, struct rows *rows, size_t found,
                         struct buffer *next, struct buffer *previous)
 {
-    const struct row *first = rows->rows, *last = rows->rows + rows->size;
+    const struct row *first = rows->rows, *last;
     bool more = found > rows->size;
 
     if (rows->size == 0)
         return;
-    --last;
+    last = &rows->rows[rows->size - 1];
     if (view->backwards || more) {
         cursor_encode(next, view->order, last->path, last->path_len, last->count);
         rows->next = next->bytes;
@@ -359,7 +359,7 @@ static void on_rows(void *data, const struct pg_answer *answer)
     view = read_of(reader->away.next)->view;
     found = (size_t)PQntuples(answer->result);
     rows.size = found > view->limit ? view->limit : found;
-    for (size_t i = 0; i < rows.size; ++i) {
+    for (size_t i = 0; i != rows.size; ++i) {
         int from = (int)(view->backwards ? rows.size - 1 - i : i);
         table[i] = (struct row){.path = PQgetvalue(answer->result, from, 0),
                                 .path_len = (size_t)PQgetlength(answer->result, from, 0),

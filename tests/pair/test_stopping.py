@@ -24,7 +24,7 @@ def test_an_idle_service_ends_at_once_with_status_0(stage, name, number):
     watch = Stopwatch()
     of(pair, name).signal(number)
     assert of(pair, name).ended() == 0
-    assert watch.seconds < 2
+    assert watch.seconds < 8  # of the 10 after which the end is forced
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -48,7 +48,7 @@ def test_while_draining_connections_are_accepted_and_answered_with_close(stage):
     assert (answer.status, answer.closes) == (200, True)
     until(kept.is_closed_by_peer, "the answered connection to be closed")
     assert pair.render.ended() == 0
-    assert 0.9 < watch.seconds < 4
+    assert 0.9 < watch.seconds < 8
     assert is_refused(pair.address)
 
 
@@ -79,7 +79,7 @@ def test_idle_connections_are_closed_and_do_not_delay_the_end(stage):
     watch = Stopwatch()
     pair.render.signal(signal.SIGTERM)
     assert pair.render.ended() == 0
-    assert watch.seconds < 2
+    assert watch.seconds < 8  # of the 10 after which the end is forced
     assert all(connection.is_closed_by_peer() for connection in idle)
 
 
@@ -102,7 +102,7 @@ def test_sigint_knows_no_drain(stage, name):
     watch = Stopwatch()
     of(pair, name).signal(signal.SIGINT)
     assert of(pair, name).ended() == 0
-    assert watch.seconds < 3
+    assert watch.seconds < 15  # of the drain's 30
 
 
 def test_the_end_comes_though_something_in_flight_never_ends(stage):
@@ -114,7 +114,7 @@ def test_the_end_comes_though_something_in_flight_never_ends(stage):
     watch = Stopwatch()
     pair.render.signal(signal.SIGTERM)
     pair.render.ended()
-    assert watch.seconds < 5
+    assert watch.seconds < 15  # of the 20 that the request may take
     pair.render.expect_status(pair.render.process.returncode)  # whether that is a success is open
 
 
@@ -125,7 +125,7 @@ def test_a_half_sent_request_does_not_delay_the_end_beyond_shutdown_ms(stage):
     pair.render.signal(signal.SIGTERM)
     watch = Stopwatch()
     pair.render.ended()
-    assert watch.seconds < 4
+    assert watch.seconds < 20  # of the 60 that a request may take to arrive
     pair.render.expect_status(pair.render.process.returncode)
 
 
