@@ -40,7 +40,8 @@ usage() {
 
 need_manager() {
     [[ $("$DOCKER" info --format '{{.Swarm.ControlAvailable}}' 2>/dev/null) == true ]] ||
-        die "no Swarm manager answers here: \`docker swarm init\` makes this host one, DOCKER_HOST points to another"
+        die "no Swarm manager answers here: \`docker swarm init\` makes this host one," \
+            "DOCKER_HOST points to another"
 }
 
 # wait_until SECONDS WHAT COMMAND…: until the command succeeds, asked again every POLL_S (0.5) s; a
@@ -55,8 +56,8 @@ wait_until() {
     done
 }
 
-# settled [SERVICE…]: whether they, or all services of the stack, have every replica that they should
-# have, of what was asked for last.
+# settled [SERVICE…]: whether they, or all services of the stack, have every replica that they
+# should have, of what was asked for last.
 settled() {
     local lines service replicas names=("$@")
     lines=$("$DOCKER" stack services "$STACK" --format '{{.Name}} {{.Replicas}}') || return 1

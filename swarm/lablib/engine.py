@@ -15,8 +15,8 @@ from . import cgroup, net, world
 from .world import KEEP, REGISTRY_HOST, RUN, SWITCH_ADDRESS, docker, run, wait_for
 
 # $1 the control group's file, $2 the host's name, $3 its /run, $4 its hosts file, $5 the file to
-# cover with an empty resolv.conf or "". /run comes last, as it hides where the others are. The names
-# of network namespaces are mounts: copies of them here would keep dead ones alive.
+# cover with an empty resolv.conf or "". /run comes last, as it hides where the others are. The
+# names of network namespaces are mounts: copies of them here would keep dead ones alive.
 ENTER = """
 echo $$ > "$1"
 hostname "$2"

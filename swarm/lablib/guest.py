@@ -1,7 +1,7 @@
-"""Hosts of the second kind: virtual machines with Debian's own kernel, for what the machine's kernel
-may lack: IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are ports of the same
-switch, and their engines are reached over it. They are emulated, and about ten times slower than a
-real machine, unless LAB_ACCEL=kvm.
+"""Hosts of the second kind: virtual machines with Debian's own kernel, for what the machine's
+kernel may lack: IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are ports of the
+same switch, and their engines are reached over it. They are emulated, and about ten times slower
+than a real machine, unless LAB_ACCEL=kvm.
 """
 import os
 import shutil
@@ -15,8 +15,8 @@ PLACE = KEEP / "guest"
 BOOT = ("vmlinuz", "initrd.img")
 MEMORY_MIB = 3072
 DISK = "6G"  # sparse
-# Emulation works everywhere. A KVM inside of a virtual machine may be there and not work, which shows
-# only in a guest that never boots; so it is taken only where somebody who knows it says so.
+# Emulation works everywhere. A KVM inside of a virtual machine may be there and not work, which
+# shows only in a guest that never boots; so it is taken only where somebody who knows it says so.
 ACCELERATOR = os.environ.get("LAB_ACCEL", "tcg")
 
 

@@ -126,7 +126,8 @@ def test_image_holds_the_program_and_what_it_needs(stack, name):
     files = {path for path in listed.splitlines() if not path.endswith("/")} - {
         ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"}
     certificates = {"etc/ssl/certs/ca-certificates.crt"} if name == "counter-svc" else set()
-    libraries = {path for path in files if re.fullmatch(r"(usr/)?lib(64)?/(\S+/)?\S+\.so[.\d]*", path)}
+    libraries = {path for path in files
+                 if re.fullmatch(r"(usr/)?lib(64)?/(\S+/)?\S+\.so[.\d]*", path)}
     assert libraries and files - libraries == {name} | certificates
 
 

@@ -1,5 +1,5 @@
-"""A connection whose flow was forgotten on the way, as load balancers and firewalls do to idle ones:
-nothing says so to its ends, and the next request must not wait for it beyond its deadline."""
+"""A connection whose flow was forgotten on the way, as load balancers and firewalls do to idle
+ones: nothing says so to its ends, and the next request must not wait for it beyond its deadline."""
 import time
 
 import pytest

@@ -1,5 +1,5 @@
-"""Hosts killed, hosts cut off, PostgreSQL killed: what was acknowledged is there, and the page comes
-back by itself."""
+"""Hosts killed, hosts cut off, PostgreSQL killed: what was acknowledged is there, and the page
+comes back by itself."""
 import time
 
 import pytest

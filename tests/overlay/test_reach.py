@@ -39,7 +39,8 @@ def test_client_inside_reaches_every_replica(spread, prefix):
 
 def test_large_page_crosses_hosts_whole(spread, prefix, note):
     """More than 60 KB between hosts, twice: rows from counter-svc to a renderer, and the page from
-    there to a client on a third host. A wrong MTU would let small answers through and stall this."""
+    there to a client on a third host. A wrong MTU would let small answers through and stall
+    this."""
     load = spread.load_inside(prefix + "long" * 450 + "/", paths=60, think_ms=5)
     try:
         far = next(h for h in spread.hosts if h != spread.database_host())

@@ -92,7 +92,8 @@ def test_only_the_page_is_published():
 def test_the_database_stays_where_its_volume_is():
     postgres = SERVICES["postgres"]
     assert postgres["image"] == "${POSTGRES_IMAGE:-postgres:17}"
-    assert postgres["deploy"]["placement"]["constraints"] == ["node.labels.pathcount.ledger == true"]
+    assert postgres["deploy"]["placement"] == {
+        "constraints": ["node.labels.pathcount.ledger == true"]}
     assert postgres["deploy"]["replicas"] == 1
     assert postgres["environment"]["POSTGRES_PASSWORD_FILE"].startswith("/run/secrets/")
     assert SERVICES["counter-svc"]["environment"]["POSTGRES_USER"] != \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The first process of a virtual machine of the lab: what stands up on a Debian without systemd until
-# Docker's engine runs. The kernel's command line says which host it is (node=N).
+# The first process of a virtual machine of the lab: what stands up on a Debian without systemd
+# until Docker's engine runs. The kernel's command line says which host it is (node=N).
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
 for mount in proc:/proc sysfs:/sys devtmpfs:/dev; do
@@ -27,8 +27,8 @@ ip address add "192.168.77.$((10 + node))/24" dev eth0
 ip link set eth0 up
 mount -t ext4 -o noatime /dev/vdb /var/lib/docker
 
-# docker-init reaps what the engine's shims leave behind. containerd is started here, as dockerd would
-# wait for it for 15 s only; and where even that is too slow, dockerd tries again.
+# docker-init reaps what the engine's shims leave behind. containerd is started here, as dockerd
+# would wait for it for 15 s only; and where even that is too slow, dockerd tries again.
 # Docker starts itself again and again for small things, and much of what that takes is collecting
 # the garbage of its beginning.
 export GOGC=off GOMEMLIMIT=300MiB

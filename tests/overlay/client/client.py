@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """A load of GETs that knows what it sent and what was acknowledged.
 
-Runs until its standard input ends, or --requests have been made, then finishes what is under way and prints one JSON object:
+Runs until its standard input ends, or --requests have been made, then finishes what is under way
+and prints one JSON object:
 
     sent, acked   {path: number}: requests of which at least a byte may have arrived; those of them
                   that were answered 200 with their own path and a number
