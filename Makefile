@@ -119,8 +119,8 @@ install: all ## copy the programs to $(DESTDIR)$(PREFIX)/bin
 ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
-test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test page bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
+test: ## install what tests need, run every test that needs no other host (SANITIZER=… for one variant)
+	@tools/need build test page bench lint
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
