@@ -258,29 +258,17 @@ static void add_name(struct buffer *to, const struct half *halves)
     html_add_text(to, halves[1].text, halves[1].len);
 }
 
-/* Writes a number with its thousands apart; returns its length. */
-static size_t write_number(char text[32], int64_t number)
-{
-    char digits[24];
-    int count = snprintf(digits, sizeof(digits), "%lld", (long long)number);
-    size_t len = 0;
-
-    for (int i = 0; i < count; ++i) {
-        if (i != 0 && (count - i) % 3 == 0)
-            text[len++] = ',';
-        text[len++] = digits[i];
-    }
-    return len;
-}
-
 void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
 {
     const struct look *look = &LOOKS[badge->style];
-    char text[32];
+    struct buffer text = {0};
     struct half halves[2] = {{badge->label, badge->label_len, badge->label_color, 0, 0, 0},
-                             {text, write_number(text, number), badge->color, 0, 0, 0}};
+                             {.color = badge->color}};
     int width = 0;
 
+    html_add_number(&text, number);
+    halves[1].text = text.bytes;
+    halves[1].len = text.len;
     for (int i = 0; i < 2; ++i) {
         halves[i].x = width;
         halves[i].text_width = width_of(halves[i].text, halves[i].len, look);
@@ -318,4 +306,5 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
         if (halves[i].width != 0)
             draw_text(to, &halves[i], look);
     buffer_add_literal(to, "</g>\n</svg>\n");
+    buffer_free(&text);
 }
