@@ -290,10 +290,7 @@ static enum statement choose_statement(const struct view *view)
 {
     if (view->order == VIEW_BY_PATH)
         return view->backwards ? STATEMENT_ROWS_BY_PATH_BACK : STATEMENT_ROWS_BY_PATH;
-    if (view->has_prefix)
-        return view->backwards ? STATEMENT_ROWS_BY_COUNT_PREFIX_BACK
-                               : STATEMENT_ROWS_BY_COUNT_PREFIX;
-    if (!view->has_after)
+    if (!view->has_after && !view->has_prefix)
         return STATEMENT_TOP;
     return view->backwards ? STATEMENT_ROWS_BY_COUNT_BACK : STATEMENT_ROWS_BY_COUNT;
 }

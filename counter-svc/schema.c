@@ -19,6 +19,7 @@ static const struct migration {
 } MIGRATIONS[] = {
     {1, "ledger", 1, sql_schema_001},
     {2, "times", 1, sql_schema_002},
+    {3, "tiers", 1, sql_schema_003},
 };
 
 static void look(struct schema *schema);

@@ -11,7 +11,7 @@
 
 #include "counter-svc/pg.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 enum schema_outcome {
     SCHEMA_READY,

@@ -32,9 +32,6 @@ static const struct {
     [STATEMENT_ROWS_BY_COUNT] = {"rows_by_count", sql_rows_by_count},
     [STATEMENT_ROWS_BY_PATH] = {"rows_by_path", sql_rows_by_path},
     [STATEMENT_ROWS_BY_COUNT_BACK] = {"rows_by_count_back", sql_rows_by_count_back},
-    [STATEMENT_ROWS_BY_COUNT_PREFIX] = {"rows_by_count_prefix", sql_rows_by_count_prefix},
-    [STATEMENT_ROWS_BY_COUNT_PREFIX_BACK] = {"rows_by_count_prefix_back",
-                                             sql_rows_by_count_prefix_back},
     [STATEMENT_ROWS_BY_PATH_BACK] = {"rows_by_path_back", sql_rows_by_path_back},
     [STATEMENT_PATH] = {"path", sql_path},
     [STATEMENT_COUNTS] = {"counts", sql_counts},
@@ -81,14 +78,20 @@ static uint64_t deadline_ms(const struct session *session)
 static void on_connected(void *data)
 {
     struct session *session = data;
-    char sql[512];
+    char sql[1024];
 
     snprintf(sql, sizeof(sql),
              "SET synchronous_commit = on;"
              "SET client_min_messages = warning;" /* they tell of commits that are not safe */
              "SET default_transaction_isolation = 'read committed';"
              "SET plan_cache_mode = force_generic_plan;"
-             "SET enable_bitmapscan = off;" /* all walk an index, and stop early */
+             /* all walk an index, and stop early: no plan shall read and sort whole tables, and none
+                shall be compiled or shared out, which costs more than they do */
+             "SET enable_bitmapscan = off;"
+             "SET enable_seqscan = off;"
+             "SET enable_sort = off;"
+             "SET jit = off;"
+             "SET max_parallel_workers_per_gather = 0;"
              "SET statement_timeout = %lld;"
              "SET lock_timeout = %lld;"
              "SET idle_in_transaction_session_timeout = %lld;"

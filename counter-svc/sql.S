@@ -14,8 +14,6 @@
     file sql_top, "counter-svc/sql/top.sql"
     file sql_rows_by_count, "counter-svc/sql/rows_by_count.sql"
     file sql_rows_by_path, "counter-svc/sql/rows_by_path.sql"
-    file sql_rows_by_count_prefix, "counter-svc/sql/rows_by_count_prefix.sql"
-    file sql_rows_by_count_prefix_back, "counter-svc/sql/rows_by_count_prefix_back.sql"
     file sql_rows_by_count_back, "counter-svc/sql/rows_by_count_back.sql"
     file sql_rows_by_path_back, "counter-svc/sql/rows_by_path_back.sql"
     file sql_path, "counter-svc/sql/path.sql"
@@ -23,5 +21,6 @@
     file sql_totals, "counter-svc/sql/totals.sql"
     file sql_schema_001, "counter-svc/schema/001-ledger.sql"
     file sql_schema_002, "counter-svc/schema/002-times.sql"
+    file sql_schema_003, "counter-svc/schema/003-tiers.sql"
 
     .section .note.GNU-stack, "", %progbits

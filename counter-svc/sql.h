@@ -11,8 +11,6 @@ extern const char sql_forget_lanes[];
 extern const char sql_top[];
 extern const char sql_rows_by_count[];
 extern const char sql_rows_by_path[];
-extern const char sql_rows_by_count_prefix[];
-extern const char sql_rows_by_count_prefix_back[];
 extern const char sql_rows_by_count_back[];
 extern const char sql_rows_by_path_back[];
 extern const char sql_path[];
@@ -20,5 +18,6 @@ extern const char sql_counts[];
 extern const char sql_totals[];
 extern const char sql_schema_001[];
 extern const char sql_schema_002[];
+extern const char sql_schema_003[];
 
 #endif

@@ -26,7 +26,7 @@
         {.name = "workers",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, workers),                                       \
-         .fallback = "0",                                                                          \
+         .fallback = "1",                                                                          \
          .min = 0,                                                                                 \
          .max = 256,                                                                               \
          .help = "Threads, each with a loop of its own; 0: as many as there are cores."},          \

@@ -35,13 +35,17 @@ counted AS (
     last_hit_at = greatest(p.last_hit_at, excluded.last_hit_at)
     RETURNING path, count, xmax = 0 AS is_new
 ),
+summed AS MATERIALIZED (
+    SELECT array_agg(count ORDER BY path) AS counts, count(*) FILTER (WHERE is_new) AS new_paths
+    FROM counted
+),
 moved AS (
     UPDATE pathcount_lane AS l
     SET sequence = asked.sequence,
         hits = l.hits + asked.hits,
         -- which of the merged lanes brought a new path does not matter to the sum: the first
         paths = l.paths + CASE asked.ordinal
-            WHEN 1 THEN (SELECT count(*) FROM counted WHERE is_new)
+            WHEN 1 THEN (SELECT new_paths FROM summed)
             ELSE 0
         END,
         used_at = now()
@@ -51,10 +55,6 @@ moved AS (
 )
 SELECT
     (SELECT yes FROM agreed),
-    (
-        SELECT array_agg(counted.count ORDER BY ordinal)
-        FROM unnest($4::text[]) WITH ORDINALITY AS hit (path, ordinal)
-        JOIN counted USING (path)
-    ),
+    (SELECT counts FROM summed),
     (SELECT array_agg(lane ORDER BY lane) FROM found),
     (SELECT array_agg(sequence ORDER BY lane) FROM found)

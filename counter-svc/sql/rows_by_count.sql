@@ -1,23 +1,51 @@
 -- Rows behind (count $1, path $2) in the ranking, with paths from $3 up to but not including $4, at
--- most $5. Two scans of one index, each from where the cursor points, instead of one that would walk
--- through all rows with the cursor's count.
+-- most $5.
+--
+-- The ranking is walked from one tier that has rows to the next, and of each only the stretch from $3
+-- to $4 is read; there are at most 240 tiers for each hexadecimal digit of a count, so this costs little also where
+-- the rows stand at the ranking's foot. A tier below 256 is one count, whose rows the index has in
+-- order. A recursive query hands on its rows as it finds them, and ends with the last that is wanted.
+WITH RECURSIVE step (tier) AS (
+    SELECT pathcount_tier($1::bigint)
+    UNION ALL
+    SELECT (
+        SELECT lower.tier
+        FROM pathcount AS lower
+        WHERE lower.tier < step.tier
+        ORDER BY lower.tier DESC
+        LIMIT 1
+    )
+    FROM step
+    WHERE step.tier IS NOT NULL
+)
 SELECT path, count
 FROM (
-    (
-        SELECT path, count
-        FROM pathcount
-        WHERE count = $1::bigint AND path > $2::text AND path >= $3::text AND path < $4::text
-        ORDER BY path
-        LIMIT $5::bigint
-    )
-    UNION ALL
-    (
-        SELECT path, count
-        FROM pathcount
-        WHERE count < $1::bigint AND path >= $3::text AND path < $4::text
-        ORDER BY count DESC, path
-        LIMIT $5::bigint
-    )
-) AS both_scans
+    SELECT of_tier.path, of_tier.count
+    FROM step
+    CROSS JOIN LATERAL (
+        (
+            SELECT r.path, r.count
+            FROM pathcount AS r
+            WHERE
+                step.tier < 256 AND r.tier = step.tier
+                AND r.path > CASE WHEN step.tier = $1::bigint THEN $2::text ELSE '' END
+                AND r.path >= $3::text AND r.path < $4::text
+            ORDER BY r.path
+            LIMIT $5::bigint
+        )
+        UNION ALL
+        (
+            SELECT r.path, r.count
+            FROM pathcount AS r
+            WHERE
+                step.tier >= 256 AND r.tier = step.tier
+                AND (r.count < $1::bigint OR (r.count = $1::bigint AND r.path > $2::text))
+                AND r.path >= $3::text AND r.path < $4::text
+            ORDER BY r.count DESC, r.path
+            LIMIT $5::bigint
+        )
+    ) AS of_tier
+    LIMIT $5::bigint
+) AS found
 ORDER BY count DESC, path
 LIMIT $5::bigint

@@ -28,10 +28,11 @@ ORDERS = {"path": by_path, "count": by_count}
 
 @pytest.fixture(scope="module")
 def rows(module_stage):
-    """A counter with a row for each of NAMES, many with equal counts; and those rows."""
+    """A counter with a row for each of NAMES, many with equal counts, many of one tier; and those rows."""
     counter = module_stage.counter(module_stage.ledger())
     chance = random.Random(7)
-    hits = {"/" + name: chance.choice([1, 1, 1, 2, 2, 10, 2**30 // 2]) for name in NAMES}
+    hits = {"/" + name: chance.choice([1, 1, 1, 2, 255, 256, 257, 257, 271, 272, 4097, 4098, 2**29])
+            for name in NAMES}
     counter.api.count(hits)
     return counter.api, list(hits.items())
 
