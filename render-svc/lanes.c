@@ -10,6 +10,9 @@
 #define MIN_PAUSE_MS 10
 #define MAX_PAUSE_MS 500
 
+/* How long a few hits may wait for more while many are away: about as long as a large batch is. */
+#define PATIENCE_MS 5
+
 enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING };
 
 struct lane {
@@ -26,6 +29,7 @@ struct lane {
     struct batch_entry entries[BATCH_MAX_PATHS];
     char *paths;         /* what the entries point into */
     struct buffer body;  /* as JSON */
+    size_t n_hits;       /* that left with it */
     h2o_linklist_t hits; /* that still wait for it, in the order in which they came */
     bool wants_rows;     /* somebody among the hits does */
     bool was_sent;       /* a try before this one may have been acted on */
@@ -38,11 +42,13 @@ struct lanes {
     h2o_linklist_t open; /* the open batch */
     int64_t n_open;
     struct turn_end turn_end;
+    struct timer patience;
     size_t n_lanes;
     struct lane lanes[];
 };
 
 static void on_turn_end(struct turn_end *turn_end);
+static void on_patience_over(struct timer *timer);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
 static bool on_opened(void *data, const struct http_answer *answer);
@@ -114,13 +120,40 @@ static struct hit *hit_of(h2o_linklist_t *link)
 
 /* --- a batch's way --- */
 
+/* Whether the open batch shall leave, or rather wait for more hits: a commit costs much more than a
+ * hit in it, so few do not leave while many are away. They do when one of those batches comes back,
+ * and when PATIENCE_MS are over. */
+static bool is_worth_a_batch(const struct lanes *lanes)
+{
+    size_t most = 0;
+
+    for (size_t i = 0; i < lanes->n_lanes; ++i)
+        if (lanes->lanes[i].state == LANE_AWAY && lanes->lanes[i].n_hits > most)
+            most = lanes->lanes[i].n_hits;
+    return (size_t)lanes->n_open >= most / 2;
+}
+
+static void depart_all(struct lanes *lanes)
+{
+    timer_stop(&lanes->patience);
+    for (size_t i = 0; i < lanes->n_lanes && lanes->n_open != 0; ++i)
+        if (lanes->lanes[i].state == LANE_FREE)
+            depart(&lanes->lanes[i]);
+}
+
 static void on_turn_end(struct turn_end *turn_end)
 {
     struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, turn_end, turn_end);
 
-    for (size_t i = 0; i < lanes->n_lanes && lanes->n_open != 0; ++i)
-        if (lanes->lanes[i].state == LANE_FREE)
-            depart(&lanes->lanes[i]);
+    if (is_worth_a_batch(lanes))
+        depart_all(lanes);
+    else if (!timer_is_waiting(&lanes->patience))
+        timer_start_after(&lanes->worker->timers, &lanes->patience, PATIENCE_MS, on_patience_over);
+}
+
+static void on_patience_over(struct timer *timer)
+{
+    depart_all(H2O_STRUCT_FROM_MEMBER(struct lanes, patience, timer));
 }
 
 /* Takes hits from the open batch, as many as one batch may have, and sends them off. */
@@ -143,6 +176,7 @@ static void depart(struct lane *lane)
         lane->wants_rows |= hit->wants_rows;
         h2o_linklist_insert(&lane->hits, &hit->_link);
     }
+    lane->n_hits = size;
     lane->batch.size = batch_sort(lane->entries, size);
     lane->was_sent = false;
     send_batch(lane);
@@ -304,6 +338,7 @@ void lanes_destroy(struct lanes *lanes)
     }
     while (!h2o_linklist_is_empty(&lanes->open))
         hit_withdraw(hit_of(lanes->open.next));
+    timer_stop(&lanes->patience);
     turn_end_cancel(&lanes->turn_end);
     free(lanes);
 }

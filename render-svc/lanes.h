@@ -2,7 +2,8 @@
  *
  * A hit joins the open batch. At the end of the loop's turn, and whenever a lane becomes free, the
  * open batch leaves on it; while it is away the next fills. So at low load a batch is one hit and
- * nothing waits, and at high load one commit serves everybody who waited.
+ * nothing waits, and at high load one commit serves everybody who waited. A batch of less than half
+ * of the hits of one that is away waits a few milliseconds for more.
  *
  * A lane has one batch away at a time. States:
  *   opening   counter-svc is being asked for a lane; there may be a batch that waits for it

@@ -27,7 +27,7 @@ static const struct config_key KEYS[] = {
      .max = 1000000, .help = "Watchers of changes at a time; more are answered 503."},
     {KEY("max_watched_views", CONFIG_INTEGER, live.max_views), .fallback = "50", .min = 1,
      .max = 1000, .help = "Different views that are watched in a worker; more are answered 503."},
-    {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "2", .min = 1, .max = 64,
+    {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "3", .min = 1, .max = 64,
      .help = "Lanes of each worker: batches that it may have away at a time."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
      .max = 60000, .unit = "ms",

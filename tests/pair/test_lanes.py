@@ -84,6 +84,27 @@ def test_no_more_batches_are_away_than_there_are_lanes(stage):
     assert [one.result() for one in hits] == [1] * 12
 
 
+def test_a_hit_does_not_wait_for_the_return_of_a_large_batch(stage):
+    """It waits a moment for others, which a lane that is free then carries without them."""
+    pair = stage.pair(render_keys={"lanes": 2, "call_deadline_ms": 4000})
+    first, second, many = Gate(), Gate(), Gate()
+    for gate in (first, second, many):
+        pair.proxy.next(gate, "POST", "/v1/hits")
+    hits = [Later(hit, pair.address, "/first")]
+    first.until_held()
+    hits.append(Later(hit, pair.address, "/second"))
+    second.until_held()
+    hits += [Later(hit, pair.address, f"/{n}") for n in range(20)]
+    assert holds_for(lambda: len(pair.proxy.batches) == 2, 0.2)
+    first.open()
+    assert sum(many.until_held().hits.values()) > 2
+    second.open()
+    assert hits[1].result() == 1
+    assert hit(pair.address, "/alone") == 1
+    many.open()
+    assert [one.result() for one in hits] == [1] * 22
+
+
 def test_a_batch_is_no_larger_than_the_contract_allows(stage):
     pair = stage.pair(render_keys={"lanes": 1})
     gate = Gate()
