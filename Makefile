@@ -119,8 +119,8 @@ install: all ## copy the programs to $(DESTDIR)$(PREFIX)/bin
 ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
-test: ## install what tests need, run every test that needs no other host (SANITIZER=… for one variant)
-	@tools/need build test page bench lint
+test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
+	@tools/need build test page bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
@@ -166,6 +166,12 @@ bench-quick: ## the same in a minute: one short round, fewer paths
 	@tools/need build run bench
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
 	@/usr/bin/python3 tests/bench --quick
+
+.PHONY: bench-curve
+bench-curve: ## what lanes, workers and write sessions are worth, each beside the defaults; five minutes
+	@tools/need build run bench
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+	@/usr/bin/python3 tests/bench/curve.py
 
 # --- the source ---
 

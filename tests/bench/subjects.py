@@ -24,19 +24,19 @@ class MeasuredService(Service):
 
 class Pair:
     """counter-svc and render-svc, release builds with their defaults as `make run` has them, on a
-    ledger of so many paths."""
+    ledger of so many paths. What differs from the defaults is in `counter_keys`, `render_keys`."""
 
-    def __init__(self, stack, cluster, folder, paths):
+    def __init__(self, stack, cluster, folder, paths, counter_keys=None, render_keys=None):
         self.paths = paths
         self.ledger = cluster.ledger()
         self.counter = MeasuredService("counter-svc", folder, {
-            **self.ledger.keys,
+            **self.ledger.keys, **(counter_keys or {}),
             "postgres_url": f"postgresql://?host={cluster.folder}&port={cluster.port}"})
         stack.callback(self.counter.stop)
         self.counter.start().until_ready()
         fill(self.ledger, paths)
-        self.render = MeasuredService(
-            "render-svc", folder, {"counter_url": "http://%s:%d" % self.counter.address})
+        self.render = MeasuredService("render-svc", folder, {
+            **(render_keys or {}), "counter_url": "http://%s:%d" % self.counter.address})
         stack.callback(self.render.stop)
         self.render.start().until_ready()
         self.port = self.render.address[1]
