@@ -74,7 +74,8 @@ static uint64_t deadline_ms(const struct session *session)
 
 /* What the guarantees rest on is set here and not left to the server's configuration. Plans are
  * generic: the statements are made so that one fits every parameter, and planning costs more than
- * they do. */
+ * they do. All walk an index and stop early: no plan shall read and sort whole tables, and none be
+ * compiled or shared out, which costs more than they do, too. */
 static void on_connected(void *data)
 {
     struct session *session = data;
@@ -85,8 +86,6 @@ static void on_connected(void *data)
              "SET client_min_messages = warning;" /* they tell of commits that are not safe */
              "SET default_transaction_isolation = 'read committed';"
              "SET plan_cache_mode = force_generic_plan;"
-             /* all walk an index, and stop early: no plan shall read and sort whole tables, and none
-                shall be compiled or shared out, which costs more than they do */
              "SET enable_bitmapscan = off;"
              "SET enable_seqscan = off;"
              "SET enable_sort = off;"
