@@ -149,4 +149,5 @@ def command(name, *arguments, number, **environ):
                               env=environment(number, **environ), stdin=subprocess.DEVNULL,
                               stdout=output, stderr=output, timeout=1200)
     if done.returncode != 0:
-        raise Refusal(f"`swarm/{name}` failed: {log.read_text().splitlines()[-1]} (see {log})")
+        last = (log.read_text().splitlines() or ["it says nothing"])[-1]
+        raise Refusal(f"`swarm/{name}` failed: {last} (see {log})")

@@ -23,6 +23,7 @@ sys.path.insert(0, str(REPO / "swarm"))
 from lablib import images, net, world  # noqa: E402 (the path above comes first)
 
 CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
+REACH = CLIENT.with_name("reach.py")
 CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"
 DEADLINE_S = 5.0       # of a request, REQUEST_DEADLINE_MS in stack.yml
 MARGIN_S = 1.0         # for getting there and back on a busy machine
@@ -239,6 +240,23 @@ class Watch:
     def whole_since(self):
         """When the last answer that was not a 200 ended."""
         return max((end for _, end, status in list(self.seen) if status != 200), default=0)
+
+
+class Reach:
+    """reach.py in a task's network: since when PostgreSQL could be reached from there by its name.
+    The name server is Swarm's, so this is Swarm's doing and not the services'."""
+
+    def __init__(self, task):
+        self.process = subprocess.Popen(
+            ["nsenter", f"--net=/proc/{task.pid}/ns/net", "/usr/bin/python3", REACH,
+             "tasks.postgres", "5432"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def stop(self):
+        """When it last became reachable; fails where it is not."""
+        changes = json.loads(self.process.communicate(timeout=60)[0])
+        assert changes and changes[-1][1], changes
+        return changes[-1][0]
 
 
 @contextlib.contextmanager

@@ -4,9 +4,14 @@ import time
 
 import pytest
 
-from harness import DEADLINE_S, MARGIN_S, docker, get_count, wait_until, watching
+from harness import DEADLINE_S, MARGIN_S, Reach, docker, get_count, wait_until, watching
 
 WHOLE_AGAIN_S = 30
+# Swarm can take longer than that itself until PostgreSQL's task runs again and the other hosts know
+# it: three engines share one machine, and where that is busy they lose their leader, reject the task,
+# or tell its name only at their next exchange of everything, 30 s later. The services have this long
+# after it.
+AFTER_SWARM_S = 10
 
 
 @pytest.fixture
@@ -65,18 +70,20 @@ def test_host_of_the_database_killed(spread, prefix, note):
         wait_until("503 everywhere",
                    lambda: all(watch.last(3) == [503] * 3 for watch in watches), 60)
         gone = [entry for watch in watches for entry in watch.since(killed)]
+        reaches = [Reach(task) for task in spread.tasks("counter-svc")]
         revived = time.time()
         spread.lab("revive", victim)
         wait_until("the page whole again", lambda: all(
-            watch.steady(5) for watch in watches), 90)
+            watch.steady(5) for watch in watches), 180)
         took = max(watch.whole_since() - revived for watch in watches)
+        reachable = max(reach.stop() - revived for reach in reaches)
         wait_until("the page on the revived host", lambda: get_count(victim, "/back"), 60)
         report, figures = collect(spread, prefix, load, watches)
     slow = max(end - start for start, end, _ in gone)
-    note(f"the database's host killed: slowest 503 {slow:.1f} s, whole again {took:.1f} s after "
-         f"the revival began; {figures}")
+    note(f"the database's host killed: slowest 503 {slow:.1f} s, after the revival began: its name "
+         f"known to the others {reachable:.1f} s, whole again {took:.1f} s; {figures}")
     assert {status for *_, status in gone} <= {200, 503} and slow <= DEADLINE_S + MARGIN_S
-    assert took <= WHOLE_AGAIN_S
+    assert took <= max(WHOLE_AGAIN_S, reachable + AFTER_SWARM_S)
     assert all("status" not in what for *_, what in report.failed)
 
 
