@@ -52,10 +52,6 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     size_t len;
 
     (void)self;
-    /* libh2o takes the first of two Content-Length headers: what stands behind a body may be a
-     * request that somebody in between took for a part of it */
-    if (req->entity.base != NULL)
-        req->http1_is_persistent = 0;
     reply_add_headers(req);
     error = path_resolve(req->path.base, req->path.len, path, &len);
     if (error == PATH_OK && own_is(path, len)) {

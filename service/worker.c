@@ -1,13 +1,15 @@
 #include "service/worker.h"
 
+#include "service/connection.h"
 #include "service/log.h"
+#include "service/strict.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -24,6 +26,9 @@
 #define IDLE_GRACE_MS 500
 #define SWEEP_MS      50
 
+/* How often connections are looked over, while there are any. */
+#define LOOK_OVER_MS 200
+
 /* The loop goes round at least so often, which shows that it is well. */
 #define MAX_WAIT_MS 1000
 
@@ -33,6 +38,7 @@ static void on_turn_end(h2o_timeout_entry_t *trigger);
 static void on_acceptable(h2o_socket_t *listener, const char *error);
 static void on_connection_close(void *data);
 static void on_accept_pause_over(struct timer *timer);
+static void on_look_over(struct timer *timer);
 static void on_wake(h2o_socket_t *wake, const char *error);
 static void close_listener(struct worker *worker);
 static void on_sweep(struct timer *timer);
@@ -91,7 +97,8 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     conf->http1.upgrade_to_http2 = 0; /* this version lacks the fix for CVE-2023-44487 */
     conf->http2.callbacks.request_shutdown = NULL; /* would leave a timeout linked at the end */
     host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    /* no prefix: what is not a path at all shall reach the handler too */
+    /* no prefix: what is not a path at all shall reach the handlers too */
+    strict_register(&host->fallback_path);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
     h2o_context_init(&worker->context, worker->loop, conf);
     worker->_accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = conf->hosts};
@@ -109,8 +116,11 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
 static void start_listening(struct worker *worker, int listener)
 {
     int64_t share = worker->settings->max_connections / worker->settings->workers;
+    int unread = (int)worker->settings->max_unread_bytes;
 
     worker->_max_connections = share > 0 ? (size_t)share : 1;
+    /* connections inherit it: what one read, and one turn of the loop, may bring of them */
+    setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread));
     worker->_listener = h2o_evloop_socket_create(worker->loop, listener, H2O_SOCKET_FLAG_DONT_READ);
     worker->_listener->data = worker;
     h2o_socket_read_start(worker->_listener, on_acceptable);
@@ -171,14 +181,10 @@ void turn_end_cancel(struct turn_end *turn_end)
 
 static void accept_connection(struct worker *worker, h2o_socket_t *socket)
 {
-    /* libh2o waits for ever for a client that does not read its answer; the kernel does not */
-    unsigned timeout_ms = (unsigned)worker->settings->idle_ms;
-
-    setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
-               sizeof(timeout_ms));
-    socket->on_close.cb = on_connection_close;
-    socket->on_close.data = worker;
+    connection_begin(worker, socket, on_connection_close);
     ++worker->_connections;
+    if (!timer_is_waiting(&worker->_look_over))
+        timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
     h2o_accept(&worker->_accept, socket);
 }
 
@@ -218,12 +224,23 @@ static void on_accept_pause_over(struct timer *timer)
 
 static void on_connection_close(void *data)
 {
-    struct worker *worker = data;
+    struct connection *connection = data;
+    struct worker *worker = connection->worker;
 
+    free(connection);
     --worker->_connections;
     if (worker->_listener != NULL && !h2o_socket_is_reading(worker->_listener) &&
         !timer_is_waiting(&worker->_accept_pause))
         h2o_socket_read_start(worker->_listener, on_acceptable);
+}
+
+static void on_look_over(struct timer *timer)
+{
+    struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, _look_over, timer);
+
+    connections_look_over(worker);
+    if (worker->_connections != 0)
+        timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
 }
 
 /* --- stopping --- */
@@ -303,6 +320,7 @@ void worker_fini(struct worker *worker)
 {
     timer_stop(&worker->_accept_pause);
     timer_stop(&worker->_sweep);
+    timer_stop(&worker->_look_over);
     h2o_timeout_unlink(&worker->_turn_end_trigger);
     if (worker->_listener != NULL)
         h2o_socket_close(worker->_listener);

@@ -31,7 +31,13 @@ struct service_config {
     int64_t drain_ms;
     int64_t shutdown_ms;
     int64_t idle_ms;
+    int64_t head_ms;
+    int64_t body_ms;
+    int64_t answer_ms;
     int64_t max_connections;
+    int64_t max_target_bytes;
+    int64_t max_head_bytes;
+    int64_t max_unread_bytes;
     char *counter_token;
 };
 
@@ -66,7 +72,7 @@ struct worker {
     h2o_socket_t *_listener; /* NULL once closed */
     h2o_socket_t *_wake;     /* an eventfd: wanted_state has changed */
     size_t _connections, _max_connections;
-    struct timer _accept_pause, _sweep;
+    struct timer _accept_pause, _sweep, _look_over;
     h2o_linklist_t _turn_ends;
     h2o_timeout_entry_t _turn_end_trigger;
     uint64_t _closing_since_ms;

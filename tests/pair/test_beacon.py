@@ -154,10 +154,10 @@ def test_a_beacon_that_is_too_long_is_413(pair, face):
     assert pair.ledger.count("/long") == 0
 
 
-def test_beacons_without_a_body_keep_their_connection(pair):
+def test_beacons_keep_their_connection(pair):
     with Connection(pair.address) as connection:
-        for _ in range(3):
-            answer = connection.ask("POST", "/-/hit/kept/alive")
+        for body in (None, b"", b"x" * 1000):
+            answer = connection.ask("POST", "/-/hit/kept/alive", body=body)
             assert answer.status == 204 and not answer.closes and answer.header("content-length") is None
     assert pair.ledger.count("/kept/alive") == 3
 
