@@ -27,11 +27,11 @@ SANITIZE := $(if $(SANITIZER),-fsanitize=$(subst address,address$(comma)undefine
 	-fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -I. \
-	-isystem /usr/include/postgresql
+	-isystem /usr/include/postgresql $(if $(SANITIZER),-DPATHCOUNT_SANITIZED)
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
-LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lpthread
+LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lseccomp -lpthread
 
 COMMON_SRC := $(wildcard proto/*.c service/*.c)
 COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*.S)

@@ -23,8 +23,8 @@
  * A string whose value may hold a password (a database URI) is a secret here.
  *
  * The module owns the strings it stores. It wipes its own copies of what it reads; libyaml may
- * leave parts of a file's inline secret in freed memory, and the environment stays readable in
- * /proc, so a secret is best given as a file. It leaves to others what the values mean beyond type
+ * leave parts of a file's inline secret in freed memory, and root can read the environment in /proc
+ * (nobody else: guard.h), so a secret is best given as a file. It leaves to others what the values mean beyond type
  * and range.
  */
 #ifndef SERVICE_CONFIG_H

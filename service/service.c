@@ -2,6 +2,7 @@
 
 #include "service/answer.h"
 #include "service/cli.h"
+#include "service/guard.h"
 #include "service/log.h"
 
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -56,9 +56,11 @@ static int on_admin_request(h2o_handler_t *self, h2o_req_t *req);
 
 int service_main(const struct service *service, int argc, char **argv)
 {
-    struct cli cli = cli_parse(argc, argv, service->name, service->summary, service->keys);
+    struct cli cli;
     int status;
 
+    guard_memory();
+    cli = cli_parse(argc, argv, service->name, service->summary, service->keys);
     if (cli.action == CLI_EXIT)
         return cli.status;
     log_init(service->name, LOG_LEVEL_INFO);
@@ -103,14 +105,13 @@ static int load(const struct service *service, const struct cli *cli)
 
 /* --- running --- */
 
-/* Gives up what the process will never need, and takes the descriptors that it may have.
- * Connections never take those that the service needs for itself. */
+/* Takes the descriptors that the process may have. Connections never take those that the service
+ * needs for itself. */
 static void settle(struct service_config *settings)
 {
     int64_t reserve = RESERVED_FILES + RESERVED_FILES_A_WORKER * settings->workers;
     struct rlimit files;
 
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     signal(SIGPIPE, SIG_IGN);
     h2o_hostinfo_max_threads = MAX_LOOK_UPS;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
@@ -171,6 +172,7 @@ static int run(void)
     log_event(LOG_LEVEL_INFO, "starting", "version=%s workers=%lld", PATHCOUNT_VERSION,
               (long long)process.settings->workers);
     config_log(process.service->keys, process.config);
+    guard_enter(process.settings->sandbox);
 
     /* before the threads, which inherit the blocked signals */
     if (worker_init(&process.admin, process.settings, admin_listener, 0, on_admin_request) != 0 ||

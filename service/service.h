@@ -120,6 +120,11 @@
          .fallback = "info",                                                                       \
          .choices = (const char *const[]){"error", "warning", "info", "debug", NULL},              \
          .help = "How much to log."},                                                              \
+        {.name = "sandbox",                                                                        \
+         .type = CONFIG_BOOLEAN,                                                                   \
+         .offset = offsetof(struct service_config, sandbox),                                       \
+         .fallback = "true",                                                                       \
+         .help = "Whether any system call that the service never makes ends it."},                 \
     {                                                                                              \
         .name = "access_log", .type = CONFIG_BOOLEAN,                                              \
         .offset = offsetof(struct service_config, access_log), .fallback = "false",                \

@@ -78,7 +78,9 @@ class Cluster:
         self._drop = ["setpriv", "--pdeathsig", "QUIT"]  # it does not outlive a killed test run
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")
-            os.chown(self.folder, user.pw_uid, user.pw_gid)
+            # the services, which give up root's privileges, reach the socket by their group
+            os.chown(self.folder, user.pw_uid, os.getegid())
+            os.chmod(self.folder, 0o770)
             self._drop += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
         try:
             subprocess.run(
