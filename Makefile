@@ -1,8 +1,9 @@
 # pathcount: `make help` lists what there is to do.
 #
 # Objects go to build/VARIANT/obj/, a folder for each way of building, so that variants do not undo
-# each other's work: release (the default), address, undefined, thread, and clang- before each with
-# CC=clang. The programs are in build/VARIANT/, those of release in build/ itself.
+# each other's work: release (the default), address, undefined, thread, coverage, fuzzer (which is
+# clang's), and clang- before each with CC=clang. The programs are in build/VARIANT/, those of release
+# in build/ itself.
 
 VERSION := 0.1.0
 CC := gcc
@@ -17,18 +18,23 @@ O := build/$(VARIANT)/obj
 BIN := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 PROGRAMS := $(BIN)/counter-svc $(BIN)/render-svc
 
-comma := ,
 WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wformat=2 \
 	-Wno-format-zero-length -Wno-format-nonliteral -Wundef -Wvla -Wpointer-arith \
 	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
 HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	$(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
-SANITIZE := $(if $(SANITIZER),-fsanitize=$(subst address,address$(comma)undefined,$(SANITIZER)) \
-	-fno-sanitize-recover=all -fno-omit-frame-pointer)
+# what the compiler and the linker are told for each variant
+sanitize_address := -fsanitize=address,undefined
+sanitize_undefined := -fsanitize=undefined
+sanitize_thread := -fsanitize=thread
+sanitize_fuzzer := -fsanitize=fuzzer-no-link,address,undefined
+sanitize_coverage := --coverage -fprofile-update=atomic
+SANITIZE := $(if $(SANITIZER),$(or $(sanitize_$(SANITIZER)),$(error no SANITIZER=$(SANITIZER))) \
+	$(if $(filter-out coverage,$(SANITIZER)),-fno-sanitize-recover=all -fno-omit-frame-pointer))
 
 CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -I. \
 	-isystem /usr/include/postgresql $(if $(SANITIZER),-DPATHCOUNT_SANITIZED)
-CFLAGS ?= -O2 -g
+CFLAGS ?= $(if $(filter coverage,$(SANITIZER)),-O0,-O2) -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
 LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lseccomp -lpthread
@@ -75,6 +81,17 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq
 
+# the fuzzers, with CC=clang SANITIZER=fuzzer
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+
+# what the model of the lanes' protocol stands in for
+$(O)/tests/fuzz/fuzz_lanes: WRAPPED := counter_call counter_call_cancel jitter timer_start_after \
+	timer_stop timer_is_waiting worker_at_turn_end turn_end_cancel
+
+$(FUZZERS): %: %.o $(O)/libcommon.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lpq
+
 # the benchmark's own programs, built as the services are
 BENCH_PROGRAMS := $(O)/tests/bench/client $(O)/tests/bench/peers/h2o_constant
 
@@ -97,7 +114,7 @@ $(O)/render-svc/assets_files.o: $(ASSETS)
 $(O)/render-svc/openapi_file.o: proto/public-api.yml
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
-	$(BENCH_PROGRAMS:=.o))
+	$(BENCH_PROGRAMS:=.o) $(FUZZERS:=.o))
 .SECONDARY:
 
 # --- running ---
@@ -151,6 +168,14 @@ build/npm/installed: tests/page/package.json tests/page/package-lock.json
 	$(Q)touch $@
 
 # --- measuring ---
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
+.PHONY: test-fuzz
+test-fuzz: ## feed the decoders with what nobody would send, 30 s each (FUZZ_SECONDS=…)
+	@tools/need build lint
+	@tests/run test-fuzz
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)

@@ -35,6 +35,9 @@ struct service_config {
     int64_t body_ms;
     int64_t answer_ms;
     int64_t max_connections;
+    int64_t max_target_bytes;
+    int64_t max_head_bytes;
+    int64_t max_unread_bytes;
     bool sandbox; /* see guard.h */
     char *counter_token;
 };

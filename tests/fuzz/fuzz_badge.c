@@ -1,0 +1,44 @@
+/* The parameters of a badge: whatever they are, what is drawn is well-formed enough for an image. */
+#include "render-svc/badge.h"
+#include "tests/fuzz/fuzz.h"
+
+#include "proto/path.h"
+
+#include <string.h>
+
+/* Every quote, bracket and ampersand that came in was escaped: what is left is our own markup. */
+static void check_markup(const char *svg, size_t len)
+{
+    bool in_tag = false, in_value = false;
+
+    MUST(utf8_is_valid(svg, len));
+    for (size_t i = 0; i < len; ++i) {
+        MUST((unsigned char)svg[i] >= 0x20 || svg[i] == '\n');
+        if (svg[i] == '"' && in_tag) {
+            in_value = !in_value;
+        } else if (svg[i] == '<') {
+            MUST(!in_tag);
+            in_tag = true;
+        } else if (svg[i] == '>') {
+            MUST(in_tag && !in_value);
+            in_tag = false;
+        }
+    }
+    MUST(!in_tag);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct buffer svg = {0};
+    h2o_mem_pool_t pool;
+    struct badge badge;
+
+    h2o_mem_init_pool(&pool);
+    if (badge_read(&pool, (const char *)data, size, &badge) == NULL) {
+        badge_render(&svg, &badge, (int64_t)size);
+        check_markup(svg.bytes, svg.len);
+        buffer_free(&svg);
+    }
+    h2o_mem_clear_pool(&pool);
+    return 0;
+}

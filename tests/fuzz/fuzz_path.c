@@ -1,0 +1,41 @@
+/* The canonical path: what is taken is valid, and canonicalised again is itself. */
+#include "proto/buffer.h"
+#include "proto/path.h"
+#include "tests/fuzz/fuzz.h"
+
+static void check_again(const char *path, size_t len)
+{
+    struct buffer target = {0};
+    enum path_error error;
+    size_t again_len;
+    char *again;
+
+    buffer_add_literal(&target, "/");
+    buffer_add_percent(&target, path + 1, len - 1);
+    again = malloc(target.len);
+    MUST(again != NULL);
+    error = path_canonicalize(target.bytes, target.len, again, &again_len);
+    MUST(error == PATH_OK);
+    MUST(path_compare(path, len, again, again_len) == 0);
+    free(again);
+    buffer_free(&target);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *path = malloc(size == 0 ? 1 : size); /* what is promised, and not a byte more */
+    enum path_error error;
+    size_t len;
+
+    MUST(path != NULL);
+    error = path_canonicalize((const char *)data, size, path, &len);
+    if (error == PATH_OK) {
+        MUST(len >= 1 && len <= PATH_MAX_BYTES && path[0] == '/');
+        MUST(path_is_valid(path, len));
+        check_again(path, len);
+    } else {
+        MUST(path_error_text(error) != NULL);
+    }
+    free(path);
+    return 0;
+}

@@ -1,0 +1,142 @@
+/* counter-svc and its ledger as far as a lane is concerned: what sql/apply.sql does, in memory, and
+ * what may be on its way there. It holds itself to one thing: no batch is ever stored twice.
+ */
+#ifndef TESTS_LEDGER_MODEL_H
+#define TESTS_LEDGER_MODEL_H
+
+#include "tests/fuzz/fuzz.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#define N_PATHS    8
+#define MAX_ISSUED 4096
+#define MAX_LATE   64
+
+/* A batch, for as long as anything knows of it. */
+struct model_batch {
+    int64_t lane, sequence;
+    int64_t hits[N_PATHS];
+    int64_t counts[N_PATHS]; /* right after it was stored */
+    int64_t told[N_PATHS];   /* hits that have got their number */
+    size_t stored;           /* how often */
+    bool may_be_done;        /* a try may have been acted on, or may still be */
+
+    /* the last answer that render-svc got */
+    bool confirmed; /* 200 */
+    bool repeated;  /* and it was stored before */
+    bool refused;   /* 409, and it is certain that nobody will ever act on it */
+    bool dropped;   /* its hits are not confirmed, ever */
+
+    size_t _users;
+};
+
+struct ledger {
+    int64_t issued;
+    int64_t sequences[MAX_ISSUED + 1];        /* of each lane; -1: not issued, or forgotten */
+    struct model_batch *last[MAX_ISSUED + 1]; /* stored on each lane */
+    int64_t counts[N_PATHS];
+    int64_t sent[N_PATHS], stored[N_PATHS]; /* hits */
+    struct model_batch *late[MAX_LATE];     /* requests that nobody waits for any more */
+    size_t n_late;
+};
+
+/* A batch goes with the last who knows of it. */
+static inline struct model_batch *batch_keep(struct model_batch *batch)
+{
+    ++batch->_users;
+    return batch;
+}
+
+static inline void batch_leave(struct model_batch *batch)
+{
+    if (batch != NULL && --batch->_users == 0)
+        free(batch);
+}
+
+static inline void ledger_init(struct ledger *ledger)
+{
+    memset(ledger, 0, sizeof(*ledger));
+    memset(ledger->sequences, 0xff, sizeof(ledger->sequences));
+}
+
+/* A new lane, or 0 when there have been very many. */
+static inline int64_t ledger_issue(struct ledger *ledger)
+{
+    if (ledger->issued == MAX_ISSUED)
+        return 0;
+    ledger->sequences[++ledger->issued] = 0;
+    return ledger->issued;
+}
+
+static inline void ledger_forget(struct ledger *ledger, int64_t lane)
+{
+    ledger->sequences[lane] = -1;
+    batch_leave(ledger->last[lane]);
+    ledger->last[lane] = NULL;
+}
+
+static inline bool ledger_expects(const struct ledger *ledger, const struct model_batch *batch)
+{
+    int64_t last = ledger->sequences[batch->lane];
+
+    return last >= 0 && last + 1 == batch->sequence;
+}
+
+/* Returns 200 or 409. */
+static inline int ledger_apply(struct ledger *ledger, struct model_batch *batch)
+{
+    batch->repeated = ledger->sequences[batch->lane] == batch->sequence;
+    if (batch->repeated) {
+        MUST(ledger->last[batch->lane] == batch); /* one sequence is one batch */
+        return 200;
+    }
+    if (!ledger_expects(ledger, batch))
+        return 409;
+    ledger->sequences[batch->lane] = batch->sequence;
+    batch_leave(ledger->last[batch->lane]);
+    ledger->last[batch->lane] = batch_keep(batch);
+    MUST(++batch->stored == 1);
+    for (size_t i = 0; i < N_PATHS; ++i) {
+        int64_t room = INT64_MAX - ledger->counts[i];
+        ledger->counts[i] += batch->hits[i] < room ? batch->hits[i] : room;
+        batch->counts[i] = ledger->counts[i];
+        ledger->stored[i] += batch->hits[i];
+        MUST(ledger->stored[i] <= ledger->sent[i]);
+    }
+    return 200;
+}
+
+/* A request that render-svc has given up is still under way. It arrives as it was sent: a batch of
+ * unknown fate does not change. */
+static inline void ledger_delay(struct ledger *ledger, struct model_batch *batch)
+{
+    if (ledger->n_late != MAX_LATE)
+        ledger->late[ledger->n_late++] = batch_keep(batch);
+}
+
+static inline void ledger_arrive(struct ledger *ledger, size_t which)
+{
+    struct model_batch *batch;
+    bool repeated;
+
+    if (ledger->n_late == 0)
+        return;
+    which %= ledger->n_late;
+    batch = ledger->late[which];
+    ledger->late[which] = ledger->late[--ledger->n_late];
+    repeated = batch->repeated; /* of the answer that render-svc got */
+    (void)ledger_apply(ledger, batch);
+    batch->repeated = repeated;
+    batch_leave(batch);
+}
+
+static inline void ledger_fini(struct ledger *ledger)
+{
+    while (ledger->n_late != 0)
+        ledger_arrive(ledger, 0);
+    for (int64_t lane = 1; lane <= ledger->issued; ++lane)
+        batch_leave(ledger->last[lane]);
+}
+
+#endif
