@@ -137,7 +137,7 @@ ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test page bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
+	@tools/need build test page operation bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
@@ -155,6 +155,11 @@ test-pair: ## the tests of the running pair alone
 test-page: ## the tests of the page in a browser alone; pictures in build/screenshots/
 	@tools/need build page
 	@tests/run test-page
+
+.PHONY: test-operation
+test-operation: ## the tests of what an operator relies on alone
+	@tools/need build test operation
+	@tests/run test-operation
 
 # what the page is checked with: not a part of anything that is built
 .PHONY: page-checkers
