@@ -125,10 +125,23 @@ run: ## install what is missing, start PostgreSQL and both services, show where 
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@PORT=$(PORT) tools/run
 
+MAN_PAGES := $(patsubst docs/man/%.in,build/man/%,$(wildcard docs/man/*-svc.8.in))
+
+.PHONY: man
+man: $(MAN_PAGES) ## the programs' man pages, from their --help and docs/man/: build/man/
+
+build/man/%.8: docs/man/%.8.in docs/man/service.8.in tools/man $(BIN)/%
+	$(call say,MAN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(BIN)/$* --help | tools/man -v version=$(VERSION) docs/man/$*.8.in \
+		docs/man/service.8.in - >$@.new
+	$(Q)mv $@.new $@
+
 .PHONY: install
-install: all ## copy the programs to $(DESTDIR)$(PREFIX)/bin
-	install -d '$(DESTDIR)$(PREFIX)/bin'
+install: all man ## copy programs and man pages to $(DESTDIR)$(PREFIX)/{bin,share/man}
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man8'
 	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 $(MAN_PAGES) '$(DESTDIR)$(PREFIX)/share/man/man8'
 
 # --- testing ---
 

@@ -1,0 +1,77 @@
+"""The man pages: from the programs' own --help, sound mdoc, and where `make install` puts them."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from harness.services import BUILD_DIR, ROOT, run
+
+PROGRAMS = ("counter-svc", "render-svc")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder with what `make install` copies."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run(["make", "--no-print-directory", "install", f"DESTDIR={folder}", "PREFIX=/usr"],
+                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return folder / "usr"
+
+
+def asked(installed, *command):
+    """What a reader of man pages says, on both of its outputs."""
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={
+        "PATH": os.environ["PATH"], "MANPATH": str(installed / "share/man"), "LC_ALL": "C.UTF-8",
+        "MANWIDTH": "200"})
+    return done.returncode, done.stdout, done.stderr
+
+
+def page(installed, program):
+    """The page as `man` shows it, a line for each paragraph."""
+    status, shown, _ = asked(installed, "man", "8", program)
+    assert status == 0
+    return re.sub(r"\s+", " ", shown.replace("\u2010", "-"))
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_mandoc_finds_nothing_to_say(installed, program):
+    _, found, _ = asked(installed, "mandoc", "-T", "lint", installed / f"share/man/man8/{program}.8")
+    # In BSD's own pages .Os names no system; elsewhere it is where name and version go. References it
+    # looks for on the machine alone.
+    usual = "explicitly specified: Os pathcount|not found: Xr (counter|render)-svc 8"
+    assert [line for line in found.splitlines() if not re.search(usual, line)] == []
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_man_warns_of_nothing(installed, program):
+    status, _, warnings = asked(installed, "man", "--warnings", "8", program)
+    assert (status, warnings) == (0, "")
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_everything_that_help_says_is_in_the_page(installed, program):
+    shown = page(installed, program)
+    said = run(program, "--help").stdout
+    keys = re.findall(r"^  ([a-z]\w+) +([A-Z]\w+)  +(.*)$", said, re.MULTILINE)
+    assert len(keys) > 15 and all(f"{key}, {variable}" in shown for key, variable, _ in keys)
+    for _, _, expected in keys:
+        if expected != "or the path of a file that holds it":
+            assert expected[1:] + "." in shown, expected
+    sentences = re.findall(r"^      (\S.*)$", said, re.MULTILINE)
+    assert sentences and all(re.sub(r"\s+", " ", sentence) in shown for sentence in sentences)
+    options = re.findall(r"^  (--\S+)(?: [A-Z]+)?  +(.*)$", said, re.MULTILINE)
+    assert len(options) >= 5 and all(option in shown and what[1:] in shown for option, what in options)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_page_says_the_version(installed, program):
+    version = run(program, "--version").stdout.split()[1]
+    assert f"pathcount {version}" in page(installed, program)
+
+
+def test_the_programs_are_installed_as_they_were_built(installed):
+    for program in PROGRAMS:
+        with open(os.path.join(BUILD_DIR, program), "rb") as built:
+            assert (installed / "bin" / program).read_bytes() == built.read()
