@@ -42,8 +42,8 @@ def parse_log_line(line):
     return pairs
 
 
-def program(name):
-    path = os.path.join(BUILD_DIR, name)
+def program(name, folder=BUILD_DIR):
+    path = os.path.join(folder, name)
     assert os.access(path, os.X_OK), f"{path} is not built"
     return path
 
@@ -66,6 +66,7 @@ class Service:
     is configured by its environment alone."""
 
     starter = ()  # a command that becomes the service, such as `setpriv`
+    build_dir = BUILD_DIR  # where its program is
 
     def __init__(self, name, folder, keys, env=None):
         self.name = name
@@ -99,7 +100,7 @@ class Service:
 
     def launch(self):
         """Starts it without waiting for anything."""
-        command = [*self.starter, program(self.name)]
+        command = [*self.starter, program(self.name, self.build_dir)]
         self.starts += 1
         base = os.path.join(self.folder, f"{self.name}-{id(self):x}-{self.starts}")
         self.log_path = base + ".log"
