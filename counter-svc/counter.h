@@ -24,6 +24,9 @@ struct counter {
     struct reader *reader;
 };
 
+/* The names of the internal API's routes, for logs. */
+extern const char *const counter_routes[];
+
 /* Handles a request of the internal API. */
 int counter_handle(h2o_handler_t *self, h2o_req_t *req);
 

@@ -96,6 +96,7 @@ int main(int argc, char **argv)
         .release = release,
         .start = start,
         .handle = counter_handle,
+        .routes = counter_routes,
         .stop = stop,
     };
 

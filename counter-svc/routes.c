@@ -4,6 +4,7 @@
 
 #include "counter-svc/counter.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <openssl/crypto.h>
 #include <string.h>
@@ -35,15 +36,33 @@ static void on_path(void *data, const struct read_result *result);
 static void handle_totals(struct counter *counter, h2o_req_t *req);
 static void on_totals(void *data, const struct read_result *result);
 
+enum route_id {
+    ROUTE_NONE,
+    ROUTE_LANES,
+    ROUTE_HITS,
+    ROUTE_PATHS,
+    ROUTE_PATH,
+    ROUTE_TOTALS,
+    N_ROUTES
+};
+
+const char *const counter_routes[N_ROUTES + 1] = {
+    [ROUTE_NONE] = "none",   [ROUTE_LANES] = "lanes", [ROUTE_HITS] = "hits",
+    [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",   [ROUTE_TOTALS] = "totals",
+};
+
 static const struct route {
+    enum route_id id;
     const char *path;
     bool with_rest; /* whatever comes behind the path belongs to it */
     const char *method;
     void (*handle)(struct counter *counter, h2o_req_t *req);
 } ROUTES[] = {
-    {API_LANES, false, "POST", handle_new_lane}, {API_HITS, false, "POST", handle_hits},
-    {API_PATHS, false, "GET", handle_rows},      {API_PATHS "/", true, "GET", handle_path},
-    {API_TOTALS, false, "GET", handle_totals},
+    {ROUTE_LANES, API_LANES, false, "POST", handle_new_lane},
+    {ROUTE_HITS, API_HITS, false, "POST", handle_hits},
+    {ROUTE_PATHS, API_PATHS, false, "GET", handle_rows},
+    {ROUTE_PATH, API_PATHS "/", true, "GET", handle_path},
+    {ROUTE_TOTALS, API_TOTALS, false, "GET", handle_totals},
 };
 
 /* Whether the request bears the token. What is compared takes the same time wherever it differs. */
@@ -93,6 +112,7 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
         const struct route *route = &ROUTES[i];
         if (!route_matches(route, req->path.base, path_len))
             continue;
+        request_of(req)->route = route->id;
         if (method_is(req, route->method)) {
             route->handle(counter, req);
         } else {

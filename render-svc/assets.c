@@ -1,7 +1,9 @@
 #include "render-svc/assets.h"
 
+#include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -74,6 +76,7 @@ bool asset_answer(h2o_req_t *req, const char *path, size_t len)
 
         if (!is_named(file, path, len))
             continue;
+        request_of(req)->route = ROUTE_ASSET;
         if (vary >= 0)
             h2o_delete_header(&req->res.headers, vary);
         if (current)

@@ -102,6 +102,7 @@ int main(int argc, char **argv)
         .release = release,
         .start = start,
         .handle = render_handle,
+        .routes = render_routes,
         .stop = stop,
     };
 

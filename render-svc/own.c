@@ -4,8 +4,10 @@
 #include "render-svc/accept.h"
 #include "render-svc/assets.h"
 #include "render-svc/page_api.h"
+#include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <string.h>
 
@@ -13,19 +15,20 @@ static void answer_about(const struct asked *asked);
 
 /* A place below /-/. */
 static const struct route {
+    enum route_id id;
     const char *name;
     bool with_path;    /* what comes behind the name, from its slash on, is a path of its own */
     bool for_programs; /* errors are problems, whatever is accepted */
     const char *methods;
     void (*handle)(const struct asked *asked);
 } ROUTES[] = {
-    {"/-/", false, false, "GET, HEAD", answer_about},
-    {"/-/paths", false, false, "GET, HEAD", browse_rows},
-    {"/-/paths", true, false, "GET, HEAD", browse_path},
-    {"/-/live", false, true, "GET, HEAD", live_watch},
-    {"/-/openapi.yml", false, true, "GET, HEAD", openapi_answer},
-    {"/-/badge", true, true, "GET, HEAD", beacon_badge},
-    {"/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
+    {ROUTE_ABOUT, "/-/", false, false, "GET, HEAD", answer_about},
+    {ROUTE_PATHS, "/-/paths", false, false, "GET, HEAD", browse_rows},
+    {ROUTE_PATH, "/-/paths", true, false, "GET, HEAD", browse_path},
+    {ROUTE_LIVE, "/-/live", false, true, "GET, HEAD", live_watch},
+    {ROUTE_OPENAPI, "/-/openapi.yml", false, true, "GET, HEAD", openapi_answer},
+    {ROUTE_BADGE, "/-/badge", true, true, "GET, HEAD", beacon_badge},
+    {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };
 
 bool own_is(const char *path, size_t len)
@@ -72,6 +75,7 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
         const struct route *route = &ROUTES[i];
         if (!route_matches(route, path, len))
             continue;
+        request_of(req)->route = route->id;
         asked.path = path + strlen(route->name);
         asked.path_len = len - strlen(route->name);
         asked.json |= route->for_programs;

@@ -34,6 +34,22 @@ struct render {
     int64_t n_exports;
 };
 
+/* The routes of the public side, and what each is called in logs. */
+enum route_id {
+    ROUTE_NONE,
+    ROUTE_VISIT, /* every path that is not below /-/, whether it can be counted or not */
+    ROUTE_ABOUT,
+    ROUTE_PATHS,
+    ROUTE_PATH,
+    ROUTE_LIVE,
+    ROUTE_OPENAPI,
+    ROUTE_BADGE,
+    ROUTE_HIT,
+    ROUTE_ASSET,
+    N_ROUTES
+};
+extern const char *const render_routes[N_ROUTES + 1];
+
 /* Handles a public request. */
 int render_handle(h2o_handler_t *self, h2o_req_t *req);
 

@@ -8,6 +8,7 @@
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <string.h>
 
@@ -32,6 +33,13 @@ static void on_rows(struct table_wait *wait, struct table_text *rows);
 static void answer_visit(struct visit *visit, struct table_text *rows);
 static void on_deadline(struct timer *timer);
 static void on_gone(void *data);
+
+const char *const render_routes[N_ROUTES + 1] = {
+    [ROUTE_NONE] = "none",   [ROUTE_VISIT] = "visit",     [ROUTE_ABOUT] = "about",
+    [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",       [ROUTE_LIVE] = "live",
+    [ROUTE_BADGE] = "badge", [ROUTE_OPENAPI] = "openapi", [ROUTE_HIT] = "hit",
+    [ROUTE_ASSET] = "asset",
+};
 
 static enum form choose_form(h2o_req_t *req)
 {
@@ -58,6 +66,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         own_handle(req, path, len);
         return 0;
     }
+    request_of(req)->route = ROUTE_VISIT;
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
     if (!method_is(req, "GET") && !method_is(req, "HEAD") &&

@@ -2,6 +2,7 @@
 
 #include "proto/api.h"
 #include "service/log.h"
+#include "service/request.h"
 #include "service/worker.h"
 
 #include <string.h>
@@ -75,14 +76,13 @@ void answer_header_named(h2o_req_t *req, const char *name, const char *value)
                           strlen(value));
 }
 
-static void log_request(const h2o_req_t *req, int status)
+static void log_request(h2o_req_t *req, int status)
 {
-    char method[32], path[512];
+    char method[32];
 
     snprintf(method, sizeof(method), "%.*s", (int)req->method.len, req->method.base);
-    snprintf(path, sizeof(path), "%.*s", (int)req->path.len, req->path.base);
-    log_event(LOG_LEVEL_INFO, "request", "method=%s target=%s status=%d", LOG_QUOTED(method),
-              LOG_QUOTED(path), status);
+    log_event(LOG_LEVEL_INFO, "request", "route=%s method=%s status=%d", request_route(req),
+              LOG_QUOTED(method), status);
 }
 
 static void begin_response(h2o_req_t *req, int status, const char *content_type,

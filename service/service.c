@@ -4,6 +4,7 @@
 #include "service/cli.h"
 #include "service/guard.h"
 #include "service/log.h"
+#include "service/request.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -28,6 +29,11 @@
 
 /* How long --probe waits. */
 #define PROBE_MS 2000
+
+/* What the admin listener serves. */
+enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY };
+static const char *const ADMIN_ROUTES[] = {
+    [ADMIN_NONE] = "none", [ADMIN_LIVE] = "live", [ADMIN_READY] = "ready", NULL};
 
 /* The process: one of it, as there is one main thread. */
 static struct {
@@ -174,6 +180,7 @@ static int run(void)
     config_log(process.service->keys, process.config);
     guard_enter(process.settings->sandbox);
 
+    process.admin.routes = ADMIN_ROUTES;
     /* before the threads, which inherit the blocked signals */
     if (worker_init(&process.admin, process.settings, admin_listener, 0, on_admin_request) != 0 ||
         watch_signals() != 0 || start_workers(listener) != 0) {
@@ -205,6 +212,7 @@ static int start_workers(int listener)
     for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
         struct worker *worker = &process.workers[process.n_workers];
         worker->index = (unsigned)process.n_workers;
+        worker->routes = process.service->routes;
         if (worker_init(worker, process.settings, listener, process.service->max_body_bytes,
                         process.service->handle) != 0)
             return -1;
@@ -338,6 +346,7 @@ static int on_admin_request(h2o_handler_t *self, h2o_req_t *req)
         answer_problem(req, 404, "Here are /live and /ready.");
         return 0;
     }
+    request_of(req)->route = live ? ADMIN_LIVE : ADMIN_READY;
     if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
         answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
         answer_problem(req, 405, "Only GET and HEAD are allowed here.");

@@ -149,6 +149,9 @@ struct service {
     int (*start)(struct worker *worker, const void *config);
     /* Handles a request, as h2o_handler_t's on_req. */
     int (*handle)(h2o_handler_t *self, h2o_req_t *req);
+    /* The names of the routes that it knows (request.h), ending with NULL; the first is for what is
+     * none of them. Fixed words: they stand in logs. */
+    const char *const *routes;
     /* Frees the worker's `app`: no request is pending any more, or the process is about to end. */
     void (*stop)(struct worker *worker);
 };

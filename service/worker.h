@@ -55,6 +55,7 @@ struct worker {
     /* for whoever handles requests */
     const struct service_config *settings;
     unsigned index;
+    const char *const *routes; /* the names of the handler's routes, the first for none of them */
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
