@@ -193,9 +193,10 @@ static void on_applied(void *data, const struct pg_answer *answer)
         return;
     }
     if (answer->outcome == PG_FAILED) {
-        log_event(LOG_LEVEL_WARNING, "batch-failed", "sqlstate=%s batches=%zu error=%s",
+        log_event(LOG_LEVEL_WARNING, "batch-failed", "sqlstate=%s batches=%zu error=%s trace=%s",
                   answer->sqlstate, session->n_writes,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)),
+                  session->writes[0]->trace.id);
         on_refused(session, answer->sqlstate);
         return;
     }

@@ -14,11 +14,12 @@ static void on_forget_due(struct timer *timer);
 static void send_forget(struct write_session *session);
 static void on_forgotten(void *data, const struct pg_answer *answer);
 
-struct lane_request *writer_new_lane(struct writer *writer, lane_callback callback, void *data)
+struct lane_request *writer_new_lane(struct writer *writer, const struct trace *trace,
+                                     lane_callback callback, void *data)
 {
     struct lane_request *request = h2o_mem_alloc(sizeof(*request));
 
-    *request = (struct lane_request){.callback = callback, .data = data};
+    *request = (struct lane_request){.trace = *trace, .callback = callback, .data = data};
     h2o_linklist_insert(&writer->requests, &request->link);
     writer_kick(writer);
     return request;
@@ -79,8 +80,9 @@ static void on_new_lane(void *data, const struct pg_answer *answer)
     bool made = answer->outcome == PG_DONE && !answer->warned && PQntuples(answer->result) == 1;
 
     if (answer->outcome == PG_FAILED)
-        log_event(LOG_LEVEL_ERROR, "lane-failed", "sqlstate=%s error=%s", answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+        log_event(LOG_LEVEL_ERROR, "lane-failed", "sqlstate=%s error=%s trace=%s", answer->sqlstate,
+                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)),
+                  request->trace.id);
     writer_kick(session->writer);
     session->busy = false;
     session->request = NULL;

@@ -19,6 +19,7 @@ struct read {
     h2o_linklist_t link; /* in the reader's queue, or among those that the query is for */
     struct reader *reader;
     enum read_kind kind;
+    struct trace trace;
     struct view *view;   /* READ_ROWS */
     struct buffer paths; /* READ_COUNTS: the statement's parameter; READ_PATH: the path */
     size_t n_paths;
@@ -77,12 +78,13 @@ bool reader_is_ready(const struct reader *reader)
 
 /* --- requests --- */
 
-static struct read *add(struct reader *reader, enum read_kind kind, read_callback callback,
-                        void *data)
+static struct read *add(struct reader *reader, enum read_kind kind, const struct trace *trace,
+                        read_callback callback, void *data)
 {
     struct read *read = h2o_mem_alloc(sizeof(*read));
 
-    *read = (struct read){.reader = reader, .kind = kind, .callback = callback, .data = data};
+    *read = (struct read){
+        .reader = reader, .kind = kind, .trace = *trace, .callback = callback, .data = data};
     h2o_linklist_insert(&reader->queue, &read->link);
     if (++reader->n_queued > reader->settings->max_reads || !reader_is_ready(reader))
         read->overdue = true; /* answered at the end of the turn */
@@ -92,20 +94,20 @@ static struct read *add(struct reader *reader, enum read_kind kind, read_callbac
     return read;
 }
 
-struct read *reader_rows(struct reader *reader, const struct view *view, read_callback callback,
-                         void *data)
+struct read *reader_rows(struct reader *reader, const struct view *view, const struct trace *trace,
+                         read_callback callback, void *data)
 {
-    struct read *read = add(reader, READ_ROWS, callback, data);
+    struct read *read = add(reader, READ_ROWS, trace, callback, data);
 
     read->view = h2o_mem_alloc(sizeof(*view));
     *read->view = *view;
     return read;
 }
 
-struct read *reader_counts(struct reader *reader, const struct batch *batch, read_callback callback,
-                           void *data)
+struct read *reader_counts(struct reader *reader, const struct batch *batch,
+                           const struct trace *trace, read_callback callback, void *data)
 {
-    struct read *read = add(reader, READ_COUNTS, callback, data);
+    struct read *read = add(reader, READ_COUNTS, trace, callback, data);
 
     read->n_paths = batch->size;
     pg_add_text_array_head(&read->paths, batch->size);
@@ -115,17 +117,18 @@ struct read *reader_counts(struct reader *reader, const struct batch *batch, rea
 }
 
 struct read *reader_path(struct reader *reader, const char *path, size_t len,
-                         read_callback callback, void *data)
+                         const struct trace *trace, read_callback callback, void *data)
 {
-    struct read *read = add(reader, READ_PATH, callback, data);
+    struct read *read = add(reader, READ_PATH, trace, callback, data);
 
     buffer_add(&read->paths, path, len);
     return read;
 }
 
-struct read *reader_totals(struct reader *reader, read_callback callback, void *data)
+struct read *reader_totals(struct reader *reader, const struct trace *trace, read_callback callback,
+                           void *data)
 {
-    return add(reader, READ_TOTALS, callback, data);
+    return add(reader, READ_TOTALS, trace, callback, data);
 }
 
 static struct read *read_of(h2o_linklist_t *link)
@@ -240,6 +243,16 @@ static void finish_away(struct reader *reader, const struct read_result *result)
     kick(reader);
 }
 
+/* The line names the first of the requests that the query is for; the totals may be read for none. */
+static void log_failure(struct reader *reader, const struct pg_answer *answer)
+{
+    bool any = !h2o_linklist_is_empty(&reader->away);
+    const char *error = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
+
+    log_event(LOG_LEVEL_WARNING, "read-failed", "sqlstate=%s error=%s trace=%s", answer->sqlstate,
+              LOG_QUOTED(error), any ? read_of(reader->away.next)->trace.id : "none");
+}
+
 /* Whether there is an answer to read: a failure is logged here, the requests get nothing. */
 static bool has_answer(struct reader *reader, const struct pg_answer *answer)
 {
@@ -248,8 +261,7 @@ static bool has_answer(struct reader *reader, const struct pg_answer *answer)
     if (answer->outcome == PG_DONE)
         return true;
     if (answer->outcome == PG_FAILED)
-        log_event(LOG_LEVEL_WARNING, "read-failed", "sqlstate=%s error=%s", answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+        log_failure(reader, answer);
     finish_away(reader, &NOTHING);
     /* a missing table: the schema is to be looked at anew */
     if (answer->outcome == PG_FAILED && answer->sqlstate[0] == '4')

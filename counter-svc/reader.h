@@ -14,6 +14,7 @@
 #include "proto/api.h"
 #include "proto/detail.h"
 #include "proto/view.h"
+#include "service/trace.h"
 
 /* What was read; only good during the callback. All are NULL when PostgreSQL did not answer. */
 struct read_result {
@@ -43,20 +44,22 @@ struct reader *reader_open(struct worker *worker, const struct session_settings 
 /* Takes NULL. No callback runs any more. */
 void reader_close(struct reader *reader);
 
-/* Reads the rows of a view, with totals that are at most a second old. */
-struct read *reader_rows(struct reader *reader, const struct view *view, read_callback callback,
-                         void *data);
+/* Reads the rows of a view, with totals that are at most a second old. `trace`, here and below, is what
+ * the request belongs to; it is copied. */
+struct read *reader_rows(struct reader *reader, const struct view *view, const struct trace *trace,
+                         read_callback callback, void *data);
 
 /* Reads the counts of a batch's paths; only its entries' paths are used, and copied. */
-struct read *reader_counts(struct reader *reader, const struct batch *batch, read_callback callback,
-                           void *data);
+struct read *reader_counts(struct reader *reader, const struct batch *batch,
+                           const struct trace *trace, read_callback callback, void *data);
 
 /* Reads what there is to know of one path, which is copied. */
 struct read *reader_path(struct reader *reader, const char *path, size_t len,
-                         read_callback callback, void *data);
+                         const struct trace *trace, read_callback callback, void *data);
 
 /* Reads the totals. */
-struct read *reader_totals(struct reader *reader, read_callback callback, void *data);
+struct read *reader_totals(struct reader *reader, const struct trace *trace, read_callback callback,
+                           void *data);
 
 /* Nobody waits for it any more: the callback does not run. */
 void read_abandon(struct read *read);

@@ -4,6 +4,7 @@
 
 #include "counter-svc/counter.h"
 #include "service/answer.h"
+#include "service/log.h"
 #include "service/request.h"
 
 #include <openssl/crypto.h>
@@ -154,6 +155,10 @@ static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
 
 static void answer_unavailable(h2o_req_t *req)
 {
+    h2o_iovec_t id = request_header(req, "x-request-id");
+
+    log_event(LOG_LEVEL_WARNING, "unavailable", "route=%s trace=%s request_id=%s",
+              request_route(req), request_trace(req), LOG_QUOTED(id.base));
     answer_header_named(req, "retry-after", "1");
     answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
 }
@@ -177,7 +182,8 @@ static void handle_new_lane(struct counter *counter, h2o_req_t *req)
 {
     struct call *call = call_create(req);
 
-    call->lane_request = writer_new_lane(counter->writer, on_new_lane, call);
+    call->lane_request =
+        writer_new_lane(counter->writer, &request_of(req)->trace, on_new_lane, call);
 }
 
 static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane)
@@ -221,7 +227,7 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
         call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
         *call->view = view;
     }
-    call->write = writer_add(counter->writer, &hits, on_hits, call);
+    call->write = writer_add(counter->writer, &hits, &request_of(req)->trace, on_hits, call);
 }
 
 static void answer_counts(struct call *call)
@@ -262,7 +268,8 @@ static void on_confirmed(struct call *call, const struct batch *batch, bool repe
         return;
     }
     /* read from now on, so the batch's own hits are in the rows */
-    call->read = reader_rows(counter->reader, call->view, on_hits_rows, call);
+    call->read =
+        reader_rows(counter->reader, call->view, &request_of(call->req)->trace, on_hits_rows, call);
     timer_start_after(&worker_of(call->req)->timers, &call->patience, ROWS_PATIENCE_MS,
                       on_patience_over);
 }
@@ -297,7 +304,8 @@ static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbe
         on_confirmed(call, batch, false, numbers);
         break;
     case WRITE_REPEAT:
-        call->read = reader_counts(counter->reader, batch, on_repeat_counts, call);
+        call->read = reader_counts(counter->reader, batch, &request_of(call->req)->trace,
+                                   on_repeat_counts, call);
         break;
     case WRITE_CONFLICT:
         answer_problem(call->req, 409,
@@ -325,7 +333,7 @@ static void handle_rows(struct counter *counter, h2o_req_t *req)
         return;
     }
     call = call_create(req);
-    call->read = reader_rows(counter->reader, &view, on_rows, call);
+    call->read = reader_rows(counter->reader, &view, &request_of(req)->trace, on_rows, call);
 }
 
 static void on_rows(void *data, const struct read_result *result)
@@ -357,7 +365,7 @@ static void handle_path(struct counter *counter, h2o_req_t *req)
     call = call_create(req);
     call->path = path;
     call->path_len = len;
-    call->read = reader_path(counter->reader, path, len, on_path, call);
+    call->read = reader_path(counter->reader, path, len, &request_of(req)->trace, on_path, call);
 }
 
 static void on_path(void *data, const struct read_result *result)
@@ -387,7 +395,7 @@ static void handle_totals(struct counter *counter, h2o_req_t *req)
 {
     struct call *call = call_create(req);
 
-    call->read = reader_totals(counter->reader, on_totals, call);
+    call->read = reader_totals(counter->reader, &request_of(req)->trace, on_totals, call);
 }
 
 static void on_totals(void *data, const struct read_result *result)

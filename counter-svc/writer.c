@@ -39,12 +39,13 @@ bool writer_is_ready(const struct writer *writer)
 
 /* --- a batch's way --- */
 
-struct write *writer_add(struct writer *writer, struct hits *hits, write_callback callback,
-                         void *data)
+struct write *writer_add(struct writer *writer, struct hits *hits, const struct trace *trace,
+                         write_callback callback, void *data)
 {
     struct write *write = h2o_mem_alloc(sizeof(*write));
 
-    *write = (struct write){.writer = writer, .hits = *hits, .callback = callback, .data = data};
+    *write = (struct write){
+        .writer = writer, .hits = *hits, .trace = *trace, .callback = callback, .data = data};
     *hits = (struct hits){0};
     h2o_linklist_insert(&writer->queue, &write->link);
     if (++writer->n_queued > writer->settings->max_batches || writer->n_ready == 0)

@@ -27,6 +27,7 @@
 
 #include "counter-svc/session.h"
 #include "proto/api.h"
+#include "service/trace.h"
 
 enum write_outcome {
     WRITE_APPLIED,
@@ -62,9 +63,9 @@ struct writer *writer_open(struct worker *worker, const struct session_settings 
 /* Takes NULL. No callback runs any more. */
 void writer_close(struct writer *writer);
 
-/* Takes the hits over. */
-struct write *writer_add(struct writer *writer, struct hits *hits, write_callback callback,
-                         void *data);
+/* Takes the hits over. `trace`, here and below, is what the request belongs to; it is copied. */
+struct write *writer_add(struct writer *writer, struct hits *hits, const struct trace *trace,
+                         write_callback callback, void *data);
 
 /* The batch; good until the callback has returned. */
 const struct batch *write_batch(const struct write *write);
@@ -74,7 +75,8 @@ const struct batch *write_batch(const struct write *write);
 void write_abandon(struct write *write);
 
 /* Makes a new lane. */
-struct lane_request *writer_new_lane(struct writer *writer, lane_callback callback, void *data);
+struct lane_request *writer_new_lane(struct writer *writer, const struct trace *trace,
+                                     lane_callback callback, void *data);
 
 void lane_request_abandon(struct lane_request *request);
 

@@ -17,6 +17,7 @@ struct write {
     h2o_linklist_t link; /* in the writer's queue, while it waits */
     struct writer *writer;
     struct hits hits;
+    struct trace trace;
     write_callback callback; /* NULL once abandoned */
     void *data;
     struct timer deadline;
@@ -27,6 +28,7 @@ struct write {
 
 struct lane_request {
     h2o_linklist_t link;
+    struct trace trace;
     lane_callback callback; /* NULL once abandoned */
     void *data;
     int64_t lane;

@@ -331,7 +331,8 @@ int counts_decode(const char *json, size_t len, const struct batch *batch, struc
     return 0;
 }
 
-void problem_encode(struct buffer *to, int status, const char *title, const char *detail)
+void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
+                    const char *trace)
 {
     buffer_add_literal(to, "{\"type\":\"about:blank\",\"title\":");
     buffer_add_json(to, title, strlen(title));
@@ -339,5 +340,7 @@ void problem_encode(struct buffer *to, int status, const char *title, const char
     buffer_add_int(to, status);
     buffer_add_literal(to, ",\"detail\":");
     buffer_add_json(to, detail, strlen(detail));
+    buffer_add_literal(to, ",\"trace\":");
+    buffer_add_json(to, trace, strlen(trace));
     buffer_add_literal(to, "}");
 }

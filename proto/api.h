@@ -99,8 +99,9 @@ struct counts {
 int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
                   const char **error) __attribute__((warn_unused_result));
 
-/* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …}.
- */
-void problem_encode(struct buffer *to, int status, const char *title, const char *detail);
+/* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …,
+ * "trace": "4bf9…"}. `trace`: under which the log of the service knows the request. */
+void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
+                    const char *trace);
 
 #endif

@@ -9,6 +9,7 @@
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <string.h>
 
@@ -131,6 +132,7 @@ static void count(struct beacon *beacon)
 
     beacon->hit.path = beacon->path;
     beacon->hit.path_len = beacon->path_len;
+    beacon->hit.trace = &request_of(beacon->req)->trace;
     if (lanes_add(render->lanes, &beacon->hit, on_counted))
         timer_start(&render->deadlines, &beacon->deadline, on_deadline);
     else
@@ -215,7 +217,7 @@ void beacon_badge(const struct asked *asked)
     /* of the paths that begin so, the path itself is the first: its rank is not asked for */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, beacon->path, beacon->path_len);
-    fetch_start(render->fetcher, &beacon->fetch, &target, on_rows);
+    fetch_start(render->fetcher, &beacon->fetch, &target, &request_of(asked->req)->trace, on_rows);
     buffer_free(&target);
 }
 

@@ -13,6 +13,7 @@
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/request.h"
 
 #include <string.h>
 
@@ -64,7 +65,7 @@ static void fetch(struct browse *browse, struct buffer *target, fetch_callback c
 {
     const struct render *render = worker_of(browse->req)->app;
 
-    fetch_start(render->fetcher, &browse->fetch, target, callback);
+    fetch_start(render->fetcher, &browse->fetch, target, &request_of(browse->req)->trace, callback);
     buffer_free(target);
 }
 

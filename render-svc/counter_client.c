@@ -27,6 +27,7 @@ struct counter_call {
     const char *method, *target;
     const void *body;
     size_t len;
+    struct trace trace;
     http_callback callback;
     void *data;
     struct http_call *call;      /* NULL while no address is known */
@@ -135,7 +136,7 @@ static void on_resolved(void *data, const struct addresses *found, const char *e
     }
     if (monotonic_ms() - client->answered_at_ms >= (uint64_t)client->settings->resolve_ms &&
         client->probe == NULL)
-        client->probe = counter_call(client, "GET", API_TOTALS, NULL, 0, on_probed, client);
+        client->probe = counter_call(client, "GET", API_TOTALS, NULL, 0, NULL, on_probed, client);
     timer_start_after(&client->worker->timers, &client->next_round,
                       (uint64_t)client->settings->resolve_ms, on_next_round);
 }
@@ -173,7 +174,7 @@ static struct replica *pick(struct counter_client *client)
 
 struct counter_call *counter_call(struct counter_client *client, const char *method,
                                   const char *target, const void *body, size_t len,
-                                  http_callback callback, void *data)
+                                  const struct trace *trace, http_callback callback, void *data)
 {
     struct counter_call *call = h2o_mem_alloc(sizeof(*call));
 
@@ -185,6 +186,10 @@ struct counter_call *counter_call(struct counter_client *client, const char *met
                                   .callback = callback,
                                   .data = data,
                                   .tries_left = client->n_replicas};
+    if (trace != NULL)
+        call->trace = *trace;
+    else
+        trace_begin(&call->trace);
     h2o_linklist_insert(&client->calls, &call->link);
     try_next(call);
     return call;
@@ -201,20 +206,21 @@ static void try_next(struct counter_call *call)
     --call->tries_left;
     call->address = replica->address;
     call->call = http_call(call->client->http, &call->address, call->method, call->target,
-                           call->body, call->len, on_answer, call);
+                           call->body, call->len, &call->trace, on_answer, call);
 }
 
-/* Logs and publishes a change of whether counter-svc can be reached. */
-static void conclude(struct counter_client *client, const char *why_not)
+/* Logs and publishes a change of whether counter-svc can be reached, by what became of a call. */
+static void conclude(const struct counter_call *call, const char *why_not)
 {
+    struct counter_client *client = call->client;
     bool reachable = why_not == NULL;
 
     if (reachable)
         client->answered_at_ms = monotonic_ms();
     if (reachable != client->reachable)
         log_event(reachable ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
-                  reachable ? "counter-reached" : "counter-lost", "reason=%s",
-                  LOG_QUOTED(reachable ? "it answers" : why_not));
+                  reachable ? "counter-reached" : "counter-lost", "reason=%s trace=%s",
+                  LOG_QUOTED(reachable ? "it answers" : why_not), call->trace.id);
     client->reachable = reachable;
     atomic_store(&client->worker->not_ready, why_not);
 }
@@ -235,7 +241,7 @@ static void on_no_address(struct timer *timer)
                                                  .reason = "no address of counter-svc answers"};
     struct counter_call *call = H2O_STRUCT_FROM_MEMBER(struct counter_call, no_address, timer);
 
-    conclude(call->client, UNREACHED.reason);
+    conclude(call, UNREACHED.reason);
     finish(call, &UNREACHED);
 }
 
@@ -254,13 +260,13 @@ static bool on_answer(void *data, const struct http_answer *answer)
         return true;
     }
     if (answer->outcome != HTTP_ANSWERED)
-        conclude(client, answer->reason);
+        conclude(call, answer->reason);
     else if (answer->status == 503)
-        conclude(client, "counter-svc cannot reach PostgreSQL");
+        conclude(call, "counter-svc cannot reach PostgreSQL");
     else if (answer->status == 401)
-        conclude(client, "counter-svc does not take the token");
+        conclude(call, "counter-svc does not take the token");
     else
-        conclude(client, NULL);
+        conclude(call, NULL);
     return finish(call, answer);
 }
 

@@ -14,6 +14,7 @@
 #include "render-svc/reply.h"
 #include "service/answer.h"
 #include "service/log.h"
+#include "service/request.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -68,7 +69,8 @@ static void read_page(struct export *export)
     struct buffer target = {0};
 
     link_add_target(&target, &export->view);
-    fetch_start(export->render->fetcher, &export->fetch, &target, on_page);
+    fetch_start(export->render->fetcher, &export->fetch, &target, &request_of(export->req)->trace,
+                on_page);
     buffer_free(&target);
 }
 
@@ -78,7 +80,8 @@ static void fail(struct export *export)
         reply_unavailable(export->req, "The counts cannot be read just now.", true);
         return;
     }
-    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"counter-svc does not answer\"");
+    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"counter-svc does not answer\" trace=%s",
+              request_trace(export->req));
     h2o_send(export->req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
@@ -138,7 +141,8 @@ static void on_stalled(struct timer *timer)
     struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, stall, timer);
     h2o_conn_t *conn = export->req->conn;
 
-    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\"");
+    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\" trace=%s",
+              request_trace(export->req));
     shutdown(h2o_socket_get_fd(conn->callbacks->get_socket(conn)), SHUT_RDWR);
 }
 

@@ -54,12 +54,16 @@ static void dequeue(struct fetch *fetch)
 }
 
 void fetch_start(struct fetcher *fetcher, struct fetch *fetch, const struct buffer *target,
-                 fetch_callback callback)
+                 const struct trace *trace, fetch_callback callback)
 {
     *fetch = (struct fetch){._fetcher = fetcher, ._callback = callback};
     fetch->_target = h2o_mem_alloc(target->len + 1);
     memcpy(fetch->_target, target->bytes, target->len);
     fetch->_target[target->len] = '\0';
+    if (trace != NULL)
+        fetch->_trace = *trace;
+    else
+        trace_begin(&fetch->_trace);
     if (fetcher->n_queued >= fetcher->max_waiting)
         fetch->_overdue = true; /* answered at the end of the turn */
     else
@@ -101,8 +105,8 @@ static void on_turn_end(struct turn_end *turn_end)
         struct fetch *fetch = fetch_of(fetcher->queue.next);
         dequeue(fetch);
         ++fetcher->n_away;
-        fetch->_call =
-            counter_call(fetcher->client, "GET", fetch->_target, NULL, 0, on_answer, fetch);
+        fetch->_call = counter_call(fetcher->client, "GET", fetch->_target, NULL, 0, &fetch->_trace,
+                                    on_answer, fetch);
     }
 }
 
@@ -122,8 +126,8 @@ static bool on_answer(void *data, const struct http_answer *answer)
     kick(fetcher);
     if (is_final(answer))
         return finish(fetch, answer);
-    log_event(LOG_LEVEL_DEBUG, "read-unanswered", "status=%d reason=%s", answer->status,
-              LOG_QUOTED(answer->reason != NULL ? answer->reason : "the status"));
+    log_event(LOG_LEVEL_DEBUG, "read-unanswered", "status=%d reason=%s trace=%s", answer->status,
+              LOG_QUOTED(answer->reason != NULL ? answer->reason : "the status"), fetch->_trace.id);
     enqueue(fetch, fetcher->queue.next);
     if (!timer_is_waiting(&fetcher->pause))
         timer_start_after(&fetcher->worker->timers, &fetcher->pause, PAUSE_MS + jitter(PAUSE_MS),

@@ -27,6 +27,7 @@ struct fetch {
     struct fetcher *_fetcher;
     struct counter_call *_call;
     char *_target;
+    struct trace _trace;
     fetch_callback _callback;
     struct timer _deadline;
     bool _overdue;
@@ -39,9 +40,10 @@ struct fetcher *fetcher_create(struct worker *worker, struct counter_client *cli
 /* Nothing is called back any more. Takes NULL. */
 void fetcher_destroy(struct fetcher *fetcher);
 
-/* Begins to read; `target` is copied. */
+/* Begins to read, for a request of this trace; NULL: for several, so it has one of its own. `target`
+ * and `trace` are copied. */
 void fetch_start(struct fetcher *fetcher, struct fetch *fetch, const struct buffer *target,
-                 fetch_callback callback);
+                 const struct trace *trace, fetch_callback callback);
 
 /* Does nothing when it is not under way. */
 void fetch_cancel(struct fetch *fetch);

@@ -160,8 +160,10 @@ static void on_idle_over(struct timer *timer)
 /* --- a call's way --- */
 
 static void write_request(struct http_call *call, const struct http_address *address,
-                          const char *method, const char *target, const void *body, size_t len)
+                          const char *method, const char *target, const void *body, size_t len,
+                          const struct trace *trace)
 {
+    char parent[TRACE_HEADER_LEN + 1];
     struct buffer *to = &call->connection->request;
 
     to->len = 0;
@@ -174,6 +176,9 @@ static void write_request(struct http_call *call, const struct http_address *add
     buffer_add_string(to, call->client->settings->token);
     buffer_add_literal(to, "\r\nx-request-id: ");
     buffer_add_string(to, call->id);
+    buffer_add_literal(to, "\r\ntraceparent: ");
+    trace_write(trace, call->id, parent);
+    buffer_add(to, parent, TRACE_HEADER_LEN);
     if (body != NULL) {
         buffer_add_literal(to, "\r\ncontent-type: application/json\r\ncontent-length: ");
         buffer_add_int(to, (int64_t)len);
@@ -185,11 +190,12 @@ static void write_request(struct http_call *call, const struct http_address *add
 
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
                             const char *method, const char *target, const void *body, size_t len,
-                            http_callback callback, void *data)
+                            const struct trace *trace, http_callback callback, void *data)
 {
     struct http_call *call = h2o_mem_alloc(sizeof(*call));
 
     *call = (struct http_call){.client = client, .callback = callback, .data = data};
+    client->next_id += client->next_id == 0; /* no parent-id is zero */
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
     h2o_linklist_insert(&client->calls, &call->link);
     timer_start(&client->deadlines, &call->deadline, on_deadline);
@@ -200,7 +206,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
         return call;
     }
     call->connection->call = call;
-    write_request(call, address, method, target, body, len);
+    write_request(call, address, method, target, body, len, trace);
     if (h2o_socket_is_reading(call->connection->socket))
         send_request(call); /* it was idle */
     else

@@ -18,6 +18,7 @@
 #ifndef RENDER_HTTP_CLIENT_H
 #define RENDER_HTTP_CLIENT_H
 
+#include "service/trace.h"
 #include "service/worker.h"
 
 enum http_outcome {
@@ -65,10 +66,11 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
 /* Cancels every call; takes NULL. */
 void http_client_destroy(struct http_client *client);
 
-/* Calls. `method` is GET or POST; `target` and `body` (JSON, or NULL) are copied. */
+/* Calls. `method` is GET or POST; `target`, `body` (JSON, or NULL) and `trace`, which the call belongs
+ * to, are copied. The call's id is also its parent-id of the trace. */
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
                             const char *method, const char *target, const void *body, size_t len,
-                            http_callback callback, void *data);
+                            const struct trace *trace, http_callback callback, void *data);
 
 /* The connection is closed: it may be in the middle of an answer. */
 void http_call_cancel(struct http_call *call);

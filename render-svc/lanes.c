@@ -29,6 +29,7 @@ struct lane {
     struct batch_entry entries[BATCH_MAX_PATHS];
     char *paths;         /* what the entries point into */
     struct buffer body;  /* as JSON */
+    struct trace trace;  /* of the first hit */
     size_t n_hits;       /* that left with it */
     h2o_linklist_t hits; /* that still wait for it, in the order in which they came */
     bool wants_rows;     /* somebody among the hits does */
@@ -57,7 +58,7 @@ static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
 static void confirm(struct lane *lane, const int64_t *counts, struct table_rows *rows);
-static void give_up(struct lane *lane);
+static void give_up(struct lane *lane, int status);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
                            const struct lanes_settings *settings)
@@ -163,6 +164,7 @@ static void depart(struct lane *lane)
     size_t bytes = 0, size = 0;
 
     lane->wants_rows = false;
+    lane->trace = *hit_of(lanes->open.next)->trace;
     while (lanes->n_open != 0 && size < BATCH_MAX_PATHS) {
         struct hit *hit = hit_of(lanes->open.next);
         if (bytes + hit->path_len > BATCH_MAX_PATH_BYTES)
@@ -192,7 +194,7 @@ static void send_batch(struct lane *lane)
     hits_encode(&lane->body, &lane->batch);
     lane->call =
         counter_call(lane->lanes->client, "POST", lane->wants_rows ? API_HITS TABLE_VIEW : API_HITS,
-                     lane->body.bytes, lane->body.len, on_answer, lane);
+                     lane->body.bytes, lane->body.len, &lane->trace, on_answer, lane);
 }
 
 static bool on_answer(void *data, const struct http_answer *answer)
@@ -207,8 +209,9 @@ static bool on_answer(void *data, const struct http_answer *answer)
         counts_decode(answer->body, answer->len, &lane->batch, &counts, &error) == 0) {
         struct table_rows rows = {.rows = &counts.rows};
         if (counts.repeat)
-            log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld",
-                      (long long)lane->id, (long long)lane->batch.sequence);
+            log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",
+                      (long long)lane->id, (long long)lane->batch.sequence, lane->n_hits,
+                      lane->trace.id);
         confirm(lane, counts.counts, counts.has_rows ? &rows : NULL);
         table_rows_fini(&rows);
         rows_free(&counts.rows);
@@ -220,12 +223,13 @@ static bool on_answer(void *data, const struct http_answer *answer)
         return true;
     }
     if (status >= 400 && status < 500 && status != 401) {
-        give_up(lane); /* but for a 401: the token may be about to be changed */
+        give_up(lane, status); /* but for a 401: the token may be about to be changed */
         return true;
     }
-    log_event(LOG_LEVEL_DEBUG, "batch-unanswered", "lane=%lld sequence=%lld status=%d reason=%s",
-              (long long)lane->id, (long long)lane->batch.sequence, status,
-              LOG_QUOTED(error != NULL ? error : "the status"));
+    log_event(LOG_LEVEL_DEBUG, "batch-unanswered",
+              "lane=%lld sequence=%lld hits=%zu status=%d reason=%s trace=%s", (long long)lane->id,
+              (long long)lane->batch.sequence, lane->n_hits, status,
+              LOG_QUOTED(error != NULL ? error : "the status"), lane->trace.id);
     lane->was_sent |= answer->outcome != HTTP_NOT_SENT;
     pause_lane(lane);
     return status >= 400;
@@ -282,10 +286,11 @@ static void confirm(struct lane *lane, const int64_t *counts, struct table_rows 
 
 /* The batch is dropped, and the lane: nobody can say any more what became of it, or it was refused.
  */
-static void give_up(struct lane *lane)
+static void give_up(struct lane *lane, int status)
 {
-    log_event(LOG_LEVEL_WARNING, "batch-given-up", "lane=%lld sequence=%lld paths=%zu",
-              (long long)lane->id, (long long)lane->batch.sequence, lane->batch.size);
+    log_event(LOG_LEVEL_WARNING, "batch-given-up",
+              "lane=%lld sequence=%lld hits=%zu status=%d trace=%s", (long long)lane->id,
+              (long long)lane->batch.sequence, lane->n_hits, status, lane->trace.id);
     while (!h2o_linklist_is_empty(&lane->hits))
         answer_hit(hit_of(lane->hits.next), 0, NULL);
     lane->batch.size = 0;
@@ -298,7 +303,7 @@ static void give_up(struct lane *lane)
 static void open_lane(struct lane *lane)
 {
     lane->state = LANE_OPENING;
-    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, on_opened, lane);
+    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, NULL, on_opened, lane);
 }
 
 static bool on_opened(void *data, const struct http_answer *answer)

@@ -18,6 +18,9 @@
  *   anything else           unknown: it is sent again, to the same or another counter-svc, for as
  *                           long as it takes, also when nobody waits for it any more
  *
+ * A batch belongs to the trace of its first hit, at every try; what is said of it in the log names
+ * that trace, and how many hits left with it.
+ *
  * All calls from the loop's thread.
  */
 #ifndef RENDER_LANES_H
@@ -49,6 +52,7 @@ struct hit {
     const char *path; /* canonical; must live as long as the hit waits */
     size_t path_len;
     bool wants_rows;
+    const struct trace *trace; /* of its request; must live as long, too */
 };
 
 struct lanes_settings {
@@ -65,7 +69,7 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 /* Before the client goes. Nothing is called back any more. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, with its path set, and whether it wants rows. Returns false when too many wait already. */
+/* Adds a hit, with its path and trace set, and whether it wants rows. Returns false when too many wait already. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

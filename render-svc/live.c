@@ -219,7 +219,7 @@ static void read_rows(struct watched *watched)
 
     watched->reading = true;
     link_add_target(&target, &watched->view);
-    fetch_start(watched->live->fetcher, &watched->fetch, &target, on_rows);
+    fetch_start(watched->live->fetcher, &watched->fetch, &target, NULL, on_rows);
     buffer_free(&target);
 }
 

@@ -49,8 +49,10 @@ size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, in
 void page_add_head(struct buffer *to, const char *title, const char *here);
 void page_add_end(struct buffer *to);
 
-/* Appends a whole small page about an error: what is wrong, and what to do about it. */
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail);
+/* Appends a whole small page about an error: what is wrong, what to do about it, and the reference
+ * under which the log of the service knows it. */
+void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
+                    const char *reference);
 
 /* Appends `{"path": …, "count": …`, without the closing brace. */
 void json_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number);

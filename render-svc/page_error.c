@@ -26,7 +26,8 @@ static const char *advice_of(int status)
     }
 }
 
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail)
+void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
+                    const char *reference)
 {
     page_add_head(to, "Path Count", NULL);
     buffer_add_literal(to, "<div class=\"error\">\n<h1><small>");
@@ -37,7 +38,10 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
     html_add_text(to, detail, strlen(detail));
     buffer_add_literal(to, "</p>\n<p>");
     buffer_add_string(to, advice_of(status));
-    buffer_add_literal(to, "</p>\n<p class=\"pager\"><a href=\"" LINK_PATHS "\">All paths</a> "
-                           "<a href=\"/-/\">How to use it</a></p>\n</div>\n");
+    buffer_add_literal(to, "</p>\n<p>Reference: <code>");
+    html_add_text(to, reference, strlen(reference));
+    buffer_add_literal(to,
+                       "</code></p>\n<p class=\"pager\"><a href=\"" LINK_PATHS "\">All paths</a> "
+                       "<a href=\"/-/\">How to use it</a></p>\n</div>\n");
     page_add_end(to);
 }

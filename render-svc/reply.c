@@ -2,6 +2,8 @@
 
 #include "render-svc/page.h"
 #include "service/answer.h"
+#include "service/log.h"
+#include "service/request.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +19,7 @@ void reply_add_headers(h2o_req_t *req)
                         "connect-src 'self'; form-action 'self'; base-uri 'none'; "
                         "frame-ancestors 'none'");
     answer_header_named(req, "x-frame-options", "DENY");
+    answer_header_named(req, "x-request-id", request_trace(req));
 }
 
 void reply_may_be_kept(h2o_req_t *req, const char *value)
@@ -38,13 +41,15 @@ void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
         answer_problem(req, status, detail);
         return;
     }
-    page_add_error(&page, status, status_title(status), detail);
+    page_add_error(&page, status, status_title(status), detail, request_trace(req));
     answer_copy(req, status, TYPE_HTML, page.bytes, page.len);
     buffer_free(&page);
 }
 
 void reply_unavailable(h2o_req_t *req, const char *detail, bool json)
 {
+    log_event(LOG_LEVEL_WARNING, "unavailable", "route=%s reason=%s trace=%s", request_route(req),
+              LOG_QUOTED(detail), request_trace(req));
     answer_header_named(req, "retry-after", "1");
     reply_error(req, 503, detail, json);
 }

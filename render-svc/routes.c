@@ -95,6 +95,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     *visit = (struct visit){.req = req, .form = form, .path = path, .path_len = len};
     visit->hit.path = path;
     visit->hit.path_len = len;
+    visit->hit.trace = &request_of(req)->trace;
     visit->hit.wants_rows = form != FORM_MINIMAL;
     if (method_is(req, "HEAD")) {
         table_wait(render->table, &visit->wait, table_form(visit), on_rows);

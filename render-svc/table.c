@@ -71,7 +71,7 @@ static void on_turn_end(struct turn_end *turn_end)
         if (fetch->call != NULL)
             continue;
         h2o_linklist_insert_list(&fetch->waits, &table->waits);
-        fetch->call = counter_call(table->client, "GET", TARGET, NULL, 0, on_answer, fetch);
+        fetch->call = counter_call(table->client, "GET", TARGET, NULL, 0, NULL, on_answer, fetch);
         return;
     }
 }

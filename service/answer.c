@@ -1,7 +1,6 @@
 #include "service/answer.h"
 
 #include "proto/api.h"
-#include "service/log.h"
 #include "service/request.h"
 #include "service/worker.h"
 
@@ -76,15 +75,6 @@ void answer_header_named(h2o_req_t *req, const char *name, const char *value)
                           strlen(value));
 }
 
-static void log_request(h2o_req_t *req, int status)
-{
-    char method[32];
-
-    snprintf(method, sizeof(method), "%.*s", (int)req->method.len, req->method.base);
-    log_event(LOG_LEVEL_INFO, "request", "route=%s method=%s status=%d", request_route(req),
-              LOG_QUOTED(method), status);
-}
-
 static void begin_response(h2o_req_t *req, int status, const char *content_type,
                            size_t content_length, h2o_generator_t *generator)
 {
@@ -96,8 +86,6 @@ static void begin_response(h2o_req_t *req, int status, const char *content_type,
     /* a request that was read before the stop began is still marked as one to be kept alive */
     if (req->conn->ctx->shutdown_requested)
         req->http1_is_persistent = 0;
-    if (worker_of(req)->settings->access_log)
-        log_request(req, status);
     h2o_start_response(req, generator);
 }
 
@@ -146,7 +134,7 @@ void answer_problem(h2o_req_t *req, int status, const char *detail)
 {
     struct buffer body = {0};
 
-    problem_encode(&body, status, status_title(status), detail);
+    problem_encode(&body, status, status_title(status), detail, request_trace(req));
     answer_copy(req, status, "application/problem+json", body.bytes, body.len);
     buffer_free(&body);
 }

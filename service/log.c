@@ -1,4 +1,4 @@
-#include "service/log.h"
+#include "service/log_private.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,9 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* With its newline. Less than PIPE_BUF, so that a pipe takes a line whole or not at all. */
-#define LINE_BYTES 2048
-
 /* How long a reader may take before lines are lost. */
 #define PATIENCE_MS 1000
 
@@ -22,20 +19,21 @@ static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
 static const char *log_service = "pathcount";
 static enum log_level log_heard = LOG_LEVEL_INFO;
+static enum log_format log_form = LOG_FORMAT_TEXT;
 
+static void tell(enum log_level level, const char *event, const char *format, va_list values,
+                 bool limited);
 static size_t put_head(char *line, enum log_level level, const char *event);
 static void format_now(char *buffer, size_t buffer_size);
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day);
 static size_t cut_before(const char *text, size_t length);
 static bool has_room(void);
 static void write_once(const char *line, size_t length);
-static bool is_plain(const char *text, size_t length);
-static size_t quote_character(const char *text, char piece[8], size_t *taken);
-
-void log_init(const char *service, enum log_level level)
+void log_init(const char *service, enum log_level level, enum log_format format)
 {
     log_service = service;
     log_heard = level;
+    log_form = format;
 }
 
 int log_is_heard(enum log_level level)
@@ -45,46 +43,83 @@ int log_is_heard(enum log_level level)
 
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
-    char line[LINE_BYTES];
-    size_t length, limit = sizeof(line) - 1;
-    int kept = errno;
+    va_list values;
+
+    va_start(values, format);
+    tell(level, event, format, values, level != LOG_LEVEL_DEBUG);
+    va_end(values);
+}
+
+void log_each(enum log_level level, const char *event, const char *format, ...)
+{
+    va_list values;
+
+    va_start(values, format);
+    tell(level, event, format, values, false);
+    va_end(values);
+}
+
+static void tell(enum log_level level, const char *event, const char *format, va_list values,
+                 bool limited)
+{
+    char pairs[LOG_LINE_BYTES];
+    int kept = errno, wanted;
+    size_t len;
 
     if (!log_is_heard(level))
         return;
-    length = put_head(line, level, event);
-    if (format[0] != '\0' && length < limit) {
-        va_list pairs;
-        int wanted;
+    wanted = vsnprintf(pairs, sizeof(pairs), format, values);
+    len = wanted < 0 ? 0 : (size_t)wanted;
+    if (len >= sizeof(pairs))
+        len = sizeof(pairs) - 1; /* which is too long for a line by far, and cut there */
+    if (!limited || log_admit(level, event, format, pairs, len))
+        log_write(level, event, format, pairs, len);
+    errno = kept;
+}
 
+void log_write(enum log_level level, const char *event, const char *format, const char *pairs,
+               size_t pairs_len)
+{
+    char line[LOG_LINE_BYTES], json[LOG_JSON_BYTES];
+    size_t length = put_head(line, level, event), limit = sizeof(line) - 1;
+    bool cut = false;
+
+    if (pairs_len != 0 && length < limit) {
         line[length++] = ' ';
-        va_start(pairs, format);
-        errno = kept;
-        wanted = vsnprintf(line + length, sizeof(line) - length, format, pairs);
-        va_end(pairs);
-        length += wanted < 0 ? 0 : (size_t)wanted;
+        if (pairs_len > limit - length) {
+            cut = true;
+            pairs_len = limit - length;
+        }
+        memcpy(line + length, pairs, pairs_len);
+        length += pairs_len;
     }
-    if (length > limit) {
+    if (cut) {
         length = cut_before(line, limit - (sizeof(cut_mark) - 1));
-        memcpy(line + length, cut_mark, sizeof(cut_mark));
+        memcpy(line + length, cut_mark, sizeof(cut_mark) - 1);
         length += sizeof(cut_mark) - 1;
     }
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
             line[i] = '?';
     }
-    line[length] = '\n';
-    write_once(line, length + 1);
-    errno = kept;
+    if (log_form == LOG_FORMAT_JSON) {
+        length = log_to_json(line, length, format, cut, json, sizeof(json) - 1);
+        json[length] = '\n';
+        write_once(json, length + 1);
+    } else {
+        line[length] = '\n';
+        write_once(line, length + 1);
+    }
 }
 
-/* Returns the length the head wants, which may be more than there is room for. */
+/* The level and the event are short, fixed words: it always fits. */
 static size_t put_head(char *line, enum log_level level, const char *event)
 {
     char now[40];
     int wanted;
 
     format_now(now, sizeof(now));
-    wanted = snprintf(line, LINE_BYTES, "ts=%s level=%s service=%s event=%s", now,
+    wanted = snprintf(line, LOG_LINE_BYTES, "ts=%s level=%s service=%s event=%s", now,
                       level_names[level], log_service, event);
     return wanted < 0 ? 0 : (size_t)wanted;
 }
@@ -155,72 +190,4 @@ static void write_once(const char *line, size_t length)
     do {
         written = write(STDERR_FILENO, line, length);
     } while (written < 0 && errno == EINTR);
-}
-
-const char *log_quote(const char *text, char *buffer, size_t buffer_size)
-{
-    static const char cut_end[] = "...\"";
-    size_t length, at = 0, fits = 1; /* `fits`: where a cut's end still has room */
-
-    if (text == NULL)
-        text = "";
-    length = strlen(text);
-    if (length < buffer_size && is_plain(text, length)) {
-        memcpy(buffer, text, length + 1);
-        return buffer;
-    }
-    buffer[0] = '\0';
-    if (buffer_size < 1 + sizeof(cut_end))
-        return buffer;
-    buffer[at++] = '"';
-    while (*text != '\0') {
-        char piece[8];
-        size_t taken, size = quote_character(text, piece, &taken);
-
-        if (at + size + 2 > buffer_size) {
-            memcpy(buffer + fits, cut_end, sizeof(cut_end));
-            return buffer;
-        }
-        memcpy(buffer + at, piece, size);
-        at += size;
-        text += taken;
-        if (at + sizeof(cut_end) <= buffer_size)
-            fits = at;
-    }
-    buffer[at++] = '"';
-    buffer[at] = '\0';
-    return buffer;
-}
-
-static bool is_plain(const char *text, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (text[i] <= ' ' || text[i] > '~' || strchr("\"\\=", text[i]) != NULL)
-            return false;
-    }
-    return length > 0;
-}
-
-/* Writes the first character of `text` as it stands between quotes and returns its size; `taken` is
- * how many bytes of `text` it was. The bytes of a UTF-8 sequence stay together. */
-static size_t quote_character(const char *text, char piece[8], size_t *taken)
-{
-    static const char named[] = "\"\\\n\r\t", names[] = "\"\\nrt";
-    unsigned char first = (unsigned char)text[0];
-    const char *name = strchr(named, text[0]);
-
-    *taken = 1;
-    if (name != NULL) {
-        piece[0] = '\\';
-        piece[1] = names[name - named];
-        return 2;
-    }
-    if (first < 0x20 || first == 0x7f)
-        return (size_t)snprintf(piece, 8, "\\x%02x", first);
-    if (first >= 0xc0) {
-        while (*taken < 4 && ((unsigned char)text[*taken] & 0xc0) == 0x80)
-            (*taken)++;
-    }
-    memcpy(piece, text, *taken);
-    return *taken;
 }

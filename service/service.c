@@ -69,7 +69,7 @@ int service_main(const struct service *service, int argc, char **argv)
     cli = cli_parse(argc, argv, service->name, service->summary, service->keys);
     if (cli.action == CLI_EXIT)
         return cli.status;
-    log_init(service->name, LOG_LEVEL_INFO);
+    log_init(service->name, LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     if (load(service, &cli) != 0) {
         status = 2;
     } else if (cli.action == CLI_CHECK_CONFIG) {
@@ -164,7 +164,8 @@ static int run(void)
     char error[256];
     int listener, admin_listener;
 
-    log_init(process.service->name, (enum log_level)process.settings->log_level);
+    log_init(process.service->name, (enum log_level)process.settings->log_level,
+             (enum log_format)process.settings->log_format);
     settle(process.config);
     listener = listener_open(&process.settings->listen, error, sizeof(error));
     admin_listener =
@@ -180,6 +181,7 @@ static int run(void)
     config_log(process.service->keys, process.config);
     guard_enter(process.settings->sandbox);
 
+    request_log_switch(process.settings->access_log);
     process.admin.routes = ADMIN_ROUTES;
     /* before the threads, which inherit the blocked signals */
     if (worker_init(&process.admin, process.settings, admin_listener, 0, on_admin_request) != 0 ||
@@ -199,6 +201,7 @@ static int run(void)
     timer_stop(&process.drain);
     h2o_socket_close(process.signals);
     worker_fini(&process.admin);
+    log_sum_up(true);
     log_event(LOG_LEVEL_INFO, "stopped", "status=%d", atomic_load(&process.status));
     return atomic_load(&process.status);
 }
@@ -237,6 +240,7 @@ static void *work(void *data)
     }
     atomic_store(&worker->last_turn_ms, UINT64_MAX); /* no turn is to be expected any more */
     worker_fini(worker);
+    log_sum_up(true);
     if (atomic_fetch_sub(&process.running, 1) == 1)
         worker_want(&process.admin, WORKER_CLOSING);
     return NULL;
@@ -252,6 +256,7 @@ static int watch_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
     if (pthread_sigmask(SIG_BLOCK, &set, NULL) != 0)
         return -1;
     fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -268,6 +273,13 @@ static void want_all(enum worker_state state)
         worker_want(&process.workers[i], state);
 }
 
+static void switch_access_log(bool on)
+{
+    request_log_switch(on);
+    log_each(LOG_LEVEL_INFO, "access-log", "on=%s sample=%lld", on ? "true" : "false",
+             (long long)process.settings->access_log_sample);
+}
+
 static void on_signal(h2o_socket_t *socket, const char *error)
 {
     struct signalfd_siginfo signal;
@@ -275,6 +287,10 @@ static void on_signal(h2o_socket_t *socket, const char *error)
 
     (void)error;
     while (read(h2o_socket_get_fd(socket), &signal, sizeof(signal)) == sizeof(signal)) {
+        if (signal.ssi_signo == SIGUSR1) {
+            switch_access_log(!request_log_is_on());
+            continue;
+        }
         at_once = signal.ssi_signo == SIGINT || process.stopping || process.settings->drain_ms == 0;
         log_event(LOG_LEVEL_INFO, "stopping", "signal=%s drain_ms=%lld",
                   signal.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM",

@@ -3,7 +3,7 @@
  *
  * The admin listener answers GET /live (this process is well: every loop goes round) and GET /ready
  * (it can do its work now; if not, why). SIGTERM stops in an orderly way with the drain time;
- * SIGINT or a second SIGTERM without it.
+ * SIGINT or a second SIGTERM without it. SIGUSR1 switches the access log on and off.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -125,10 +125,21 @@
          .offset = offsetof(struct service_config, sandbox),                                       \
          .fallback = "true",                                                                       \
          .help = "Whether any system call that the service never makes ends it."},                 \
+        {.name = "log_format",                                                                     \
+         .type = CONFIG_CHOICE,                                                                    \
+         .offset = offsetof(struct service_config, log_format),                                    \
+         .fallback = "text",                                                                       \
+         .choices = (const char *const[]){"text", "json", NULL},                                   \
+         .help = "Lines of key=value, or of JSON."},                                               \
+        {.name = "access_log",                                                                     \
+         .type = CONFIG_BOOLEAN,                                                                   \
+         .offset = offsetof(struct service_config, access_log),                                    \
+         .fallback = "false",                                                                      \
+         .help = "Whether to log requests; SIGUSR1 switches it on and off."},                      \
     {                                                                                              \
-        .name = "access_log", .type = CONFIG_BOOLEAN,                                              \
-        .offset = offsetof(struct service_config, access_log), .fallback = "false",                \
-        .help = "Whether to log a line for each request."                                          \
+        .name = "access_log_sample", .type = CONFIG_INTEGER,                                       \
+        .offset = offsetof(struct service_config, access_log_sample), .fallback = "1", .min = 1,   \
+        .max = 1000000, .help = "One request in so many of each worker has its line."              \
     }
 
 /* A program. */

@@ -2,6 +2,7 @@
 
 #include "service/connection.h"
 #include "service/log.h"
+#include "service/request.h"
 #include "service/strict.h"
 
 #include <arpa/inet.h>
@@ -100,6 +101,7 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     /* no prefix: what is not a path at all shall reach the handlers too */
     strict_register(&host->fallback_path);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
+    h2o_create_logger(&host->fallback_path, sizeof(h2o_logger_t))->log_access = request_log;
     h2o_context_init(&worker->context, worker->loop, conf);
     worker->_accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = conf->hosts};
 
@@ -138,6 +140,7 @@ void worker_run(struct worker *worker)
         }
         /* nothing is left here, unless the wall clock stepped back and libh2o waits for it */
         wait_ms = run_turn_ends(worker) ? 0 : MAX_WAIT_MS;
+        log_sum_up(false);
     }
 }
 

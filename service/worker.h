@@ -26,8 +26,10 @@ struct service_config {
     int64_t workers;
     struct config_address listen;
     struct config_address admin_listen;
-    int64_t log_level; /* enum log_level */
+    int64_t log_level;  /* enum log_level */
+    int64_t log_format; /* enum log_format */
     bool access_log;
+    int64_t access_log_sample;
     int64_t drain_ms;
     int64_t shutdown_ms;
     int64_t idle_ms;
@@ -59,6 +61,7 @@ struct worker {
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
+    uint64_t unlogged; /* requests since the last line of the access log */
     void *app;         /* the program's own state of this worker */
     bool keep_context; /* another thread may still send it something: leave it to the process's end
                         */

@@ -5,6 +5,7 @@ test (harness.services).
 """
 
 import re
+import signal
 
 import pytest
 
@@ -33,7 +34,7 @@ def everything_in(ledger):
     return "\n".join(row for table in tables for row, in ledger.run(f"SELECT t::text FROM {table} t"))
 
 
-@pytest.mark.parametrize("keys", [{}, {"access_log": "true", "log_level": "debug"}], ids=str)
+@pytest.mark.parametrize("keys", [{}, {"access_log": True, "log_level": "debug"}], ids=str)
 def test_no_client_address_cookie_or_agent_is_stored_anywhere(stage, keys):
     pair = stage.pair(render_keys=keys, counter_keys=keys)
     for target in ("/a", "/b", "/%zz", "/-/icon.svg", "/-/unknown"):
@@ -57,19 +58,50 @@ def test_there_is_no_line_for_a_request_unless_asked_for(stage):
     assert [b - a for a, b in zip(before, after)] == [0, 0]
 
 
+def requests(service):
+    """The lines of the access log, but for those of the admin listener."""
+    return [event for event in service.events("request") if event["route"] not in ("live", "ready")]
+
+
 def test_there_is_one_line_for_a_request_when_asked_for(stage):
-    pair = stage.pair(render_keys={"access_log": "true"})
-    before = len(pair.render.events())
-    for target, status in (("/a?query", 200), ("/%zz", 400), ("/-/unknown", 404), ("/a%20b", 200)):
-        assert get(pair.address, target).status == status
-    lines = until(lambda: len(pair.render.events()) == before + 4 and pair.render.events()[before:],
-                  "four lines")
-    assert [line["status"] for line in lines] == ["200", "400", "404", "200"]
+    pair = stage.pair(render_keys={"access_log": True}, counter_keys={"access_log": True})
+    asked = (("/a?query", 200, "visit"), ("/%zz", 400, "visit"), ("/-/unknown", 404, "none"),
+             ("/-/paths/a", 200, "path"), ("/-/badge/a.svg", 200, "badge"), ("/a%20b", 200, "visit"))
+    answers = [get(pair.address, target) for target, _, _ in asked]
+    assert [answer.status for answer in answers] == [status for _, status, _ in asked]
+    lines = until(lambda: len(requests(pair.render)) == len(asked) and requests(pair.render), "lines")
+    for line, answer, (_, status, route) in zip(lines, answers, asked):
+        assert (line["route"], line["status"], line["method"]) == (route, str(status), "GET")
+        assert line["bytes"] == str(len(answer.body))
+        assert line["trace"] == answer.header("x-request-id")
+        assert 0 < int(line["duration_us"]) < 20_000_000
+        assert set(line) == {"ts", "level", "service", "event", "route", "method", "status",
+                             "duration_us", "bytes", "trace"}
+    assert {"lanes", "hits", "path", "paths"} <= {line["route"] for line in requests(pair.counter)}
+
+
+def test_one_request_in_so_many_has_its_line(stage):
+    pair = stage.pair(render_keys={"access_log": True, "access_log_sample": 10})
+    for n in range(100):
+        get(pair.address, f"/-/nothing/{n}")
+    until(lambda: len(requests(pair.render)) == 10, "ten lines")
+
+
+def test_a_signal_switches_the_access_log_on_and_off_while_requests_come(stage):
+    pair = stage.pair()
+    for times, expected in ((1, 1), (2, 1), (3, 2)):
+        pair.render.signal(signal.SIGUSR1)
+        told = until(lambda: len(pair.render.events("access-log")) == times and
+                     pair.render.events("access-log")[-1], "the switch")
+        assert told["on"] == ("true" if times % 2 else "false") and told["sample"] == "1"
+        hit(pair.address, f"/{times}")
+        until(lambda: len(requests(pair.render)) == expected, "the line")
+    assert hit(pair.address, "/after") == 1
 
 
 def test_a_hostile_path_makes_no_line_of_its_own(stage):
-    pair = stage.pair(render_keys={"access_log": "true", "log_level": "debug"},
-                      counter_keys={"access_log": "true", "log_level": "debug"})
+    pair = stage.pair(render_keys={"access_log": True, "log_level": "debug"},
+                      counter_keys={"access_log": True, "log_level": "debug"})
     for target in ("/a%0Ats=1%20level=error%20event=forged", '/"quoted"', "/=a=b=", "/%1b[31m",
                    "/%E2%80%A8", "/\\", "/" + "x" * 2047, "/" + "%0A" * 2047):
         hit(pair.address, target)

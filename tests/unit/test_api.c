@@ -823,9 +823,9 @@ static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **s
     assert_text(&json, "{\"path\":\"/\\\"\\\\\\u001F\xc3\xa9\",\"count\":9223372036854775807}");
     totals_encode(&json, &totals);
     assert_text(&json, "{\"paths\":2,\"hits\":17}");
-    problem_encode(&json, 409, "Conflict", "Lane \"17\" is\nunknown.");
+    problem_encode(&json, 409, "Conflict", "Lane \"17\" is\nunknown.", "4bf92f");
     assert_text(&json, "{\"type\":\"about:blank\",\"title\":\"Conflict\",\"status\":409,"
-                       "\"detail\":\"Lane \\\"17\\\" is\\u000Aunknown.\"}");
+                       "\"detail\":\"Lane \\\"17\\\" is\\u000Aunknown.\",\"trace\":\"4bf92f\"}");
 }
 
 int main(void)

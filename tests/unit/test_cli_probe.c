@@ -115,7 +115,7 @@ static int probe(const char *host, uint16_t port, int timeout_ms, int64_t *took_
     int result;
 
     snprintf(address.host, sizeof(address.host), "%s", host);
-    log_init("test", LOG_LEVEL_INFO);
+    log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     c = capture_begin(STDERR_FILENO);
     begin_ms = now_ms();
     result = cli_probe(&address, timeout_ms);

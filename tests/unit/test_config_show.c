@@ -16,7 +16,7 @@ static void log_into_text(const struct config_key *table, const void *config)
 {
     struct capture c;
 
-    log_init("test", LOG_LEVEL_INFO);
+    log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     c = capture_begin(STDERR_FILENO);
     config_log(table, config);
     capture_end(&c, text, sizeof(text));

@@ -36,6 +36,8 @@
 #define DEADLINE_MS 60
 
 /* `$` becomes the request's id. */
+static const struct trace TRACE = {"4bf92f3577b34da6a3ce929d0e0e4736", true};
+
 #define OK_HEAD "HTTP/1.1 200 OK\r\nX-Request-Id: $\r\nContent-Length: "
 #define GOOD    OK_HEAD "5\r\n\r\nhello"
 
@@ -231,7 +233,7 @@ static void call_with(struct exchange *e, const struct http_address *address, co
                       const void *body, size_t len)
 {
     *e = (struct exchange){.fd = -1, .believes = true};
-    e->call = http_call(client, address, method, "/v1/x?y=z", body, len, on_answer, e);
+    e->call = http_call(client, address, method, "/v1/x?y=z", body, len, &TRACE, on_answer, e);
     assert_non_null(e->call);
     assert_int_equal(e->answers, 0);
 }
@@ -336,8 +338,8 @@ static void a_get_is_written_as_the_contract_says(void **state)
     call_and_read(&e);
     snprintf(expected, sizeof(expected),
              "GET /v1/x?y=z HTTP/1.1\r\nhost: %s\r\nauthorization: Bearer s3cret\r\n"
-             "x-request-id: %s\r\n\r\n",
-             server.address.host, e.id);
+             "x-request-id: %s\r\ntraceparent: 00-%s-%s-01\r\n\r\n",
+             server.address.host, e.id, TRACE.id, e.id);
     assert_string_equal(e.request, expected);
     close(e.fd);
 }
@@ -361,9 +363,9 @@ static void a_body_has_its_type_and_its_length(void **state)
         read_request(&e);
         snprintf(expected, sizeof(expected),
                  "POST /v1/x?y=z HTTP/1.1\r\nhost: %s\r\nauthorization: Bearer s3cret\r\n"
-                 "x-request-id: %s\r\ncontent-type: application/json\r\ncontent-length: %zu"
-                 "\r\n\r\n",
-                 server.address.host, e.id, bodies[i].len);
+                 "x-request-id: %s\r\ntraceparent: 00-%s-%s-01\r\n"
+                 "content-type: application/json\r\ncontent-length: %zu\r\n\r\n",
+                 server.address.host, e.id, TRACE.id, e.id, bodies[i].len);
         end = strstr(e.request, "\r\n\r\n") + 4;
         assert_memory_equal(end, bodies[i].body, bodies[i].len);
         *end = '\0';
@@ -1099,7 +1101,7 @@ static bool on_answer_cancel_another(void *data, const struct http_answer *answe
 static void call_with_callback(struct exchange *e, http_callback callback)
 {
     *e = (struct exchange){.believes = true};
-    e->call = http_call(client, &server.address, "GET", "/", NULL, 0, callback, e);
+    e->call = http_call(client, &server.address, "GET", "/", NULL, 0, &TRACE, callback, e);
     e->fd = accept_from(&server);
     read_request(e);
 }

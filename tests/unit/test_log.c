@@ -35,8 +35,9 @@ int clock_gettime(clockid_t id, struct timespec *now)
 static int begin(void **state)
 {
     (void)state;
-    log_init("test", LOG_LEVEL_INFO);
+    log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     set_time = (struct timespec){.tv_sec = 1795472100, .tv_nsec = 123456789};
+    log_sum_up(true); /* what the tests before have said may be said again */
     return 0;
 }
 
@@ -90,7 +91,7 @@ static void the_time_is_the_one_gmtime_gives_at_every_turn_of_month_and_year(voi
             set_time = (struct timespec){.tv_sec = timegm(&turn), .tv_nsec = 7999999};
             strftime(expected, sizeof(expected), "ts=%Y-%m-%dT%H:%M:%S.007Z ", &turn);
             c = capture_begin(STDERR_FILENO);
-            log_event(LOG_LEVEL_INFO, "tick", "");
+            log_each(LOG_LEVEL_INFO, "tick", "");
             capture_end(&c, text, sizeof(text));
             assert_memory_equal(text, expected, strlen(expected));
         }
@@ -109,8 +110,8 @@ static void a_level_is_heard_when_it_is_no_finer_than_the_set_one(void **state)
             struct capture c = capture_begin(STDERR_FILENO);
             size_t length;
 
-            log_init("test", (enum log_level)heard);
-            log_event((enum log_level)level, "said", "");
+            log_init("test", (enum log_level)heard, LOG_FORMAT_TEXT);
+            log_each((enum log_level)level, "said", "");
             length = capture_end(&c, text, sizeof(text));
             assert_int_equal(log_is_heard((enum log_level)level) != 0, level <= heard);
             assert_int_equal(length > 0, level <= heard);
@@ -233,7 +234,7 @@ static void *log_lines(void *argument)
 
         memset(filler, 'a' + thread, size);
         filler[size] = '\0';
-        log_event(LOG_LEVEL_INFO, "line", "thread=%d n=%d filler=%s", thread, n, filler);
+        log_each(LOG_LEVEL_INFO, "line", "thread=%d n=%d filler=%s", thread, n, filler);
     }
     return NULL;
 }
