@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 
 from harness.postgres import Cluster, free_port
-from harness.proxy import Wire
+from harness.wire import Wire
 from harness.services import run
 from harness.wait import until
 

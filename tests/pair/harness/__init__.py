@@ -5,7 +5,9 @@
     postgres  a private PostgreSQL cluster and the ledgers (databases) in it
     services  counter-svc and render-svc as processes, and what each must keep to until its end
     stage     everything a test has started, ended in reverse order
-    proxy     between the two services (HTTP) or before PostgreSQL (bytes): loses, delays, lies
+    proxy     between the two services, or before one: loses, delays, lies
+    wire      the same where only bytes are known: before PostgreSQL, or a browser
+    listener  what both proxies are
     api       a client of counter-svc that holds every answer against proto/counter-api.yml
     page      what a person reads on the HTML page
     load      many clients at once, who remember what they sent and what they were told; the audit

@@ -42,17 +42,19 @@ class Tally:
 
 
 class Load:
-    """`clients` threads hitting `paths` at `addresses` in turn, from start() to stop()."""
+    """`clients` threads hitting `paths` at `addresses` in turn, from start() to stop(). Each rests for
+    `pause_s` after an answer."""
 
     def __init__(self, addresses, paths, clients=16, keep_alive=True, until_refused=False,
-                 hits_each=None, timeout=PATIENCE_S):
-        self.tally = Tally()
+                 hits_each=None, timeout=PATIENCE_S, tally=None, pause_s=0):
+        self.tally = tally or Tally()
         self._addresses = addresses
         self._paths = paths
         self._keep_alive = keep_alive
         self._until_refused = until_refused
         self._hits_each = hits_each
         self._timeout = timeout
+        self._pause_s = pause_s
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._client, args=(number,), daemon=True)
@@ -110,6 +112,7 @@ class Load:
             if answer is None or answer.closes or not self._keep_alive:
                 connection.close()
                 connection = None
+            time.sleep(self._pause_s)
         if connection is not None:
             connection.close()
 

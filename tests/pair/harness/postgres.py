@@ -83,16 +83,22 @@ class Cluster:
             os.chmod(self.folder, 0o770)
             self._drop += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
         try:
-            subprocess.run(
-                self._drop + [
-                    os.path.join(self._programs, "initdb"), "--pgdata", self.data, "--username",
-                    "postgres", "--encoding", "UTF8", "--locale", "C.UTF-8", "--auth-local",
-                    "trust", "--auth-host", "scram-sha-256", "--no-sync", "--no-instructions"],
-                check=True, stdout=subprocess.DEVNULL, cwd=self.folder)
+            self._make_data()
             self.start()
         except BaseException:
             self.remove()
             raise
+
+    def _make_data(self):
+        self._run_program(
+            "initdb", "--pgdata", self.data, "--username", "postgres", "--encoding", "UTF8",
+            "--locale", "C.UTF-8", "--auth-local", "trust", "--auth-host", "scram-sha-256",
+            "--no-sync", "--no-instructions")
+
+    def _run_program(self, name, *arguments):
+        """Runs a program of PostgreSQL's to its end, as the user whom the cluster belongs to."""
+        subprocess.run(self._drop + [os.path.join(self._programs, name), *arguments], check=True,
+                       stdout=subprocess.DEVNULL, cwd=self.folder)
 
     @property
     def address(self):

@@ -1,27 +1,20 @@
-"""Proxies that do to a connection what networks and crashing peers do.
+"""A proxy that does to a connection what networks and crashing peers do.
 
-HttpProxy understands requests and answers. What happens to the next matching requests is said by an
+It understands requests and answers. What happens to the next matching requests is said by an
 *action*, a function that is given the Exchange:
 
     proxy.next(swallow, "POST", "/v1/hits")         the next one is forwarded, its answer dropped
     proxy.next(refuse, "POST", "/v1/hits", times=3)
-
-Wire knows bytes only and serves before PostgreSQL.
 """
 
-import contextlib
 import json
 import socket
-import struct
 import threading
 import time
 
 from .http import Ended, Stream
+from .listener import Gone, Listener, reset_at_close
 from .wait import PATIENCE_S, until
-
-
-class Gone(Exception):
-    """The exchange's connection is over; nothing more is read from it."""
 
 
 class Exchange:
@@ -52,8 +45,7 @@ class Exchange:
 
     def reset(self):
         """Ends the connection by RST."""
-        self.link.client.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_at_close(self.link.client)
         raise Gone
 
     def silence(self):
@@ -128,6 +120,12 @@ def cut(exchange):
     answer = exchange.forward()
     exchange.send(answer.raw[:len(answer.raw) - len(answer.body) // 2 - 1])
     exchange.close()
+
+
+def twice(exchange):
+    """The answer comes, and then once more."""
+    exchange.forward()
+    exchange.send(2 * exchange.answer.raw)
 
 
 def refuse(exchange):
@@ -222,72 +220,6 @@ def _with_body(answer, body):
 # --- the proxies
 
 
-class _Listener:
-    """A listening socket on loopback whose connections get a thread each."""
-
-    def __init__(self, host="127.0.0.1", port=0):
-        self._sockets = set()
-        self._lock = threading.Lock()
-        self._listen((host, port))
-
-    def _listen(self, address):
-        sock = socket.socket()
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(256)
-        self._listener = sock
-        self.address = sock.getsockname()
-        threading.Thread(target=self._accept, args=(sock,), daemon=True).start()
-
-    def _accept(self, listener):
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._keep(client)
-            threading.Thread(target=self._serve_one, args=(client,), daemon=True).start()
-
-    def _serve_one(self, client):
-        with contextlib.suppress(OSError, Gone):
-            self._serve(client)
-        self._forget(client)
-
-    def _keep(self, sock):
-        with self._lock:
-            self._sockets.add(sock)
-
-    def _forget(self, sock):
-        with self._lock:
-            self._sockets.discard(sock)
-        sock.close()
-
-    def cut_all(self):
-        """Ends every connection there is."""
-        with self._lock:
-            sockets = list(self._sockets)
-        for sock in sockets:
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def stop_listening(self):
-        """Connections are refused from now on; those that exist are cut."""
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut_all()
-
-    def listen_again(self):
-        self._listen(self.address)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop_listening()
-
-
 class _Link:
     """One client connection and its connection to the target."""
 
@@ -315,7 +247,7 @@ class _Link:
             self._upstream = None
 
 
-class HttpProxy(_Listener):
+class HttpProxy(Listener):
     """A proxy before a counter-svc. `target` may be changed at any time; `seen` holds every
     exchange so far."""
 
@@ -382,49 +314,3 @@ class HttpProxy(_Listener):
     def until_batches(self, number):
         until(lambda: len(self.batches) >= number, f"{number} batches at the proxy")
         return self.batches
-
-
-class Wire(_Listener):
-    """Passes bytes between a client and `target`, until told otherwise."""
-
-    def __init__(self, target, host="127.0.0.1", port=0):
-        self.target = target
-        self.connections = 0
-        self._passing = threading.Event()
-        self._passing.set()
-        super().__init__(host, port)
-
-    def _serve(self, client):
-        self.connections += 1
-        self._passing.wait()
-        upstream = socket.create_connection(self.target, PATIENCE_S)
-        upstream.settimeout(None)
-        self._keep(upstream)
-        back = threading.Thread(target=self._pass, args=(upstream, client), daemon=True)
-        back.start()
-        self._pass(client, upstream)
-        back.join()
-        self._forget(upstream)
-
-    def _pass(self, source, to):
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self._passing.wait()
-                to.sendall(data)
-        for sock in (source, to):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    @contextlib.contextmanager
-    def black_hole(self):
-        """Nothing passes in either direction for the time of the block; nothing is closed."""
-        self._passing.clear()
-        try:
-            yield
-        finally:
-            self._passing.set()
-
-
-__all__ = [
-    "Exchange", "Gate", "HttpProxy", "Wire", "answering", "cut", "drop", "forward", "late", "lose",
-    "lying", "mangling", "refuse", "reset", "swallow"]

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 
 from .api import Api
 from .load import Load
-from .proxy import HttpProxy, Wire
+from .proxy import HttpProxy
 from .services import Service
+from .wire import Wire
 
 KEYS = {"workers": 1, "log_level": "info"}
 
@@ -67,12 +68,12 @@ class Stage:
             render.until_ready()
         return render
 
-    def proxy(self, at):
+    def proxy(self, at, **keywords):
         """A proxy before a counter-svc (see harness.proxy)."""
-        return self._stack.enter_context(HttpProxy(getattr(at, "address", at)))
+        return self._stack.enter_context(HttpProxy(getattr(at, "address", at), **keywords))
 
     def wire(self, at, **keywords):
-        """A proxy that knows bytes only, for PostgreSQL."""
+        """A proxy that knows bytes only (see harness.wire)."""
         return self._stack.enter_context(Wire(getattr(at, "address", at), **keywords))
 
     def load(self, addresses, paths, **keywords):
