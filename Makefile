@@ -174,6 +174,11 @@ test-operation: ## the tests of what an operator relies on alone
 	@tools/need build test operation
 	@tests/run test-operation
 
+.PHONY: test-faults
+test-faults: ## faults under load, as root; FAULTS=long: for hours, FAULTS_SEED=… replays
+	@tools/need build test
+	@tests/run test-faults
+
 # what the page is checked with: not a part of anything that is built
 .PHONY: page-checkers
 page-checkers: build/npm/installed

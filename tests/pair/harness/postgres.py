@@ -118,13 +118,14 @@ class Cluster:
             self._postmaster = subprocess.Popen(
                 self._drop + command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 cwd=self.folder, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
-        until(lambda: self._lets_in() or self._postmaster.poll() is not None,
+        until(lambda: self.lets_in() or self._postmaster.poll() is not None,
               "PostgreSQL to start", seconds=60, pause=0.05)
         if self._postmaster.poll() is not None:
             self._postmaster = None
             raise AssertionError(f"PostgreSQL ended: {self.log()[-2000:]}")
 
-    def _lets_in(self):
+    def lets_in(self):
+        """Whether it accepts a connection."""
         try:
             self.connect().close()
         except psycopg.OperationalError:
@@ -367,22 +368,34 @@ class Ledger:
         function that says how many have failed."""
         name = "mishap_" + secrets.token_hex(4)
         limit = 2**62 if times is None else times
-        literal = path.replace("'", "''")
-        with self.connect() as connection:
-            connection.execute(f"CREATE SEQUENCE {name}")
-            connection.execute(
-                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
-                f"BEGIN IF NEW.path = '{literal}' AND nextval('{name}') <= {limit} THEN "
-                f"RAISE EXCEPTION 'made by a test' USING ERRCODE = '{sqlstate}'; END IF; "
-                "RETURN NEW; END $$")
-            when = "DEFERRABLE INITIALLY DEFERRED" if at_commit else ""
-            connection.execute(
-                f"CREATE {'CONSTRAINT' if at_commit else ''} TRIGGER {name} "
-                f"{'AFTER' if at_commit else 'BEFORE'} INSERT OR UPDATE ON pathcount {when} "
-                f"FOR EACH ROW EXECUTE FUNCTION {name}()")
+        self.run(f"CREATE SEQUENCE {name}")
+        self._at_writing(name, path, at_commit, f"IF nextval('{name}') <= {limit} THEN "
+                         f"RAISE EXCEPTION 'made by a test' USING ERRCODE = '{sqlstate}'; END IF;")
 
         def failed():
             asked, called = self.run(f"SELECT last_value, is_called FROM {name}")[0]
             return min(asked, limit) if called else 0
 
         return failed
+
+    def slow_writing(self, path, seconds):
+        """From now on a statement that writes the row of `path` takes that much longer."""
+        self._at_writing("mishap_" + secrets.token_hex(4), path, False,
+                         f"PERFORM pg_sleep({seconds});")
+
+    def _at_writing(self, name, path, at_commit, what):
+        literal = path.replace("'", "''")
+        with self.connect() as connection:
+            connection.execute(
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
+                f"BEGIN IF NEW.path = '{literal}' THEN {what} END IF; RETURN NEW; END $$")
+            when = "DEFERRABLE INITIALLY DEFERRED" if at_commit else ""
+            connection.execute(
+                f"CREATE {'CONSTRAINT' if at_commit else ''} TRIGGER {name} "
+                f"{'AFTER' if at_commit else 'BEFORE'} INSERT OR UPDATE ON pathcount {when} "
+                f"FOR EACH ROW EXECUTE FUNCTION {name}()")
+
+    def forget_failures(self):
+        """Writing is as it was."""
+        for name, in self.run("SELECT proname FROM pg_proc WHERE proname LIKE 'mishap!_%' ESCAPE '!'"):
+            self.run(f"DROP FUNCTION {name}() CASCADE")

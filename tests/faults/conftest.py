@@ -1,0 +1,46 @@
+"""One world for each process that runs tests; a test that fails leaves it to be made anew."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import world as worlds  # noqa: E402 (the path above comes first)
+from strike import Strikes  # noqa: E402
+
+_kept = {}
+
+
+def _end():
+    if _kept:
+        _kept.pop("strikes").world.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session():
+    yield
+    _end()
+
+
+@pytest.fixture
+def strikes(request, tmp_path_factory):
+    if os.geteuid() != 0:
+        pytest.skip("mounts file systems and limits memory: only root can")
+    if not _kept:
+        folder = tmp_path_factory.mktemp("world")
+        _kept["strikes"] = Strikes(worlds.World(folder, worlds.SHORT), seed=1)
+    yield _kept["strikes"]
+    if request.node.report.failed:
+        _end()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if call.when == "call":
+        item.report = report
+        if report.failed and _kept:
+            report.sections.append(("log of the services", _kept["strikes"].world.stage.logs()))

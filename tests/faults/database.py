@@ -1,0 +1,183 @@
+"""What PostgreSQL does without dying, and what happens to lanes."""
+
+import contextlib
+
+import psycopg
+
+from harness.api import BEARER
+from harness.http import ask
+from harness.wait import until
+
+from table import fault
+
+
+@fault("PostgreSQL's disk is full")
+def _disk_full(world, _):
+    """Whoever writes first after that learns it; PostgreSQL ends where it cannot write its log, and is
+    started once there is room."""
+    node = world.database.primary
+    with node.full_disk():
+        with contextlib.suppress(psycopg.Error), world.ledger.connect() as connection:
+            for _ in range(200):
+                connection.execute(
+                    "SELECT pg_logical_emit_message(true, 'test', repeat('x', 500000))")
+        assert "No space left on device" in node.log(), "there was room"
+        yield
+    # the postmaster may be on its way out: a connection tells whether it is
+    until(lambda: node.runs is False or node.lets_in(), "PostgreSQL to be up, or down", 30)
+    node.revive()
+
+
+@fault("PostgreSQL's role has no connection left")
+def _role_limit(world, _):
+    role = world.ledger.role
+    world.database.primary.run(f"ALTER ROLE {role} CONNECTION LIMIT 1")
+    _end_backends(world)
+    yield
+    world.database.primary.run(f"ALTER ROLE {role} CONNECTION LIMIT -1")
+
+
+@fault("PostgreSQL has no connection left")
+def _connections_gone(world, _):
+    """Others take all there are as soon as the counters' are ended."""
+    crowd, ended = [], False
+    try:
+        while True:
+            try:
+                crowd.append(world.ledger.connect_as_owner())
+            except psycopg.OperationalError:
+                if ended:
+                    break
+                _end_backends(world)
+                ended = True
+        yield
+    finally:
+        for connection in crowd:
+            connection.close()
+
+
+def _end_backends(world):
+    for pid in world.ledger.backends():
+        world.ledger.run("SELECT pg_terminate_backend(%s)", pid)
+
+
+@fault("connections of counter-svc are ended by PostgreSQL", "moment")
+def _backends_ended(world, _):
+    _end_backends(world)
+    yield
+
+
+def _failing(sqlstate, at_commit):
+    def strikes(world, _):
+        ledger = world.ledger
+        for path in world.paths[:3]:
+            ledger.fail_writing(path, sqlstate, times=4, at_commit=at_commit)
+        yield
+        ledger.forget_failures()
+    return strikes
+
+
+fault("statements fail to be serialized")(_failing("40001", at_commit=False))
+fault("commits fail to be serialized")(_failing("40001", at_commit=True))
+
+
+@fault("statements meet their timeout")
+def _statement_timeout(world, _):
+    """The row of one path takes longer to write than a statement may take."""
+    world.ledger.slow_writing(world.paths[0], 5)
+    yield
+    world.ledger.forget_failures()
+
+
+@fault("statements meet deadlocks")
+def _deadlocks(world, _):
+    """A stranger locks two rows in the wrong order; whoever finds the deadlock gives way."""
+    first, second = sorted(world.paths[:2])
+    with world.ledger.connect() as stranger:
+        stranger.execute("SET lock_timeout = '2s'")
+        for _ in range(3):
+            with contextlib.suppress(psycopg.errors.DeadlockDetected,
+                                     psycopg.errors.LockNotAvailable):
+                stranger.execute("BEGIN")
+                stranger.execute("SELECT 1 FROM pathcount WHERE path = %s FOR UPDATE", (second,))
+                with contextlib.suppress(AssertionError):
+                    until(world.ledger.waiting_for_locks, "a batch to wait", 1)
+                stranger.execute("SELECT 1 FROM pathcount WHERE path = %s FOR UPDATE", (first,))
+            stranger.execute("ROLLBACK")
+        yield
+
+
+@fault("the table is locked by somebody")
+def _table_locked(world, _):
+    with world.ledger.connect() as stranger:
+        stranger.execute("BEGIN")
+        stranger.execute("LOCK TABLE pathcount IN SHARE MODE")
+        yield
+        stranger.execute("ROLLBACK")
+
+
+@fault("PostgreSQL is gone for good and its standby takes over", "moment")
+def _fail_over(world, _):
+    world.database.primary.kill()
+    yield
+    world.database.fail_over()
+
+
+@fault("the standby is killed", "hold")
+def _standby_killed(world, _):
+    """Commits wait for it, and are not confirmed."""
+    world.database.standby.kill()
+    yield
+    world.database.standby.start()
+    world.database.until_protected()
+
+
+@fault("the standby is stopped", "frozen")
+def _standby_frozen(world, _):
+    with world.database.standby.frozen():
+        yield
+    world.database.until_protected()
+
+
+@fault("a batch is repeated after its lane moved on", "moment")
+def _stale_batch(world, chance):
+    old = until(lambda: _moved_on(world), "a lane to move on")
+    yield
+    _send_again(world, chance, old)
+
+
+@fault("a batch is repeated after its lane was forgotten", "moment")
+def _forgotten_batch(world, chance):
+    old = until(lambda: _moved_on(world), "a lane to move on")
+    world.ledger.run(
+        "WITH gone AS (DELETE FROM pathcount_lane WHERE lane <> 0 RETURNING paths, hits) "
+        "UPDATE pathcount_lane SET paths = pathcount_lane.paths + g.paths, "
+        "hits = pathcount_lane.hits + g.hits FROM (SELECT coalesce(sum(paths), 0) AS paths, "
+        "coalesce(sum(hits), 0) AS hits FROM gone) g WHERE lane = 0")
+    yield
+    _send_again(world, chance, old)
+
+
+def _moved_on(world):
+    """A batch that was counted, and after which another of its lane was counted."""
+    last = {}
+    for proxy in world.counter_proxies:
+        for batch in proxy.batches:
+            if batch.answer is not None and batch.answer.status == 200:
+                before = last.get(batch.lane)
+                if before is not None and before.sequence < batch.sequence:
+                    return before
+                last[batch.lane] = batch
+    return None
+
+
+def _send_again(world, chance, batch):
+    """It must be refused for good, at either counter; that nothing was counted, the audit finds."""
+    def answer():
+        counter = chance.choice(world.counters)
+        said = ask(counter.address, "POST", "/v1/hits", {
+            **BEARER, "Content-Type": "application/json", "X-Request-Id": "again"},
+            batch.request.body)
+        assert said.status in (409, 503), said.start
+        return said.status == 409
+    until(answer, "the old batch to be refused")

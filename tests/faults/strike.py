@@ -1,0 +1,198 @@
+"""One fault under load, and what came of it: whether anything was lost or doubled, how long the
+service took to be as before, and whether its memory is back where it was."""
+
+import contextlib
+import random
+import time
+from dataclasses import asdict, dataclass, field
+
+import psycopg
+
+from harness.load import Load, Tally, audit
+from harness.proxy import Gate
+from harness.wait import Later, until
+
+import database  # noqa: F401 (each of the four fills the table)
+import machine  # noqa: F401
+import network  # noqa: F401
+import processes  # noqa: F401
+from table import FAULTS
+from world import BACK_S
+
+CLIENTS = 8
+PAUSE_S = 0.01
+PATHS = 12
+FEW = 30  # hits that are acknowledged before the fault, and after it
+CLIENT_TIMEOUT_S = 8
+
+# What an allocator keeps after a burst; what is kept after each would show in the sum over many
+# faults, which is judged, too.
+MEMORY_ALLOWANCE_KB = 8 * 1024
+
+IN_FLIGHT = ("", "at PostgreSQL", "answered")
+"""Where a batch is known to be when the fault strikes: nowhere in particular, waiting for a lock, or
+committed with its answer on the way."""
+
+
+@dataclass
+class Outcome:
+    number: int
+    fault: str
+    in_flight: str
+    sent: int = 0
+    acknowledged: int = 0
+    stored: int = 0
+    statuses: dict = field(default_factory=dict)
+    connections_lost: int = 0
+    recovered_s: float = 0.0
+    seconds: float = 0.0
+    memory_kb: dict = field(default_factory=dict)  # afterwards
+    restarted: int = 0
+
+    def as_dict(self):
+        return asdict(self)
+
+
+class Strikes:
+    """Faults, one after the other, on one world. All that was ever sent is audited again at the end,
+    when nothing can still be on its way."""
+
+    def __init__(self, world, seed):
+        self.world = world
+        self.seed = seed
+        self.outcomes = []
+        self.first_memory_kb = None
+        self._tallies = []
+
+    def strike(self, name, in_flight=""):
+        """Lets one fault happen under load; returns its Outcome, or fails."""
+        world, number, started = self.world, len(self._tallies), time.monotonic()
+        fault, chance = FAULTS[name], random.Random(f"{self.seed} {number} {name}")
+        outcome = Outcome(number, name, in_flight)
+        starts = [service.starts for service in world.services]
+        memory = world.memory_kb()
+        world.paths = [f"/{number}/{n}" for n in range(PATHS)]
+        tally = Tally()
+        self._tallies.append(tally)
+        world.until_as_before(tally, world.paths[0])
+        for path in world.paths:  # so that every row is there
+            tally.sent[path] += 1
+            world._hit(world.doors[0], tally, path)
+        load = Load([door.address for door in world.doors], world.paths, clients=CLIENTS,
+                    timeout=CLIENT_TIMEOUT_S, tally=tally, pause_s=PAUSE_S).start()
+        try:
+            load.until_acknowledged(FEW)
+            with self._in_flight(in_flight) as let_go:
+                with fault.strikes(world, chance):
+                    let_go()
+                    time.sleep(fault.seconds(world.times))
+            probes = Tally()
+            outcome.recovered_s = world.until_as_before(probes, f"/{number}/probe")
+            load.until_acknowledged(FEW)
+        finally:
+            load.stop()
+        self._merge(tally, probes)
+        assert outcome.recovered_s <= BACK_S, f"{name}: back after {outcome.recovered_s:.1f} s"
+        world.mend()
+        self._judge(outcome, tally, starts, memory)
+        outcome.seconds = time.monotonic() - started
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _merge(self, tally, probes):
+        for path, numbers in probes.numbers.items():
+            tally.numbers[path] += numbers
+        tally.sent += probes.sent
+        tally.acknowledged += probes.acknowledged
+        tally.statuses += probes.statuses
+        tally.lost += probes.lost
+
+    @contextlib.contextmanager
+    def _in_flight(self, where):
+        """Sees to it that a batch is where it is said to be; yields what lets it go on."""
+        if where == "at PostgreSQL":
+            held = self.world.ledger.locked(self.world.paths[0])
+            release, released = held.__enter__(), []
+            try:
+                self.world.ledger.until_waiting(1)
+                yield lambda: released.append(Later(_quietly, release))
+            finally:  # in a `with`, a server that was killed would be what failed
+                for one in released:
+                    one.result(30)
+                _quietly(held.__exit__, None, None, None)
+        elif where == "answered":
+            gate = Gate()
+            for proxy in self.world.counter_proxies:
+                proxy.next(gate, "POST", "/v1/hits")
+            gate.until_held()
+            yield gate.open
+            gate.open()
+            for proxy in self.world.counter_proxies:
+                proxy.forget_plans()
+        else:
+            yield lambda: None
+
+    def _judge(self, outcome, tally, starts, memory):
+        world = self.world
+        for service, before in zip(world.services, starts):
+            assert service.is_running, f"{service.name} has ended"
+            outcome.restarted += service.starts - before
+        outcome.stored = self._audited(tally)
+        outcome.sent = sum(tally.sent.values())
+        outcome.acknowledged = sum(tally.acknowledged.values())
+        outcome.statuses = dict(tally.statuses)
+        outcome.connections_lost = len(tally.lost)
+        self._until_memory_is_back(starts, memory)
+        outcome.memory_kb = world.memory_kb()
+        self.first_memory_kb = self.first_memory_kb or outcome.memory_kb
+
+    def _audited(self, tally):
+        counts = self.world.ledger.counts()
+        return audit(tally, {path: counts.get(path, 0) for path in tally.sent}, repeats=True)
+
+    def _until_memory_is_back(self, starts, before):
+        """Of the services that were not started anew meanwhile."""
+        same = [service.starts == start for service, start in zip(self.world.services, starts)]
+
+        def is_back():
+            now = self.world.memory_kb()
+            grown = {name: now[name] - before[name] for kept, name in zip(same, now)
+                     if kept and now[name] > before[name] + MEMORY_ALLOWANCE_KB}
+            assert not grown, f"memory has grown, kB: {grown}"
+            return True
+        until(is_back, "memory to be back where it was", 15)
+
+    def audit_everything(self):
+        """Once more, all that was ever sent: what was on its way then has come, or never will."""
+        asked = set()
+        for tally in self._tallies:
+            self._audited(tally)
+            asked |= set(tally.sent)
+        unasked = {path for path in self.world.ledger.counts() if path not in asked}
+        assert not unasked, f"paths that nobody asked for: {unasked}"
+        until(self._totals_agree, "the lanes to have what the rows have")
+
+    def _totals_agree(self):
+        kept, scanned = self.world.ledger.totals_both_ways()
+        assert kept == scanned, f"the lanes have {kept}, the rows {scanned}"
+        return True
+
+
+def _quietly(call, *arguments):
+    """A lock that is let go after its server was killed."""
+    with contextlib.suppress(psycopg.Error):
+        call(*arguments)
+
+
+def sequence(seed):
+    """Names of faults and where a batch is in flight, without end: every kind comes once before any
+    comes again, every second time with a batch in flight."""
+    chance = random.Random(seed)
+    turn = 0
+    while True:
+        names = list(FAULTS)
+        chance.shuffle(names)
+        for name in names:
+            known = (turn + list(FAULTS).index(name)) % 2 == 1
+            yield name, IN_FLIGHT[chance.randint(1, 2)] if known else ""
+        turn += 1

@@ -1,0 +1,225 @@
+"""What the faults strike: everything there is of a pathcount, on loopback, with a proxy on each way.
+
+    clients ── Wire ──▶ 2 × render-svc ── HttpProxy ──▶ 2 × counter-svc ── Wire ──▶ PostgreSQL
+                                                                               └──▶ its standby
+
+Both render-svc know both counter-svc by one name, and both counter-svc know both servers as a list.
+The standby is synchronous, so no commit is confirmed that it has not.
+"""
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
+
+from harness.http import MINIMAL, Connection, ask  # noqa: E402 (the path above comes first)
+from harness.proxy import HttpProxy  # noqa: E402
+from harness.stage import Stage  # noqa: E402
+from harness.wait import until  # noqa: E402
+
+from memory import MemoryGroup  # noqa: E402
+from nodes import Database, private_mounts  # noqa: E402
+
+FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+COUNTER_NAME = "counter-svc.faults"
+COUNTER_HOSTS = ("127.1.0.1", "127.1.0.2")
+
+# "Service as before within 5 s" is what is told; the limit is further away, for a machine that has
+# other things to do as well.
+BACK_S = 15.0
+RUN_OF_SUCCESS = 20
+
+
+@dataclass
+class Times:
+    """How long faults last, in seconds, and the services' deadlines that go with it."""
+
+    hold_s: float  # what is over while somebody may still wait for it
+    away_s: float
+    frozen_s: float  # longer than every timeout on a hit's way
+    render: dict
+    counter: dict
+
+
+# lock_timeout_ms is longer than by default, so that a batch is at PostgreSQL, waiting for a lock, when
+# the fault strikes.
+SHORT = Times(0.6, 2.0, 2.5,
+              {"request_deadline_ms": 1500, "call_deadline_ms": 500},
+              {"batch_deadline_ms": 1200, "read_deadline_ms": 1200, "statement_timeout_ms": 1200,
+               "lock_timeout_ms": 600, "connect_timeout_ms": 1500})
+LONG = Times(2.0, 20.0, 12.0, {}, {"lock_timeout_ms": 1000})
+
+
+def name_the_counters():
+    """Gives both proxies before the counters one name, in this process's own /etc/hosts."""
+    hosts = pathlib.Path("/etc/hosts").read_text(encoding="utf-8")
+    if COUNTER_NAME in hosts:
+        return
+    private_mounts()
+    file = pathlib.Path(tempfile.mkdtemp(prefix="pathcount-hosts-"), "hosts")
+    file.write_text(hosts + "".join(f"\n{host} {COUNTER_NAME}" for host in COUNTER_HOSTS) + "\n",
+                    encoding="utf-8")
+    file.parent.chmod(0o755)
+    subprocess.run(["mount", "--bind", file, "/etc/hosts"], check=True)
+    subprocess.run(["rm", "-r", file.parent], check=False)  # the mount keeps the file
+
+
+class World:
+    """Started at once; close() ends it and holds every service to its promises."""
+
+    def __init__(self, folder, times):
+        name_the_counters()
+        self.times = times
+        self.folder = pathlib.Path(folder)
+        self._stack = contextlib.ExitStack()
+        self._groups = {}
+        try:
+            self._start()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self.close()
+            raise
+
+    def _start(self):
+        self.database = Database()
+        self._stack.callback(self.database.close)
+        self.stage = Stage(self.database.primary, self.folder)
+        self._stack.callback(self.stage.close)
+        self.clock = self.folder / "clock"
+        self.step_clock(0)
+        first = self.stage.wire(self.database.primary)
+        second = self.stage.wire(("127.0.0.1", 1))
+        self._wires = {"a": first, "b": second}
+        self.counters = [self._service("counter-svc", {
+            **self.database.ledger.keys, **self.times.counter, "max_connections": 100,
+            "postgres_url": ",".join("%s:%d" % wire.address for wire in (first, second))})
+            for _ in range(2)]
+        self.counter_proxies = self._proxies()
+        port = self.counter_proxies[0].address[1]
+        self.renders = [self._service("render-svc", {
+            **self.times.render, "counter_url": f"http://{COUNTER_NAME}:{port}",
+            "max_connections": 100}) for _ in range(2)]
+        self.doors = [self.stage.wire(render) for render in self.renders]
+        for service in self.services:
+            service.until_ready(60)
+        self.mend()
+
+    def _service(self, name, keys):
+        group = MemoryGroup()
+        self._stack.callback(group.remove)  # the stage has ended the service by then
+        service = self.stage.service(name, keys, start=False, env={
+            "LD_PRELOAD": FAKETIME, "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+            "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"})
+        service.starter = group.starter
+        service.group = group
+        return service.start()
+
+    def _proxies(self):
+        """A proxy before each counter, all on one port, as replicas of a service are."""
+        first = self.stage.proxy(self.counters[0], host=COUNTER_HOSTS[0])
+        for _ in range(20):
+            with contextlib.suppress(OSError):
+                second = self.stage.proxy(self.counters[1], host=COUNTER_HOSTS[1],
+                                          port=first.address[1])
+                return [first, second]
+            first.stop_listening()
+            first = self.stage.proxy(self.counters[0], host=COUNTER_HOSTS[0])
+        raise AssertionError("no port is free on both addresses")
+
+    def close(self):
+        self._stack.close()
+
+    # --- parts
+
+    @property
+    def services(self):
+        return self.counters + self.renders
+
+    @property
+    def ledger(self):
+        return self.database.ledger
+
+    @property
+    def postgres_wires(self):
+        return list(self._wires.values())
+
+    def door_of(self, render):
+        return self.doors[self.renders.index(render)]
+
+    def mend(self):
+        """What somebody does at leisure after a fault: the standby that took over gets one itself."""
+        self.database.protect()
+        for node in (self.database.primary, self.database.standby):
+            self._wires[node.name].target = node.address
+        for proxy in self.counter_proxies:
+            proxy.seen.clear()
+
+    def step_clock(self, seconds):
+        """Lets the services' wall clock be so far from the machine's, from now on."""
+        new = self.clock.with_suffix(".new")
+        new.write_text(f"{seconds:+d}\n", encoding="ascii")
+        os.replace(new, self.clock)
+
+    # --- how it is
+
+    def memory_kb(self):
+        """Resident memory of each service that runs, by its place: kB."""
+        sizes = {}
+        for number, service in enumerate(self.services):
+            status = pathlib.Path(f"/proc/{service.pid}/status").read_text(encoding="ascii")
+            rss = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+            sizes[f"{service.name} {number % 2 + 1}"] = int(rss.split()[1])
+        return sizes
+
+    def until_as_before(self, tally, path):
+        """Waits until each render-svc answers a run of hits with 200, both counters are ready and the
+        commits are protected. Returns after how many seconds the last of the runs began."""
+        start = time.monotonic()
+        back = max(self._until_serving(door, tally, path, start) for door in self.doors)
+        for counter in self.counters:
+            counter.until_ready(BACK_S)
+        return back
+
+    def _until_serving(self, door, tally, path, start):
+        successes, since = 0, start
+        while successes < RUN_OF_SUCCESS:
+            asked = time.monotonic()
+            assert asked - start < BACK_S + 10, f"no run of 200s within {BACK_S + 10} s: {tally}"
+            if successes == 0:
+                since = asked
+            tally.sent[path] += 1
+            if self._hit(door, tally, path):
+                successes += 1
+            else:
+                successes = 0
+                time.sleep(0.02)
+        return since - start
+
+    def _hit(self, door, tally, path):
+        try:
+            answer = ask(door.address, "GET", path, MINIMAL, timeout=8)
+        except OSError as error:
+            tally.lost.append((0, False, error))
+            return False
+        tally.statuses[answer.status] += 1
+        if answer.status == 200:
+            tally.acknowledged[path] += 1
+            tally.numbers[path].append(answer.json()["count"])
+        return answer.status == 200
+
+    def crowd(self, service, number):
+        """So many connections to a service that say nothing; close() of each is the caller's."""
+        crowd = []
+        for _ in range(number):
+            with contextlib.suppress(OSError):
+                crowd.append(Connection(service.address, timeout=2))
+        return crowd
+
+
+__all__ = ["HttpProxy", "LONG", "SHORT", "World", "until"]
