@@ -7,6 +7,11 @@
 /* The pause before a merge that met a passing trouble is tried again, with jitter. */
 #define RETRY_PAUSE_MS 20
 
+/* With room for so many new paths it is enough to look once in ROOM_MS: more than all counters add
+ * to a ledger within that time and a statement's. */
+#define ROOM_AMPLE 1000000
+#define ROOM_MS    1000
+
 static void on_applied(void *data, const struct pg_answer *answer);
 static void on_refused(struct write_session *session, const char *sqlstate);
 static void on_lane_ended(void *data, const struct pg_answer *answer);
@@ -55,7 +60,20 @@ static int64_t hits_of(const struct batch *batch)
     return hits;
 }
 
-enum apply_parameter { LANES, SEQUENCES, LANE_HITS, PATHS, HITS, N_APPLY_PARAMETERS };
+enum apply_parameter {
+    LANES,
+    SEQUENCES,
+    LANE_HITS,
+    PATHS,
+    HITS,
+    N_ALL_PARAMETERS,
+    MAX_PATHS = N_ALL_PARAMETERS,
+    OVERFLOW_KEY,
+    N_SOME_PARAMETERS
+};
+
+/* What a merge is answered with; columns of apply_end.sql. */
+enum apply_column { APPLIED, COUNTS, FOUND_LANES, FOUND_SEQUENCES, OVERFLOW_COUNT, ROOM };
 
 static void fill_parameters(const struct write_session *session, struct buffer *parameters)
 {
@@ -75,24 +93,33 @@ static void fill_parameters(const struct write_session *session, struct buffer *
         pg_add_text_element(&parameters[PATHS], merge->entries[i].path, merge->entries[i].path_len);
         pg_add_int8_element(&parameters[HITS], merge->entries[i].hits);
     }
+    pg_add_int8(&parameters[MAX_PATHS], session->writer->settings->max_paths);
+    buffer_add_literal(&parameters[OVERFLOW_KEY], PATH_OVERFLOW);
+}
+
+/* Whether all paths of a batch have room, as far as is known: then nobody need look. */
+static bool has_room(const struct writer *writer)
+{
+    return writer->room >= ROOM_AMPLE && monotonic_ms() - writer->room_at_ms <= ROOM_MS;
 }
 
 bool apply_send(struct write_session *session)
 {
-    struct buffer buffers[N_APPLY_PARAMETERS] = {{0}};
-    struct pg_parameter parameters[N_APPLY_PARAMETERS];
+    struct buffer buffers[N_SOME_PARAMETERS] = {{0}};
+    struct pg_parameter parameters[N_SOME_PARAMETERS];
+    bool all = has_room(session->writer);
 
     gather(session);
     if (session->n_writes == 0)
         return false;
     merge_init(&session->merge, session->batches, session->n_writes);
     fill_parameters(session, buffers);
-    for (int i = 0; i < N_APPLY_PARAMETERS; ++i)
+    for (int i = 0; i < N_SOME_PARAMETERS; ++i)
         parameters[i] = (struct pg_parameter){buffers[i].bytes, buffers[i].len};
     session->busy = true;
-    session_run(session->session, STATEMENT_APPLY, parameters, N_APPLY_PARAMETERS, on_applied,
-                session);
-    for (int i = 0; i < N_APPLY_PARAMETERS; ++i)
+    session_run(session->session, all ? STATEMENT_APPLY_ALL : STATEMENT_APPLY_SOME, parameters,
+                all ? N_ALL_PARAMETERS : N_SOME_PARAMETERS, on_applied, session);
+    for (int i = 0; i < N_SOME_PARAMETERS; ++i)
         buffer_free(&buffers[i]);
     return true;
 }
@@ -134,12 +161,38 @@ static void put_back(struct write_session *session, bool alone)
     }
 }
 
+/* The merged paths' counts: those that are 0 are of paths whose hits went to the overflow row, which
+ * has `overflow` now. It is counted back by the hits of each, so that no two hits have one number. */
+static void number_paths(const struct merge *merge, const int64_t *counts, int64_t overflow,
+                         struct number *numbers)
+{
+    for (size_t i = merge->size; i-- > 0;) {
+        bool has_row = counts[i] != 0 || overflow == 0;
+        numbers[i] = (struct number){has_row ? counts[i] : overflow, !has_row};
+        if (!has_row && overflow != INT64_MAX)
+            overflow -= merge->entries[i].hits;
+    }
+}
+
+/* Keeps in mind how much room there was. */
+static void note_room(struct writer *writer, const PGresult *result, bool overflowed)
+{
+    if (!PQgetisnull(result, 0, ROOM)) {
+        writer->room = pg_int8(PQgetvalue(result, 0, ROOM));
+        writer->room_at_ms = monotonic_ms();
+    }
+    if (overflowed && !writer->full_logged)
+        log_event(LOG_LEVEL_WARNING, "paths-full", "max_paths=%lld",
+                  (long long)writer->settings->max_paths);
+    writer->full_logged = overflowed || (writer->full_logged && writer->room <= 0);
+}
+
 /* The statement was applied and its commit confirmed. */
-static void confirm(struct write_session *session, int64_t *counts)
+static void confirm(struct write_session *session, struct number *counts)
 {
     struct write *writes[MERGE_MAX_BATCHES];
     struct merge merge = session->merge;
-    int64_t numbers[BATCH_MAX_PATHS];
+    struct number numbers[BATCH_MAX_PATHS];
     size_t count;
 
     session->merge = (struct merge){0};
@@ -172,6 +225,12 @@ static void sort_out(struct write_session *session, const int64_t *lanes, const 
     }
 }
 
+/* A number; 0 for NULL. */
+static int64_t read_number(const PGresult *result, int column)
+{
+    return PQgetisnull(result, 0, column) ? 0 : pg_int8(PQgetvalue(result, 0, column));
+}
+
 static int read_array(const PGresult *result, int column, int64_t *values, size_t most)
 {
     if (PQgetisnull(result, 0, column))
@@ -180,12 +239,32 @@ static int read_array(const PGresult *result, int column, int64_t *values, size_
                          most);
 }
 
+/* The statement was committed: it says whether it has changed anything. */
+static void on_told(struct write_session *session, const PGresult *result)
+{
+    int64_t counts[MERGE_MAX_PATHS], lanes[MERGE_MAX_BATCHES], sequences[MERGE_MAX_BATCHES];
+    struct number numbers[MERGE_MAX_PATHS];
+    bool applied = *PQgetvalue(result, 0, APPLIED) != 0;
+    int n_counts = read_array(result, COUNTS, counts, MERGE_MAX_PATHS);
+    int n_lanes = read_array(result, FOUND_LANES, lanes, MERGE_MAX_BATCHES);
+    int64_t overflow = read_number(result, OVERFLOW_COUNT);
+
+    note_room(session->writer, result, overflow != 0);
+    if (applied && n_counts == (int)session->merge.size) {
+        number_paths(&session->merge, counts, overflow, numbers);
+        confirm(session, numbers);
+    } else if (!applied && n_lanes >= 0 &&
+               read_array(result, FOUND_SEQUENCES, sequences, MERGE_MAX_BATCHES) == n_lanes) {
+        sort_out(session, lanes, sequences, n_lanes);
+    } else {
+        apply_finish_all(session, WRITE_UNAVAILABLE);
+        session_reset(session->session, "an answer of another form");
+    }
+}
+
 static void on_applied(void *data, const struct pg_answer *answer)
 {
     struct write_session *session = data;
-    int64_t counts[MERGE_MAX_PATHS], lanes[MERGE_MAX_BATCHES], sequences[MERGE_MAX_BATCHES];
-    int n_counts, n_lanes;
-    bool applied;
 
     writer_kick(session->writer);
     if (answer->outcome == PG_LOST) {
@@ -206,18 +285,7 @@ static void on_applied(void *data, const struct pg_answer *answer)
         put_back(session, false);
         return;
     }
-    applied = *PQgetvalue(answer->result, 0, 0) != 0;
-    n_counts = read_array(answer->result, 1, counts, MERGE_MAX_PATHS);
-    n_lanes = read_array(answer->result, 2, lanes, MERGE_MAX_BATCHES);
-    if (applied && n_counts == (int)session->merge.size) {
-        confirm(session, counts);
-    } else if (!applied && n_lanes >= 0 &&
-               read_array(answer->result, 3, sequences, MERGE_MAX_BATCHES) == n_lanes) {
-        sort_out(session, lanes, sequences, n_lanes);
-    } else {
-        apply_finish_all(session, WRITE_UNAVAILABLE);
-        session_reset(session->session, "an answer of another form");
-    }
+    on_told(session, answer->result);
 }
 
 static bool class_is(const char *sqlstate, const char *class)

@@ -51,6 +51,7 @@ static void send_totals(struct reader *reader);
 static void on_totals(void *data, const struct pg_answer *answer);
 static void send_rows(struct reader *reader, const struct view *view);
 static void on_rows(void *data, const struct pg_answer *answer);
+static void send_counts(struct reader *reader, const struct buffer *paths);
 static void on_counts(void *data, const struct pg_answer *answer);
 static void send_path(struct reader *reader, const struct buffer *path);
 static void on_path(void *data, const struct pg_answer *answer);
@@ -225,13 +226,17 @@ static void on_turn_end(struct turn_end *turn_end)
     if (first->kind == READ_ROWS)
         send_rows(reader, first->view);
     else if (first->kind == READ_COUNTS)
-        session_run(reader->session, STATEMENT_COUNTS,
-                    &(struct pg_parameter){first->paths.bytes, first->paths.len}, 1, on_counts,
-                    reader);
+        send_counts(reader, &first->paths);
     else if (first->kind == READ_PATH)
         send_path(reader, &first->paths);
     else
         send_totals(reader);
+}
+
+/* A number of the only row, or -1 for NULL. */
+static int64_t number_at(const PGresult *result, int column)
+{
+    return PQgetisnull(result, 0, column) ? -1 : pg_int8(PQgetvalue(result, 0, column));
 }
 
 /* Answers everybody whom the query was for, and goes on. */
@@ -382,19 +387,32 @@ static void on_rows(void *data, const struct pg_answer *answer)
     buffer_free(&previous);
 }
 
+static void send_counts(struct reader *reader, const struct buffer *paths)
+{
+    session_run(reader->session, STATEMENT_COUNTS,
+                (struct pg_parameter[]){{paths->bytes, paths->len},
+                                        {PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1}},
+                2, on_counts, reader);
+}
+
 static void on_counts(void *data, const struct pg_answer *answer)
 {
     struct reader *reader = data;
-    int64_t counts[BATCH_MAX_PATHS];
+    struct number numbers[BATCH_MAX_PATHS];
+    int64_t counts[BATCH_MAX_PATHS], overflow;
     int found;
 
     if (!has_answer(reader, answer))
         return;
     found = pg_int8_array(PQgetvalue(answer->result, 0, 0), PQgetlength(answer->result, 0, 0),
                           counts, BATCH_MAX_PATHS);
+    overflow = number_at(answer->result, 1);
+    for (int i = 0; i < found; ++i)
+        numbers[i] = counts[i] == 0 && overflow > 0 ? (struct number){overflow, true}
+                                                    : (struct number){counts[i], false};
     finish_away(reader,
                 &(struct read_result){
-                    .counts = found == (int)read_of(reader->away.next)->n_paths ? counts : NULL});
+                    .numbers = found == (int)read_of(reader->away.next)->n_paths ? numbers : NULL});
 }
 
 static void send_path(struct reader *reader, const struct buffer *path)
@@ -406,12 +424,6 @@ static void send_path(struct reader *reader, const struct buffer *path)
                 (struct pg_parameter[]){{path->bytes, path->len}, {most.bytes, most.len}}, 2,
                 on_path, reader);
     buffer_free(&most);
-}
-
-/* A number of the only row, or -1 for NULL. */
-static int64_t number_at(const PGresult *result, int column)
-{
-    return PQgetisnull(result, 0, column) ? -1 : pg_int8(PQgetvalue(result, 0, column));
 }
 
 static void on_path(void *data, const struct pg_answer *answer)

@@ -18,8 +18,8 @@
 
 /* What was read; only good during the callback. All are NULL when PostgreSQL did not answer. */
 struct read_result {
-    const struct buffer *rows; /* of a view: the answer, as JSON */
-    const int64_t *counts;     /* of paths: one for each, 0 for a path without a row */
+    const struct buffer *rows;    /* of a view: the answer, as JSON */
+    const struct number *numbers; /* of paths: one for each; count 0: nothing is known of it */
     const struct totals *totals;
     const struct path_detail *detail; /* of one path, whose path is left out; count 0: no row */
 };
@@ -49,7 +49,8 @@ void reader_close(struct reader *reader);
 struct read *reader_rows(struct reader *reader, const struct view *view, const struct trace *trace,
                          read_callback callback, void *data);
 
-/* Reads the counts of a batch's paths; only its entries' paths are used, and copied. */
+/* Reads the counts of a batch's paths, or the overflow row's for those that have no row; only its
+ * entries' paths are used, and copied. */
 struct read *reader_counts(struct reader *reader, const struct batch *batch,
                            const struct trace *trace, read_callback callback, void *data);
 

@@ -29,7 +29,7 @@ struct call {
 static void handle_new_lane(struct counter *counter, h2o_req_t *req);
 static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane);
 static void handle_hits(struct counter *counter, h2o_req_t *req);
-static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbers);
+static void on_hits(void *data, enum write_outcome outcome, const struct number *numbers);
 static void handle_rows(struct counter *counter, h2o_req_t *req);
 static void on_rows(void *data, const struct read_result *result);
 static void handle_path(struct counter *counter, h2o_req_t *req);
@@ -258,11 +258,11 @@ static void on_patience_over(struct timer *timer)
 }
 
 static void on_confirmed(struct call *call, const struct batch *batch, bool repeat,
-                         const int64_t *counts)
+                         const struct number *numbers)
 {
     struct counter *counter = worker_of(call->req)->app;
 
-    counts_encode(&call->counts, batch, repeat, counts);
+    counts_encode(&call->counts, batch, repeat, numbers);
     if (call->view == NULL) {
         answer_counts(call);
         return;
@@ -283,16 +283,16 @@ static void on_repeat_counts(void *data, const struct read_result *result)
 
     call->read = NULL;
     /* the batch is gone with its write; the request still has it */
-    if (result->counts == NULL ||
+    if (result->numbers == NULL ||
         hits_decode(call->req->entity.base, call->req->entity.len, &hits, &error) != 0) {
         answer_unavailable(call->req);
         return;
     }
-    on_confirmed(call, &hits.batch, true, result->counts);
+    on_confirmed(call, &hits.batch, true, result->numbers);
     hits_free(&hits);
 }
 
-static void on_hits(void *data, enum write_outcome outcome, const int64_t *numbers)
+static void on_hits(void *data, enum write_outcome outcome, const struct number *numbers)
 {
     struct call *call = data;
     struct counter *counter = worker_of(call->req)->app;
@@ -378,7 +378,7 @@ static void on_path(void *data, const struct read_result *result)
     if (result->detail == NULL) {
         answer_unavailable(call->req);
     } else if (result->detail->count == 0) {
-        answer_problem(call->req, 404, "This path has not been counted yet.");
+        answer_problem(call->req, 404, "This path has no count of its own yet.");
     } else {
         detail = *result->detail;
         detail.path = call->path;

@@ -24,7 +24,8 @@ struct session {
 static const struct {
     const char *name, *sql;
 } STATEMENTS[N_STATEMENTS] = {
-    [STATEMENT_APPLY] = {"apply", sql_apply},
+    [STATEMENT_APPLY_ALL] = {"apply_all", sql_apply_all},
+    [STATEMENT_APPLY_SOME] = {"apply_some", sql_apply_some},
     [STATEMENT_NEW_LANE] = {"new_lane", sql_new_lane},
     [STATEMENT_END_LANE] = {"end_lane", sql_end_lane},
     [STATEMENT_FORGET_LANES] = {"forget_lanes", sql_forget_lanes},

@@ -8,7 +8,8 @@
 #include "counter-svc/schema.h"
 
 enum statement {
-    STATEMENT_APPLY,
+    STATEMENT_APPLY_ALL,
+    STATEMENT_APPLY_SOME,
     STATEMENT_NEW_LANE,
     STATEMENT_END_LANE,
     STATEMENT_FORGET_LANES,

@@ -1,13 +1,16 @@
-/* The SQL files as strings that end with NUL; sql.h declares them. */
+/* The SQL files as strings that end with NUL, some made of several; sql.h declares them. */
     .section .rodata
-    .macro file name, path
+    .macro file name, paths:vararg
     .global \name
 \name:
+    .irp path, \paths
     .incbin "\path"
+    .endr
     .byte 0
     .endm
 
-    file sql_apply, "counter-svc/sql/apply.sql"
+    file sql_apply_all, "counter-svc/sql/apply_begin.sql", "counter-svc/sql/apply_all.sql", "counter-svc/sql/apply_end.sql"
+    file sql_apply_some, "counter-svc/sql/apply_begin.sql", "counter-svc/sql/apply_some.sql", "counter-svc/sql/apply_end.sql"
     file sql_new_lane, "counter-svc/sql/new_lane.sql"
     file sql_end_lane, "counter-svc/sql/end_lane.sql"
     file sql_forget_lanes, "counter-svc/sql/forget_lanes.sql"

@@ -1,10 +1,11 @@
-/* The SQL that is compiled in, each file as one string: sql/ are the statements, schema/ the
+/* The SQL that is compiled in, a statement or a migration a string: sql/ are the statements, schema/ the
  * migrations.
  */
 #ifndef COUNTER_SQL_H
 #define COUNTER_SQL_H
 
-extern const char sql_apply[];
+extern const char sql_apply_all[];
+extern const char sql_apply_some[];
 extern const char sql_new_lane[];
 extern const char sql_end_lane[];
 extern const char sql_forget_lanes[];

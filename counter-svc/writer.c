@@ -79,7 +79,7 @@ void write_enqueue(struct write *write, bool to_tail)
     ++writer->n_queued;
 }
 
-void write_finish(struct write *write, enum write_outcome outcome, const int64_t *numbers)
+void write_finish(struct write *write, enum write_outcome outcome, const struct number *numbers)
 {
     timer_stop(&write->deadline);
     if (write->callback != NULL)

@@ -20,6 +20,13 @@
  *                      data (22, 23) ends its lane
  *   lost               nobody knows: 503, and whoever sent the batch repeats it
  *
+ * There may be `max_paths` paths. New ones beyond leave their hits to the overflow row, in the same
+ * statement (sql/apply_some.sql). How much room there is, is the sum over the lanes' rows: it is
+ * looked at with every batch once there is room for less than a million paths, and until then once a
+ * second. Statements that run at once do not see each other's paths, and one adds at most 1,024: so
+ * there may be 1,024 more than max_paths for each further session, of any worker and any counter-svc,
+ * that writes.
+ *
  * All calls from the loop's thread.
  */
 #ifndef COUNTER_WRITER_H
@@ -39,7 +46,8 @@ enum write_outcome {
 
 /* Runs exactly once for each batch that is not abandoned, from the loop, never before writer_add
  * returns. `numbers`: for WRITE_APPLIED, one for each path of the batch. */
-typedef void (*write_callback)(void *data, enum write_outcome outcome, const int64_t *numbers);
+typedef void (*write_callback)(void *data, enum write_outcome outcome,
+                               const struct number *numbers);
 
 /* For WRITE_APPLIED the new lane, otherwise 0. */
 typedef void (*lane_callback)(void *data, enum write_outcome outcome, int64_t lane);
@@ -53,6 +61,7 @@ struct writer_settings {
     int64_t max_batches; /* in the queue; more are answered WRITE_UNAVAILABLE */
     int64_t deadline_ms; /* how long a batch may wait */
     int64_t forget_s;    /* lanes silent for longer are forgotten */
+    int64_t max_paths;   /* that have a row */
 };
 
 /* `on_change` runs whenever writer_is_ready may have changed. */

@@ -60,6 +60,9 @@ struct writer {
     struct timer forget;
     bool forget_due;
     struct turn_end turn_end;
+    int64_t room; /* for so many new paths, when it was last looked at */
+    uint64_t room_at_ms;
+    bool full_logged; /* one line for each time that it gets full */
     size_t n_sessions;
     struct write_session sessions[];
 };
@@ -78,7 +81,7 @@ void write_dequeue(struct write *write);
 void write_enqueue(struct write *write, bool to_tail);
 
 /* Answers and frees a batch that is not in the queue. */
-void write_finish(struct write *write, enum write_outcome outcome, const int64_t *numbers);
+void write_finish(struct write *write, enum write_outcome outcome, const struct number *numbers);
 
 /* Sends what waits, merged; the session is idle. Returns false when nothing waits that could leave.
  */

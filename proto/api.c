@@ -62,15 +62,6 @@ static void encode_lane_and_sequence(struct buffer *to, const struct batch *batc
     buffer_add_int(to, batch->sequence);
 }
 
-static void encode_numbers(struct buffer *to, const int64_t *numbers, size_t size)
-{
-    for (size_t i = 0; i < size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_int(to, numbers[i]);
-    }
-}
-
 void hits_encode(struct buffer *to, const struct batch *batch)
 {
     encode_lane_and_sequence(to, batch);
@@ -158,15 +149,38 @@ void hits_free(struct hits *hits)
     *hits = (struct hits){0};
 }
 
-void counts_encode(struct buffer *to, const struct batch *batch, bool repeat, const int64_t *counts)
+/* Appends the places of the paths that have no row, if there are any. */
+static void encode_overflow(struct buffer *to, const struct number *numbers, size_t size)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < size; ++i) {
+        if (!numbers[i].overflow)
+            continue;
+        buffer_add_string(to, any ? "," : ",\"overflow\":[");
+        buffer_add_int(to, (int64_t)i);
+        any = true;
+    }
+    if (any)
+        buffer_add_literal(to, "]");
+}
+
+void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
+                   const struct number *numbers)
 {
     encode_lane_and_sequence(to, batch);
     if (repeat)
         buffer_add_literal(to, ",\"repeat\":true,\"counts\":[");
     else
         buffer_add_literal(to, ",\"repeat\":false,\"counts\":[");
-    encode_numbers(to, counts, batch->size);
-    buffer_add_literal(to, "]}");
+    for (size_t i = 0; i < batch->size; ++i) {
+        if (i != 0)
+            buffer_add_literal(to, ",");
+        buffer_add_int(to, numbers[i].count);
+    }
+    buffer_add_literal(to, "]");
+    encode_overflow(to, numbers, batch->size);
+    buffer_add_literal(to, "}");
 }
 
 void counts_add_rows(struct buffer *counts, const struct buffer *rows)
@@ -192,6 +206,8 @@ void row_encode(struct buffer *to, const struct row *row)
     buffer_add_json(to, row->path, row->path_len);
     buffer_add_literal(to, ",\"count\":");
     buffer_add_int(to, row->count);
+    if (path_is_overflow(row->path, row->path_len))
+        buffer_add_literal(to, ",\"overflow\":true");
     buffer_add_literal(to, "}");
 }
 
@@ -289,6 +305,22 @@ void rows_free(struct rows *rows)
     *rows = (struct rows){0};
 }
 
+/* Reads which paths have no row: their places, in ascending order. A missing list has none. */
+static bool decode_overflow(const json_t *places, size_t size, struct number *numbers)
+{
+    int64_t least = 0;
+
+    for (size_t i = 0; i < json_array_size(places); ++i) {
+        const json_t *place = json_array_get(places, i);
+        int64_t at = json_integer_value(place);
+        if (!json_is_integer(place) || at < least || at >= (int64_t)size)
+            return false;
+        numbers[at].overflow = true;
+        least = at + 1;
+    }
+    return places == NULL || json_is_array(places);
+}
+
 /* Reads everything but the rows. */
 static int decode_counts(const json_t *object, const struct batch *batch, struct counts *counts,
                          const char **error)
@@ -305,11 +337,14 @@ static int decode_counts(const json_t *object, const struct batch *batch, struct
     counts->repeat = json_is_true(repeat);
     for (size_t i = 0; i < batch->size; ++i) {
         const json_t *number = json_array_get(numbers, i);
-        counts->counts[i] = json_integer_value(number);
-        if (!json_is_integer(number) || counts->counts[i] < 0 ||
-            (!counts->repeat && counts->counts[i] < batch->entries[i].hits))
+        int64_t count = json_integer_value(number);
+        if (!json_is_integer(number) || count < 0 ||
+            (!counts->repeat && count < batch->entries[i].hits))
             return fail(error, "A count in the answer is not a whole number from the hits on.");
+        counts->numbers[i] = (struct number){count, false};
     }
+    if (!decode_overflow(json_object_get(object, "overflow"), batch->size, counts->numbers))
+        return fail(error, "\"overflow\" is not a list of places in the batch.");
     return 0;
 }
 

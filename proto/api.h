@@ -55,7 +55,7 @@ struct row {
     int64_t count;
 };
 
-/* One row alone: {"path": "/a", "count": 8}. */
+/* One row alone: {"path": "/a", "count": 8}; the overflow row also has "overflow": true. */
 void row_encode(struct buffer *to, const struct row *row);
 
 /* The rows of a view:
@@ -79,16 +79,17 @@ int rows_decode(const char *json, size_t len, struct rows *rows, const char **er
 void rows_free(struct rows *rows);
 
 /* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
- * path's count right after the batch's hits, in the order of the batch. */
+ * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the path
+ * of that place, counted from 0, has no row, and its count is the overflow row's. */
 void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
-                   const int64_t *counts);
+                   const struct number *numbers);
 
 /* Adds the member `rows` to such an answer: the rows of a view, encoded, read after the commit. */
 void counts_add_rows(struct buffer *counts, const struct buffer *rows);
 
 /* What an answer to a batch holds. */
 struct counts {
-    int64_t counts[BATCH_MAX_PATHS]; /* as many as the batch has paths */
+    struct number numbers[BATCH_MAX_PATHS]; /* as many as the batch has paths */
     bool repeat;
     struct rows rows; /* to be freed */
     bool has_rows;    /* it may go without, also when rows were asked for */

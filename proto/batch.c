@@ -85,13 +85,13 @@ void merge_init(struct merge *merge, const struct batch *const *batches, size_t 
 }
 
 void merge_take_numbers(const struct merge *merge, const struct batch *batch, size_t index,
-                        int64_t *counts, int64_t *numbers)
+                        struct number *counts, struct number *numbers)
 {
     for (size_t i = 0; i < batch->size; ++i) {
-        int64_t *count = &counts[merge->ordinals[index][i]];
+        struct number *count = &counts[merge->ordinals[index][i]];
         numbers[i] = *count;
-        if (*count != INT64_MAX)
-            *count -= batch->entries[i].hits;
+        if (count->count != INT64_MAX)
+            count->count -= batch->entries[i].hits;
     }
 }
 

@@ -8,6 +8,7 @@
 
 #include "proto/path.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The most hits, and paths, in one batch; and the most bytes that its paths have together. So a
@@ -43,6 +44,13 @@ size_t batch_sort(struct batch_entry *entries, size_t size);
 /* The batch's entry of a path, or NULL. */
 struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len);
 
+/* What a hit of a path is answered with: a count of the path's row or, if it has none, of the overflow
+ * row. */
+struct number {
+    int64_t count;
+    bool overflow;
+};
+
 /* Several batches as one statement sees them. */
 struct merge {
     size_t size;
@@ -62,7 +70,7 @@ void merge_init(struct merge *merge, const struct batch *const *batches, size_t 
  * `counts` has one for each of the merge's entries, and is counted back by this batch's hits;
  * `numbers` has room for the batch's size. Only this batch is read: those behind may be gone. */
 void merge_take_numbers(const struct merge *merge, const struct batch *batch, size_t index,
-                        int64_t *counts, int64_t *numbers);
+                        struct number *counts, struct number *numbers);
 
 /* Frees what the merge owns, not the batches. */
 void merge_fini(struct merge *merge);

@@ -57,6 +57,11 @@ bool path_is_valid(const char *path, size_t len)
            utf8_is_valid(path, len);
 }
 
+bool path_is_overflow(const char *path, size_t len)
+{
+    return len == sizeof(PATH_OVERFLOW) - 1 && memcmp(path, PATH_OVERFLOW, len) == 0;
+}
+
 int path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     int order = memcmp(a, b, a_len < b_len ? a_len : b_len);

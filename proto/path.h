@@ -18,6 +18,11 @@
 
 #define PATH_MAX_BYTES 2048
 
+/* What the overflow row has in place of a path: the row in which the hits of paths are counted that
+ * have none of their own, as there are as many paths as there may be. It is nobody's path: those
+ * begin with a slash, which is behind it in byte order. */
+#define PATH_OVERFLOW "(other paths)"
+
 enum path_error {
     PATH_OK,
     PATH_NOT_ABSOLUTE, /* does not begin with a slash, or has a fragment */
@@ -44,6 +49,9 @@ const char *path_error_text(enum path_error error);
 /* Whether these bytes can be a canonical path: what counter-svc demands of every path that reaches
  * it. (It does not look for dot segments: they cannot hurt the ledger.) */
 bool path_is_valid(const char *path, size_t len);
+
+/* Whether it is the overflow row's. */
+bool path_is_overflow(const char *path, size_t len);
 
 /* Orders two paths by their bytes, as PostgreSQL's "C" collation does: below, equal to or above 0.
  */

@@ -57,7 +57,7 @@ static const char *read_cursor(struct view *view, const char *value, size_t len)
         return "\"after\" and \"before\" do not go together.";
     view->has_after = true;
     view->after_count = -1;
-    if (len != 0 && value[0] != '/') {
+    if (len != 0 && value[0] != '/' && !path_is_overflow(value, len)) {
         const char *colon = memchr(value, ':', len);
         char *end;
         if (colon == NULL || colon - value > 19 || value[0] < '0' || value[0] > '9')
@@ -68,7 +68,7 @@ static const char *read_cursor(struct view *view, const char *value, size_t len)
         path = colon + 1;
     }
     view->after_len = len - (size_t)(path - value);
-    if (view->after_len == 0 || *path != '/' ||
+    if (view->after_len == 0 || (*path != '/' && !path_is_overflow(path, view->after_len)) ||
         !is_text(path, view->after_len, CURSOR_PATH_MAX_BYTES))
         return "\"after\" or \"before\" is not a cursor.";
     memcpy(view->after_path, path, view->after_len);

@@ -7,7 +7,8 @@
  *     before=CURSOR      the last rows in front of the cursor: the `previous` of the rows behind
  *
  * A cursor is `COUNT:PATH` in an order by count and `PATH` in an order by path. It names a place,
- * not a row: it stays good when the row moves or was never there.
+ * not a row: it stays good when the row moves or was never there. The overflow row's has
+ * PATH_OVERFLOW as its path.
  */
 #ifndef PROTO_VIEW_H
 #define PROTO_VIEW_H

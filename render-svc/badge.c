@@ -266,7 +266,10 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
                              {.color = badge->color}};
     int width = 0;
 
-    html_add_number(&text, number);
+    if (number == BADGE_NO_NUMBER)
+        buffer_add_literal(&text, "counted");
+    else
+        html_add_number(&text, number);
     halves[1].text = text.bytes;
     halves[1].len = text.len;
     for (int i = 0; i < 2; ++i) {

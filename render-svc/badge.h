@@ -26,7 +26,10 @@ struct badge {
 const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
     __attribute__((warn_unused_result));
 
-/* Appends the badge with this number, from 0. */
+/* Says "counted" in place of a number, which would be that of other paths, too. */
+#define BADGE_NO_NUMBER (-1)
+
+/* Appends the badge with this number, from 0, or BADGE_NO_NUMBER. */
 void badge_render(struct buffer *to, const struct badge *badge, int64_t number);
 
 #endif

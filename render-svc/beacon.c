@@ -36,7 +36,7 @@ struct beacon {
     struct fetch fetch;    /* of a badge that counts nothing */
 };
 
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows);
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
 static void on_gone(void *data);
@@ -171,7 +171,7 @@ static void answer_badge(struct beacon *beacon, int64_t number)
     buffer_free(&svg);
 }
 
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
 {
     /* one transparent pixel */
     static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
@@ -181,10 +181,10 @@ static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
 
     (void)rows;
     timer_stop(&beacon->deadline);
-    if (number == 0)
+    if (number.count == 0)
         reply_unavailable(beacon->req, "The visit could not be counted.", true);
     else if (beacon->image == IMAGE_BADGE)
-        answer_badge(beacon, number);
+        answer_badge(beacon, number.overflow ? BADGE_NO_NUMBER : number.count);
     else if (beacon->image == IMAGE_GIF)
         answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
     else

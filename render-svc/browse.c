@@ -82,7 +82,7 @@ static bool answer_failure(struct browse *browse, const struct http_answer *answ
     if (answer == NULL)
         reply_unavailable(browse->req, "The counts cannot be read just now.", json);
     else if (answer->status == 404)
-        reply_error(browse->req, 404, "This path has not been counted yet.", json);
+        reply_error(browse->req, 404, "This path has no count of its own yet.", json);
     else
         reply_error(browse->req, answer->status, "counter-svc does not take this request.", json);
     return true;

@@ -57,7 +57,7 @@ static void send_batch(struct lane *lane);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
-static void confirm(struct lane *lane, const int64_t *counts, struct table_rows *rows);
+static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows);
 static void give_up(struct lane *lane, int status);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
@@ -108,7 +108,7 @@ void hit_withdraw(struct hit *hit)
     hit->state = HIT_NONE;
 }
 
-static void answer_hit(struct hit *hit, int64_t number, struct table_rows *rows)
+static void answer_hit(struct hit *hit, struct number number, struct table_rows *rows)
 {
     hit_withdraw(hit);
     hit->_callback(hit, number, rows);
@@ -212,7 +212,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",
                       (long long)lane->id, (long long)lane->batch.sequence, lane->n_hits,
                       lane->trace.id);
-        confirm(lane, counts.counts, counts.has_rows ? &rows : NULL);
+        confirm(lane, counts.numbers, counts.has_rows ? &rows : NULL);
         table_rows_fini(&rows);
         rows_free(&counts.rows);
         return true;
@@ -269,17 +269,19 @@ static void set_free(struct lane *lane)
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
  * they came. */
-static void confirm(struct lane *lane, const int64_t *counts, struct table_rows *rows)
+static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows)
 {
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
         struct batch_entry *entry = batch_find(&lane->batch, hit->path, hit->path_len);
-        int64_t count = counts[entry - lane->entries];
-        if (count != INT64_MAX)
-            count -= --entry->hits;
+        struct number number = numbers[entry - lane->entries];
+        if (number.count != INT64_MAX)
+            number.count -= --entry->hits;
         /* a repeat tells the counts of now: somebody may have changed the row by hand since */
-        answer_hit(hit, count > 0 ? count : 1, rows);
+        if (number.count < 1)
+            number.count = 1;
+        answer_hit(hit, number, rows);
     }
     set_free(lane);
 }
@@ -292,7 +294,7 @@ static void give_up(struct lane *lane, int status)
               "lane=%lld sequence=%lld hits=%zu status=%d trace=%s", (long long)lane->id,
               (long long)lane->batch.sequence, lane->n_hits, status, lane->trace.id);
     while (!h2o_linklist_is_empty(&lane->hits))
-        answer_hit(hit_of(lane->hits.next), 0, NULL);
+        answer_hit(hit_of(lane->hits.next), (struct number){0}, NULL);
     lane->batch.size = 0;
     lane->id = 0;
     open_lane(lane);

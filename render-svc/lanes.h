@@ -37,11 +37,11 @@ enum hit_state {
 
 struct hit;
 
-/* Says what became of a hit: `number` is the path's count with this hit as the last, or 0 when it
- * is not confirmed, and counted at most once. `rows` came with the number, and are only good during
+/* Says what became of a hit: `number` is the path's count with this hit as the last (or the overflow
+ * row's), its count 0 when the hit is not confirmed, and counted at most once. `rows` came with the number, and are only good during
  * the callback; NULL: none came, or none were wanted by anybody in the batch. Runs exactly once
  * unless the hit is withdrawn, from the loop, never before lanes_add returns. */
-typedef void (*hit_callback)(struct hit *hit, int64_t number, struct table_rows *rows);
+typedef void (*hit_callback)(struct hit *hit, struct number number, struct table_rows *rows);
 
 /* A hit; lives inside what waits for it, zeroed before its first use. */
 struct hit {

@@ -9,6 +9,9 @@
 /* The visited path is ellipsed only when it would be a wall. */
 #define OWN_WHOLE_BYTES 240
 
+/* Where the script says what changed since the last look. */
+#define SINCE "<p id=\"since\" class=\"note\" hidden></p>\n"
+
 #define MAIN_END "</main>\n</body>\n</html>\n"
 
 /* What a visit's page shows, as a page of its own. */
@@ -84,13 +87,18 @@ static unsigned slot_of(const char *encoded, size_t len)
 }
 
 /* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
-#define ENCODED_AT (sizeof(PAGE_ROW PAGE_ROW_BAR HTML_LINK) - 1)
+#define ENCODED_AT (sizeof(PAGE_ROW PAGE_ROW_BAR PAGE_ROW_A HTML_LINK) - 1)
 
 static void index_row(struct page_index *index, const char *html, size_t start, size_t encoded_len)
 {
-    unsigned slot = slot_of(html + start + ENCODED_AT, encoded_len);
+    unsigned slot;
 
     index->starts[index->size++] = (uint32_t)start;
+    if (encoded_len == 0) {
+        index->overflow = index->size;
+        return;
+    }
+    slot = slot_of(html + start + ENCODED_AT, encoded_len);
     while (index->slots[slot] != 0)
         slot = (slot + 1) & 0xFF;
     index->slots[slot] = (unsigned char)index->size;
@@ -204,7 +212,34 @@ static void add_place(struct buffer *to, unsigned row, const struct page_index *
     buffer_add_literal(to, "</a></p>\n");
 }
 
-size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, int64_t number,
+/* Says whose hits the number is of. */
+static void add_number(struct buffer *to, struct number number)
+{
+    buffer_add_literal(to, "<p class=\"count\"><strong>");
+    html_add_number(to, number.count);
+    if (number.overflow)
+        buffer_add_literal(to,
+                           "</strong> <span>hits on " PAGE_OVERFLOW "</span></p></div>\n"
+                           "<p class=\"note\">There are as many paths as may have a row of "
+                           "their own. Your visit is counted, among the " PAGE_OVERFLOW ".</p>\n");
+    else
+        buffer_add_string(to, number.count == 1
+                                  ? "</strong> <span>hit, the first</span></p></div>\n" SINCE
+                                  : "</strong> <span>hits</span></p></div>\n" SINCE);
+}
+
+static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
+                          struct number number, const struct page_index *index)
+{
+    buffer_add_literal(to, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
+    if (number.overflow)
+        page_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, number.count, index->highest);
+    else
+        page_add_row(to, path, path_len, number.count, index->highest);
+    buffer_add_literal(to, "</tbody>\n");
+}
+
+size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, struct number number,
                      const char *rows, size_t rows_len, const struct page_index *index,
                      h2o_iovec_t parts[PAGE_PARTS])
 {
@@ -217,21 +252,16 @@ size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, in
     buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
     encoded_at = own.len + sizeof(HTML_LINK) - 1;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
-    buffer_add_literal(&own, "</h1>\n<p class=\"count\"><strong>");
-    html_add_number(&own, number);
-    buffer_add_string(&own, number == 1 ? "</strong> <span>hit, the first</span></p></div>\n"
-                                        : "</strong> <span>hits</span></p></div>\n");
-    buffer_add_literal(&own, "<p id=\"since\" class=\"note\" hidden></p>\n");
+    buffer_add_literal(&own, "</h1>\n");
+    add_number(&own, number);
     if (rows != NULL) {
-        row = find_row(index, rows, own.bytes + encoded_at, encoded_len);
+        row = number.overflow ? index->overflow
+                              : find_row(index, rows, own.bytes + encoded_at, encoded_len);
         add_place(&own, row, index);
     }
     apart_at = own.len;
-    if (rows != NULL && row == 0) {
-        buffer_add_literal(&own, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
-        page_add_row(&own, path, path_len, number, index->highest);
-        buffer_add_literal(&own, "</tbody>\n");
-    }
+    if (rows != NULL && row == 0)
+        add_row_apart(&own, path, path_len, number, index);
     kept = h2o_strdup(pool, own.bytes, own.len);
     buffer_free(&own);
 

@@ -27,6 +27,7 @@ struct page_index {
     int64_t highest; /* count */
     size_t apart;    /* where a row goes that is not among these */
     unsigned size;
+    unsigned overflow; /* the overflow row's place, from 1; 0: it is not among these */
     uint32_t starts[PAGE_ROWS];
     unsigned char slots[256]; /* hash of a path → its row + 1; open addressing */
 };
@@ -40,7 +41,7 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
 /* Puts a visit's page together: at most PAGE_PARTS parts, whose number it returns. `rows` are
  * `rows_len` bytes from page_add_rows with their index, and must live as long as the parts, what
  * is the visitor's own is in the pool; NULL: the rows could not be had, which the page says. */
-size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, int64_t number,
+size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, struct number number,
                      const char *rows, size_t rows_len, const struct page_index *index,
                      h2o_iovec_t parts[PAGE_PARTS]);
 
@@ -54,8 +55,9 @@ void page_add_end(struct buffer *to);
 void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
                     const char *reference);
 
-/* Appends `{"path": …, "count": …`, without the closing brace. */
-void json_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number);
+/* Appends `{"path": …, "count": …`, without the closing brace; and `, "overflow": true` if the count
+ * is the overflow row's. */
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct number number);
 
 /* Appends `, "totals": …, "rows": […]}`. NULL: both are null. */
 void json_add_rows(struct buffer *to, const struct rows *rows);

@@ -2,12 +2,14 @@
 
 #include "render-svc/page.h"
 
-void json_add_own(struct buffer *to, const char *path, size_t path_len, int64_t number)
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct number number)
 {
     buffer_add_literal(to, "{\"path\":");
     buffer_add_json(to, path, path_len);
     buffer_add_literal(to, ",\"count\":");
-    buffer_add_int(to, number);
+    buffer_add_int(to, number.count);
+    if (number.overflow)
+        buffer_add_literal(to, ",\"overflow\":true");
 }
 
 void json_add_rows(struct buffer *to, const struct rows *rows)

@@ -119,14 +119,19 @@ size_t page_add_row(struct buffer *to, const char *path, size_t path_len, int64_
                     int64_t highest)
 {
     unsigned share = (unsigned)((double)count / (double)highest * 99);
-    size_t encoded;
+    size_t encoded = 0;
 
     if (share > 99)
         share = 99;
     buffer_add_literal(to, PAGE_ROW_BAR);
-    to->bytes[to->len - 6] = (char)('0' + share / 10);
-    to->bytes[to->len - 5] = (char)('0' + share % 10);
-    encoded = html_add_path_link(to, path, path_len, ROW_WHOLE_BYTES);
+    to->bytes[to->len - 3] = (char)('0' + share / 10);
+    to->bytes[to->len - 2] = (char)('0' + share % 10);
+    if (path_is_overflow(path, path_len)) {
+        buffer_add_literal(to, PAGE_OVERFLOW);
+    } else {
+        buffer_add_literal(to, PAGE_ROW_A);
+        encoded = html_add_path_link(to, path, path_len, ROW_WHOLE_BYTES);
+    }
     buffer_add_literal(to, "</th><td>");
     html_add_number(to, count);
     buffer_add_literal(to, "</td></tr>\n");

@@ -18,13 +18,18 @@ void page_add_table_head(struct buffer *to, const struct view *view, bool ranked
 /* The highest count among these rows: what their bars are measured by. */
 int64_t page_highest(const struct rows *rows);
 
-/* How a row begins. Behind these bytes and those of PAGE_ROW_BAR follows a link (HTML_LINK). */
+/* How a row begins. Behind these bytes, those of PAGE_ROW_BAR and PAGE_ROW_A follows a link
+ * (HTML_LINK); but the overflow row has none. */
 #define PAGE_ROW        "<tr>"
 #define PAGE_ROW_MARKED "<tr id=v aria-current=true>"
-#define PAGE_ROW_BAR    "<th class=b00><a "
+#define PAGE_ROW_BAR    "<th class=b00>"
+#define PAGE_ROW_A      "<a "
+
+/* What stands in place of the overflow row's path. */
+#define PAGE_OVERFLOW "<em>other paths</em>"
 
 /* Appends what follows PAGE_ROW: path and count of a row and its end. Returns how many bytes the
- * percent-encoded path in its link has. */
+ * percent-encoded path in its link has; 0: it is the overflow row. */
 size_t page_add_row(struct buffer *to, const char *path, size_t path_len, int64_t count,
                     int64_t highest);
 

@@ -21,14 +21,14 @@ struct visit {
     enum form form;
     const char *path; /* canonical */
     size_t path_len;
-    int64_t number; /* 0: not counted, or not yet */
+    struct number number; /* its count 0: not counted, or not yet */
     struct hit hit;
     struct table_wait wait;
     struct timer deadline;
 };
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows);
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
 static void on_rows(struct table_wait *wait, struct table_text *rows);
 static void answer_visit(struct visit *visit, struct table_text *rows);
 static void on_deadline(struct timer *timer);
@@ -106,13 +106,13 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     timer_start(&render->deadlines, &visit->deadline, on_deadline);
 }
 
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, hit, hit);
     struct render *render = worker_of(visit->req)->app;
 
     visit->number = number;
-    if (number == 0) {
+    if (number.count == 0) {
         timer_stop(&visit->deadline);
         reply_unavailable(visit->req, "The visit could not be counted.", visit->form != FORM_HTML);
     } else if (visit->form == FORM_MINIMAL) {
@@ -195,7 +195,7 @@ static void on_deadline(struct timer *timer)
 
     hit_withdraw(&visit->hit);
     table_cancel(&visit->wait);
-    if (visit->number != 0)
+    if (visit->number.count != 0)
         answer_visit(visit, NULL); /* it is counted, only the rows are missing */
     else
         reply_unavailable(visit->req, "The visit could not be counted in time.",

@@ -7,8 +7,9 @@
     .map((text) => Number(text.replaceAll(",", "")));
   const format = (value) => value.toLocaleString("en-US");
   const counted = (value, name) => `${format(value)} ${name}${value === 1 ? "" : "s"}`;
-  /* the path that a link of the page leads to */
-  const pathOf = (link) => decodeURIComponent(link.pathname.slice("/-/paths".length));
+  /* the path that a link of the page leads to; the overflow row has none */
+  const pathOf = (link) => (link ? decodeURIComponent(link.pathname.slice("/-/paths".length))
+    : "(other paths)");
   const table = find("table");
   const totals = find(".totals");
   const own = find(".own");
@@ -38,8 +39,7 @@
     }
   }
 
-  function sayChanges() {
-    const since = find("#since");
+  function sayChanges(since) {
     const link = find("a", own);
     const path = link ? pathOf(link) : ""; /* of all paths */
     const [count] = numbers(find("strong", own));
@@ -59,9 +59,9 @@
     localStorage.setItem(KEY, JSON.stringify([...seen].slice(-MOST)));
   }
 
-  if (own) {
+  if (find("#since")) {
     try {
-      sayChanges();
+      sayChanges(find("#since"));
     } catch {
       /* no storage, or something else in it: nothing is claimed */
     }
@@ -86,9 +86,9 @@
   /* Shows what has become more, and lights it up. */
   function show(changed) {
     const lit = [];
-    for (const { path, count } of changed) {
+    for (const { path, count, overflow } of changed) {
       const row = rows.get(path);
-      if (!row) missing.add(path);
+      if (!row && !overflow) missing.add(path);
       if (!row || count <= row.count) continue;
       row.count = count;
       row.cell.textContent = format(count);

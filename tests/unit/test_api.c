@@ -30,6 +30,7 @@
 #define BAD_ECHO    "The answer is to another lane or sequence."
 #define BAD_SIZE    "The answer has not one count for each path."
 #define BAD_COUNT   "A count in the answer is not a whole number from the hits on."
+#define BAD_PLACES  "\"overflow\" is not a list of places in the batch."
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
 #define BAD_ROW     "A row is not a text and a whole number."
 #define BAD_NEXT    "\"next\" or \"previous\" is neither a cursor nor null."
@@ -575,7 +576,7 @@ static void a_path_has_at_most_2048_bytes(void **state)
 
 static void counts_come_back(void **state)
 {
-    static const int64_t counts[] = {2, INT64_MAX};
+    static const struct number numbers[] = {{2, false}, {INT64_MAX, false}};
 
     (void)state;
     for (int repeat = 0; repeat < 2; repeat++) {
@@ -583,13 +584,14 @@ static void counts_come_back(void **state)
         struct counts answer = {.repeat = !repeat};
         const char *error;
 
-        counts_encode(&json, &asked, repeat, counts);
+        counts_encode(&json, &asked, repeat, numbers);
         assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
         assert_int_equal(answer.repeat, repeat);
         assert_false(answer.has_rows);
         rows_free(&answer.rows);
-        assert_int_equal(answer.counts[0], 2);
-        assert_int_equal(answer.counts[1], INT64_MAX);
+        assert_int_equal(answer.numbers[0].count, 2);
+        assert_int_equal(answer.numbers[1].count, INT64_MAX);
+        assert_false(answer.numbers[0].overflow || answer.numbers[1].overflow);
         assert_text(&json, repeat ? "{\"lane\":17,\"sequence\":4,\"repeat\":true,"
                                     "\"counts\":[2,9223372036854775807]}"
                                   : "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
@@ -597,9 +599,37 @@ static void counts_come_back(void **state)
     }
 }
 
+static void it_comes_back_which_paths_have_no_row(void **state)
+{
+    static const char *const overflow[] = {"", ",\"overflow\":[0]", ",\"overflow\":[1]",
+                                           ",\"overflow\":[0,1]"};
+
+    (void)state;
+    for (unsigned i = 0; i < SIZE(overflow); i++) {
+        struct number numbers[] = {{70, i & 1}, {71, i & 2}};
+        struct buffer json = {0}, expected = {0};
+        struct counts answer;
+        const char *error;
+
+        counts_encode(&json, &asked, false, numbers);
+        buffer_add_string(&expected, "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
+                                     "\"counts\":[70,71]");
+        buffer_add_string(&expected, overflow[i]);
+        buffer_add_literal(&expected, "}\0");
+        assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
+        rows_free(&answer.rows);
+        for (size_t path = 0; path < 2; path++) {
+            assert_int_equal(answer.numbers[path].count, numbers[path].count);
+            assert_int_equal(answer.numbers[path].overflow, numbers[path].overflow);
+        }
+        assert_text(&json, expected.bytes);
+        buffer_free(&expected);
+    }
+}
+
 static void counts_come_back_with_rows(void **state)
 {
-    static const int64_t counts[] = {2, 3};
+    static const struct number numbers[] = {{2, false}, {3, false}};
     struct row row = {"/a", 2, 7};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
     struct buffer json = {0}, rows_json = {0};
@@ -607,11 +637,11 @@ static void counts_come_back_with_rows(void **state)
     const char *error;
 
     (void)state;
-    counts_encode(&json, &asked, false, counts);
+    counts_encode(&json, &asked, false, numbers);
     rows_encode(&rows_json, &rows);
     counts_add_rows(&json, &rows_json);
     assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
-    assert_int_equal(answer.counts[1], 3);
+    assert_int_equal(answer.numbers[1].count, 3);
     assert_true(answer.has_rows);
     assert_int_equal(answer.rows.size, 1);
     assert_int_equal(answer.rows.rows[0].count, 7);
@@ -622,6 +652,8 @@ static void counts_come_back_with_rows(void **state)
 }
 
 #define COUNTS(lane, sequence, rest) "{\"lane\": " lane ", \"sequence\": " sequence ", " rest "}"
+
+#define RIGHT "\"repeat\": false, \"counts\": [8, 3]"
 
 static void an_answer_that_is_not_to_this_batch_is_refused(void **state)
 {
@@ -655,6 +687,15 @@ static void an_answer_that_is_not_to_this_batch_is_refused(void **state)
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [\"8\", 3]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, null]"), BAD_COUNT},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, true]"), BAD_COUNT},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": null"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": true"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": {}"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [-1]"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [2]"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [1, 0]"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [0, 0]"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [1.0]"), BAD_PLACES},
+        {COUNTS("17", "4", RIGHT ", \"overflow\": [\"/a\"]"), BAD_PLACES},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 3], \"rows\": null"), BAD_COLUMNS},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 3], \"rows\": []"), BAD_COLUMNS},
         {COUNTS("17", "4", "\"repeat\": false, \"counts\": [8, 9223372036854775808]"), NO_JSON},
@@ -815,12 +856,15 @@ static void rows_that_the_contract_does_not_allow_are_refused(void **state)
 static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **state)
 {
     const struct row row = {"/\"\\\x1f\xc3\xa9", 6, INT64_MAX};
+    const struct row overflow = {PATH_OVERFLOW, strlen(PATH_OVERFLOW), 8};
     const struct totals totals = {2, 17};
     struct buffer json = {0};
 
     (void)state;
     row_encode(&json, &row);
     assert_text(&json, "{\"path\":\"/\\\"\\\\\\u001F\xc3\xa9\",\"count\":9223372036854775807}");
+    row_encode(&json, &overflow);
+    assert_text(&json, "{\"path\":\"(other paths)\",\"count\":8,\"overflow\":true}");
     totals_encode(&json, &totals);
     assert_text(&json, "{\"paths\":2,\"hits\":17}");
     problem_encode(&json, 409, "Conflict", "Lane \"17\" is\nunknown.", "4bf92f");
@@ -849,6 +893,7 @@ int main(void)
         cmocka_unit_test(the_paths_of_a_batch_have_at_most_131072_bytes),
         cmocka_unit_test(a_path_has_at_most_2048_bytes),
         cmocka_unit_test(counts_come_back),
+        cmocka_unit_test(it_comes_back_which_paths_have_no_row),
         cmocka_unit_test(counts_come_back_with_rows),
         cmocka_unit_test(an_answer_that_is_not_to_this_batch_is_refused),
         cmocka_unit_test(rows_come_back),

@@ -104,6 +104,7 @@ static void numbers_have_their_thousands_apart(void **state)
         {1000, ">1,000<"},
         {1234567, ">1,234,567<"},
         {INT64_MAX, ">9,223,372,036,854,775,807<"},
+        {BADGE_NO_NUMBER, ">counted<"},
     };
 
     (void)state;

@@ -156,7 +156,7 @@ static void one_batch_merged_is_itself(void **state)
     const struct batch_entry entries[] = {entry_of("/a", 2), entry_of("/b", 1), entry_of("/c", 7)};
     struct batch *batch = batch_of(entries, 3);
     const struct batch *batches[] = {batch};
-    int64_t counts[] = {10, 1, 700}, numbers[3];
+    struct number counts[] = {{10, false}, {1, true}, {700, false}}, numbers[3];
     struct merge merge;
 
     (void)state;
@@ -167,12 +167,15 @@ static void one_batch_merged_is_itself(void **state)
         assert_int_equal(merge.ordinals[0][i], i);
     }
     merge_take_numbers(&merge, batch, 0, counts, numbers);
-    assert_int_equal(numbers[0], 10);
-    assert_int_equal(numbers[1], 1);
-    assert_int_equal(numbers[2], 700);
-    assert_int_equal(counts[0], 8);
-    assert_int_equal(counts[1], 0);
-    assert_int_equal(counts[2], 693);
+    assert_int_equal(numbers[0].count, 10);
+    assert_int_equal(numbers[1].count, 1);
+    assert_int_equal(numbers[2].count, 700);
+    assert_false(numbers[0].overflow);
+    assert_true(numbers[1].overflow);
+    assert_false(numbers[2].overflow);
+    assert_int_equal(counts[0].count, 8);
+    assert_int_equal(counts[1].count, 0);
+    assert_int_equal(counts[2].count, 693);
     merge_fini(&merge);
     destroy_batch(batch);
 }
@@ -184,7 +187,8 @@ static void disjoint_batches_are_interleaved(void **state)
         batch_of((struct batch_entry[]){entry_of("/a", 3), entry_of("/c", 4), entry_of("/e", 5)},
                  3),
     };
-    int64_t counts[] = {3, 1, 4, 2, 5}, numbers[3];
+    struct number counts[] = {{.count = 3}, {.count = 1}, {.count = 4}, {.count = 2}, {.count = 5}},
+                  numbers[3];
     struct merge merge;
 
     (void)state;
@@ -196,12 +200,12 @@ static void disjoint_batches_are_interleaved(void **state)
     assert_entry(&merge.entries[3], "/d", 2);
     assert_entry(&merge.entries[4], "/e", 5);
     merge_take_numbers(&merge, batches[1], 1, counts, numbers);
-    assert_int_equal(numbers[0], 3);
-    assert_int_equal(numbers[1], 4);
-    assert_int_equal(numbers[2], 5);
+    assert_int_equal(numbers[0].count, 3);
+    assert_int_equal(numbers[1].count, 4);
+    assert_int_equal(numbers[2].count, 5);
     merge_take_numbers(&merge, batches[0], 0, counts, numbers);
-    assert_int_equal(numbers[0], 1);
-    assert_int_equal(numbers[1], 2);
+    assert_int_equal(numbers[0].count, 1);
+    assert_int_equal(numbers[1].count, 2);
     merge_fini(&merge);
     destroy_batch(batches[0]);
     destroy_batch(batches[1]);
@@ -211,7 +215,7 @@ static void equal_batches_share_each_path_and_the_first_has_the_lowest_numbers(v
 {
     const struct batch_entry entries[] = {entry_of("/a", 2), entry_of("/b", 5)};
     struct batch *batches[] = {batch_of(entries, 2), batch_of(entries, 2), batch_of(entries, 2)};
-    int64_t counts[] = {106, 15}, numbers[2];
+    struct number counts[] = {{106, true}, {15, false}}, numbers[2];
     struct merge merge;
 
     (void)state;
@@ -221,12 +225,13 @@ static void equal_batches_share_each_path_and_the_first_has_the_lowest_numbers(v
     assert_entry(&merge.entries[1], "/b", 15);
     for (size_t i = 3; i-- > 0;) {
         merge_take_numbers(&merge, batches[i], i, counts, numbers);
-        assert_int_equal(numbers[0], 102 + 2 * (int64_t)i);
-        assert_int_equal(numbers[1], 5 + 5 * (int64_t)i);
+        assert_int_equal(numbers[0].count, 102 + 2 * (int64_t)i);
+        assert_int_equal(numbers[1].count, 5 + 5 * (int64_t)i);
+        assert_true(numbers[0].overflow && !numbers[1].overflow);
         destroy_batch(batches[i]);
     }
-    assert_int_equal(counts[0], 100);
-    assert_int_equal(counts[1], 0);
+    assert_int_equal(counts[0].count, 100);
+    assert_int_equal(counts[1].count, 0);
     merge_fini(&merge);
 }
 
@@ -252,18 +257,18 @@ static void a_count_at_the_end_of_its_range_is_that_for_every_batch(void **state
 {
     const struct batch_entry entries[] = {entry_of("/a", 2), entry_of("/b", 1)};
     struct batch *batches[] = {batch_of(entries, 2), batch_of(entries, 2)};
-    int64_t counts[] = {INT64_MAX, INT64_MAX - 1}, numbers[2];
+    struct number counts[] = {{.count = INT64_MAX}, {.count = INT64_MAX - 1}}, numbers[2];
     struct merge merge;
 
     (void)state;
     merge_init(&merge, (const struct batch *const *)batches, 2);
     for (size_t i = 2; i-- > 0;) {
         merge_take_numbers(&merge, batches[i], i, counts, numbers);
-        assert_int_equal(numbers[0], INT64_MAX);
-        assert_int_equal(numbers[1], INT64_MAX - 2 + (int64_t)i);
+        assert_int_equal(numbers[0].count, INT64_MAX);
+        assert_int_equal(numbers[1].count, INT64_MAX - 2 + (int64_t)i);
         destroy_batch(batches[i]);
     }
-    assert_int_equal(counts[0], INT64_MAX);
+    assert_int_equal(counts[0].count, INT64_MAX);
     merge_fini(&merge);
 }
 
@@ -323,13 +328,14 @@ static void assert_merge_is_the_sum(const struct merge *merge, struct batch *con
 }
 
 /* Each hit of a batch has one of the numbers up to the batch's: hands them out, to nobody twice. */
-static void hand_out(const struct batch *batch, const int64_t *numbers, const struct model *model,
+static void hand_out(const struct batch *batch, const struct number *numbers,
+                     const struct model *model,
                      bool taken[MAX_PATHS][MAX_BATCHES * MAX_PATHS * 3 + 1])
 {
     for (size_t at = 0; at < batch->size; at++) {
         size_t path = path_number(&batch->entries[at]);
         for (int64_t hit = 0; hit < batch->entries[at].hits; hit++) {
-            int64_t number = numbers[at] - hit - model->before[path];
+            int64_t number = numbers[at].count - hit - model->before[path];
             assert_in_range(number, 1, MAX_BATCHES * MAX_PATHS * 3);
             assert_false(taken[path][number]);
             taken[path][number] = true;
@@ -348,7 +354,7 @@ static void the_numbers_of_all_hits_are_unique_and_without_a_gap(void **state)
     for (int round = 0; round < 300; round++) {
         struct model model = {.n_batches = random_below(&seed, MAX_BATCHES) + 1};
         struct batch *batches[MAX_BATCHES];
-        int64_t counts[MAX_PATHS], numbers[MAX_PATHS];
+        struct number counts[MAX_PATHS], numbers[MAX_PATHS];
         struct merge merge;
 
         memset(taken, 0, sizeof(taken));
@@ -360,7 +366,8 @@ static void the_numbers_of_all_hits_are_unique_and_without_a_gap(void **state)
         assert_merge_is_the_sum(&merge, batches, &model);
 
         for (size_t at = 0; at < merge.size; at++)
-            counts[at] = model.before[path_number(&merge.entries[at])] + merge.entries[at].hits;
+            counts[at] = (struct number){.count = model.before[path_number(&merge.entries[at])] +
+                                                  merge.entries[at].hits};
         for (size_t i = model.n_batches; i-- > 0;) {
             merge_take_numbers(&merge, batches[i], i, counts, numbers);
             hand_out(batches[i], numbers, &model, taken);

@@ -216,7 +216,7 @@ static void a_long_path_is_in_two_parts_and_whole_in_its_title(void **state)
 #define HOSTILE_HREF "/-/paths/%3Cb%3E%22%26%27%01"
 
 /* A page as its visitor gets it, whole, in a buffer. `rows` NULL: they could not be had. */
-static struct buffer page_of(const char *path, int64_t number, const struct rows *rows)
+static struct buffer page_with(const char *path, struct number number, const struct rows *rows)
 {
     struct buffer shared = {0}, page = {0};
     struct page_index index;
@@ -236,6 +236,11 @@ static struct buffer page_of(const char *path, int64_t number, const struct rows
     h2o_mem_clear_pool(&pool);
     buffer_free(&shared);
     return page;
+}
+
+static struct buffer page_of(const char *path, int64_t count, const struct rows *rows)
+{
+    return page_with(path, (struct number){count, false}, rows);
 }
 
 static void the_page_is_whole_with_everybodys_text_escaped(void **state)
@@ -312,6 +317,48 @@ static void each_visitors_own_row_is_marked_and_no_other(void **state)
     buffer_free(&unmarked);
 }
 
+static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
+{
+    struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
+    struct rows rows = {.size = 3, .rows = some, .totals = {2, 60}};
+    struct buffer page = page_with("/new", (struct number){20, true}, &rows);
+
+    (void)state;
+    assert_contains(page.bytes, "<strong>20</strong> <span>hits on <em>other paths</em></span>");
+    assert_contains(page.bytes, "Your visit is counted, among the <em>other paths</em>.");
+    assert_contains(page.bytes, "<tr id=v aria-current=true><th class=b66><em>other paths</em></th>"
+                                "<td>20</td></tr>\n<tr><th class=b33><a href=\"/-/paths/b\">");
+    assert_contains(page.bytes, ">No. 2</a>");
+    assert_int_equal(count_of(page.bytes, "id=v"), 1);
+    assert_null(strstr(page.bytes, "id=\"since\""));
+    assert_null(strstr(page.bytes, "class=\"apart\""));
+    buffer_free(&page);
+
+    rows.size = 1; /* and if that is not in the table, it stands apart */
+    page = page_with("/new", (struct number){20, true}, &rows);
+    assert_contains(page.bytes, "<tbody class=\"apart\">\n<tr id=v aria-current=true><th class=b66>"
+                                "<em>other paths</em></th><td>20</td></tr>\n</tbody>\n</table>");
+    buffer_free(&page);
+}
+
+static void the_overflow_row_has_no_link_and_moves_no_other(void **state)
+{
+    struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
+    const struct rows rows = {.size = 3, .rows = some, .totals = {2, 60}};
+    struct buffer page = page_of("/b", 10, &rows);
+
+    (void)state;
+    assert_contains(page.bytes, "<tr><th class=b66><em>other paths</em></th><td>20</td></tr>\n"
+                                "<tr id=v aria-current=true><th class=b33><a href=\"/-/paths/b\">");
+    assert_contains(page.bytes, ">No. 3</a>");
+    assert_null(strstr(page.bytes, "Your visit is counted"));
+    buffer_free(&page);
+    page = page_of("/(other paths)", 1, &rows);
+    assert_contains(page.bytes, "class=\"apart\"");
+    assert_contains(page.bytes, ">/(other paths)</a></th><td>1</td>");
+    buffer_free(&page);
+}
+
 static void more_rows_than_a_page_has_are_left_out(void **state)
 {
     struct row some[PAGE_ROWS + 50];
@@ -360,7 +407,7 @@ static void every_element_that_is_opened_is_closed_in_order(void **state)
         struct buffer page = {0};
 
         if (i < SIZE(cases))
-            page = page_of(HOSTILE, (int64_t)i, cases[i]);
+            page = page_with(HOSTILE, (struct number){(int64_t)i, i == 1}, cases[i]);
         else
             page_add_error(&page, 404, "<Not> & found", "</p></main>", "4bf92f");
         for (const char *at = text_of(&page); (at = strchr(at, '<')) != NULL; at++) {
@@ -531,7 +578,7 @@ static json_t *json_of(const char *path, int64_t number, const struct rows *rows
     struct buffer text = {0};
     json_t *json;
 
-    json_add_own(&text, path, strlen(path), number);
+    json_add_own(&text, path, strlen(path), (struct number){number, false});
     json_add_rows(&text, rows);
     assert_int_equal(text.bytes[text.len - 1], '\n');
     json = json_loadb(text.bytes, text.len, JSON_REJECT_DUPLICATES, NULL);
@@ -588,8 +635,11 @@ static void json_of_ones_own_alone_needs_only_its_brace(void **state)
     struct buffer text = {0};
 
     (void)state;
-    json_add_own(&text, "/\"a", 3, 8);
+    json_add_own(&text, "/\"a", 3, (struct number){8, false});
     assert_string_equal(text_of(&text), "{\"path\":\"/\\\"a\",\"count\":8");
+    text.len = 0;
+    json_add_own(&text, "/a", 2, (struct number){8, true});
+    assert_string_equal(text_of(&text), "{\"path\":\"/a\",\"count\":8,\"overflow\":true");
     buffer_free(&text);
 }
 
@@ -604,6 +654,8 @@ int main(void)
         cmocka_unit_test(a_long_path_is_in_two_parts_and_whole_in_its_title),
         cmocka_unit_test(the_page_is_whole_with_everybodys_text_escaped),
         cmocka_unit_test(each_visitors_own_row_is_marked_and_no_other),
+        cmocka_unit_test(a_path_without_a_row_is_told_of_the_overflow_row),
+        cmocka_unit_test(the_overflow_row_has_no_link_and_moves_no_other),
         cmocka_unit_test(more_rows_than_a_page_has_are_left_out),
         cmocka_unit_test(the_next_page_is_a_link_if_there_is_one),
         cmocka_unit_test(every_element_that_is_opened_is_closed_in_order),

@@ -614,6 +614,23 @@ static void percent_decode_takes_a_component_as_it_is(void **state)
     assert_false(percent_decode("%41", 1, out, &len));
 }
 
+static void the_overflow_row_is_nobodys_path_and_before_all(void **state)
+{
+    static const char *const others[] = {"", "/", "/(other paths)", "(other paths",
+                                         "(other paths) "};
+    const char *key = PATH_OVERFLOW;
+    char path[32];
+    size_t len;
+
+    (void)state;
+    assert_true(path_is_overflow(key, strlen(key)));
+    assert_false(path_is_valid(key, strlen(key)));
+    assert_int_equal(path_canonicalize(key, strlen(key), path, &len), PATH_NOT_ABSOLUTE);
+    assert_true(path_compare(key, strlen(key), "/", 1) < 0);
+    for (size_t i = 0; i < SIZE(others); i++)
+        assert_false(path_is_overflow(others[i], strlen(others[i])));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +652,7 @@ int main(void)
         cmocka_unit_test(what_can_be_a_canonical_path_is_absolute_and_not_empty),
         cmocka_unit_test(each_error_has_a_sentence_of_its_own),
         cmocka_unit_test(percent_decode_takes_a_component_as_it_is),
+        cmocka_unit_test(the_overflow_row_is_nobodys_path_and_before_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

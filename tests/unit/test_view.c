@@ -223,6 +223,10 @@ static void what_is_no_cursor_is_refused_in_both_orders(void **state)
         "8:%20/a",
         "12345678901234567890:/a",
         "00000000000000000001:/a",
+        "(other%20paths",
+        "(other%20paths)/",
+        "(Other%20paths)",
+        "8:(other%20paths)a",
     };
 
     (void)state;
@@ -300,14 +304,9 @@ static void a_parameter_without_a_proper_value_is_refused(void **state)
 
 static void a_cursor_leads_back_to_its_place(void **state)
 {
-    static const char *const paths[] = {"/",
-                                        "/a",
-                                        "/8:/a",
-                                        "/a b&c=d%?#+",
-                                        "/\xc3\xa9\x01\x7f",
-                                        "//",
-                                        "/a/../b",
-                                        "/\xf4\x8f\xbf\xbf"};
+    static const char *const paths[] = {
+        "/",  "/a",      "/8:/a",          "/a b&c=d%?#+", "/\xc3\xa9\x01\x7f",
+        "//", "/a/../b", "/(other paths)", PATH_OVERFLOW,  "/\xf4\x8f\xbf\xbf"};
     static const int64_t counts[] = {0, 1, 99, INT64_MAX};
 
     (void)state;

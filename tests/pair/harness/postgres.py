@@ -31,6 +31,10 @@ SETTINGS = {
 }
 
 
+# how many paths there are in the table: the overflow row, without a slash, is none
+PATHS = "count(*) FILTER (WHERE path LIKE '/%')"
+
+
 def programs():
     """The folder of initdb and postgres, version 15 or later."""
     folders = glob.glob("/usr/lib/postgresql/*/bin")
@@ -311,14 +315,14 @@ class Ledger:
         return {"paths": int(paths or 0), "hits": int(hits or 0)}
 
     def totals_by_scanning(self):
-        paths, hits = self.run("SELECT count(*), sum(count) FROM pathcount")[0]
+        paths, hits = self.run(f"SELECT {PATHS}, sum(count) FROM pathcount")[0]
         return {"paths": paths, "hits": int(hits or 0)}
 
     def totals_both_ways(self):
         """The lanes' sum and a scan's, of one moment: after a crash, batches whose fate is unknown to
         their renderer may still come in."""
         lanes = "FROM pathcount_lane"
-        row, = self.run(f"SELECT (SELECT sum(paths) {lanes}), (SELECT sum(hits) {lanes}), count(*), "
+        row, = self.run(f"SELECT (SELECT sum(paths) {lanes}), (SELECT sum(hits) {lanes}), {PATHS}, "
                         "sum(count) FROM pathcount")
         kept_paths, kept_hits, paths, hits = (int(number or 0) for number in row)
         return {"paths": kept_paths, "hits": kept_hits}, {"paths": paths, "hits": hits}

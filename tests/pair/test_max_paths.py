@@ -1,0 +1,287 @@
+"""max_paths: beyond it the hits of new paths are counted, exactly, in one row together."""
+
+import itertools
+
+import pytest
+
+from harness import page
+from harness.api import counts_of
+from harness.face import Face, Watcher, read_csv, rows_of
+from harness.http import get, hit, hit_in_full
+from harness.wait import Later, until
+
+OTHERS = "(other paths)"
+LARGEST_BATCH = 1024  # paths
+
+
+@pytest.fixture
+def ledger(stage):
+    return stage.ledger()
+
+
+def counted(answer, hits):
+    """path → (count, whether it is the overflow row's) of an answer to a batch."""
+    counts = counts_of(answer, hits)
+    places = answer.json().get("overflow", [])
+    return {path: (count, place in places) for place, (path, count) in enumerate(counts.items())}
+
+
+def post(api, hits):
+    return counted(api.post(api.lane(), 1, hits), hits)
+
+
+def with_max_paths(counter, most):
+    """Starts a counter anew with another max_paths."""
+    counter.stop()
+    counter.keys["max_paths"] = most
+    return counter.restart().until_ready().api
+
+
+# --- what is counted where
+
+
+def test_new_paths_beyond_the_limit_are_counted_together_and_known_ones_as_before(stage, ledger):
+    api = stage.counter(ledger, max_paths=3).api
+    assert post(api, {"/a": 1, "/b": 2, "/c": 1}) == {
+        "/a": (1, False), "/b": (2, False), "/c": (1, False)}
+    assert post(api, {"/a": 1, "/d": 2}) == {"/a": (2, False), "/d": (2, True)}
+    assert post(api, {"/c": 5, "/d": 1, "/e": 1}) == {
+        "/c": (6, False), "/d": (3, True), "/e": (4, True)}
+    assert ledger.counts() == {"/a": 2, "/b": 2, "/c": 6, OTHERS: 4}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 3, "hits": 14}
+    api.until_totals(3, 14)
+
+
+def test_of_a_batch_that_crosses_the_limit_the_first_have_the_room_that_there_is(stage, ledger):
+    api = stage.counter(ledger, max_paths=3).api
+    post(api, {"/known": 1})
+    assert post(api, {"/d": 1, "/c": 1, "/b": 2, "/a": 1, "/known": 1}) == {
+        "/a": (1, False), "/b": (2, False), "/c": (1, True), "/d": (2, True), "/known": (2, False)}
+    assert ledger.counts() == {"/a": 1, "/b": 2, "/known": 2, OTHERS: 2}
+    assert ledger.totals() == ledger.totals_by_scanning()
+
+
+def test_the_largest_batch_may_be_of_new_paths_alone(stage, ledger):
+    counter = stage.counter(ledger, max_paths=1)
+    hits = {f"/{n:04}": 1 for n in range(LARGEST_BATCH)}
+    assert list(post(counter.api, hits).values()) == [(1, False)] + [
+        (n, True) for n in range(1, LARGEST_BATCH)]
+    assert ledger.counts() == {"/0000": 1, OTHERS: LARGEST_BATCH - 1}
+    assert len(counter.events("paths-full")) == 1
+
+
+def test_a_repeat_is_answered_as_the_batch_was(stage, ledger):
+    api = stage.counter(ledger, max_paths=1).api
+    other = stage.counter(ledger, max_paths=1).api
+    lane, hits = api.lane(), {"/a": 1, "/b": 2}
+    first = api.post(lane, 1, hits)
+    assert counted(first, hits) == {"/a": (1, False), "/b": (2, True)}
+    for again in (api, other):
+        assert again.post(lane, 1, hits).json() == {**first.json(), "repeat": True}
+    assert ledger.counts() == {"/a": 1, OTHERS: 2}
+
+
+def test_no_two_hits_of_merged_batches_have_one_number(stage, ledger):
+    """Batches that wait for one that is held up leave together."""
+    api = stage.counter(ledger, max_paths=1).api
+    batches = [{"/known": 1, "/x": 3}, {"/x": 1, "/y": 2}, {"/w": 1, "/x": 1, "/y": 1}]
+    with ledger.locked("/known") as release:
+        ledger.run("UPDATE pathcount_lane SET paths = 1 WHERE lane = 0")
+        lanes = [api.lane() for _ in range(4)]
+        first = api.post_later(lanes[0], 1, {"/known": 1})
+        ledger.until_waiting(1)
+        posts = [api.post_later(lane, 1, hits) for lane, hits in zip(lanes[1:], batches)]
+        until(lambda: len(open_connections(api)) >= 4, "the batches to have come")
+        release()
+        first.result()
+        answers = [counted(post.result(), hits) for post, hits in zip(posts, batches)]
+    taken = [number for answer, hits in zip(answers, batches) for path, (count, is_other)
+             in answer.items() if is_other for number in range(count - hits[path] + 1, count + 1)]
+    assert sorted(taken) == list(range(1, 10))
+    assert ledger.counts() == {"/known": 2, OTHERS: 9}
+
+
+def open_connections(api):
+    """The established connections to a counter, as the kernel lists them."""
+    port = f":{api.address[1]:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return [line for line in file if line.split()[1].endswith(port) and line.split()[3] == "01"]
+
+
+def test_a_count_at_the_end_of_its_range_stays_there(stage, ledger):
+    api = stage.counter(ledger, max_paths=1).api
+    post(api, {"/a": 1, "/b": 1})
+    ledger.run("UPDATE pathcount SET count = 9223372036854775806 WHERE path = %s", OTHERS)
+    assert post(api, {"/c": 1, "/d": 1}) == {"/c": (2**63 - 1, True), "/d": (2**63 - 1, True)}
+    assert post(api, {"/e": 1}) == {"/e": (2**63 - 1, True)}
+
+
+# --- the limit
+
+
+def test_lowered_below_what_is_there_all_that_is_there_goes_on(stage, ledger):
+    counter = stage.counter(ledger, max_paths=10)
+    post(counter.api, {f"/{n}": 1 for n in range(5)})
+    api = with_max_paths(counter, 2)
+    assert post(api, {"/0": 1, "/4": 1, "/new": 1}) == {
+        "/0": (2, False), "/4": (2, False), "/new": (1, True)}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 5, "hits": 8}
+
+
+def test_raised_new_paths_get_rows_again_and_the_overflow_row_keeps_its_hits(stage, ledger):
+    counter = stage.counter(ledger, max_paths=1)
+    post(counter.api, {"/a": 1, "/b": 7})
+    api = with_max_paths(counter, 2)
+    assert post(api, {"/b": 1}) == {"/b": (1, False)}
+    assert post(api, {"/c": 1}) == {"/c": (8, True)}
+    assert ledger.counts() == {"/a": 1, "/b": 1, OTHERS: 8}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 2, "hits": 10}
+
+
+def test_a_ledger_with_ample_room_is_looked_at_too(stage, ledger):
+    """Once a second; so a limit that is suddenly reached is noticed."""
+    api = stage.counter(ledger).api
+    post(api, {"/a": 1})
+    ledger.run("UPDATE pathcount_lane SET paths = paths + 10000000 WHERE lane = 0")
+    names = (f"/{n}" for n in itertools.count())
+    until(lambda: post(api, {(name := next(names)): 1})[name][1], "a path to be one of the others", 5)
+    assert ledger.value("SELECT count FROM pathcount WHERE path = %s", OTHERS) == 1
+    ledger.run("UPDATE pathcount_lane SET paths = paths - 9999999 WHERE lane = 0")
+    until(lambda: not post(api, {(name := next(names)): 1})[name][1], "rows for new paths again", 5)
+
+
+def test_a_full_ledger_is_logged_once_each_time_that_it_gets_full(stage, ledger):
+    counter = stage.counter(ledger, max_paths=1)
+    for name in ("/a", "/b", "/a", "/c", "/d"):
+        post(counter.api, {name: 1})
+    event, = counter.events("paths-full")
+    assert (event["level"], event["max_paths"]) == ("warning", "1")
+    ledger.run("UPDATE pathcount_lane SET paths = -1 WHERE lane = 0")  # as if somebody had made room
+    for name in ("/e", "/f", "/g"):
+        post(counter.api, {name: 1})
+    assert len(counter.events("paths-full")) == 2
+
+
+# --- several counters
+
+
+def test_statements_under_way_at_once_do_not_see_each_others_paths(stage, ledger):
+    """Which is what there may be more than max_paths by."""
+    keys = {"max_paths": 3, "lock_timeout_ms": 60000, "statement_timeout_ms": 60000}
+    first, other = (stage.counter(ledger, **keys).api for _ in range(2))
+    with ledger.locked("/held") as release:
+        ledger.run("UPDATE pathcount_lane SET paths = 1 WHERE lane = 0")
+        held = first.post_later(first.lane(), 1, {"/held": 1, "/x": 1, "/y": 1, "/z": 1})
+        ledger.until_waiting(1)
+        assert post(other, {"/a": 1, "/b": 1, "/c": 1}) == {
+            "/a": (1, False), "/b": (1, False), "/c": (1, True)}
+        release()
+        assert held.result().status == 200
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 5, "hits": 7}
+    for api in (first, other):
+        assert post(api, {"/new": 1})["/new"][1]
+
+
+def test_several_counters_keep_to_the_limit_and_count_every_hit_once(stage, ledger):
+    most, sessions = 100, 4  # two counters with two write sessions each
+    apis = [stage.counter(ledger, max_paths=most, write_sessions=2).api for _ in range(2)]
+
+    def hammer(number):
+        api, answers = apis[number % 2], {}
+        lane = api.lane()
+        for sequence in range(1, 31):
+            hits = {f"/{number}/{sequence}/{n}": 1 for n in range(30)} | {"/all": 1}
+            answers |= counted(api.post(lane, sequence, hits), hits)
+        del answers["/all"]
+        return answers
+
+    clients = [Later(hammer, number) for number in range(8)]
+    answers = {path: told for client in clients for path, told in client.result(60).items()}
+    counts = ledger.counts()
+    rows = {path for path, (_, is_other) in answers.items() if not is_other}
+    numbers = [count for count, is_other in answers.values() if is_other]
+    assert len(answers) == 8 * 30 * 30
+    assert {path: 1 for path in rows} | {"/all": 240, OTHERS: len(numbers)} == counts
+    assert sorted(numbers) == list(range(1, len(numbers) + 1))
+    assert ledger.totals() == ledger.totals_by_scanning()
+    assert most <= ledger.totals()["paths"] <= most + (sessions - 1) * LARGEST_BATCH
+
+
+# --- nobody's path
+
+
+def test_the_overflow_row_is_nobodys_path(stage, ledger):
+    counter = stage.counter(ledger, max_paths=1)
+    api, render = counter.api, stage.render(counter)
+    post(api, {"/a": 1, "/b": 1})
+    assert api.post(api.lane(), 1, {OTHERS: 1}).status == 400
+    assert api.ask("GET", "/v1/paths/(other%20paths)").status == 404
+    assert get(render.address, "(other%20paths)").status == 400
+    assert get(render.address, "/-/paths/(other%20paths)").status == 404
+    with_max_paths(counter, 5)
+    assert hit(render.address, "/(other%20paths)") == 1
+    assert ledger.counts() == {"/a": 1, "/(other paths)": 1, OTHERS: 1}
+
+
+def test_a_row_of_that_name_that_an_older_server_left_is_another(stage, ledger):
+    with ledger.connect_as_owner() as old:
+        old.execute("CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)")
+        old.execute("INSERT INTO pathcount VALUES (%s, 5)", (OTHERS,))
+    api = stage.counter(ledger, max_paths=1).api
+    assert ledger.counts() == {"/(other paths)": 5}
+    assert post(api, {"/a": 1, "/(other paths)": 1}) == {"/(other paths)": (6, False), "/a": (1, True)}
+    assert ledger.counts() == {"/(other paths)": 6, OTHERS: 1}
+
+
+# --- how it is shown
+
+
+@pytest.fixture(scope="module")
+def full(module_stage):
+    """A pair with two paths and seven hits of others."""
+    pair = module_stage.pair(counter_keys={"max_paths": 2})
+    post(pair.api, {"/a": 9, "/b": 3, "/c": 4, "/d": 3})
+    pair.face = Face(pair.address)
+    return pair
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 100])
+def test_it_is_a_row_of_every_view_in_its_place(full, limit):
+    by_path, by_count = ((OTHERS, 7), ("/a", 9), ("/b", 3)), (("/a", 9), (OTHERS, 7), ("/b", 3))
+    for order, rows in (("path", by_path), ("count", by_count)):
+        assert full.api.pages(order=order, limit=limit) == list(rows)
+        assert full.api.pages_back(order=order, limit=limit) == list(rows)
+        pages = full.face.pages(f"/-/paths?order={order}&limit={limit}&format=json")
+        assert [row for page in pages for row in rows_of(page)] == list(rows)
+        assert full.api.pages(order=order, limit=limit, prefix="/") == [
+            row for row in rows if row[0] != OTHERS]
+    assert full.api.get("/b")["rank"] == 3
+
+
+def test_programs_can_tell_it(full):
+    rows = full.face.json("/-/paths?format=json")["rows"]
+    assert [row for row in rows if "overflow" in row] == [
+        {"path": OTHERS, "count": 7, "overflow": True}]
+    lines = read_csv(full.face.get("/-/paths?format=csv"))
+    assert lines == [[OTHERS, "7"], ["/a", "9"], ["/b", "3"]]
+    assert read_csv(full.face.get("/-/paths?format=csv&after=(other%20paths)")) == lines[1:]
+    with Watcher(full.address) as watcher:
+        assert {"path": OTHERS, "count": 7, "overflow": True} in watcher.next()[2]["rows"]
+
+
+def test_whoever_visits_a_path_without_a_row_is_told_so(stage):
+    pair = stage.pair(counter_keys={"max_paths": 1})
+    face = Face(pair.address)
+    assert hit(pair.address, "/a") == 1
+    shown = page.read(face.get("/new", {"Accept": "text/html"}))
+    assert shown.rows == [("other paths", 1), ("/a", 1)]
+    assert shown.marked == [("other paths", 1)]
+    assert "Your visit is counted, among the other paths." in shown.outside
+    assert "/new" in shown.outside
+    document = hit_in_full(pair.address, "/new/2")
+    assert (document["path"], document["count"], document["overflow"]) == ("/new/2", 2, True)
+    assert "overflow" not in hit_in_full(pair.address, "/a")
+    assert ">counted<" in face.get("/-/hit/new/3.svg").text
+    assert ">0<" in face.get("/-/badge/new/3.svg").text
+    assert face.get("/-/paths/new").status == 404
+    assert pair.ledger.counts() == {"/a": 2, OTHERS: 3}
