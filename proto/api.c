@@ -375,7 +375,9 @@ void problem_encode(struct buffer *to, int status, const char *title, const char
     buffer_add_int(to, status);
     buffer_add_literal(to, ",\"detail\":");
     buffer_add_json(to, detail, strlen(detail));
-    buffer_add_literal(to, ",\"trace\":");
-    buffer_add_json(to, trace, strlen(trace));
+    if (trace != NULL) {
+        buffer_add_literal(to, ",\"trace\":");
+        buffer_add_json(to, trace, strlen(trace));
+    }
     buffer_add_literal(to, "}");
 }

@@ -101,7 +101,8 @@ int counts_decode(const char *json, size_t len, const struct batch *batch, struc
                   const char **error) __attribute__((warn_unused_result));
 
 /* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …,
- * "trace": "4bf9…"}. `trace`: under which the log of the service knows the request. */
+ * "trace": "4bf9…"}. `trace`: under which the log of the service knows the request; NULL: the log does
+ * not know it. */
 void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
                     const char *trace);
 

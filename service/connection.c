@@ -110,7 +110,7 @@ static void refuse(h2o_socket_t *socket, int status, const char *detail)
     char head[192];
     int fd = h2o_socket_get_fd(socket);
 
-    problem_encode(&body, status, status_title(status), detail);
+    problem_encode(&body, status, status_title(status), detail, NULL);
     snprintf(head, sizeof(head),
              "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
              "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",
