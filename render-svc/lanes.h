@@ -38,9 +38,10 @@ enum hit_state {
 struct hit;
 
 /* Says what became of a hit: `number` is the path's count with this hit as the last (or the overflow
- * row's), its count 0 when the hit is not confirmed, and counted at most once. `rows` came with the number, and are only good during
- * the callback; NULL: none came, or none were wanted by anybody in the batch. Runs exactly once
- * unless the hit is withdrawn, from the loop, never before lanes_add returns. */
+ * row's), its count 0 when the hit is not confirmed, and counted at most once. `rows` came with the
+ * number, and are only good during the callback; NULL: none came, or none were wanted by anybody in
+ * the batch. Runs exactly once unless the hit is withdrawn, from the loop, never before lanes_add
+ * returns. */
 typedef void (*hit_callback)(struct hit *hit, struct number number, struct table_rows *rows);
 
 /* A hit; lives inside what waits for it, zeroed before its first use. */
@@ -69,7 +70,8 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 /* Before the client goes. Nothing is called back any more. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, with its path and trace set, and whether it wants rows. Returns false when too many wait already. */
+/* Adds a hit, with its path and trace set, and whether it wants rows. Returns false when too many
+ * wait already. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

@@ -64,21 +64,20 @@ static struct {
     bool is_gone;      /* lanes_destroy has run */
 } world;
 
-struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
-                                         const char *target, const void *body, size_t len,
-                                         http_callback callback, void *data);
-void __wrap_counter_call_cancel(struct counter_call *call);
-void __wrap_timer_start_after(struct timers *timers, struct timer *timer, uint64_t duration_ms,
-                              void (*on_due)(struct timer *));
-void __wrap_timer_stop(struct timer *timer);
-bool __wrap_timer_is_waiting(const struct timer *timer);
-uint64_t __wrap_jitter(uint64_t limit);
-void __wrap_worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
-                               void (*run)(struct turn_end *turn_end));
-void __wrap_turn_end_cancel(struct turn_end *turn_end);
+/* what lanes.c calls instead: of the types of what it stands for */
+__typeof__(counter_call) __wrap_counter_call;
+__typeof__(counter_call_cancel) __wrap_counter_call_cancel;
+__typeof__(timer_start_after) __wrap_timer_start_after;
+__typeof__(timer_stop) __wrap_timer_stop;
+__typeof__(timer_is_waiting) __wrap_timer_is_waiting;
+__typeof__(jitter) __wrap_jitter;
+__typeof__(worker_at_turn_end) __wrap_worker_at_turn_end;
+__typeof__(turn_end_cancel) __wrap_turn_end_cancel;
 
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows);
+static void on_counted(struct hit *hit, struct number told, struct table_rows *rows);
 static void end_turn(void);
+
+static const struct trace TRACE = {.id = "4bf92f3577b34da6a3ce929d0e0e4736"};
 
 static uint8_t next_byte(void)
 {
@@ -127,6 +126,7 @@ static void visit(size_t path, bool wants_rows)
     visitor->hit.path = visitor->text;
     visitor->hit.path_len = len;
     visitor->hit.wants_rows = wants_rows;
+    visitor->hit.trace = &TRACE;
     if (!lanes_add(world.lanes, &visitor->hit, on_counted)) {
         MUST(world.n_open == MAX_WAITING);
         free(visitor);
@@ -163,11 +163,12 @@ static void withdraw(size_t index)
     forget_visitor(visitor);
 }
 
-static void on_counted(struct hit *hit, int64_t number, struct table_rows *rows)
+static void on_counted(struct hit *hit, struct number told, struct table_rows *rows)
 {
     struct visitor *visitor = H2O_STRUCT_FROM_MEMBER(struct visitor, hit, hit);
     struct model_batch *batch = visitor->batch;
     size_t path = visitor->path;
+    int64_t number = told.count;
 
     MUST(!world.is_gone && world.is_answering && batch != NULL);
     MUST(hit->state == HIT_NONE);
@@ -263,7 +264,8 @@ static struct model_batch *sent_batch(size_t owner, const void *body, size_t len
 
 struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
                                          const char *target, const void *body, size_t len,
-                                         http_callback callback, void *data)
+                                         const struct trace *trace, http_callback callback,
+                                         void *data)
 {
     struct counter_call *call = calloc(1, sizeof(*call));
     size_t owner = owner_index(data);
@@ -277,6 +279,7 @@ struct counter_call *__wrap_counter_call(struct counter_client *client, const ch
     call->wants_rows = strchr(target, '?') != NULL;
     if (strcmp(target, API_LANES) != 0) {
         MUST(strcmp(target, call->wants_rows ? API_HITS TABLE_VIEW : API_HITS) == 0);
+        MUST(strcmp(trace->id, TRACE.id) == 0);
         call->batch = batch_keep(sent_batch(owner, body, len));
     }
     world.calls[world.n_calls++] = call;
@@ -353,15 +356,15 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
 {
     struct row row = {"/a", 2, 1};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 1}};
-    int64_t counts[N_PATHS];
+    struct number numbers[N_PATHS] = {0};
     struct batch batch = {.lane = call->batch->lane, .sequence = call->batch->sequence};
     struct buffer encoded = {0};
 
     for (size_t i = 0; i < N_PATHS; ++i) /* a repeat tells the counts of now */
         if (call->batch->hits[i] != 0)
-            counts[batch.size++] =
+            numbers[batch.size++].count =
                 call->batch->repeated ? world.ledger.counts[i] : call->batch->counts[i];
-    counts_encode(body, &batch, call->batch->repeated, counts);
+    counts_encode(body, &batch, call->batch->repeated, numbers);
     if (!with_rows)
         return;
     rows_encode(&encoded, &rows);
@@ -550,7 +553,7 @@ static void end_turn(void)
 
 static void begin(void)
 {
-    log_init("fuzz", LOG_LEVEL_ERROR);
+    log_init("fuzz", LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     world.settings =
         (struct lanes_settings){.lanes = 1 + next_byte() % MAX_LANES, .max_waiting = MAX_WAITING};
     ledger_init(&world.ledger);
