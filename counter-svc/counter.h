@@ -8,11 +8,13 @@
 
 struct counter_config {
     struct service_config service; /* first: see service.h */
+    char *counter_token_previous;  /* accepted, too; NULL: none */
     char *postgres_user;
     char *postgres_pw;
+    char *postgres_pw_previous; /* for where the other is refused; NULL: none */
     char *postgres_db;
     char *postgres_url;
-    struct session_settings session; /* its URL is made of the four above */
+    struct session_settings session; /* its URL is made of the five above */
     struct writer_settings writer;
     struct reader_settings reader;
 };

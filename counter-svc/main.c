@@ -1,17 +1,24 @@
 #include "counter-svc/counter.h"
 
+#include "service/log.h"
+
 #include <stdlib.h>
+#include <string.h>
 
 #define KEY(name_, type_, field_)                                                                  \
     .name = name_, .type = type_, .offset = offsetof(struct counter_config, field_)
 
 static const struct config_key KEYS[] = {
     SERVICE_KEYS("127.0.0.1:8081", "127.0.0.1:8091"),
+    {KEY("counter_token_previous", CONFIG_SECRET, counter_token_previous),
+     .help = "While the token is rotated: another that requests may bear."},
     {KEY("postgres_url", CONFIG_SECRET, postgres_url), .fallback = "127.0.0.1:5432",
      .help =
          "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},
     {KEY("postgres_user", CONFIG_STRING, postgres_user), .help = "The role that owns the ledger."},
     {KEY("postgres_pw", CONFIG_SECRET, postgres_pw), .help = "Its password."},
+    {KEY("postgres_pw_previous", CONFIG_SECRET, postgres_pw_previous),
+     .help = "While that is rotated: another, for where it is refused."},
     {KEY("postgres_db", CONFIG_STRING, postgres_db), .help = "The database; its encoding is UTF8."},
     {KEY("connect_timeout_ms", CONFIG_INTEGER, session.connect_timeout_ms), .fallback = "2000",
      .min = 100, .max = 60000, .unit = "ms",
@@ -42,17 +49,42 @@ static const struct config_key KEYS[] = {
      .help = "How long a read may wait until it leaves for PostgreSQL."},
     {.name = NULL}};
 
+/* A previous secret that is the current one is none: where a secret must always be given (a Swarm
+ * knows no other), that says that none is being rotated. */
+static void forget_if_current(char **previous, const char *current)
+{
+    if (*previous == NULL || current == NULL || strcmp(*previous, current) != 0)
+        return;
+    explicit_bzero(*previous, strlen(*previous));
+    free(*previous);
+    *previous = NULL;
+}
+
 static int check(void *data, char *error, size_t error_size)
 {
     struct counter_config *config = data;
 
-    return postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
-                              config->postgres_db, &config->session.url, error, error_size);
+    forget_if_current(&config->counter_token_previous, config->service.counter_token);
+    if (postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
+                           config->postgres_db, &config->session.url, error, error_size) != 0)
+        return -1;
+    forget_if_current(&config->postgres_pw_previous, postgres_url_password(&config->session.url));
+    config->session.url.previous_password = config->postgres_pw_previous;
+    return 0;
 }
 
 static void release(void *data)
 {
     postgres_url_free(&((struct counter_config *)data)->session.url);
+}
+
+/* Tells once that a secret is being rotated: somebody has to end that, too. */
+static void log_rotation(const struct counter_config *config)
+{
+    if (config->counter_token_previous != NULL)
+        log_event(LOG_LEVEL_INFO, "rotation", "secret=counter_token accepted=2");
+    if (config->postgres_pw_previous != NULL)
+        log_event(LOG_LEVEL_INFO, "rotation", "secret=postgres_pw offered=2");
 }
 
 /* A worker can do its work when it can both write and read. */
@@ -71,6 +103,8 @@ static int start(struct worker *worker, const void *data)
 
     *counter = (struct counter){.config = data};
     worker->app = counter;
+    if (worker->index == 0)
+        log_rotation(counter->config);
     counter->writer =
         writer_open(worker, &counter->config->session, &counter->config->writer, publish_readiness);
     counter->reader =

@@ -26,6 +26,8 @@ struct pg {
     size_t host;                /* which of the URL's hosts */
     struct addresses addresses; /* of that host */
     size_t address;             /* which of them */
+    bool with_previous;         /* the previous password is offered */
+    bool both_tried;            /* at this address */
     uint64_t pause_ms;
     struct timer pause;
     char reason[256]; /* why the last attempt failed */
@@ -49,6 +51,7 @@ static void try_address(struct pg *pg);
 static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted);
 static void on_connecting(h2o_socket_t *socket, const char *error);
 static void on_attempt_overdue(struct timer *timer);
+static bool try_other_password(struct pg *pg);
 static void attempt_failed(struct pg *pg, const char *reason);
 static void on_pause_over(struct timer *timer);
 static void on_readable(h2o_socket_t *socket, const char *error);
@@ -156,9 +159,13 @@ static PGconn *start_connecting(const struct pg *pg)
         keywords[n] = own[i].keyword;
         values[n++] = own[i].value;
     }
-    for (size_t i = 0; pg->url->keywords[i] != NULL && n < MAX_KEYWORDS; ++i) {
+    for (size_t i = 0; pg->url->keywords[i] != NULL && n < MAX_KEYWORDS - 1; ++i) {
         keywords[n] = pg->url->keywords[i];
         values[n++] = pg->url->values[i];
+    }
+    if (pg->with_previous) { /* of two values for one keyword, libpq takes the later */
+        keywords[n] = "password";
+        values[n++] = pg->url->previous_password;
     }
     keywords[n] = NULL;
     values[n] = NULL;
@@ -211,14 +218,31 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
 
     (void)error;
     if (wanted == PGRES_POLLING_FAILED) {
-        attempt_failed(pg, PQerrorMessage(pg->conn));
+        if (!try_other_password(pg))
+            attempt_failed(pg, PQerrorMessage(pg->conn));
         return;
     }
     if (!watch_connecting(pg, wanted) || wanted != PGRES_POLLING_OK)
         return;
     timer_stop(&pg->deadline);
     pg->connected = true;
+    pg->both_tried = false;
+    if (pg->with_previous)
+        log_event(LOG_LEVEL_INFO, "previous-password-used", "");
     pg->owner.on_connected(pg->owner.data);
+}
+
+/* Asks the same address again with the other password, unless that has been done, or a password had
+ * nothing to do with it. Returns whether it does. */
+static bool try_other_password(struct pg *pg)
+{
+    if (pg->url->previous_password == NULL || pg->both_tried || !PQconnectionUsedPassword(pg->conn))
+        return false;
+    pg->both_tried = true;
+    pg->with_previous = !pg->with_previous;
+    disconnect(pg);
+    try_address(pg);
+    return true;
 }
 
 static void on_attempt_overdue(struct timer *timer)
@@ -232,6 +256,7 @@ static void attempt_failed(struct pg *pg, const char *reason)
     snprintf(pg->reason, sizeof(pg->reason), "%.100s port %s: %.*s", pg->url->hosts[pg->host].name,
              pg->url->hosts[pg->host].port, (int)strcspn(reason, "\n"), reason);
     disconnect(pg);
+    pg->both_tried = false;
     if (++pg->address < pg->addresses.count) {
         try_address(pg);
     } else if (++pg->host < pg->url->n_hosts) {

@@ -4,7 +4,9 @@
  * States:
  *   waiting     for the next attempt, at most a second (with jitter)
  *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
- *               of hosts is gone through until one accepts writes
+ *               of hosts is gone through until one accepts writes. An address that asks for a
+ *               password and refuses it is asked again with the previous one, if there is one, and
+ *               whichever was let in is offered first from then on
  *   connected   the owner sets its session up (on_connected), then runs queries
  *   closed      after pg_close
  *

@@ -211,6 +211,16 @@ int postgres_url_parse(const char *text, const char *user, const char *password,
     return result;
 }
 
+const char *postgres_url_password(const struct postgres_url *url)
+{
+    const char *password = NULL;
+
+    for (size_t i = 0; url->keywords[i] != NULL; ++i)
+        if (strcmp(url->keywords[i], "password") == 0)
+            password = url->values[i];
+    return password;
+}
+
 void postgres_url_free(struct postgres_url *url)
 {
     for (size_t i = 0; url->keywords != NULL && url->keywords[i] != NULL; ++i)

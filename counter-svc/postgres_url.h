@@ -26,6 +26,8 @@ struct postgres_url {
     /* everything else, for PQconnectdbParams; both end with NULL; owned */
     char **keywords;
     char **values;
+    /* what else the password may be; NULL: nothing. Not owned, and not set by postgres_url_parse */
+    const char *previous_password;
 };
 
 /* Reads `text`; user, password and database may be NULL. Returns 0, or -1 with a sentence in
@@ -33,6 +35,9 @@ struct postgres_url {
 int postgres_url_parse(const char *text, const char *user, const char *password,
                        const char *database, struct postgres_url *url, char *error,
                        size_t error_size) __attribute__((warn_unused_result));
+
+/* The password that it is, the URI's or the other; NULL: none. */
+const char *postgres_url_password(const struct postgres_url *url);
 
 void postgres_url_free(struct postgres_url *url);
 

@@ -66,16 +66,29 @@ static const struct route {
     {ROUTE_TOTALS, API_TOTALS, false, "GET", handle_totals},
 };
 
-/* Whether the request bears the token. What is compared takes the same time wherever it differs. */
-static bool is_authorized(const struct counter *counter, h2o_req_t *req)
+/* Whether it is the token, in time that does not depend on where they differ. */
+static bool is_token(h2o_iovec_t given, const char *token)
+{
+    size_t len = strlen(token);
+
+    return given.len == len && CRYPTO_memcmp(given.base, token, len) == 0;
+}
+
+/* Whether the request bears the token, or the other that is accepted while it is rotated. */
+static bool is_authorized(const struct counter_config *config, h2o_req_t *req)
 {
     static const char SCHEME[] = "Bearer ";
-    const char *token = counter->config->service.counter_token;
+    const size_t skip = sizeof(SCHEME) - 1;
     h2o_iovec_t given = request_header(req, "authorization");
+    bool is_current, is_previous;
 
-    return given.len == sizeof(SCHEME) - 1 + strlen(token) &&
-           strncasecmp(given.base, SCHEME, sizeof(SCHEME) - 1) == 0 &&
-           CRYPTO_memcmp(given.base + sizeof(SCHEME) - 1, token, strlen(token)) == 0;
+    if (given.len < skip || strncasecmp(given.base, SCHEME, skip) != 0)
+        return false;
+    given = h2o_iovec_init(given.base + skip, given.len - skip);
+    is_current = is_token(given, config->service.counter_token);
+    is_previous =
+        config->counter_token_previous != NULL && is_token(given, config->counter_token_previous);
+    return is_current || is_previous;
 }
 
 /* Whoever sent an id gets it back, and so can tell this answer from any other's. */
@@ -104,7 +117,7 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
     (void)self;
     echo_request_id(req);
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    if (!is_authorized(counter, req)) {
+    if (!is_authorized(counter->config, req)) {
         answer_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
         answer_problem(req, 401, "The request does not bear the token.");
         return 0;

@@ -248,9 +248,9 @@ def test_help_names_every_key_with_its_variable(name):
     done = run(name, "--help")
     assert done.returncode == 0 and done.stderr == ""
     keys = {"workers", "listen", "admin_listen", "log_level", "access_log", "drain_ms", "shutdown_ms",
-            "idle_ms", "counter_token"}
+            "idle_ms", "counter_token", "sandbox"}
     keys |= {"counter-svc": {"postgres_user", "postgres_pw", "postgres_db", "postgres_url",
-                             "lane_forget_s"},
+                             "postgres_pw_previous", "counter_token_previous", "lane_forget_s"},
              "render-svc": {"counter_url", "request_deadline_ms", "max_waiting", "call_deadline_ms",
                             "lanes", "max_reads", "max_exports", "max_watchers", "max_watched_views"}}[name]
     for key in keys:

@@ -21,7 +21,8 @@ SANITIZED = bool(re.search("address|undefined|thread", os.path.basename(BUILD_DI
 
 TOKEN = "token-5f1d0c6be2a94d5f8f53"  # the same in every process of a run, as it is in test names
 
-SECRET_KEYS = ("counter_token", "postgres_pw")
+SECRET_KEYS = ("counter_token", "counter_token_previous", "postgres_pw", "postgres_pw_previous",
+               "postgres_url")
 
 SANITIZER = re.compile(
     r"ERROR: (Address|Leak|Memory|UndefinedBehavior)Sanitizer|WARNING: ThreadSanitizer"
