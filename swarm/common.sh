@@ -11,10 +11,8 @@ export REGISTRY=${REGISTRY:-pathcount} TAG=${TAG:-latest}
 IMAGES=(counter-svc render-svc)
 NODE_LABEL=pathcount.ledger
 
-# As stack.yml names them.
-COUNTER_TOKEN=${STACK}_counter_token_v${COUNTER_TOKEN_VERSION:-1}
-LEDGER_PW=${STACK}_ledger_pw_v${LEDGER_PW_VERSION:-1}
-POSTGRES_PW=${STACK}_postgres_pw_v${POSTGRES_PW_VERSION:-1}
+# As stack.yml calls them.
+SECRETS=(counter_token ledger_pw postgres_pw)
 
 die() {
     echo "$(basename "$0"): $*" >&2
@@ -70,6 +68,81 @@ settled() {
         updating | rollback_started) return 1 ;;
         esac
     done <<<"$lines"
+}
+
+# update_service SERVICE FLAG…: fails when Swarm has rolled it back, or says itself what is wrong.
+update_service() {
+    local service=$1 status=0
+    shift
+    # It waits for the end of the update, and fails when that was a roll-back.
+    timeout "${WAIT_S:-300}" "$DOCKER" service update --quiet --with-registry-auth "$@" \
+        "${STACK}_$service" >/dev/null || status=$?
+    [[ $status != 124 ]] || die "no verdict on $service within ${WAIT_S:-300} s"
+    return $status
+}
+
+# why_rolled_back SERVICE: what became of its last tasks, on standard error.
+why_rolled_back() {
+    "$DOCKER" service ps --no-trunc --filter desired-state=shutdown "${STACK}_$1" \
+        --format '{{.Node}}: {{.Image}} {{.CurrentState}} {{.Error}}' | head -n 5 >&2
+}
+
+# secret_name SECRET VERSION, as in stack.yml.
+secret_name() {
+    echo "${STACK}_$1_v$2"
+}
+
+# make_secret NAME: a new random one, unless it exists.
+make_secret() {
+    if "$DOCKER" secret inspect "$1" >/dev/null 2>&1; then
+        echo "$1 exists"
+    else
+        # 256 bits, in characters that need no quoting anywhere.
+        head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n' |
+            "$DOCKER" secret create "$1" - >/dev/null
+        echo "$1 made"
+    fi
+}
+
+# secret_versions SECRET: those that exist, the newest last.
+secret_versions() {
+    "$DOCKER" secret ls --filter "name=${STACK}_$1_v" --format '{{.Name}}' |
+        sed -n "s/^${STACK}_$1_v\([0-9][0-9]*\)$/\1/p" | sort -n
+}
+
+# version_in_use SERVICE FILE: of the secret that the service has as this file; nothing when it does
+# not exist or has none.
+version_in_use() {
+    local each='{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}{{.File.Name}} {{.SecretName}}'
+    "$DOCKER" service inspect "${STACK}_$1" --format "$each"$'\n{{end}}' 2>/dev/null |
+        sed -n "s/^$2 .*_v\([0-9][0-9]*\)$/\1/p" || true
+}
+
+# choose VARIABLE VALUE…: sets it to the first that is something, what it is before all.
+choose() {
+    local value
+    for value in "${!1:-}" "${@:2}"; do
+        [[ -z $value ]] || break
+    done
+    export "$1=$value"
+}
+
+newest() {
+    secret_versions "$1" | tail -n 1
+}
+
+# The versions to deploy: what the variables say, or what runs, so that a rotation is not undone, or
+# the newest there is, or the first. A previous secret that is the current one is none.
+choose_versions() {
+    choose COUNTER_TOKEN_VERSION \
+        "$(version_in_use counter-svc counter_token)" "$(newest counter_token)" 1
+    choose COUNTER_TOKEN_PREVIOUS_VERSION \
+        "$(version_in_use counter-svc counter_token_previous)" "$COUNTER_TOKEN_VERSION"
+    choose LEDGER_PW_VERSION "$(version_in_use counter-svc ledger_pw)" "$(newest ledger_pw)" 1
+    choose LEDGER_PW_PREVIOUS_VERSION \
+        "$(version_in_use counter-svc ledger_pw_previous)" "$LEDGER_PW_VERSION"
+    choose LEDGER_PW_FIRST_VERSION "$(version_in_use postgres ledger_pw)" "$LEDGER_PW_VERSION"
+    choose POSTGRES_PW_VERSION "$(version_in_use postgres postgres_pw)" "$(newest postgres_pw)" 1
 }
 
 # replicas_now SERVICE: how many it should have, nothing when it does not exist.

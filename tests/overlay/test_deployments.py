@@ -72,7 +72,8 @@ def check_service(name, found, host_ports):
     assert update["FailureAction"] == ("pause" if name == "postgres" else "rollback")
     secrets = {secret["File"]["Name"] for secret in container["Secrets"]}
     assert secrets == {"render-svc": {"counter_token"},
-                       "counter-svc": {"counter_token", "ledger_pw"},
+                       "counter-svc": {"counter_token", "counter_token_previous", "ledger_pw",
+                                       "ledger_pw_previous"},
                        "postgres": {"postgres_pw", "ledger_pw"}}[name]
     for secret in container["Secrets"] if name != "postgres" else []:
         assert secret["File"]["UID"] == "10001" and secret["File"]["Mode"] == 0o400
@@ -156,7 +157,8 @@ def test_commands_are_idempotent_and_say_no(stack):
     assert refused.returncode == 1 and f"lives on pathcount-h{database}" in refused.stderr
     assert stack.command("scale", "postgres", "2", check=False).returncode == 1
     assert stack.command("scale", "many", check=False).returncode == 2
-    for name in ("build", "deploy", "label", "push", "remove", "roll", "scale", "secrets"):
+    assert stack.command("rotate", "everything", check=False).returncode == 2
+    for name in ("build", "deploy", "label", "push", "remove", "roll", "rotate", "scale", "secrets"):
         help_text = subprocess.run([f"{world.REPO}/swarm/{name}", "--help"], check=True, text=True,
                                    capture_output=True).stdout
         assert help_text.startswith(f"swarm/{name}")

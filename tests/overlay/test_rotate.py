@@ -1,0 +1,86 @@
+"""Secrets are rotated under load, and no request fails."""
+import json
+
+import pytest
+
+from harness import docker, world
+
+FILES = {"token": "counter_token", "ledger-pw": "ledger_pw"}
+
+
+@pytest.fixture
+def rotated(stack):
+    """stack.yml as it is, with two of each."""
+    stack.shape(renderers=2, counters=2)
+    stack.form = None
+    return stack
+
+
+def versions(stack):
+    """{(service, file): version} of every secret that a service has."""
+    found = {}
+    for service in ("render-svc", "counter-svc", "postgres"):
+        secrets = json.loads(docker(stack.manager, "service", "inspect", "--format",
+                                    "{{json .Spec.TaskTemplate.ContainerSpec.Secrets}}",
+                                    f"{world.STACK}_{service}"))
+        for secret in secrets:
+            found[service, secret["File"]["Name"]] = int(secret["SecretName"].rpartition("_v")[2])
+    return found
+
+
+def verifier(stack):
+    return stack.sql("SELECT rolpassword FROM pg_authid WHERE rolname = 'pathcount'")
+
+
+@pytest.mark.parametrize("what", FILES)
+def test_rotating_under_load(rotated, prefix, note, what):
+    file, before, role = FILES[what], versions(rotated), verifier(rotated)
+    load = rotated.load_inside(prefix)
+    try:
+        rotated.running_under_load(prefix)
+        assert "rotated" in rotated.command("rotate", what).stdout
+        rotated.only("counter-svc", 2)
+        rotated.only("render-svc", 2)
+        rotated.running_under_load(prefix)
+    finally:
+        report = load.stop()
+    note(f"rotating {what}: {report}")
+    rotated.audit(prefix, report.sent, report.acked, exact=True)
+    assert not report.failed and not report.unavailable and not report.nobody
+
+    after = versions(rotated)
+    changed = {key for key in after if after[key] != before[key]}
+    assert changed == {key for key in after if key[1].removesuffix("_previous") == file
+                       and key[0] != "postgres"}
+    assert {after[key] for key in changed} == {before["counter-svc", file] + 1}
+    assert (verifier(rotated) != role) == (what == "ledger-pw")
+
+    # What a later deployment deploys is what runs; the database is not started anew by it.
+    database = rotated.tasks("postgres")[0].container
+    rotated.command("deploy", "--wait")
+    assert versions(rotated) == after
+    assert rotated.tasks("postgres")[0].container == database
+
+
+def test_a_rotation_that_was_interrupted_goes_on(rotated, prefix):
+    """After its first step: counter-svc has both, render-svc the old."""
+    before = versions(rotated)["counter-svc", "counter_token"]
+    new = f"{world.STACK}_counter_token_v{before + 1}"
+    rotated.command("secrets", COUNTER_TOKEN_VERSION=str(before + 1))
+    old = f"{world.STACK}_counter_token_v{before}"
+    docker(rotated.manager, "service", "update", "--quiet", "--secret-rm", old,
+           *(word for source, target in ((new, "counter_token"), (old, "counter_token_previous"))
+             for word in ("--secret-add", f"source={source},target={target},uid=10001,gid=10001,"
+                                          "mode=0400")),
+           f"{world.STACK}_counter-svc", timeout=300)
+    load = rotated.load_inside(prefix)
+    try:
+        rotated.running_under_load(prefix)
+        assert f"going on from version {before}" in rotated.command("rotate", "token").stdout
+        rotated.running_under_load(prefix)
+    finally:
+        report = load.stop()
+    assert not report.failed and not report.unavailable and not report.nobody
+    assert {version for (_, file), version in versions(rotated).items()
+            if file.startswith("counter_token")} == {before + 1}
+    assert old not in docker(rotated.manager, "secret", "ls", "--format", "{{.Name}}").split()
