@@ -164,10 +164,23 @@ test-unit: ## the unit tests alone
 test-pair: ## the tests of the running pair alone
 	@tests/run test-pair
 
+.PHONY: test-coverage
+test-coverage: ## both, and how many lines they run; the lines themselves in build/coverage/report/
+	@tools/need build test
+	@tests/run test-coverage
+
 .PHONY: test-page
 test-page: ## the tests of the page in a browser alone; pictures in build/screenshots/
 	@tools/need build page
 	@tests/run test-page
+
+.PHONY: fuzzers
+fuzzers: $(FUZZERS)
+
+.PHONY: test-fuzz
+test-fuzz: ## feed the decoders with what nobody would send, 30 s each (FUZZ_SECONDS=…)
+	@tools/need build lint
+	@tests/run test-fuzz
 
 .PHONY: test-operation
 test-operation: ## the tests of what an operator relies on alone
@@ -191,14 +204,6 @@ build/npm/installed: tests/page/package.json tests/page/package-lock.json
 	$(Q)touch $@
 
 # --- measuring ---
-
-.PHONY: fuzzers
-fuzzers: $(FUZZERS)
-
-.PHONY: test-fuzz
-test-fuzz: ## feed the decoders with what nobody would send, 30 s each (FUZZ_SECONDS=…)
-	@tools/need build lint
-	@tests/run test-fuzz
 
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)
