@@ -302,6 +302,10 @@ def test_nothing_that_was_refused_is_counted(pair):
     assert pair.ledger.count("/smuggled") in (None, 0)
 
 
+def test_a_connection_of_empty_lines_is_closed_without_a_word(listener):
+    assert send(listener[0], b"\r\n\r\n") == ([], True)
+
+
 # --- HTTP/2
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"

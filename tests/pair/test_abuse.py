@@ -1,0 +1,338 @@
+"""Clients that mean no good, or are broken: each costs a socket, for a limited time, and nobody else
+notices."""
+
+import contextlib
+import os
+import re
+import socket
+import time
+
+import pytest
+
+from harness import contract
+from harness.http import JSON, Connection, Ended, Stream, get, hit
+from harness.services import TOKEN
+from harness.wait import PATIENCE_S, Later, until
+
+HOST = b"Host: pathcount.test\r\n"
+HEAD = b"GET /abuse HTTP/1.1\r\n" + HOST
+
+SHORT = {"head_ms": 1000, "body_ms": 1000, "idle_ms": 2000, "answer_ms": 3000}
+
+
+@pytest.fixture(scope="module")
+def short(module_stage):
+    """A pair that is not patient."""
+    return module_stage.pair(SHORT, SHORT)
+
+
+@contextlib.contextmanager
+def connected(address, count=1, receive_bytes=None):
+    """Sockets to a service, closed at the end."""
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket())
+            if receive_bytes:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+            sock.settimeout(PATIENCE_S)
+            sock.connect(address)
+            socks.append(sock)
+        yield socks
+
+
+def last_words(sock):
+    """The answers up to the end of the connection."""
+    stream, answers = Stream(sock), []
+    try:
+        while True:
+            answers.append(stream.message(True))
+    except (Ended, ConnectionResetError):
+        return answers
+
+
+def memory_of(service):
+    """Bytes that a service holds in memory."""
+    with open(f"/proc/{service.pid}/status", encoding="ascii", errors="replace") as file:
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
+
+
+def descriptors_of(service):
+    """How many files and sockets a service has open."""
+    return len(os.listdir(f"/proc/{service.pid}/fd"))
+
+
+def drip(sock, piece, pause):
+    """Sends a piece every now and then until the connection is gone; returns how often it did."""
+    times = 0
+    with contextlib.suppress(OSError):
+        while times < 1000:
+            sock.sendall(piece)
+            times += 1
+            time.sleep(pause)
+    return times
+
+
+# --- slow in sending
+
+def test_a_slow_head_gets_408(short):
+    with connected(short.address) as [sock]:
+        sock.sendall(HEAD)
+        dripped = Later(drip, sock, b"A: b\r\n", 0.05)
+        [answer] = last_words(sock)
+        assert answer.status == 408 and answer.closes
+        contract.check_problem(answer)
+        assert "head" in answer.json()["detail"]
+        assert 5 < dripped.result() < 1000
+
+
+def test_the_head_of_a_later_request_has_the_same_deadline(short):
+    with Connection(short.address) as connection:
+        assert connection.ask("GET", "/abuse/kept").status == 200
+        connection.sock.sendall(HEAD)
+        assert [answer.status for answer in last_words(connection.sock)] == [408]
+
+
+@pytest.mark.parametrize("where", ["public", "internal"])
+def test_a_slow_body_gets_408(short, where):
+    address = short.address if where == "public" else short.counter.address
+    with connected(address) as [sock]:
+        sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + f"Authorization: Bearer {TOKEN}\r\n".encode()
+                     + b"Content-Length: 60000\r\n\r\n")
+        dripped = Later(drip, sock, b"x", 0.05)
+        [answer] = last_words(sock)
+        assert answer.status == 408 and "body" in answer.json()["detail"]
+        assert 5 < dripped.result() < 1000
+
+
+@pytest.mark.parametrize("chunks", [b"1\r\nx\r\n", b"x" * 100, b"\r\nA: b"])
+def test_endless_chunks_end_soon(short, chunks):
+    """As data, as an extension, and as trailers: all of it is refused without waiting for its end."""
+    start = {b"1": b"", b"x": b"1;", b"\r": b"0\r\n"}[chunks[:1]]
+    with connected(short.address) as [sock]:
+        sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + start)
+        dripped = Later(drip, sock, chunks, 0.02)
+        assert [answer.status for answer in last_words(sock)] == [411]
+        assert dripped.result() < 1000
+
+
+def test_silence_before_a_request_ends_without_a_word(short):
+    with connected(short.address, 2) as [silent, kept]:
+        kept.sendall(HEAD + b"\r\n")
+        assert last_words(silent) == []
+        assert [answer.status for answer in last_words(kept)] == [200]
+
+
+def test_a_client_that_says_no_more_is_answered_all_the_same(short):
+    """Half-closed: its requests were whole."""
+    with connected(short.address) as [sock]:
+        sock.sendall(HEAD + b"\r\n" + HEAD + b"\r\n")
+        sock.shutdown(socket.SHUT_WR)
+        assert [answer.status for answer in last_words(sock)] == [200, 200]
+
+
+# --- too much
+
+@pytest.mark.parametrize("size", [16385, 20000, 65536, 100_000])
+def test_a_target_that_is_too_long_gets_414(pair, size):
+    with connected(pair.address) as [sock]:
+        sock.sendall(b"GET /" + b"a" * (size - 1) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+        [answer] = last_words(sock)
+        assert answer.status == 414 and answer.closes
+        contract.check_problem(answer)
+        assert "target" in answer.json()["detail"] or "too long" in answer.json()["detail"]
+
+
+def test_a_target_of_64_kb_whose_end_does_not_come_gets_414(pair):
+    with connected(pair.address) as [sock]:
+        sock.sendall(b"GET /" + b"a" * 65535)
+        assert [answer.status for answer in last_words(sock)] == [414]
+
+
+def test_a_target_of_half_a_megabyte_is_refused_by_the_library(pair):
+    with connected(pair.address) as [sock]:
+        with contextlib.suppress(OSError):
+            sock.sendall(b"GET /" + b"a" * 500_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert [answer.status for answer in last_words(sock)] in ([400], [414])
+
+
+def test_a_query_may_be_as_long_as_a_target(pair):
+    with connected(pair.address) as [sock]:
+        sock.sendall(b"GET /abuse/query?" + b"q" * (16384 - 13) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert Stream(sock).message(True).status == 200
+
+
+@pytest.mark.parametrize("where", ["public", "internal"])
+@pytest.mark.parametrize("headers", [
+    b"A: " + b"b" * 33000 + b"\r\n", b"".join(b"A%d: %s\r\n" % (n, b"b" * 900) for n in range(40))],
+    ids=["one long", "forty long"])
+def test_a_head_that_is_too_long_gets_431(pair, where, headers):
+    address = pair.address if where == "public" else pair.counter.address
+    for end in (b"\r\n", b""):  # whole, or not yet
+        with connected(address) as [sock]:
+            sock.sendall(HEAD + headers + end)
+            [answer] = last_words(sock)
+            assert answer.status == 431 and answer.closes
+            contract.check_problem(answer)
+
+
+def test_more_than_100_header_lines_are_refused_by_the_library(pair):
+    with connected(pair.address) as [sock]:
+        sock.sendall(HEAD + b"A: b\r\n" * 100 + b"\r\n")
+        assert [answer.status for answer in last_words(sock)] == [400]
+
+
+def test_a_body_that_is_too_long_gets_413_without_being_read(pair):
+    with connected(pair.address) as [sock]:
+        sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Content-Length: 65537\r\n\r\n")
+        assert [answer.status for answer in last_words(sock)] == [413]
+
+
+def test_limits_are_configured(stage):
+    pair = stage.pair({"max_target_bytes": 1024, "max_head_bytes": 2048})
+    assert get(pair.address, "/" + "a" * 1023, JSON).status == 200
+    assert get(pair.address, "/" + "a" * 1024, JSON).status == 414
+    assert get(pair.address, "/a", {"A": "b" * 1800}).status == 200
+    assert get(pair.address, "/a", {"A": "b" * 2000}).status == 431
+
+
+# --- floods: everybody else goes on, and memory has a bound
+
+def assert_others_go_on(pair, times=20):
+    """Somebody else is answered, each time within the request's deadline."""
+    for _ in range(times):
+        assert get(pair.address, "/others", JSON).status == 200
+
+
+STALLS = {
+    "say nothing": b"",
+    "stop in the request line": b"GET /ab",
+    "stop in a header": HEAD + b"A: b",
+    "stop before a body": b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n",
+    "stop in a body": b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Content-Length: 60000\r\n\r\n" + b"x" * 1000,
+}
+
+
+@pytest.mark.parametrize("kind", STALLS)
+def test_stalled_clients_cost_a_socket_and_nothing_else(short, kind):
+    """Several hundred of them: the others go on, and when their time is over they are gone."""
+    get(short.address, "/others")
+    time.sleep(0.1)
+    memory, descriptors = memory_of(short.render), descriptors_of(short.render)
+    with connected(short.address, 500) as socks:
+        for sock in socks:
+            sock.sendall(STALLS[kind])
+        assert_others_go_on(short)
+        assert memory_of(short.render) - memory < 500 * 24 * 1024
+        until(lambda: descriptors_of(short.render) <= descriptors + 5, "the stalled ones to be gone")
+
+
+def test_clients_that_do_not_read_cost_a_socket_and_nothing_else(stage):
+    """Each asks for many pages and reads none: the kernel, or answer_ms, ends them."""
+    pair = stage.pair(SHORT)
+    for n in range(100):
+        hit(pair.address, f"/unread/{n}/" + "a" * 2000)
+    descriptors = descriptors_of(pair.render)
+    requests = b"GET /-/paths?limit=1000&prefix=/unread HTTP/1.1\r\n" + HOST + b"\r\n"
+    with connected(pair.address, 200, receive_bytes=2048) as socks:
+        for sock in socks:
+            sock.sendall(requests * 4)
+        assert_others_go_on(pair)
+        memory = memory_of(pair.render)
+        until(lambda: descriptors_of(pair.render) <= descriptors + 5, "those who do not read to be gone", 60)
+        print("memory", memory)
+        assert memory < 300 * 1024 * 1024
+
+
+def test_a_client_that_reads_a_little_now_and_then_has_answer_ms(stage):
+    pair = stage.pair({**SHORT, "idle_ms": 60000})
+    for n in range(400):
+        hit(pair.address, f"/slow/{n}/" + "%C3%A9" * 1000)
+    with connected(pair.address, receive_bytes=4096) as [sock]:
+        sock.sendall(b"GET /-/paths?limit=1000&prefix=/slow HTTP/1.1\r\n" + HOST + b"\r\n")
+        got, began = 0, time.monotonic()
+        with contextlib.suppress(OSError):
+            while piece := sock.recv(2048):
+                got += len(piece)
+                time.sleep(0.05 if time.monotonic() - began < 6 else 0)
+        assert got > 2048
+        answer = get(pair.address, "/-/paths?limit=1000&prefix=/slow")
+        assert got < len(answer.body)  # it was cut
+
+
+def test_a_flood_of_headers_is_cut(stage):
+    """Heads that never end, as fast as they go, over many connections."""
+    pair = stage.pair()
+    get(pair.address, "/others")
+    memory = memory_of(pair.render)
+
+    def flood():
+        for _ in range(4):
+            with connected(pair.address, 20) as socks, contextlib.suppress(OSError):
+                for sock in socks:
+                    sock.sendall(HEAD)
+                for _ in range(1000):
+                    for sock in socks:
+                        sock.sendall(b"A: " + b"b" * 3000 + b"\r\n")
+
+    floods = [Later(flood) for _ in range(2)]
+    assert_others_go_on(pair)
+    for one in floods:
+        one.result(60)
+    print("memory", memory, memory_of(pair.render))
+    assert memory_of(pair.render) - memory < 100 * 1024 * 1024
+
+
+def test_a_pipeliner_waits_behind_its_own_requests(pair):
+    """Thousands of requests in one go are answered one by one, in order, and nobody else waits for
+    them."""
+    requests = b"".join(b"GET /-/nothing/%d HTTP/1.1\r\n" % n + HOST + b"\r\n" for n in range(20000))
+    with Connection(pair.address) as connection:
+        connection.sock.settimeout(60)
+        sender = Later(connection.sock.sendall, requests)
+        first = connection.receive()
+        assert first.status == 404
+        assert_others_go_on(pair)
+        for _ in range(19999):
+            assert connection.receive().status == 404
+        sender.result(60)
+
+
+def test_hits_that_are_pipelined_are_each_counted_once(pair):
+    with Connection(pair.address) as connection:
+        connection.sock.sendall((b"GET /pipelined HTTP/1.1\r\n" + HOST
+                                 + b"Accept: application/json\r\nPrefer: return=minimal\r\n\r\n") * 50)
+        assert [connection.receive().json()["count"] for _ in range(50)] == list(range(1, 51))
+    assert pair.ledger.count("/pipelined") == 50
+
+
+# --- the number of connections
+
+def test_there_is_a_limit_on_connections_and_the_rest_wait(stage):
+    pair = stage.pair({**SHORT, "max_connections": 20})
+    with connected(pair.address, 25) as socks:
+        for sock in socks:
+            sock.sendall(HEAD + b"\r\n")
+        for sock in socks[:20]:
+            assert Stream(sock).message(True).status == 200
+        sock = socks[20]
+        sock.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+        for one in socks[:5]:
+            one.close()
+        for one in socks[20:]:
+            one.settimeout(PATIENCE_S)
+            assert Stream(one).message(True).status == 200
+        assert pair.render.is_ready()  # the admin listener has connections of its own
+
+
+# --- a time limit for every request
+
+def test_every_request_is_answered_in_time_whatever_counter_svc_does(stage):
+    pair = stage.pair({"request_deadline_ms": 500})
+    pair.counter.freeze()
+    answers = [Later(get, pair.address, target, JSON) for target in ("/a", "/-/paths", "/-/paths/a", "/b")]
+    for answer in answers:
+        assert answer.result().status == 503 and answer.result().header("retry-after") == "1"
+    pair.counter.thaw()
