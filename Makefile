@@ -220,6 +220,12 @@ bench-quick: ## the same in a minute: one short round, fewer paths
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
 	@/usr/bin/python3 tests/bench --quick
 
+.PHONY: bench-overload
+bench-overload: ## four times the load that can be carried, over 2,000 connections; two minutes
+	@tools/need build run bench
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+	@/usr/bin/python3 tests/bench/overload.py
+
 .PHONY: bench-curve
 bench-curve: ## what lanes, workers and write sessions are worth, each beside the defaults; five minutes
 	@tools/need build run bench

@@ -85,10 +85,30 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 
 /* --- hits --- */
 
+static struct hit *hit_of(h2o_linklist_t *link)
+{
+    return H2O_STRUCT_FROM_MEMBER(struct hit, _link, link);
+}
+
+/* When this turn of the loop began. */
+static uint64_t now_ms(const struct lanes *lanes)
+{
+    return atomic_load_explicit(&lanes->worker->last_turn_ms, memory_order_relaxed);
+}
+
+/* Whether more than a batch waits, and has for so long that a further hit, which waits at least as
+ * long as the first one did, would hardly be confirmed in time. */
+static bool is_overdue(const struct lanes *lanes)
+{
+    return lanes->n_open >= BATCH_MAX_PATHS &&
+           now_ms(lanes) - hit_of(lanes->open.next)->_since_ms > lanes->settings->max_wait_ms;
+}
+
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
 {
-    if (lanes->n_open >= lanes->settings->max_waiting)
+    if (lanes->n_open >= lanes->settings->max_waiting || is_overdue(lanes))
         return false;
+    hit->_since_ms = now_ms(lanes);
     hit->_lanes = lanes;
     hit->_callback = callback;
     hit->state = HIT_OPEN;
@@ -112,11 +132,6 @@ static void answer_hit(struct hit *hit, struct number number, struct table_rows 
 {
     hit_withdraw(hit);
     hit->_callback(hit, number, rows);
-}
-
-static struct hit *hit_of(h2o_linklist_t *link)
-{
-    return H2O_STRUCT_FROM_MEMBER(struct hit, _link, link);
 }
 
 /* --- a batch's way --- */

@@ -54,11 +54,13 @@ struct hit {
     size_t path_len;
     bool wants_rows;
     const struct trace *trace; /* of its request; must live as long, too */
+    uint64_t _since_ms; /* it waits */
 };
 
 struct lanes_settings {
-    int64_t lanes;       /* for each worker */
-    int64_t max_waiting; /* hits in the open batch */
+    int64_t lanes;        /* for each worker */
+    int64_t max_waiting;  /* hits in the open batch */
+    uint64_t max_wait_ms; /* how old the first of more than one batch may be */
 };
 
 struct lanes;
@@ -71,7 +73,8 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 void lanes_destroy(struct lanes *lanes);
 
 /* Adds a hit, with its path and trace set, and whether it wants rows. Returns false when too many
- * wait already. */
+ * wait already, or have waited for so long that this one would hardly be confirmed in time: better to
+ * say so now. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

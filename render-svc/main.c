@@ -43,6 +43,8 @@ static int check(void *data, char *error, size_t error_size)
 {
     struct render_config *config = data;
 
+    config->lanes.max_wait_ms = (uint64_t)config->request_deadline_ms / 2;
+
     config->client.http = (struct http_settings){
         .token = config->service.counter_token,
         .connect_ms = (uint64_t)config->connect_timeout_ms,

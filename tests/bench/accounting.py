@@ -41,10 +41,15 @@ def children(pid):
         return [int(child) for child in file.read().split()]
 
 
-def memory_of(pid):
+def memory_of(pid, field="VmRSS"):
     """Bytes that a process holds in memory."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         for line in file:
-            if line.startswith("VmRSS:"):
+            if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def most_memory_of(pid):
+    """The most that it has held since its start."""
+    return memory_of(pid, "VmHWM")

@@ -3,7 +3,8 @@
  * One thread, one epoll. The result is one line of JSON on stdout; `client --help` tells the rest.
  *
  * A request's latency counts from the moment at which it was due, not from when it could be sent: a
- * server that stalls is not spared the requests that it kept from being sent. */
+ * server that stalls is not spared the requests that it kept from being sent. How long each answer
+ * took from the sending is told beside it, for those that were refused, too. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -39,11 +40,11 @@
 struct connection {
     int fd;
     bool waits;
-    int64_t due_ns;
+    int64_t due_ns, sent_ns;
     uint32_t path;
     size_t head_len;
     int64_t body_left; /* -1 while the head is not whole */
-    bool is_ok;
+    bool is_ok, has_retry_after;
     char head[HEAD_BYTES];
 };
 
@@ -61,9 +62,15 @@ static struct connection *connections;
 static int epoll;
 static uint32_t n_waiting;
 static uint32_t *sent, *acknowledged; /* by path, in the file of --counts */
-static uint64_t n_ok, n_refused;
-static uint32_t *latencies_us;
-static size_t n_latencies, latencies_size;
+static uint64_t n_ok, n_refused, n_without_retry_after;
+
+/* Microseconds, one for each answer. */
+struct times {
+    uint32_t *us;
+    size_t len, size;
+};
+
+static struct times latencies, answers, refusals; /* the latter two from the sending */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
 {
@@ -127,20 +134,21 @@ static void send_request(struct connection *connection)
     if (send(connection->fd, request, (size_t)len, MSG_NOSIGNAL) != len)
         fail("a request could not be sent: %s", strerror(errno));
     connection->waits = true;
+    connection->sent_ns = now_ns();
     connection->head_len = 0;
     connection->body_left = -1;
     ++n_waiting;
 }
 
-static void add_latency(int64_t ns)
+static void times_add(struct times *times, int64_t ns)
 {
-    if (n_latencies == latencies_size) {
-        latencies_size = latencies_size == 0 ? 65536 : 2 * latencies_size;
-        latencies_us = reallocarray(latencies_us, latencies_size, sizeof(*latencies_us));
-        if (latencies_us == NULL)
+    if (times->len == times->size) {
+        times->size = times->size == 0 ? 65536 : 2 * times->size;
+        times->us = reallocarray(times->us, times->size, sizeof(*times->us));
+        if (times->us == NULL)
             fail("no memory");
     }
-    latencies_us[n_latencies++] = (uint32_t)(ns / 1000);
+    times->us[times->len++] = (uint32_t)(ns / 1000);
 }
 
 static void on_answer(struct connection *connection)
@@ -151,10 +159,13 @@ static void on_answer(struct connection *connection)
     --n_waiting;
     if (!connection->is_ok) {
         ++n_refused;
+        n_without_retry_after += !connection->has_retry_after;
+        times_add(&refusals, now - connection->sent_ns);
     } else {
         ++n_ok;
         ++acknowledged[connection->path];
-        add_latency(now - connection->due_ns);
+        times_add(&latencies, now - connection->due_ns);
+        times_add(&answers, now - connection->sent_ns);
     }
     if (options.rate > 0)
         connection->due_ns += (int64_t)(SECOND_NS * (options.connections / options.rate));
@@ -179,6 +190,7 @@ static size_t take_head(struct connection *connection, const char *bytes, size_t
         return 0;
     }
     connection->is_ok = strncmp(connection->head, "HTTP/1.1 200 ", 13) == 0;
+    connection->has_retry_after = strcasestr(connection->head, "\r\nretry-after:") != NULL;
     length = strcasestr(connection->head, "\r\ncontent-length:");
     if (length == NULL || length > end)
         fail("an answer does not tell its length");
@@ -305,24 +317,35 @@ static int compare(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-static uint32_t percentile(double part)
+/* Of sorted times. */
+static uint32_t percentile(const struct times *times, double part)
 {
-    size_t at = (size_t)(part * (double)n_latencies);
+    size_t at = (size_t)(part * (double)times->len);
 
-    if (n_latencies == 0)
+    if (times->len == 0)
         return 0;
-    return latencies_us[at < n_latencies ? at : n_latencies - 1];
+    return times->us[at < times->len ? at : times->len - 1];
+}
+
+static void report_times(const char *name, struct times *times)
+{
+    if (times->len > 0)
+        qsort(times->us, times->len, sizeof(*times->us), compare);
+    printf(", \"%sp50_us\": %" PRIu32 ", \"%sp90_us\": %" PRIu32 ", \"%sp99_us\": %" PRIu32
+           ", \"%smax_us\": %" PRIu32,
+           name, percentile(times, 0.5), name, percentile(times, 0.9), name,
+           percentile(times, 0.99), name, percentile(times, 1));
 }
 
 static void report(double seconds)
 {
-    if (n_latencies > 0)
-        qsort(latencies_us, n_latencies, sizeof(*latencies_us), compare);
-    printf("{\"ok\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"seconds\": %.6f, "
-           "\"p50_us\": %" PRIu32 ", \"p90_us\": %" PRIu32 ", \"p99_us\": %" PRIu32
-           ", \"max_us\": %" PRIu32 "}\n",
-           n_ok, n_refused, seconds, percentile(0.5), percentile(0.9), percentile(0.99),
-           percentile(1));
+    printf("{\"ok\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"without_retry_after\": %" PRIu64
+           ", \"seconds\": %.6f",
+           n_ok, n_refused, n_without_retry_after, seconds);
+    report_times("", &latencies);
+    report_times("answer_", &answers);
+    report_times("refusal_", &refusals);
+    puts("}");
 }
 
 /* --- starting --- */

@@ -52,6 +52,9 @@ class Load:
     errors: int = 0
     bytes_received: int = 0
     latency_us: dict = field(default_factory=dict)
+    answer_us: dict = field(default_factory=dict)
+    refusal_us: dict = field(default_factory=dict)
+    without_retry_after: int = 0
     cpu_s: float = 0.0
 
     @property
@@ -133,8 +136,9 @@ def client(port, target, connections, seconds, seed, rate=0):
     return Load(
         target.paths, target.stride, result["ok"], result["seconds"], in_flight=result["refused"],
         sent_by_path=sent, acknowledged_by_path=acknowledged, errors=result["refused"],
-        latency_us={name: result[name + "_us"] for name in ("p50", "p90", "p99", "max")},
-        cpu_s=cpu_s)
+        **{kind + "_us": {name: result[f"{prefix}{name}_us"] for name in ("p50", "p90", "p99", "max")}
+           for kind, prefix in (("latency", ""), ("answer", "answer_"), ("refusal", "refusal_"))},
+        without_retry_after=result["without_retry_after"], cpu_s=cpu_s)
 
 
 @contextlib.contextmanager

@@ -336,3 +336,28 @@ def test_every_request_is_answered_in_time_whatever_counter_svc_does(stage):
     for answer in answers:
         assert answer.result().status == 503 and answer.result().header("retry-after") == "1"
     pair.counter.thaw()
+
+
+# --- overload
+
+def test_a_queue_that_does_not_move_is_not_joined(stage):
+    """More than a batch has waited for half of the deadline: a further hit would wait in vain, and is
+    refused at once, while the others still have the time that is left to them."""
+    pair = stage.pair({"request_deadline_ms": 6000, "lanes": 1})
+    pair.counter.freeze()
+    with connected(pair.address, 1500) as socks:  # a batch has 1,024 paths at most
+        for sock in socks:
+            sock.sendall(HEAD + b"Accept: application/json\r\n\r\n")
+        probes = []
+
+        def refused():
+            probes.append(Later(get, pair.address, "/probe", JSON))
+            time.sleep(0.1)
+            return next((probe.result() for probe in probes if probe.done), None)
+
+        answer = until(refused, "a hit to be refused")
+        assert answer.status == 503 and "Too many" in answer.text and answer.header("retry-after") == "1"
+        socks[0].settimeout(0.001)
+        with pytest.raises(TimeoutError):
+            socks[0].recv(1)
+        pair.counter.thaw()
