@@ -29,10 +29,10 @@ def stage(cluster, tmp_path_factory):
     stage.close()
 
 
-def pair_on(stage, hits):
-    """A pair whose ledger holds these hits."""
+def pair_on(stage, hits, **keys):
+    """A pair whose ledger holds these hits; `keys` are counter-svc's."""
     ledger = stage.ledger()
-    counter = stage.counter(ledger)
+    counter = stage.counter(ledger, **keys)
     if hits:
         counter.api.count(hits)
     render = stage.render(counter)
@@ -67,8 +67,8 @@ def empty(stage):
 
 @pytest.fixture
 def own(stage):
-    """What makes a pair of the test's own, with the hits it wants."""
-    return lambda hits=None: pair_on(stage, hits or {})
+    """What makes a pair of the test's own, with the hits and the keys of counter-svc it wants."""
+    return lambda hits=None, **keys: pair_on(stage, hits or {}, **keys)
 
 
 @pytest.fixture(scope="session")

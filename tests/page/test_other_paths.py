@@ -1,0 +1,71 @@
+"""The overflow row, in which the hits of paths are counted that have none of their own."""
+
+import pytest
+from harness.http import hit
+from harness.wait import until
+
+HITS = {"/": 40, "/blog/": 30, "/docs/start": 20, "/made-up/1": 8, "/made-up/2": 7}
+
+
+@pytest.fixture
+def crowded(own):
+    """A pair that has a row for three paths and none for more, with 15 hits of others."""
+    return own(HITS, max_paths=3)
+
+
+def rows(browser):
+    """The table's (path, count, whether it is a link), as they are read."""
+    return [tuple(row) for row in browser.run(
+        "return [...document.querySelectorAll('tbody tr')].map(({cells: [path, count]}) =>"
+        " [path.textContent, Number(count.textContent), path.querySelector('a') !== null])")]
+
+
+def test_it_stands_in_the_table_by_its_name_and_leads_nowhere(either, crowded):
+    either.address = crowded.address
+    either.open("/-/paths")
+    assert rows(either) == [("/", 40, True), ("/blog/", 30, True), ("/docs/start", 20, True),
+                            ("other paths", 15, False)]
+    assert "3 paths" in either.text(".count")
+    assert either.complaints() == [] and either.violations() == []
+    either.open("/-/paths?order=path")
+    assert rows(either)[0] == ("other paths", 15, False)
+
+
+@pytest.mark.parametrize("width", [1280, 320])
+def test_a_visit_that_is_counted_there_says_so(either, crowded, width):
+    either.address = crowded.address
+    either.look(width, 900)
+    either.open("/new")
+    assert either.number == 16
+    assert "other paths" in either.text(".count")
+    assert either.text("h1 a") == "/new"
+    assert "Your visit is counted, among the other paths." in either.text(".side")
+    assert either.text("#v").split() == ["other", "paths", "16"]
+    assert not either.shows("#since")
+    assert either.wider_than_the_window() is None
+    assert either.complaints() == [] and either.violations() == []
+    either.picture(f"other-paths-{width}")
+
+
+def test_its_hits_are_followed_in_place(browser, crowded):
+    browser.address = crowded.address
+    browser.open("/new")
+    browser.find("#live").click()
+    until(lambda: "in place" in browser.text("#status"), "the first word of the stream")
+    for path, number in (("/newer", 17), ("/newest", 18)):
+        assert hit(crowded.address, path) == number
+        until(lambda: rows(browser)[3] == ("other paths", number, False), "the new count")
+        until(lambda: browser.number == number, "the own number")
+    assert browser.complaints() == []
+
+
+def test_that_it_came_up_is_not_told_as_of_a_path(browser, own):
+    pair = own({"/a": 1}, max_paths=1)
+    browser.address = pair.address
+    browser.open("/-/paths")
+    browser.find("#live").click()
+    until(lambda: "in place" in browser.text("#status"), "the first word of the stream")
+    hit(pair.address, "/b")
+    until(lambda: browser.number == 2, "the totals")
+    assert browser.text("#status") == "following, in place"
+    assert rows(browser) == [("/a", 1, True)]
