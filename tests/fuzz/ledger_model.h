@@ -1,4 +1,4 @@
-/* counter-svc and its ledger as far as a lane is concerned: what sql/apply.sql does, in memory, and
+/* counter-svc and its ledger as far as a lane is concerned: what sql/apply_*.sql does, in memory, and
  * what may be on its way there. It holds itself to one thing: no batch is ever stored twice.
  */
 #ifndef TESTS_LEDGER_MODEL_H

@@ -108,7 +108,8 @@ def test_a_wrong_variable_is_told_by_its_name(name, variable, value):
     ("render-svc", "counter_url", "http://"), ("render-svc", "counter_url", "http://h:99999"),
     ("render-svc", "request_deadline_ms", "0"), ("render-svc", "max_waiting", "0"),
     ("render-svc", "lanes", "0"), ("render-svc", "call_deadline_ms", "0"),
-    ("counter-svc", "lane_forget_s", "0"), ("counter-svc", "lane_forget_s", "x")])
+    ("counter-svc", "lane_forget_s", "0"), ("counter-svc", "lane_forget_s", "x"),
+    ("counter-svc", "max_paths", "0"), ("counter-svc", "max_paths", "1000000000001")])
 def test_own_keys_have_their_ranges(name, key, value):
     done = check(name, env=as_environment({**RIGHT[name], key: value}))
     assert done.returncode == 2, f"{key}={value} was accepted"
@@ -250,7 +251,8 @@ def test_help_names_every_key_with_its_variable(name):
     keys = {"workers", "listen", "admin_listen", "log_level", "access_log", "drain_ms", "shutdown_ms",
             "idle_ms", "counter_token", "sandbox"}
     keys |= {"counter-svc": {"postgres_user", "postgres_pw", "postgres_db", "postgres_url",
-                             "postgres_pw_previous", "counter_token_previous", "lane_forget_s"},
+                             "postgres_pw_previous", "counter_token_previous", "lane_forget_s",
+                             "max_paths"},
              "render-svc": {"counter_url", "request_deadline_ms", "max_waiting", "call_deadline_ms",
                             "lanes", "max_reads", "max_exports", "max_watchers", "max_watched_views"}}[name]
     for key in keys:

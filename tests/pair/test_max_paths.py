@@ -171,13 +171,13 @@ def test_statements_under_way_at_once_do_not_see_each_others_paths(stage, ledger
     first, other = (stage.counter(ledger, **keys).api for _ in range(2))
     with ledger.locked("/held") as release:
         ledger.run("UPDATE pathcount_lane SET paths = 1 WHERE lane = 0")
-        held = first.post_later(first.lane(), 1, {"/held": 1, "/x": 1, "/y": 1, "/z": 1})
+        held = first.post_later(first.lane(), 1, {"/held": 1, "/x": 1, "/y": 1})
         ledger.until_waiting(1)
         assert post(other, {"/a": 1, "/b": 1, "/c": 1}) == {
             "/a": (1, False), "/b": (1, False), "/c": (1, True)}
         release()
         assert held.result().status == 200
-    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 5, "hits": 7}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 5, "hits": 6}
     for api in (first, other):
         assert post(api, {"/new": 1})["/new"][1]
 
