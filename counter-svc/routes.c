@@ -8,7 +8,11 @@
 #include "service/request.h"
 
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <string.h>
+
+/* Of an X-Request-Id that is echoed. */
+#define MAX_ID_BYTES 128
 
 /* How long the answer to a batch is kept back for its rows, in milliseconds. */
 #define ROWS_PATIENCE_MS 250
@@ -96,7 +100,7 @@ static void echo_request_id(h2o_req_t *req)
 {
     h2o_iovec_t id = request_header(req, "x-request-id");
 
-    if (id.base != NULL && id.len <= 128)
+    if (id.base != NULL && id.len <= MAX_ID_BYTES)
         h2o_add_header_by_str(&req->pool, &req->res.headers, H2O_STRLIT("x-request-id"), 0, NULL,
                               id.base, id.len);
 }
@@ -168,10 +172,12 @@ static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
 
 static void answer_unavailable(h2o_req_t *req)
 {
-    h2o_iovec_t id = request_header(req, "x-request-id");
+    h2o_iovec_t given = request_header(req, "x-request-id");
+    char id[MAX_ID_BYTES + 1];
 
+    snprintf(id, sizeof(id), "%.*s", (int)given.len, given.len != 0 ? given.base : "");
     log_event(LOG_LEVEL_WARNING, "unavailable", "route=%s trace=%s request_id=%s",
-              request_route(req), request_trace(req), LOG_QUOTED(id.base));
+              request_route(req), request_trace(req), LOG_QUOTED(id));
     answer_header_named(req, "retry-after", "1");
     answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
 }

@@ -1,9 +1,11 @@
-"""What is written down: one key=value line for each event worth telling, and nobody's traces.
+"""What is written down: one line for each event worth telling, and nobody's traces (docs/logs.md).
 
-That every line is key=value and holds no secret is checked at the end of every service, whatever the
+That every line is key=value, or JSON where that is asked for, and holds no secret is checked at the end of every service, whatever the
 test (harness.services).
 """
 
+import json
+import os
 import re
 import signal
 
@@ -12,7 +14,7 @@ import pytest
 from harness.api import BEARER
 from harness.http import JSON, ask, get, hit, is_refused
 from harness.postgres import free_port
-from harness.services import TOKEN, parse_log_line
+from harness.services import ROOT, TOKEN, parse_log_line
 from harness.wait import Later, until
 
 TRACES = {
@@ -111,6 +113,26 @@ def test_a_hostile_path_makes_no_line_of_its_own(stage):
         assert not service.events("forged")
 
 
+def test_as_json_every_line_is_one_object_whatever_a_stranger_sends(stage):
+    keys = {"log_format": "json", "log_level": "debug", "access_log": True}
+    pair = stage.pair(render_keys={**keys, "request_deadline_ms": 300}, counter_keys=keys)
+    for target in ("/a%0A%22,%22event%22:%22forged", '/"quoted"', "/\\", "/%1b[31m", "/%ff"):
+        get(pair.address, target, {"traceparent": '","event":"forged', "User-Agent": '"}{"'})
+    ask(pair.address, 'GE"T', "/a")
+    pair.counter.stop()
+    get(pair.address, "/away")
+    until(lambda: pair.render.events("counter-lost"), "the loss to be told")
+    for service in (pair.render, pair.counter):
+        lines = service.log().splitlines()
+        assert lines and all(isinstance(json.loads(line), dict) for line in lines)
+        assert not service.events("forged")
+        assert service.events("starting")[0]["version"]
+        told = {key: value for event in service.events("configuration") for key, value in event.items()}
+        assert told["counter_token"] == "(set)" and told["log_format"] == "json"
+    line = requests(pair.render)[0]
+    assert (line["route"], line["status"]) == ("visit", 200) and line["duration_us"] > 0
+
+
 def test_times_are_utc_and_to_the_millisecond(stage):
     service = stage.counter(stage.ledger())
     for event in service.events():
@@ -148,6 +170,55 @@ def test_an_outage_is_told_once_and_not_at_every_request(stage):
     asked = [Later(get, pair.address, f"/{n}") for n in range(100)]
     assert {one.result().status for one in asked} == {503}
     assert len(pair.render.events()) - before < 20
+
+
+def times(events):
+    """How often it happened, by lines of which some stand for several."""
+    return sum(int(event.get("repeated", 1)) for event in events)
+
+
+def test_in_an_outage_under_load_the_lines_are_few_and_their_counts_add_up(stage, outage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 150, "max_waiting": 20})
+    hit(pair.address, "/warm")
+    outage.stop(signal.SIGQUIT)
+    until(lambda: not pair.counter.is_ready(), "counter-svc to notice")
+    before = [len(service.log().splitlines()) for service in (pair.render, pair.counter)]
+    load = stage.load([pair.address], [f"/{n}" for n in range(50)], clients=32)
+    until(lambda: load.tally.statuses[503] > 1500, "many to be refused", 60)
+    refused = load.stop().statuses
+    assert set(refused) == {503}
+    outage.start()
+    until(lambda: get(pair.address, "/after").status == 200, "to be served again")
+    pair.render.stop()
+    pair.counter.stop()
+    told = pair.render.events("unavailable")
+    assert refused[503] <= times(told) <= refused[503] + 200  # and those that waited for the end
+    assert {event["route"] for event in told} == {"visit"}
+    assert times(pair.counter.events("unavailable")) >= 1
+    for service, lines in zip((pair.render, pair.counter), before):
+        assert len(service.log().splitlines()) - lines < 60
+
+
+def test_the_documentation_has_every_event_with_its_level(stage):
+    """Every event in the sources stands in the table, every one of the table in the sources."""
+    del stage
+    said = set()
+    for folder in ("service", "counter-svc", "render-svc"):
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            if not name.endswith(".c"):
+                continue
+            with open(os.path.join(ROOT, folder, name), encoding="utf-8") as file:
+                for call in re.findall(r"\blog_(?:event|each)\(([^;]*);", file.read()):
+                    levels = re.findall(r"LOG_LEVEL_([A-Z]+)", call)
+                    words = re.findall(r'"([a-z-]+)"', call)[:len(levels)]
+                    said |= set(zip(words, map(str.lower, levels)))
+    with open(os.path.join(ROOT, "docs", "logs.md"), encoding="utf-8") as file:
+        table = file.read().partition("## Events")[2]
+    described = set()
+    for events, levels in re.findall(r"^\| (`[^|]*`) \| ([a-z, ]+) \|", table, re.MULTILINE):
+        events, levels = re.findall(r"`([a-z-]+)`", events), levels.split(", ")
+        described |= set(zip(events, levels if len(levels) > 1 else levels * len(events)))
+    assert said == described
 
 
 def test_no_secret_is_in_what_is_told_to_anyone(stage):

@@ -5,6 +5,7 @@ it listens within a deadline, logs nothing but key=value lines without a secret 
 status 0 when told to, and has nothing to report from a sanitizer.
 """
 
+import json
 import os
 import re
 import signal
@@ -32,7 +33,10 @@ PAIR = re.compile(r'([a-z][a-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\s"=]+)(?: |$)')
 
 
 def parse_log_line(line):
-    """The pairs of a log line, or None when it is not one pair after the other."""
+    """The pairs of a log line, or None when it is not one pair after the other, or one object."""
+    if line.startswith("{"):
+        pairs = json.loads(line, object_pairs_hook=list)
+        return dict(pairs) if len(dict(pairs)) == len(pairs) else None
     pairs, position = {}, 0
     while position < len(line):
         match = PAIR.match(line, position)
@@ -195,6 +199,7 @@ class Service:
             assert pairs and {"ts", "level", "service", "event"} <= set(pairs), \
                 f"not a line of key=value: {line!r}"
             assert pairs["service"] == self.name, line
+            assert line.startswith("{") == ((self.keys or {}).get("log_format") == "json"), line
 
     # --- what it says
 
