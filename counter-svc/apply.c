@@ -51,15 +51,6 @@ static void gather(struct write_session *session)
     }
 }
 
-static int64_t hits_of(const struct batch *batch)
-{
-    int64_t hits = 0;
-
-    for (size_t i = 0; i < batch->size; ++i)
-        hits += batch->entries[i].hits;
-    return hits;
-}
-
 enum apply_parameter {
     LANES,
     SEQUENCES,
@@ -85,7 +76,7 @@ static void fill_parameters(const struct write_session *session, struct buffer *
     for (size_t i = 0; i < session->n_writes; ++i) {
         pg_add_int8_element(&parameters[LANES], session->batches[i]->lane);
         pg_add_int8_element(&parameters[SEQUENCES], session->batches[i]->sequence);
-        pg_add_int8_element(&parameters[LANE_HITS], hits_of(session->batches[i]));
+        pg_add_int8_element(&parameters[LANE_HITS], session->writes[i]->n_hits);
     }
     pg_add_text_array_head(&parameters[PATHS], merge->size);
     pg_add_int8_array_head(&parameters[HITS], merge->size);
@@ -116,6 +107,9 @@ bool apply_send(struct write_session *session)
     fill_parameters(session, buffers);
     for (int i = 0; i < N_SOME_PARAMETERS; ++i)
         parameters[i] = (struct pg_parameter){buffers[i].bytes, buffers[i].len};
+    histogram_add_size(&session->writer->metrics->commit_batches, session->n_writes);
+    histogram_add_size(&session->writer->metrics->commit_paths, session->merge.size);
+    session->sent_ns = monotonic_ns();
     session->busy = true;
     session_run(session->session, all ? STATEMENT_APPLY_ALL : STATEMENT_APPLY_SOME, parameters,
                 all ? N_ALL_PARAMETERS : N_SOME_PARAMETERS, on_applied, session);
@@ -265,9 +259,11 @@ static void on_told(struct write_session *session, const PGresult *result)
 static void on_applied(void *data, const struct pg_answer *answer)
 {
     struct write_session *session = data;
+    struct counter_metrics *metrics = session->writer->metrics;
 
     writer_kick(session->writer);
     if (answer->outcome == PG_LOST) {
+        metric_add(&metrics->commit_failures[FAILURE_LOST], 1);
         apply_finish_all(session, WRITE_UNAVAILABLE);
         return;
     }
@@ -280,11 +276,13 @@ static void on_applied(void *data, const struct pg_answer *answer)
         return;
     }
     if (answer->warned) {
+        metric_add(&metrics->commit_failures[FAILURE_STANDBY], 1);
         for (size_t i = 0; i < session->n_writes; ++i)
             session->writes[i]->doubtful = true;
         put_back(session, false);
         return;
     }
+    histogram_add_ns(&metrics->commit_seconds, monotonic_ns() - session->sent_ns);
     on_told(session, answer->result);
 }
 
@@ -316,21 +314,32 @@ static void end_lane(struct write_session *session)
     buffer_free(&lane);
 }
 
+static enum commit_failure failure_of(const char *sqlstate)
+{
+    if (class_is(sqlstate, "40") || class_is(sqlstate, "53") || class_is(sqlstate, "57") ||
+        class_is(sqlstate, "08"))
+        return FAILURE_PASSING;
+    if (class_is(sqlstate, "55"))
+        return FAILURE_LOCK;
+    return class_is(sqlstate, "22") || class_is(sqlstate, "23") ? FAILURE_DATA : FAILURE_OTHER;
+}
+
 /* PostgreSQL refused the statement and rolled it back. */
 static void on_refused(struct write_session *session, const char *sqlstate)
 {
+    enum commit_failure failure = failure_of(sqlstate);
     bool many = session->n_writes > 1;
 
-    if (class_is(sqlstate, "40") || class_is(sqlstate, "53") || class_is(sqlstate, "57") ||
-        class_is(sqlstate, "08")) {
+    metric_add(&session->writer->metrics->commit_failures[failure], 1);
+    if (failure == FAILURE_PASSING) {
         put_back(session, false);
         pause_session(session);
-    } else if (many || class_is(sqlstate, "55")) {
+    } else if (many || failure == FAILURE_LOCK) {
         /* a locked row, or one that is refused: it shall hold up its own batch alone */
         put_back(session, true);
         if (!many)
             pause_session(session);
-    } else if (class_is(sqlstate, "22") || class_is(sqlstate, "23")) {
+    } else if (failure == FAILURE_DATA) {
         end_lane(session);
     } else {
         /* a missing table, a bug: to be repeated once the schema has been looked at anew */

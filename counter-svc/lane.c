@@ -83,6 +83,8 @@ static void on_new_lane(void *data, const struct pg_answer *answer)
         log_event(LOG_LEVEL_ERROR, "lane-failed", "sqlstate=%s error=%s trace=%s", answer->sqlstate,
                   LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)),
                   request->trace.id);
+    if (made)
+        metric_add(&session->writer->metrics->lanes_opened, 1);
     writer_kick(session->writer);
     session->busy = false;
     session->request = NULL;

@@ -1,5 +1,6 @@
 #include "counter-svc/counter.h"
 
+#include "counter-svc/counter_metrics.h"
 #include "service/log.h"
 
 #include <stdlib.h>
@@ -128,6 +129,8 @@ int main(int argc, char **argv)
         .summary = "Counts hits in PostgreSQL, each exactly once, for render-svc.",
         .keys = KEYS,
         .config_size = sizeof(struct counter_config),
+        .metrics = counter_metrics,
+        .metrics_size = sizeof(struct counter_metrics),
         .max_body_bytes = 2 * BATCH_MAX_BODY_BYTES,
         .check = check,
         .release = release,

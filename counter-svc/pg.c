@@ -1,5 +1,6 @@
 #include "counter-svc/pg.h"
 
+#include "counter-svc/counter_metrics.h"
 #include "service/log.h"
 
 #include <errno.h>
@@ -226,6 +227,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
         return;
     timer_stop(&pg->deadline);
     pg->connected = true;
+    metric_add(&counter_metrics_of(pg->worker)->connects, 1);
     pg->both_tried = false;
     if (pg->with_previous)
         log_event(LOG_LEVEL_INFO, "previous-password-used", "");
@@ -418,8 +420,10 @@ static void lose(struct pg *pg, const char *reason)
 {
     static const struct pg_answer LOST = {.outcome = PG_LOST, .sqlstate = ""};
     pg_callback callback = pg->callback;
+    struct counter_metrics *metrics = counter_metrics_of(pg->worker);
     bool was_connected = pg->connected;
 
+    metric_add(was_connected ? &metrics->losses : &metrics->connect_failures, 1);
     if (reason != pg->reason)
         snprintf(pg->reason, sizeof(pg->reason), "%.*s", (int)strcspn(reason, "\n"), reason);
     disconnect(pg);

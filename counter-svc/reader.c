@@ -1,5 +1,6 @@
 #include "counter-svc/reader.h"
 
+#include "counter-svc/counter_metrics.h"
 #include "counter-svc/pg_array.h"
 #include "service/log.h"
 
@@ -8,6 +9,9 @@
 /* Totals are read again when they are older than this: a few times a second at high load, and
  * always for a visitor who is alone, who would see that they do not fit the rows. */
 #define TOTALS_MS 100
+
+/* Without anybody asking they are read so often, for metrics. */
+#define REFRESH_MS 5000
 
 /* Above every path: all begin with a slash, and this is the character behind it. */
 #define ABOVE_ALL_PATHS "0"
@@ -31,6 +35,7 @@ struct read {
 
 struct reader {
     struct worker *worker;
+    struct counter_metrics *metrics;
     const struct reader_settings *settings;
     struct session *session;
     void (*on_change)(struct worker *worker);
@@ -39,7 +44,10 @@ struct reader {
     int64_t n_queued;
     struct timer_queue deadlines;
     struct turn_end turn_end;
+    struct timer refresh;
+    bool refresh_due;
     bool busy;
+    uint64_t sent_ns; /* when the query was */
     struct totals totals;
     uint64_t totals_at_ms; /* 0: none */
 };
@@ -47,6 +55,7 @@ struct reader {
 static void kick(struct reader *reader);
 static void on_turn_end(struct turn_end *turn_end);
 static void on_overdue(struct timer *timer);
+static void on_refresh_due(struct timer *timer);
 static void send_totals(struct reader *reader);
 static void on_totals(void *data, const struct pg_answer *answer);
 static void send_rows(struct reader *reader, const struct view *view);
@@ -64,10 +73,14 @@ struct reader *reader_open(struct worker *worker, const struct session_settings 
     struct reader *reader = h2o_mem_alloc(sizeof(*reader));
     struct session_owner owner = {on_session_change, on_session_change, reader};
 
-    *reader = (struct reader){.worker = worker, .settings = settings, .on_change = on_change};
+    *reader = (struct reader){.worker = worker,
+                              .metrics = counter_metrics_of(worker),
+                              .settings = settings,
+                              .on_change = on_change};
     h2o_linklist_init_anchor(&reader->queue);
     h2o_linklist_init_anchor(&reader->away);
     timer_queue_init(&reader->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
+    timer_start_after(&worker->timers, &reader->refresh, REFRESH_MS, on_refresh_due);
     reader->session = session_open(worker, session_settings, &owner);
     return reader;
 }
@@ -87,6 +100,7 @@ static struct read *add(struct reader *reader, enum read_kind kind, const struct
     *read = (struct read){
         .reader = reader, .kind = kind, .trace = *trace, .callback = callback, .data = data};
     h2o_linklist_insert(&reader->queue, &read->link);
+    metric_add(&reader->metrics->reads_waiting, 1);
     if (++reader->n_queued > reader->settings->max_reads || !reader_is_ready(reader))
         read->overdue = true; /* answered at the end of the turn */
     else
@@ -141,6 +155,7 @@ static struct read *read_of(h2o_linklist_t *link)
 static void finish(struct read *read, const struct read_result *result)
 {
     h2o_linklist_unlink(&read->link);
+    metric_subtract(&read->reader->metrics->reads_waiting, 1);
     timer_stop(&read->deadline);
     if (read->callback != NULL)
         read->callback(read->data, result);
@@ -215,10 +230,13 @@ static void on_turn_end(struct turn_end *turn_end)
     struct read *first;
 
     drop_overdue(reader);
-    if (reader->busy || !session_is_idle(reader->session) || h2o_linklist_is_empty(&reader->queue))
+    if (reader->busy || !session_is_idle(reader->session) ||
+        (h2o_linklist_is_empty(&reader->queue) && !reader->refresh_due))
         return;
     reader->busy = true;
-    if (reader->totals_at_ms == 0 || monotonic_ms() - reader->totals_at_ms > TOTALS_MS) {
+    reader->sent_ns = monotonic_ns();
+    if (reader->refresh_due || reader->totals_at_ms == 0 ||
+        monotonic_ms() - reader->totals_at_ms > TOTALS_MS) {
         send_totals(reader);
         return;
     }
@@ -231,6 +249,15 @@ static void on_turn_end(struct turn_end *turn_end)
         send_path(reader, &first->paths);
     else
         send_totals(reader);
+}
+
+static void on_refresh_due(struct timer *timer)
+{
+    struct reader *reader = H2O_STRUCT_FROM_MEMBER(struct reader, refresh, timer);
+
+    reader->refresh_due = monotonic_ms() - reader->totals_at_ms >= REFRESH_MS;
+    timer_start_after(&reader->worker->timers, &reader->refresh, REFRESH_MS, on_refresh_due);
+    kick(reader);
 }
 
 /* A number of the only row, or -1 for NULL. */
@@ -263,8 +290,10 @@ static bool has_answer(struct reader *reader, const struct pg_answer *answer)
 {
     static const struct read_result NOTHING = {0};
 
-    if (answer->outcome == PG_DONE)
+    if (answer->outcome == PG_DONE) {
+        histogram_add_ns(&reader->metrics->read_seconds, monotonic_ns() - reader->sent_ns);
         return true;
+    }
     if (answer->outcome == PG_FAILED)
         log_failure(reader, answer);
     finish_away(reader, &NOTHING);
@@ -276,6 +305,7 @@ static bool has_answer(struct reader *reader, const struct pg_answer *answer)
 
 static void send_totals(struct reader *reader)
 {
+    reader->refresh_due = false;
     session_run(reader->session, STATEMENT_TOTALS, NULL, 0, on_totals, reader);
 }
 
@@ -288,6 +318,8 @@ static void on_totals(void *data, const struct pg_answer *answer)
     reader->totals = (struct totals){pg_int8(PQgetvalue(answer->result, 0, 0)),
                                      pg_int8(PQgetvalue(answer->result, 0, 1))};
     reader->totals_at_ms = monotonic_ms();
+    metric_set(&reader->metrics->ledger_paths, (uint64_t)reader->totals.paths);
+    metric_set(&reader->metrics->ledger_hits, (uint64_t)reader->totals.hits);
     finish_away(reader, &(struct read_result){.totals = &reader->totals});
 }
 
@@ -467,6 +499,7 @@ void reader_close(struct reader *reader)
             finish(read_of(list->next), &NOTHING);
         }
     }
+    timer_stop(&reader->refresh);
     turn_end_cancel(&reader->turn_end);
     timer_queue_fini(&reader->deadlines);
     free(reader);

@@ -1,5 +1,6 @@
 #include "counter-svc/session.h"
 
+#include "counter-svc/counter_metrics.h"
 #include "counter-svc/sql.h"
 #include "service/log.h"
 #include "service/service.h"
@@ -12,6 +13,7 @@
 #define GRACE_MS 1000
 
 struct session {
+    struct counter_metrics *metrics;
     const struct session_settings *settings;
     struct session_owner owner;
     struct pg *pg;
@@ -52,16 +54,26 @@ struct session *session_open(struct worker *worker, const struct session_setting
     struct session *session = h2o_mem_alloc(sizeof(*session));
     struct pg_owner pg_owner = {.on_connected = on_connected, .on_lost = on_lost, .data = session};
 
-    *session = (struct session){.settings = settings, .owner = *owner};
+    *session = (struct session){
+        .metrics = counter_metrics_of(worker), .settings = settings, .owner = *owner};
+    metric_add(&session->metrics->sessions_wanted, 1);
     session->pg =
         pg_open(worker, &settings->url, (uint64_t)settings->connect_timeout_ms, &pg_owner);
     return session;
+}
+
+static void set_ready(struct session *session, bool ready)
+{
+    metric_add(&session->metrics->sessions, (uint64_t)ready - (uint64_t)session->ready);
+    session->ready = ready;
 }
 
 void session_close(struct session *session)
 {
     if (session == NULL)
         return;
+    set_ready(session, false);
+    metric_subtract(&session->metrics->sessions_wanted, 1);
     pg_close(session->pg);
     free(session);
 }
@@ -153,7 +165,7 @@ static void on_prepared(void *data, const struct pg_answer *answer)
         prepare_next(session);
         return;
     }
-    session->ready = true;
+    set_ready(session, true);
     session->loss_logged = false;
     log_event(LOG_LEVEL_INFO, "postgres-connected", "");
     session->owner.on_ready(session->owner.data);
@@ -163,7 +175,7 @@ static void on_lost(void *data, const char *reason)
 {
     struct session *session = data;
 
-    session->ready = false;
+    set_ready(session, false);
     if (!session->loss_logged)
         log_event(LOG_LEVEL_ERROR, "postgres-lost", "reason=%s", LOG_QUOTED(reason));
     session->loss_logged = true;

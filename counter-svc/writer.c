@@ -17,6 +17,7 @@ struct writer *writer_open(struct worker *worker, const struct session_settings 
 
     memset(writer, 0, sizeof(*writer) + size);
     writer->worker = worker;
+    writer->metrics = counter_metrics_of(worker);
     writer->settings = settings;
     writer->on_change = on_change;
     writer->n_sessions = count;
@@ -39,6 +40,37 @@ bool writer_is_ready(const struct writer *writer)
 
 /* --- a batch's way --- */
 
+static int64_t hits_of(const struct batch *batch)
+{
+    int64_t hits = 0;
+
+    for (size_t i = 0; i < batch->size; ++i)
+        hits += batch->entries[i].hits;
+    return hits;
+}
+
+static void count_received(const struct write *write)
+{
+    struct counter_metrics *metrics = write->writer->metrics;
+
+    metric_add(&metrics->batches_received, 1);
+    metric_add(&metrics->batches_waiting, 1);
+    metric_add(&metrics->hits_received, (uint64_t)write->n_hits);
+    metric_add(&metrics->hits_waiting, (uint64_t)write->n_hits);
+}
+
+_Static_assert(METRICS_N_WRITE_OUTCOMES == WRITE_UNAVAILABLE + 1, "each outcome has its number");
+
+static void count_answered(const struct write *write, enum write_outcome outcome)
+{
+    struct counter_metrics *metrics = write->writer->metrics;
+
+    metric_subtract(&metrics->batches_waiting, 1);
+    metric_add(&metrics->batches_answered[outcome], 1);
+    metric_subtract(&metrics->hits_waiting, (uint64_t)write->n_hits);
+    metric_add(&metrics->hits_answered[outcome], (uint64_t)write->n_hits);
+}
+
 struct write *writer_add(struct writer *writer, struct hits *hits, const struct trace *trace,
                          write_callback callback, void *data)
 {
@@ -47,6 +79,8 @@ struct write *writer_add(struct writer *writer, struct hits *hits, const struct 
     *write = (struct write){
         .writer = writer, .hits = *hits, .trace = *trace, .callback = callback, .data = data};
     *hits = (struct hits){0};
+    write->n_hits = hits_of(&write->hits.batch);
+    count_received(write);
     h2o_linklist_insert(&writer->queue, &write->link);
     if (++writer->n_queued > writer->settings->max_batches || writer->n_ready == 0)
         write->overdue = true; /* answered at the end of the turn */
@@ -81,6 +115,7 @@ void write_enqueue(struct write *write, bool to_tail)
 
 void write_finish(struct write *write, enum write_outcome outcome, const struct number *numbers)
 {
+    count_answered(write, outcome);
     timer_stop(&write->deadline);
     if (write->callback != NULL)
         write->callback(write->data, outcome, numbers);

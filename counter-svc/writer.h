@@ -36,6 +36,7 @@
 #include "proto/api.h"
 #include "service/trace.h"
 
+/* In the order of their names in metrics. */
 enum write_outcome {
     WRITE_APPLIED,
     WRITE_REPEAT,     /* it had been applied before; the counts are to be read */

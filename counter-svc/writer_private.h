@@ -4,6 +4,7 @@
 #ifndef COUNTER_WRITER_PRIVATE_H
 #define COUNTER_WRITER_PRIVATE_H
 
+#include "counter-svc/counter_metrics.h"
 #include "counter-svc/writer.h"
 
 /* A merge's answer holds 12 bytes for each path and 24 for each lane, and some hundred more: with
@@ -18,6 +19,7 @@ struct write {
     struct writer *writer;
     struct hits hits;
     struct trace trace;
+    int64_t n_hits;          /* in all */
     write_callback callback; /* NULL once abandoned */
     void *data;
     struct timer deadline;
@@ -39,6 +41,7 @@ struct write_session {
     struct writer *writer;
     struct session *session;
     bool busy;
+    uint64_t sent_ns; /* when the merge was */
     struct timer pause;
     /* the merge at PostgreSQL */
     size_t n_writes;
@@ -51,6 +54,7 @@ struct write_session {
 
 struct writer {
     struct worker *worker;
+    struct counter_metrics *metrics;
     const struct writer_settings *settings;
     void (*on_change)(struct worker *worker);
     h2o_linklist_t queue, requests;

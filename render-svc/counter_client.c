@@ -1,6 +1,7 @@
 #include "render-svc/counter_client.h"
 
 #include "proto/api.h"
+#include "render-svc/render_metrics.h"
 #include "service/log.h"
 #include "service/resolver.h"
 
@@ -130,6 +131,7 @@ static void on_resolved(void *data, const struct addresses *found, const char *e
         }
         memcpy(client->replicas, replicas, found->count * sizeof(*replicas));
         client->n_replicas = found->count;
+        metric_set(&render_metrics_of(client->worker)->replicas, found->count);
     } else {
         log_event(LOG_LEVEL_DEBUG, "look-up-failed", "host=%s error=%s", client->settings->host,
                   LOG_QUOTED(error));

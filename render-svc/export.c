@@ -54,6 +54,7 @@ void export_rows(h2o_req_t *req, const struct view *view)
         return;
     }
     ++render->n_exports;
+    metric_add(&render->metrics->exports, 1);
     export = h2o_mem_alloc_shared(&req->pool, sizeof(*export), on_gone);
     memset(export, 0, sizeof(*export));
     export->generator = (h2o_generator_t){on_written, on_stop};
@@ -165,4 +166,5 @@ static void on_gone(void *data)
     timer_stop(&export->stall);
     buffer_free(&export->text);
     --export->render->n_exports;
+    metric_subtract(&export->render->metrics->exports, 1);
 }

@@ -1,5 +1,6 @@
 #include "render-svc/fetch.h"
 
+#include "render-svc/render_metrics.h"
 #include "service/log.h"
 
 #include <stdlib.h>
@@ -57,6 +58,7 @@ void fetch_start(struct fetcher *fetcher, struct fetch *fetch, const struct buff
                  const struct trace *trace, fetch_callback callback)
 {
     *fetch = (struct fetch){._fetcher = fetcher, ._callback = callback};
+    metric_add(&render_metrics_of(fetcher->worker)->reads_waiting, 1);
     fetch->_target = h2o_mem_alloc(target->len + 1);
     memcpy(fetch->_target, target->bytes, target->len);
     fetch->_target[target->len] = '\0';
@@ -150,6 +152,8 @@ void fetch_cancel(struct fetch *fetch)
     if (h2o_linklist_is_linked(&fetch->_link))
         dequeue(fetch);
     timer_stop(&fetch->_deadline);
+    if (fetch->_target != NULL)
+        metric_subtract(&render_metrics_of(fetch->_fetcher->worker)->reads_waiting, 1);
     free(fetch->_target);
     fetch->_call = NULL;
     fetch->_target = NULL;

@@ -1,6 +1,7 @@
 #include "render-svc/http_client.h"
 
 #include "proto/api.h"
+#include "render-svc/render_metrics.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -33,6 +34,7 @@ struct http_call {
     void *data;
     char id[17]; /* X-Request-Id */
     bool sent;   /* the first byte may have left */
+    uint64_t begun_ns;
 };
 
 /* A connection is in use by one call, or idle in the client's pool. */
@@ -49,6 +51,7 @@ struct connection {
 
 struct http_client {
     struct worker *worker;
+    struct render_metrics *metrics;
     const struct http_settings *settings;
     h2o_linklist_t calls;
     h2o_linklist_t pool; /* idle connections, the one used last first */
@@ -93,7 +96,8 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
 {
     struct http_client *client = h2o_mem_alloc(sizeof(*client));
 
-    *client = (struct http_client){.worker = worker, .settings = settings};
+    *client = (struct http_client){
+        .worker = worker, .metrics = render_metrics_of(worker), .settings = settings};
     h2o_linklist_init_anchor(&client->calls);
     h2o_linklist_init_anchor(&client->pool);
     timer_queue_init(&client->idle, &worker->timers, settings->max_idle_ms);
@@ -111,6 +115,7 @@ static void close_connection(struct connection *connection)
     if (h2o_linklist_is_linked(&connection->link))
         h2o_linklist_unlink(&connection->link);
     timer_stop(&connection->idle);
+    metric_subtract(&connection->client->metrics->counter_connections, 1);
     h2o_socket_close(connection->socket);
     buffer_free(&connection->request);
     free(connection);
@@ -139,6 +144,8 @@ static struct connection *get_connection(struct http_client *client,
     connection = h2o_mem_alloc(sizeof(*connection));
     *connection = (struct connection){.client = client, .address = *address, .socket = socket};
     socket->data = connection;
+    metric_add(&client->metrics->counter_connects, 1);
+    metric_add(&client->metrics->counter_connections, 1);
     return connection;
 }
 
@@ -194,7 +201,8 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
 {
     struct http_call *call = h2o_mem_alloc(sizeof(*call));
 
-    *call = (struct http_call){.client = client, .callback = callback, .data = data};
+    *call = (struct http_call){
+        .client = client, .callback = callback, .data = data, .begun_ns = monotonic_ns()};
     client->next_id += client->next_id == 0; /* no parent-id is zero */
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
     h2o_linklist_insert(&client->calls, &call->link);
@@ -222,6 +230,16 @@ static void free_call(struct http_call *call)
     free(call);
 }
 
+_Static_assert(HTTP_UNKNOWN + 1 == METRICS_N_CALL_OUTCOMES, "each outcome has its number");
+
+static void count_call(const struct http_call *call, enum http_outcome outcome)
+{
+    struct render_metrics *metrics = call->client->metrics;
+
+    metric_add(&metrics->calls[outcome], 1);
+    histogram_add_ns(&metrics->call_seconds, monotonic_ns() - call->begun_ns);
+}
+
 /* Closes what is idle to an address. */
 static void close_idle(struct http_client *client, const struct http_address *address)
 {
@@ -244,6 +262,7 @@ static void fail(struct http_call *call, const char *reason)
     http_callback callback = call->callback;
     void *data = call->data;
 
+    count_call(call, answer.outcome);
     if (call->connection != NULL) {
         close_idle(call->client, &call->connection->address);
         close_connection(call->connection);
@@ -373,6 +392,7 @@ static void finish(struct http_call *call, const struct head *head)
     http_callback callback = call->callback;
     void *data = call->data;
 
+    count_call(call, HTTP_ANSWERED);
     connection->call = NULL;
     call->connection = NULL;
     free_call(call);

@@ -21,6 +21,7 @@
 #include "service/trace.h"
 #include "service/worker.h"
 
+/* In the order of their names in metrics. */
 enum http_outcome {
     HTTP_ANSWERED, /* whatever the status */
     HTTP_NOT_SENT, /* no byte of the request has left */

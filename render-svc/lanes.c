@@ -1,6 +1,7 @@
 #include "render-svc/lanes.h"
 
 #include "proto/api.h"
+#include "render-svc/render_metrics.h"
 #include "service/log.h"
 
 #include <stdlib.h>
@@ -13,7 +14,9 @@
 /* How long a few hits may wait for more while many are away: about as long as a large batch is. */
 #define PATIENCE_MS 5
 
-enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING };
+/* In the order of their names in metrics. */
+enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING, N_LANE_STATES };
+_Static_assert(N_LANE_STATES == METRICS_N_LANE_STATES, "each state has its number");
 
 struct lane {
     struct lanes *lanes;
@@ -31,6 +34,7 @@ struct lane {
     struct buffer body;  /* as JSON */
     struct trace trace;  /* of the first hit */
     size_t n_hits;       /* that left with it */
+    uint64_t left_ns;    /* when they did */
     h2o_linklist_t hits; /* that still wait for it, in the order in which they came */
     bool wants_rows;     /* somebody among the hits does */
     bool was_sent;       /* a try before this one may have been acted on */
@@ -40,6 +44,7 @@ struct lanes {
     struct worker *worker;
     struct counter_client *client;
     const struct lanes_settings *settings;
+    struct render_metrics *metrics;
     h2o_linklist_t open; /* the open batch */
     int64_t n_open;
     struct turn_end turn_end;
@@ -70,6 +75,7 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
     lanes->worker = worker;
     lanes->client = client;
     lanes->settings = settings;
+    lanes->metrics = render_metrics_of(worker);
     lanes->n_lanes = (size_t)settings->lanes;
     h2o_linklist_init_anchor(&lanes->open);
     for (size_t i = 0; i < lanes->n_lanes; ++i) {
@@ -78,6 +84,7 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
         lane->batch.entries = lane->entries;
         lane->paths = h2o_mem_alloc(BATCH_MAX_PATH_BYTES);
         h2o_linklist_init_anchor(&lane->hits);
+        metric_add(&lanes->metrics->lanes[LANE_OPENING], 1);
         open_lane(lane);
     }
     return lanes;
@@ -104,33 +111,49 @@ static bool is_overdue(const struct lanes *lanes)
            now_ms(lanes) - hit_of(lanes->open.next)->_since_ms > lanes->settings->max_wait_ms;
 }
 
+static void set_n_open(struct lanes *lanes, int64_t number)
+{
+    lanes->n_open = number;
+    metric_set(&lanes->metrics->waiting[WAITING_OPEN], (uint64_t)number);
+}
+
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
 {
-    if (lanes->n_open >= lanes->settings->max_waiting || is_overdue(lanes))
+    metric_add(&lanes->metrics->accepted, 1);
+    if (lanes->n_open >= lanes->settings->max_waiting || is_overdue(lanes)) {
+        metric_add(&lanes->metrics->refused[REFUSED_FULL], 1);
         return false;
+    }
     hit->_since_ms = now_ms(lanes);
     hit->_lanes = lanes;
     hit->_callback = callback;
     hit->state = HIT_OPEN;
     h2o_linklist_insert(&lanes->open, &hit->_link);
-    ++lanes->n_open;
+    set_n_open(lanes, lanes->n_open + 1);
     worker_at_turn_end(lanes->worker, &lanes->turn_end, on_turn_end);
     return true;
 }
 
 void hit_withdraw(struct hit *hit)
 {
+    struct lanes *lanes = hit->_lanes;
+
     if (hit->state == HIT_NONE)
         return;
     h2o_linklist_unlink(&hit->_link);
-    if (hit->state == HIT_OPEN)
-        --hit->_lanes->n_open;
+    if (hit->state == HIT_OPEN) {
+        set_n_open(lanes, lanes->n_open - 1);
+        metric_add(&lanes->metrics->refused[REFUSED_OVERDUE], 1);
+    } else {
+        metric_add(&lanes->metrics->unconfirmed, 1);
+    }
     hit->state = HIT_NONE;
 }
 
 static void answer_hit(struct hit *hit, struct number number, struct table_rows *rows)
 {
-    hit_withdraw(hit);
+    h2o_linklist_unlink(&hit->_link);
+    hit->state = HIT_NONE;
     hit->_callback(hit, number, rows);
 }
 
@@ -188,21 +211,31 @@ static void depart(struct lane *lane)
         lane->entries[size++] = (struct batch_entry){lane->paths + bytes, hit->path_len, 1};
         bytes += hit->path_len;
         h2o_linklist_unlink(&hit->_link);
-        --lanes->n_open;
+        set_n_open(lanes, lanes->n_open - 1);
         hit->state = HIT_AWAY;
         lane->wants_rows |= hit->wants_rows;
         h2o_linklist_insert(&lane->hits, &hit->_link);
     }
     lane->n_hits = size;
+    lane->left_ns = monotonic_ns();
+    metric_add(&lanes->metrics->waiting[WAITING_AWAY], size);
+    histogram_add_size(&lanes->metrics->batch_hits, size);
     lane->batch.size = batch_sort(lane->entries, size);
     lane->was_sent = false;
     send_batch(lane);
 }
 
+static void set_state(struct lane *lane, enum lane_state state)
+{
+    metric_subtract(&lane->lanes->metrics->lanes[lane->state], 1);
+    metric_add(&lane->lanes->metrics->lanes[state], 1);
+    lane->state = state;
+}
+
 /* Sends the batch, for the first time or again. */
 static void send_batch(struct lane *lane)
 {
-    lane->state = LANE_AWAY;
+    set_state(lane, LANE_AWAY);
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
     lane->body.len = 0;
@@ -223,10 +256,12 @@ static bool on_answer(void *data, const struct http_answer *answer)
     if (status == 200 &&
         counts_decode(answer->body, answer->len, &lane->batch, &counts, &error) == 0) {
         struct table_rows rows = {.rows = &counts.rows};
-        if (counts.repeat)
+        if (counts.repeat) {
+            metric_add(&lane->lanes->metrics->repeated, lane->n_hits);
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",
                       (long long)lane->id, (long long)lane->batch.sequence, lane->n_hits,
                       lane->trace.id);
+        }
         confirm(lane, counts.numbers, counts.has_rows ? &rows : NULL);
         table_rows_fini(&rows);
         rows_free(&counts.rows);
@@ -254,7 +289,7 @@ static void pause_lane(struct lane *lane)
 {
     uint64_t pause_ms = lane->pause_ms;
 
-    lane->state = LANE_PAUSING;
+    set_state(lane, LANE_PAUSING);
     lane->pause_ms = pause_ms == 0                 ? MIN_PAUSE_MS
                      : pause_ms < MAX_PAUSE_MS / 2 ? pause_ms * 2
                                                    : MAX_PAUSE_MS;
@@ -275,7 +310,7 @@ static void on_pause_over(struct timer *timer)
 /* The lane has nothing away: the open batch, if there is one, leaves at the end of the turn. */
 static void set_free(struct lane *lane)
 {
-    lane->state = LANE_FREE;
+    set_state(lane, LANE_FREE);
     lane->batch.size = 0;
     lane->pause_ms = 0;
     if (lane->lanes->n_open != 0)
@@ -286,6 +321,11 @@ static void set_free(struct lane *lane)
  * they came. */
 static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows)
 {
+    struct render_metrics *metrics = lane->lanes->metrics;
+
+    metric_add(&metrics->committed, lane->n_hits);
+    metric_subtract(&metrics->waiting[WAITING_AWAY], lane->n_hits);
+    histogram_add_ns(&metrics->batch_seconds, monotonic_ns() - lane->left_ns);
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
@@ -308,6 +348,8 @@ static void give_up(struct lane *lane, int status)
     log_event(LOG_LEVEL_WARNING, "batch-given-up",
               "lane=%lld sequence=%lld hits=%zu status=%d trace=%s", (long long)lane->id,
               (long long)lane->batch.sequence, lane->n_hits, status, lane->trace.id);
+    metric_add(&lane->lanes->metrics->refused[REFUSED_GIVEN_UP], lane->n_hits);
+    metric_subtract(&lane->lanes->metrics->waiting[WAITING_AWAY], lane->n_hits);
     while (!h2o_linklist_is_empty(&lane->hits))
         answer_hit(hit_of(lane->hits.next), (struct number){0}, NULL);
     lane->batch.size = 0;
@@ -319,7 +361,7 @@ static void give_up(struct lane *lane, int status)
 
 static void open_lane(struct lane *lane)
 {
-    lane->state = LANE_OPENING;
+    set_state(lane, LANE_OPENING);
     lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, NULL, on_opened, lane);
 }
 

@@ -5,6 +5,7 @@
 #include "render-svc/own.h"
 #include "render-svc/query.h"
 #include "render-svc/render.h"
+#include "render-svc/render_metrics.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
 #include "service/log.h"
@@ -156,6 +157,7 @@ static void watch(h2o_req_t *req, struct watched *watched)
     watcher->generation = known_generation(req, watched);
     h2o_linklist_insert(&watched->watchers, &watcher->link);
     ++watched->live->n_watchers;
+    metric_add(&render_metrics_of(watched->live->worker)->watchers, 1);
     limit_buffer(req);
     answer_header_named(req, "x-accel-buffering", "no");
     answer_stream(req, TYPE_EVENTS, &watcher->generator);
@@ -450,6 +452,7 @@ static void on_gone(void *data)
         h2o_linklist_unlink(&watcher->pending);
     h2o_linklist_unlink(&watcher->link);
     --watched->live->n_watchers;
+    metric_subtract(&render_metrics_of(watched->live->worker)->watchers, 1);
     if (h2o_linklist_is_empty(&watched->watchers))
         forget_view(watched);
 }

@@ -65,7 +65,7 @@ static int start(struct worker *worker, const void *data)
     const struct render_config *config = data;
     struct render *render = h2o_mem_alloc(sizeof(*render));
 
-    *render = (struct render){.config = config};
+    *render = (struct render){.config = config, .metrics = render_metrics_of(worker)};
     worker->app = render;
     render->client = counter_client_create(worker, &config->client);
     render->lanes = lanes_create(worker, render->client, &config->lanes);
@@ -99,6 +99,8 @@ int main(int argc, char **argv)
         .summary = "Counts every GET of every path through counter-svc and shows the counts.",
         .keys = KEYS,
         .config_size = sizeof(struct render_config),
+        .metrics = render_metrics,
+        .metrics_size = sizeof(struct render_metrics),
         .max_body_bytes = 65536, /* what a browser sends as a beacon; nobody reads it */
         .check = check,
         .release = release,

@@ -5,6 +5,7 @@
 #include "render-svc/fetch.h"
 #include "render-svc/lanes.h"
 #include "render-svc/live.h"
+#include "render-svc/render_metrics.h"
 #include "render-svc/table.h"
 #include "service/service.h"
 
@@ -31,6 +32,7 @@ struct render {
     struct timer_queue deadlines; /* of requests */
     struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
     const struct render_config *config;
+    struct render_metrics *metrics;
     int64_t n_exports;
 };
 

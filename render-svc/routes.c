@@ -31,6 +31,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
 static void on_rows(struct table_wait *wait, struct table_text *rows);
 static void answer_visit(struct visit *visit, struct table_text *rows);
+static void refuse_visit(struct visit *visit, const char *detail);
 static void on_deadline(struct timer *timer);
 static void on_gone(void *data);
 
@@ -113,8 +114,7 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
 
     visit->number = number;
     if (number.count == 0) {
-        timer_stop(&visit->deadline);
-        reply_unavailable(visit->req, "The visit could not be counted.", visit->form != FORM_HTML);
+        refuse_visit(visit, "The visit could not be counted.");
     } else if (visit->form == FORM_MINIMAL) {
         answer_visit(visit, NULL);
     } else if (rows != NULL) {
@@ -162,6 +162,15 @@ static const char *content_type(const struct visit *visit)
     return visit->form == FORM_HTML ? TYPE_HTML : TYPE_JSON;
 }
 
+static void end_visit(struct visit *visit)
+{
+    const struct render *render = worker_of(visit->req)->app;
+
+    timer_stop(&visit->deadline);
+    histogram_add_ns(&render->metrics->page_seconds,
+                     monotonic_ns() - request_of(visit->req)->begun_us * 1000);
+}
+
 /* `rows` NULL: there are none to show, or none are wanted. */
 static void answer_visit(struct visit *visit, struct table_text *rows)
 {
@@ -169,7 +178,7 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
     h2o_iovec_t parts[PAGE_PARTS];
     size_t count = 0;
 
-    timer_stop(&visit->deadline);
+    end_visit(visit);
     if (visit->form == FORM_MINIMAL)
         answer_header_named(req, "preference-applied", "return=minimal");
     if (method_is(req, "HEAD")) {
@@ -189,6 +198,12 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
     answer_parts(req, 200, content_type(visit), parts, count);
 }
 
+static void refuse_visit(struct visit *visit, const char *detail)
+{
+    end_visit(visit);
+    reply_unavailable(visit->req, detail, visit->form != FORM_HTML);
+}
+
 static void on_deadline(struct timer *timer)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, deadline, timer);
@@ -198,8 +213,7 @@ static void on_deadline(struct timer *timer)
     if (visit->number.count != 0)
         answer_visit(visit, NULL); /* it is counted, only the rows are missing */
     else
-        reply_unavailable(visit->req, "The visit could not be counted in time.",
-                          visit->form != FORM_HTML);
+        refuse_visit(visit, "The visit could not be counted in time.");
 }
 
 /* The request's memory goes: after the answer, or because its connection was closed. */

@@ -64,6 +64,15 @@ bool request_log_is_on(void)
     return atomic_load_explicit(&log_is_on, memory_order_relaxed);
 }
 
+/* By route and status; one whose connection ended before it was answered has none. */
+static void count(h2o_req_t *req)
+{
+    int at = req->res.status - METRICS_FIRST_STATUS;
+
+    if (at >= 0 && at < METRICS_N_STATUSES)
+        metric_add(&worker_of(req)->metrics->requests[request_of(req)->route][at], 1);
+}
+
 void request_log(h2o_logger_t *self, h2o_req_t *req)
 {
     struct worker *worker = worker_of(req);
@@ -71,6 +80,7 @@ void request_log(h2o_logger_t *self, h2o_req_t *req)
     char method[32];
 
     (void)self;
+    count(req);
     if (!request_log_is_on() || ++worker->unlogged < (uint64_t)worker->settings->access_log_sample)
         return;
     worker->unlogged = 0;

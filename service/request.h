@@ -31,7 +31,7 @@ const char *request_route(h2o_req_t *req);
 /* Its trace's id. */
 const char *request_trace(h2o_req_t *req);
 
-/* Writes the request's line in the access log, if it is to have one: an h2o_logger_t's log_access,
+/* Counts the request, and writes its line in the access log, if it is to have one: an h2o_logger_t's log_access,
  * which libh2o calls when the request is over, whoever answered it. */
 void request_log(h2o_logger_t *self, h2o_req_t *req);
 

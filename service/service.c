@@ -1,9 +1,10 @@
 #include "service/service.h"
 
-#include "service/answer.h"
+#include "service/admin.h"
 #include "service/cli.h"
 #include "service/guard.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/request.h"
 
 #include <errno.h>
@@ -15,10 +16,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
-
-/* A loop that has not gone round for this long is not well: nothing in it may block. */
-#define LIVE_TURN_MS 5000
 
 /* Descriptors for what is not a client's connection: listeners, loops, PostgreSQL, counter-svc. */
 #define RESERVED_FILES          32
@@ -30,10 +29,8 @@
 /* How long --probe waits. */
 #define PROBE_MS 2000
 
-/* What the admin listener serves. */
-enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY };
-static const char *const ADMIN_ROUTES[] = {
-    [ADMIN_NONE] = "none", [ADMIN_LIVE] = "live", [ADMIN_READY] = "ready", NULL};
+/* Workers' numbers are that far apart, so that no two write to one line of the processor's cache. */
+#define METRICS_ALIGNMENT 128
 
 /* The process: one of it, as there is one main thread. */
 static struct {
@@ -42,7 +39,10 @@ static struct {
     const struct service_config *settings;
     struct worker *workers;
     size_t n_workers;
+    const void **metrics; /* of each worker */
     struct worker admin;
+    struct admin about;
+    struct service_metrics admin_metrics; /* nobody reads them */
     h2o_socket_t *signals;
     struct timer drain;
     bool stopping;
@@ -58,7 +58,6 @@ static void *work(void *worker);
 static int watch_signals(void);
 static void on_signal(h2o_socket_t *socket, const char *error);
 static void on_drained(struct timer *timer);
-static int on_admin_request(h2o_handler_t *self, h2o_req_t *req);
 
 int service_main(const struct service *service, int argc, char **argv)
 {
@@ -162,6 +161,7 @@ static void log_listening(const char *name, int fd)
 static int run(void)
 {
     char error[256];
+    int64_t started_s = time(NULL);
     int listener, admin_listener;
 
     log_init(process.service->name, (enum log_level)process.settings->log_level,
@@ -182,13 +182,24 @@ static int run(void)
     guard_enter(process.settings->sandbox);
 
     request_log_switch(process.settings->access_log);
-    process.admin.routes = ADMIN_ROUTES;
+    process.admin.metrics = &process.admin_metrics;
+    process.admin.routes = admin_routes;
+    process.admin.app = &process.about;
     /* before the threads, which inherit the blocked signals */
-    if (worker_init(&process.admin, process.settings, admin_listener, 0, on_admin_request) != 0 ||
+    if (worker_init(&process.admin, process.settings, admin_listener, 0, admin_handle) != 0 ||
         watch_signals() != 0 || start_workers(listener) != 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(strerror(errno)));
         _exit(1); /* some workers may be running, and use what a return would free */
     }
+    process.about = (struct admin){
+        .service = process.service,
+        .settings = process.settings,
+        .workers = process.workers,
+        .metrics = process.metrics,
+        .n_workers = process.n_workers,
+        .started_s = started_s,
+        .stopping = &process.stopping,
+    };
     log_listening("admin", admin_listener);
     log_listening("main", listener);
     close(admin_listener);
@@ -206,17 +217,31 @@ static int run(void)
     return atomic_load(&process.status);
 }
 
+/* Zeroed numbers for a worker; they stay until the process's end. */
+static struct service_metrics *make_metrics(void)
+{
+    size_t size =
+        (process.service->metrics_size + METRICS_ALIGNMENT - 1) & ~(size_t)(METRICS_ALIGNMENT - 1);
+    void *metrics = aligned_alloc(METRICS_ALIGNMENT, size);
+
+    return metrics != NULL ? memset(metrics, 0, size) : NULL;
+}
+
 static int start_workers(int listener)
 {
     process.workers = calloc((size_t)process.settings->workers, sizeof(*process.workers));
-    if (process.workers == NULL)
+    process.metrics = calloc((size_t)process.settings->workers, sizeof(*process.metrics));
+    if (process.workers == NULL || process.metrics == NULL)
         return -1;
     atomic_store(&process.running, (size_t)process.settings->workers);
     for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
         struct worker *worker = &process.workers[process.n_workers];
         worker->index = (unsigned)process.n_workers;
         worker->routes = process.service->routes;
-        if (worker_init(worker, process.settings, listener, process.service->max_body_bytes,
+        worker->metrics = make_metrics();
+        process.metrics[process.n_workers] = worker->metrics;
+        if (worker->metrics == NULL ||
+            worker_init(worker, process.settings, listener, process.service->max_body_bytes,
                         process.service->handle) != 0)
             return -1;
         atomic_store(&worker->not_ready, "it is starting");
@@ -317,61 +342,4 @@ void service_give_up(void)
 {
     atomic_store(&process.status, 1);
     kill(getpid(), SIGINT);
-}
-
-/* --- the admin listener --- */
-
-/* Says why the process is not well, or NULL. */
-static const char *why_not_live(void)
-{
-    uint64_t now = monotonic_ms();
-
-    for (size_t i = 0; i < process.n_workers; ++i) {
-        uint64_t last =
-            atomic_load_explicit(&process.workers[i].last_turn_ms, memory_order_relaxed);
-        if (now > last && now - last > LIVE_TURN_MS)
-            return "a worker's loop does not go round";
-    }
-    return NULL;
-}
-
-/* Says why the process cannot do its work, or NULL. One worker that can is enough to be sent work,
- * but as connections spread over all, each of them must. */
-static const char *why_not_ready(void)
-{
-    if (process.stopping)
-        return "it is stopping";
-    for (size_t i = 0; i < process.n_workers; ++i) {
-        const char *why = atomic_load(&process.workers[i].not_ready);
-        if (why != NULL)
-            return why;
-    }
-    return NULL;
-}
-
-static int on_admin_request(h2o_handler_t *self, h2o_req_t *req)
-{
-    bool live = h2o_memis(req->path.base, req->path.len, H2O_STRLIT("/live"));
-    bool ready = h2o_memis(req->path.base, req->path.len, H2O_STRLIT("/ready"));
-    const char *why;
-    char body[256];
-    int len;
-
-    (void)self;
-    if (!live && !ready) {
-        answer_problem(req, 404, "Here are /live and /ready.");
-        return 0;
-    }
-    request_of(req)->route = live ? ADMIN_LIVE : ADMIN_READY;
-    if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
-        answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
-        answer_problem(req, 405, "Only GET and HEAD are allowed here.");
-        return 0;
-    }
-    why = live ? why_not_live() : why_not_ready();
-    len = why == NULL ? snprintf(body, sizeof(body), "%s\n", live ? "live" : "ready")
-                      : snprintf(body, sizeof(body), "not %s: %s\n", live ? "live" : "ready", why);
-    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    answer_copy(req, why == NULL ? 200 : 503, "text/plain; charset=utf-8", body, (size_t)len);
-    return 0;
 }

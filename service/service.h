@@ -2,8 +2,9 @@
  * the rest: command line, configuration, listeners, workers, admin listener, signals, orderly stop.
  *
  * The admin listener answers GET /live (this process is well: every loop goes round) and GET /ready
- * (it can do its work now; if not, why). SIGTERM stops in an orderly way with the drain time;
- * SIGINT or a second SIGTERM without it. SIGUSR1 switches the access log on and off.
+ * (it can do its work now; if not, why), and GET /metrics for Prometheus. SIGTERM stops in an
+ * orderly way with the drain time; SIGINT or a second SIGTERM without it. SIGUSR1 switches the
+ * access log on and off.
  */
 #ifndef SERVICE_SERVICE_H
 #define SERVICE_SERVICE_H
@@ -22,7 +23,7 @@
          .type = CONFIG_ADDRESS,                                                                   \
          .offset = offsetof(struct service_config, admin_listen),                                  \
          .fallback = (default_admin_listen),                                                       \
-         .help = "Where to answer /live and /ready."},                                             \
+         .help = "Where to answer /live, /ready and /metrics."},                                   \
         {.name = "workers",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, workers),                                       \
@@ -149,6 +150,9 @@ struct service {
     const struct config_key *keys;
     size_t config_size;
     size_t max_body_bytes; /* of a request */
+    /* What each worker counts besides struct service_metrics, which its struct begins with. */
+    const struct metric *metrics;
+    size_t metrics_size;
 
     /* Looks over a configuration that is right key by key, once, before any thread: what depends on
      * several keys, or is costly. Returns 0, or -1 with a sentence in `error`. May be NULL. */
@@ -161,7 +165,7 @@ struct service {
     /* Handles a request, as h2o_handler_t's on_req. */
     int (*handle)(h2o_handler_t *self, h2o_req_t *req);
     /* The names of the routes that it knows (request.h), ending with NULL; the first is for what is
-     * none of them. Fixed words: they stand in logs. */
+     * none of them. Fixed words, at most METRICS_MAX_ROUTES: they stand in logs and metrics. */
     const char *const *routes;
     /* Frees the worker's `app`: no request is pending any more, or the process is about to end. */
     void (*stop)(struct worker *worker);

@@ -61,6 +61,9 @@ bool timer_is_waiting(const struct timer *timer);
 /* Milliseconds on CLOCK_MONOTONIC. */
 uint64_t monotonic_ms(void);
 
+/* Nanoseconds on the same clock, for measuring. */
+uint64_t monotonic_ns(void);
+
 /* A random number from 0 to `limit` - 1, for jitter: not for secrets. Any thread. */
 uint64_t jitter(uint64_t limit);
 

@@ -186,6 +186,8 @@ static void accept_connection(struct worker *worker, h2o_socket_t *socket)
 {
     connection_begin(worker, socket, on_connection_close);
     ++worker->_connections;
+    metric_add(&worker->metrics->connections, 1);
+    metric_add(&worker->metrics->connections_accepted, 1);
     if (!timer_is_waiting(&worker->_look_over))
         timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
     h2o_accept(&worker->_accept, socket);
@@ -232,6 +234,7 @@ static void on_connection_close(void *data)
 
     free(connection);
     --worker->_connections;
+    metric_subtract(&worker->metrics->connections, 1);
     if (worker->_listener != NULL && !h2o_socket_is_reading(worker->_listener) &&
         !timer_is_waiting(&worker->_accept_pause))
         h2o_socket_read_start(worker->_listener, on_acceptable);

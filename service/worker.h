@@ -14,6 +14,7 @@
 #define SERVICE_WORKER_H
 
 #include "service/config.h"
+#include "service/metrics.h"
 #include "service/timers.h"
 
 #include <h2o.h>
@@ -61,8 +62,9 @@ struct worker {
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
-    uint64_t unlogged; /* requests since the last line of the access log */
-    void *app;         /* the program's own state of this worker */
+    uint64_t unlogged;               /* requests since the last line of the access log */
+    void *app;                       /* the program's own state of this worker */
+    struct service_metrics *metrics; /* the first member of the program's own struct */
     bool keep_context; /* another thread may still send it something: leave it to the process's end
                         */
 
@@ -89,9 +91,10 @@ struct worker {
 int listener_open(const struct config_address *address, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* Makes the worker's loop and lets it serve `listener` (it takes a duplicate); `handle` gets every
- * request, must answer it sooner or later, and within a deadline of its own; larger bodies than
- * `max_body_bytes` are answered 413 by libh2o. Before the thread.
+/* Makes the loop of a worker, whose `routes` and `metrics` are set, and lets it serve `listener` (it
+ * takes a duplicate); `handle` gets every request, must answer it sooner or later, and within a
+ * deadline of its own; larger bodies than `max_body_bytes` are answered 413 by libh2o. Before the
+ * thread.
  * Returns 0, or -1 with errno. */
 int worker_init(struct worker *worker, const struct service_config *settings, int listener,
                 size_t max_body_bytes, int (*handle)(h2o_handler_t *, h2o_req_t *))

@@ -24,6 +24,7 @@
 
 #include "proto/api.h"
 #include "render-svc/http_client.h"
+#include "render-svc/render_metrics.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -69,7 +70,8 @@ struct exchange {
     bool body_is_whole;
 };
 
-static struct worker worker;
+static struct render_metrics metrics;
+static struct worker worker = {.metrics = &metrics.service};
 static struct http_settings settings;
 static struct http_client *client;
 static struct server server;

@@ -1,0 +1,59 @@
+/* What a worker of counter-svc counts (service/metrics.h).
+ *
+ * Of the batches, and of the hits in them, it holds at any time that what was received is answered,
+ * in one way or another, or waiting. What the outcomes `applied` add up to in all counter-svc is
+ * what the ledger has grown by, but for what was committed when the connection to PostgreSQL went
+ * before its answer came: that is `unavailable` here, and `repeated` when it comes again.
+ */
+#ifndef COUNTER_COUNTER_METRICS_H
+#define COUNTER_COUNTER_METRICS_H
+
+#include "service/worker.h"
+
+#define METRICS_N_WRITE_OUTCOMES 5
+
+/* Why a merge was not committed, or nobody knows. */
+enum commit_failure {
+    FAILURE_PASSING, /* SQLSTATE 40, 53, 57, 08: tried again whole */
+    FAILURE_LOCK,    /* 55: each batch by itself */
+    FAILURE_DATA,    /* 22, 23: split until it is known which */
+    FAILURE_OTHER,   /* any other */
+    FAILURE_STANDBY, /* it may not be safe on a standby: sent again */
+    FAILURE_LOST,    /* the connection went */
+    N_COMMIT_FAILURES
+};
+
+struct counter_metrics {
+    struct service_metrics service; /* first */
+    atomic_uint_fast64_t batches_received;
+    atomic_uint_fast64_t batches_answered[METRICS_N_WRITE_OUTCOMES]; /* by enum write_outcome */
+    atomic_uint_fast64_t batches_waiting;
+    atomic_uint_fast64_t hits_received;
+    atomic_uint_fast64_t hits_answered[METRICS_N_WRITE_OUTCOMES];
+    atomic_uint_fast64_t hits_waiting;
+    struct histogram commit_batches;
+    struct histogram commit_paths;
+    struct histogram commit_seconds;
+    atomic_uint_fast64_t commit_failures[N_COMMIT_FAILURES];
+    struct histogram read_seconds;
+    atomic_uint_fast64_t reads_waiting;
+    atomic_uint_fast64_t lanes_opened;
+    atomic_uint_fast64_t ledger_hits;
+    atomic_uint_fast64_t ledger_paths;
+    atomic_uint_fast64_t sessions;
+    atomic_uint_fast64_t sessions_wanted;
+    atomic_uint_fast64_t connects;
+    atomic_uint_fast64_t connect_failures;
+    atomic_uint_fast64_t losses;
+};
+
+/* What they are, for service.h. */
+extern const struct metric counter_metrics[];
+
+/* A worker's own. */
+static inline struct counter_metrics *counter_metrics_of(struct worker *worker)
+{
+    return (struct counter_metrics *)worker->metrics;
+}
+
+#endif

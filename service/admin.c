@@ -1,0 +1,117 @@
+#include "service/admin.h"
+
+#include "service/answer.h"
+#include "service/metrics.h"
+#include "service/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A loop that has not gone round for this long is not well: nothing in it may block. */
+#define LIVE_TURN_MS 5000
+
+enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY, ADMIN_METRICS };
+const char *const admin_routes[] = {[ADMIN_NONE] = "none",
+                                    [ADMIN_LIVE] = "live",
+                                    [ADMIN_READY] = "ready",
+                                    [ADMIN_METRICS] = "metrics",
+                                    NULL};
+
+/* Says why the process is not well, or NULL. */
+static const char *why_not_live(const struct admin *admin)
+{
+    uint64_t now = monotonic_ms();
+
+    for (size_t i = 0; i < admin->n_workers; ++i) {
+        uint64_t last = atomic_load_explicit(&admin->workers[i].last_turn_ms, memory_order_relaxed);
+        if (now > last && now - last > LIVE_TURN_MS)
+            return "a worker's loop does not go round";
+    }
+    return NULL;
+}
+
+/* Says why the process cannot do its work, or NULL. One worker that can is enough to be sent work,
+ * but as connections spread over all, each of them must. */
+static const char *why_not_ready(const struct admin *admin)
+{
+    if (*admin->stopping)
+        return "it is stopping";
+    for (size_t i = 0; i < admin->n_workers; ++i) {
+        const char *why = atomic_load(&admin->workers[i].not_ready);
+        if (why != NULL)
+            return why;
+    }
+    return NULL;
+}
+
+static void answer_whether(h2o_req_t *req, const char *what, const char *why_not)
+{
+    char body[256];
+    int len = why_not == NULL ? snprintf(body, sizeof(body), "%s\n", what)
+                              : snprintf(body, sizeof(body), "not %s: %s\n", what, why_not);
+
+    answer_copy(req, why_not == NULL ? 200 : 503, "text/plain; charset=utf-8", body, (size_t)len);
+}
+
+/* The metrics that no worker counts. */
+static void add_own_metrics(struct buffer *to, const struct admin *admin)
+{
+    metrics_add_head(to, "pathcount_build_info", "Always 1: the labels tell what was built.",
+                     "gauge");
+    buffer_add_literal(to, "pathcount_build_info{version=\"" PATHCOUNT_VERSION
+                           "\",libh2o=\"" H2O_VERSION "\"} 1\n");
+    metrics_add_gauge(to, "pathcount_ready", "Whether it can do its work now (1), as /ready says.",
+                      why_not_ready(admin) == NULL);
+    metrics_add_gauge(to, "pathcount_workers", "Threads, each with a loop of its own.",
+                      admin->n_workers);
+    metrics_add_gauge(to, "pathcount_connections_limit",
+                      "Connections that are served at a time; more wait in the kernel.",
+                      (uint64_t)admin->settings->max_connections);
+}
+
+static void answer_metrics(h2o_req_t *req, const struct admin *admin)
+{
+    struct buffer text = {0};
+
+    add_own_metrics(&text, admin);
+    metrics_add_table(&text, service_metrics, admin->metrics, admin->n_workers);
+    metrics_add_requests(&text, admin->service->routes, admin->metrics, admin->n_workers);
+    metrics_add_table(&text, admin->service->metrics, admin->metrics, admin->n_workers);
+    metrics_add_process(&text, admin->started_s);
+    answer_copy(req, 200, METRICS_TYPE, text.bytes, text.len);
+    buffer_free(&text);
+}
+
+static enum admin_route find_route(const h2o_req_t *req)
+{
+    static const char *const PATHS[] = {
+        [ADMIN_LIVE] = "/live", [ADMIN_READY] = "/ready", [ADMIN_METRICS] = "/metrics"};
+
+    for (size_t i = ADMIN_LIVE; i <= ADMIN_METRICS; ++i)
+        if (h2o_memis(req->path.base, req->path.len, PATHS[i], strlen(PATHS[i])))
+            return (enum admin_route)i;
+    return ADMIN_NONE;
+}
+
+int admin_handle(h2o_handler_t *self, h2o_req_t *req)
+{
+    const struct admin *admin = worker_of(req)->app;
+    enum admin_route route = find_route(req);
+
+    (void)self;
+    request_of(req)->route = route;
+    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
+    if (route == ADMIN_NONE) {
+        answer_problem(req, 404, "Here are /live, /ready and /metrics.");
+    } else if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
+        answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
+        answer_problem(req, 405, "Only GET and HEAD are allowed here.");
+    } else if (route == ADMIN_LIVE) {
+        answer_whether(req, "live", why_not_live(admin));
+    } else if (route == ADMIN_READY) {
+        answer_whether(req, "ready", why_not_ready(admin));
+    } else {
+        answer_metrics(req, admin);
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* The admin listener: GET /live, /ready and /metrics, about all workers of the process. It is served
+ * by the main thread, whatever the workers do.
+ */
+#ifndef SERVICE_ADMIN_H
+#define SERVICE_ADMIN_H
+
+#include "service/service.h"
+
+/* What it tells about; the `app` of the main thread's worker. */
+struct admin {
+    const struct service *service;
+    const struct service_config *settings;
+    struct worker *workers;
+    const void **metrics; /* of each worker, its struct */
+    size_t n_workers;
+    int64_t started_s; /* since 1970 */
+    const bool *stopping;
+};
+
+/* The names of its routes. */
+extern const char *const admin_routes[];
+
+/* Handles a request. */
+int admin_handle(h2o_handler_t *self, h2o_req_t *req);
+
+#endif
