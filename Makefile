@@ -150,7 +150,7 @@ ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test page operation bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
+	@tools/need build test page operation security bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: unit-tests
@@ -202,6 +202,16 @@ build/npm/installed: tests/page/package.json tests/page/package-lock.json
 	$(Q)cp $^ $(@D)
 	$(Q)npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent
 	$(Q)touch $@
+
+.PHONY: test-security
+test-security: ## sqlmap, wapiti and slowhttptest against a running pair; two minutes
+	@tools/need build test security
+	@tests/run test-security
+
+.PHONY: security
+security: ## the same, thoroughly: some hours
+	@tools/need build test security
+	@THOROUGH=1 tests/run test-security
 
 # --- measuring ---
 

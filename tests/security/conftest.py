@@ -1,0 +1,26 @@
+"""What Debian's tools for finding holes find in a running pair, on loopback."""
+
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
+
+from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
+from harness.stage import Stage  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory):
+    """A pair with its defaults, and a few paths in its ledger."""
+    cluster = Cluster()
+    stage = Stage(cluster, tmp_path_factory.mktemp("pair"))
+    try:
+        pair = stage.pair()
+        pair.api.count({"/": 9, "/a": 3, "/b": 2, "/blog/x": 1, "/<b>&\"'": 1})
+        yield pair
+        stage.close()  # and the services have kept their promises
+    finally:
+        stage.close()
+        cluster.remove()
