@@ -54,7 +54,7 @@ struct hit {
     size_t path_len;
     bool wants_rows;
     const struct trace *trace; /* of its request; must live as long, too */
-    uint64_t _since_ms; /* it waits */
+    uint64_t _since_ms;        /* it waits */
 };
 
 struct lanes_settings {

@@ -1,6 +1,6 @@
 """More load than the pair can carry: what becomes of throughput, waiting and memory.
 
-    make bench-overload      three rounds, two minutes
+    make bench-overload      three rounds, two minutes and a half
     … --quick                one short round, twenty seconds
 
 In each round: what the pair can carry (as fast as answers come, over 64, 512 and 2,000 connections: the
@@ -80,7 +80,7 @@ def row_of(name, times, done, ratios, pair):
 
 def main():
     quick = sys.argv[1:] == ["--quick"]
-    rounds, seconds = (1, 1) if quick else (3, 4)
+    rounds, seconds = (1, 1) if quick else (3, 3)
     tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
     figures, faults = {}, []  # (setting, times) → [(load, ratio to what is carried)]
     with contextlib.ExitStack() as stack:
@@ -90,7 +90,7 @@ def main():
         pairs = {name: Pair(stack, cluster, folder, PATHS, None, keys) for name, keys in SETTINGS.items()}
         for number in range(rounds):
             for name, pair in pairs.items():
-                best = carried(pairs[DEFAULTS], seconds, number)
+                best = carried(pair, seconds, number)
                 for times in TIMES:
                     done, wrong = offer(pair, times * best, seconds, number)
                     figures.setdefault((name, times), []).append((done, done.rate / best))
