@@ -108,6 +108,13 @@ def test_when_both_passwords_are_wrong_that_is_told_and_mended_by_the_right_one(
 
 # --- under load
 
+# so long that no deadline passes because the machine is busy: that is not what is tested
+PATIENT_COUNTER = {"connect_timeout_ms": 10000, "statement_timeout_ms": 15000,
+                   "batch_deadline_ms": 15000, "read_deadline_ms": 15000,
+                   "shutdown_ms": 30000}
+PATIENT_RENDER = {"request_deadline_ms": 30000, "call_deadline_ms": 20000,
+                  "connect_timeout_ms": 10000, "shutdown_ms": 30000}
+
 
 class Site:
     """Two renderers, each before a counter-svc of its own on one ledger; each of the four is behind
@@ -119,14 +126,14 @@ class Site:
         self.inner = [stage.proxy(counter) for counter in self.counters]
         self.renders = [self._render(at, render_keys) for at in self.inner]
         self.outer = [stage.proxy(render) for render in self.renders]
-        self.load = stage.load(self.outer, ["/a", "/b", "/c"], clients=8)
+        self.load = stage.load(self.outer, ["/a", "/b", "/c"], clients=8, timeout=60)
         self.load.until_acknowledged(100)
 
     def _counter(self, keys):
-        return self.stage.counter(self.ledger, drain_ms=300, **keys)
+        return self.stage.counter(self.ledger, drain_ms=300, **PATIENT_COUNTER, **keys)
 
     def _render(self, at, keys):
-        return self.stage.render(at, drain_ms=300, **keys)
+        return self.stage.render(at, drain_ms=300, **PATIENT_RENDER, **keys)
 
     def _replace(self, proxies, services, make):
         """One after the other: the new one is there before the old one goes."""
