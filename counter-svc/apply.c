@@ -169,16 +169,12 @@ static void number_paths(const struct merge *merge, const int64_t *counts, int64
 }
 
 /* Keeps in mind how much room there was. */
-static void note_room(struct writer *writer, const PGresult *result, bool overflowed)
+static void note_room(struct writer *writer, const PGresult *result)
 {
-    if (!PQgetisnull(result, 0, ROOM)) {
-        writer->room = pg_int8(PQgetvalue(result, 0, ROOM));
-        writer->room_at_ms = monotonic_ms();
-    }
-    if (overflowed && !writer->full_logged)
-        log_event(LOG_LEVEL_WARNING, "paths-full", "max_paths=%lld",
-                  (long long)writer->settings->max_paths);
-    writer->full_logged = overflowed || (writer->full_logged && writer->room <= 0);
+    if (PQgetisnull(result, 0, ROOM))
+        return;
+    writer->room = pg_int8(PQgetvalue(result, 0, ROOM));
+    writer->room_at_ms = monotonic_ms();
 }
 
 /* The statement was applied and its commit confirmed. */
@@ -243,7 +239,10 @@ static void on_told(struct write_session *session, const PGresult *result)
     int n_lanes = read_array(result, FOUND_LANES, lanes, MERGE_MAX_BATCHES);
     int64_t overflow = read_number(result, OVERFLOW_COUNT);
 
-    note_room(session->writer, result, overflow != 0);
+    note_room(session->writer, result);
+    if (overflow != 0)
+        log_event(LOG_LEVEL_WARNING, "paths-full", "max_paths=%lld",
+                  (long long)session->writer->settings->max_paths);
     if (applied && n_counts == (int)session->merge.size) {
         number_paths(&session->merge, counts, overflow, numbers);
         confirm(session, numbers);

@@ -66,7 +66,6 @@ struct writer {
     struct turn_end turn_end;
     int64_t room; /* for so many new paths, when it was last looked at */
     uint64_t room_at_ms;
-    bool full_logged; /* one line for each time that it gets full */
     size_t n_sessions;
     struct write_session sessions[];
 };

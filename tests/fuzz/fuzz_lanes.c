@@ -16,13 +16,14 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ledger_model.h"
 
-#define LONG_PATHS  6 /* from this one on: 64 of them fill a batch */
-#define FULL_PATH   5 /* its count is near the end of BIGINT */
-#define MAX_LANES   4
-#define MAX_HITS    8192
-#define MAX_TIMERS  (MAX_LANES + 1)
-#define MAX_WAITING 1500
-#define PATIENCE_MS 5
+#define LONG_PATHS   6 /* from this one on: 64 of them fill a batch */
+#define FULL_PATH    5 /* its count is near the end of BIGINT */
+#define ROWLESS_PATH 4 /* its hits are counted in the overflow row */
+#define MAX_LANES    4
+#define MAX_HITS     8192
+#define MAX_TIMERS   (MAX_LANES + 1)
+#define MAX_WAITING  1500
+#define PATIENCE_MS  5
 
 /* A hit as its visitor knows it: memory of its own, path included, for ASan to watch. */
 struct visitor {
@@ -176,6 +177,7 @@ static void on_counted(struct hit *hit, struct number told, struct table_rows *r
         MUST(batch->confirmed && batch->stored == 1);
         MUST(++world.confirmed[path] <= world.ledger.stored[path]);
         MUST(number > 0 && number <= world.ledger.counts[path]);
+        MUST(told.overflow == (path == ROWLESS_PATH));
         ++batch->told[path]; /* in the order in which they came; a repeat tells the counts of now */
         if (!batch->repeated && batch->counts[path] != INT64_MAX)
             MUST(number == batch->counts[path] - batch->hits[path] + batch->told[path]);
@@ -356,14 +358,15 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
 {
     struct row row = {"/a", 2, 1};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 1}};
-    struct number numbers[N_PATHS] = {0};
+    struct number numbers[N_PATHS];
     struct batch batch = {.lane = call->batch->lane, .sequence = call->batch->sequence};
     struct buffer encoded = {0};
 
     for (size_t i = 0; i < N_PATHS; ++i) /* a repeat tells the counts of now */
         if (call->batch->hits[i] != 0)
-            numbers[batch.size++].count =
-                call->batch->repeated ? world.ledger.counts[i] : call->batch->counts[i];
+            numbers[batch.size++] = (struct number){call->batch->repeated ? world.ledger.counts[i]
+                                                                          : call->batch->counts[i],
+                                                    i == ROWLESS_PATH};
     counts_encode(body, &batch, call->batch->repeated, numbers);
     if (!with_rows)
         return;
