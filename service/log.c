@@ -21,8 +21,7 @@ static const char *log_service = "pathcount";
 static enum log_level log_heard = LOG_LEVEL_INFO;
 static enum log_format log_form = LOG_FORMAT_TEXT;
 
-static void tell(enum log_level level, const char *event, const char *format, va_list values,
-                 bool limited);
+static size_t length_of(int wanted);
 static size_t put_head(char *line, enum log_level level, const char *event);
 static void format_now(char *buffer, size_t buffer_size);
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day);
@@ -43,38 +42,41 @@ int log_is_heard(enum log_level level)
 
 void log_event(enum log_level level, const char *event, const char *format, ...)
 {
+    char pairs[LOG_LINE_BYTES];
+    int kept = errno, wanted;
     va_list values;
 
+    if (!log_is_heard(level))
+        return;
     va_start(values, format);
-    tell(level, event, format, values, level != LOG_LEVEL_DEBUG);
+    wanted = vsnprintf(pairs, sizeof(pairs), format, values);
     va_end(values);
+    if (level == LOG_LEVEL_DEBUG || log_admit(level, event, format, pairs, length_of(wanted)))
+        log_write(level, event, format, pairs, length_of(wanted));
+    errno = kept;
 }
 
 void log_each(enum log_level level, const char *event, const char *format, ...)
 {
-    va_list values;
-
-    va_start(values, format);
-    tell(level, event, format, values, false);
-    va_end(values);
-}
-
-static void tell(enum log_level level, const char *event, const char *format, va_list values,
-                 bool limited)
-{
     char pairs[LOG_LINE_BYTES];
     int kept = errno, wanted;
-    size_t len;
+    va_list values;
 
     if (!log_is_heard(level))
         return;
+    va_start(values, format);
     wanted = vsnprintf(pairs, sizeof(pairs), format, values);
-    len = wanted < 0 ? 0 : (size_t)wanted;
-    if (len >= sizeof(pairs))
-        len = sizeof(pairs) - 1; /* which is too long for a line by far, and cut there */
-    if (!limited || log_admit(level, event, format, pairs, len))
-        log_write(level, event, format, pairs, len);
+    va_end(values);
+    log_write(level, event, format, pairs, length_of(wanted));
     errno = kept;
+}
+
+/* How much of it is there. What is longer is too long for a line, and is cut there. */
+static size_t length_of(int wanted)
+{
+    if (wanted < 0)
+        return 0;
+    return wanted < LOG_LINE_BYTES ? (size_t)wanted : LOG_LINE_BYTES - 1;
 }
 
 void log_write(enum log_level level, const char *event, const char *format, const char *pairs,

@@ -103,6 +103,7 @@ bool log_next_pair(const char **at, const char *end, struct log_pair *pair)
 {
     size_t len;
 
+    pair->key_len = 0;
     while (*at < end && !is_key(*at, end, &pair->key_len))
         ++*at;
     if (*at >= end)
@@ -117,12 +118,18 @@ bool log_next_pair(const char **at, const char *end, struct log_pair *pair)
     return true;
 }
 
-/* Whether this very format writes it so. */
-static bool writes_number(const char *format, const struct log_pair *pair)
+static bool key_is(const struct log_pair *pair, const char *key)
+{
+    return pair->key_len == strlen(key) && memcmp(pair->key, key, pair->key_len) == 0;
+}
+
+bool log_is_number(const char *format, const struct log_pair *pair)
 {
     const char *end = format + strlen(format), *at = format;
     struct log_pair wanted;
 
+    if (key_is(pair, "repeated") || key_is(pair, "for_s")) /* as LOG_SUMMED_UP has them */
+        return true;
     while (log_next_pair(&at, end, &wanted)) {
         if (wanted.key_len != pair->key_len || memcmp(wanted.key, pair->key, pair->key_len) != 0)
             continue;
@@ -131,9 +138,4 @@ static bool writes_number(const char *format, const struct log_pair *pair)
                strchr("diu", wanted.value[wanted.value_len - 1]) != NULL;
     }
     return false;
-}
-
-bool log_is_number(const char *format, const struct log_pair *pair)
-{
-    return writes_number(format, pair) || writes_number(LOG_SUMMED_UP, pair);
 }
