@@ -45,6 +45,8 @@ const struct metric counter_metrics[] = {
      .help = "Hits in the ledger, of all times, as last read."},
     {NUMBER("pathcount_ledger_paths", METRIC_HIGHEST, ledger_paths),
      .help = "Paths in the ledger, as last read."},
+    {NUMBER("pathcount_ledger_paths_limit", METRIC_HIGHEST, ledger_max_paths),
+     .help = "Paths that may have a row; the hits of others share one (max_paths)."},
     {NUMBER("pathcount_postgres_sessions", METRIC_GAUGE, sessions),
      .help = "Sessions with PostgreSQL that are set up."},
     {NUMBER("pathcount_postgres_sessions_wanted", METRIC_GAUGE, sessions_wanted),

@@ -40,6 +40,7 @@ struct counter_metrics {
     atomic_uint_fast64_t lanes_opened;
     atomic_uint_fast64_t ledger_hits;
     atomic_uint_fast64_t ledger_paths;
+    atomic_uint_fast64_t ledger_max_paths;
     atomic_uint_fast64_t sessions;
     atomic_uint_fast64_t sessions_wanted;
     atomic_uint_fast64_t connects;

@@ -18,6 +18,7 @@ struct writer *writer_open(struct worker *worker, const struct session_settings 
     memset(writer, 0, sizeof(*writer) + size);
     writer->worker = worker;
     writer->metrics = counter_metrics_of(worker);
+    metric_set(&writer->metrics->ledger_max_paths, (uint64_t)settings->max_paths);
     writer->settings = settings;
     writer->on_change = on_change;
     writer->n_sessions = count;

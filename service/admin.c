@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A loop that has not gone round for this long is not well: nothing in it may block. */
 #define LIVE_TURN_MS 5000
@@ -53,6 +54,23 @@ static void answer_whether(h2o_req_t *req, const char *what, const char *why_not
     answer_copy(req, why_not == NULL ? 200 : 503, "text/plain; charset=utf-8", body, (size_t)len);
 }
 
+/* What the machine calls itself; where the stack is watched, a task is called as its host. */
+static void add_host(struct buffer *to)
+{
+    char host[65] = "";
+
+    if (gethostname(host, sizeof(host) - 1) != 0)
+        return;
+    for (char *at = host; *at != '\0'; ++at)
+        if (*at == '"' || *at == '\\' || (unsigned char)*at <= ' ')
+            *at = '_';
+    metrics_add_head(to, "pathcount_host_info", "Always 1: the label tells the name of the host.",
+                     "gauge");
+    buffer_add_literal(to, "pathcount_host_info{host=\"");
+    buffer_add_string(to, host);
+    buffer_add_literal(to, "\"} 1\n");
+}
+
 /* The metrics that no worker counts. */
 static void add_own_metrics(struct buffer *to, const struct admin *admin)
 {
@@ -60,6 +78,7 @@ static void add_own_metrics(struct buffer *to, const struct admin *admin)
                      "gauge");
     buffer_add_literal(to, "pathcount_build_info{version=\"" PATHCOUNT_VERSION
                            "\",libh2o=\"" H2O_VERSION "\"} 1\n");
+    add_host(to);
     metrics_add_gauge(to, "pathcount_ready", "Whether it can do its work now (1), as /ready says.",
                       why_not_ready(admin) == NULL);
     metrics_add_gauge(to, "pathcount_workers", "Threads, each with a loop of its own.",

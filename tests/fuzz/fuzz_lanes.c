@@ -5,6 +5,7 @@
  *  - a confirmed hit was stored exactly once, and before; its number is one that its batch has given
  *  - a batch that was perhaps acted on is only ever sent on its own lane, with its own sequence
  *  - what was withdrawn from the open batch is never sent, and never called back
+ *  - of the hits as they are counted for metrics, accepted = committed + refused + waiting
  *  - each callback runs once; in the end nobody waits, and nothing is left in memory
  *
  * The model stands in for counter_client, for the timers and for the end of a turn (the linker's
@@ -12,6 +13,7 @@
  */
 #include "proto/api.h"
 #include "render-svc/lanes.h"
+#include "render-svc/render_metrics.h"
 #include "service/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ledger_model.h"
@@ -47,6 +49,7 @@ static struct {
     size_t left;
     uint64_t now_ms;
     struct worker worker;
+    struct render_metrics metrics;
     struct lanes_settings settings;
     struct lanes *lanes;
     struct ledger ledger;
@@ -561,7 +564,24 @@ static void begin(void)
         (struct lanes_settings){.lanes = 1 + next_byte() % MAX_LANES, .max_waiting = MAX_WAITING};
     ledger_init(&world.ledger);
     world.ledger.counts[FULL_PATH] = INT64_MAX - 3;
+    world.worker.metrics = &world.metrics.service;
     world.lanes = lanes_create(&world.worker, NULL, &world.settings);
+}
+
+static void check_metrics(void)
+{
+    const struct render_metrics *metrics = &world.metrics;
+    uint64_t known = metrics->committed, lanes = 0;
+
+    for (size_t i = 0; i < N_REFUSED; ++i)
+        known += metrics->refused[i];
+    for (size_t i = 0; i < N_WAITING; ++i)
+        known += metrics->waiting[i];
+    for (size_t i = 0; i < METRICS_N_LANE_STATES; ++i)
+        lanes += metrics->lanes[i];
+    MUST(metrics->accepted == known);
+    MUST(metrics->waiting[WAITING_OPEN] == world.n_open);
+    MUST(lanes == (uint64_t)world.settings.lanes);
 }
 
 static void step(uint8_t event)
@@ -637,8 +657,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     world.input = data;
     world.left = size;
     begin();
-    while (world.left >= 2 && world.ledger.issued < MAX_ISSUED / 2)
+    while (world.left >= 2 && world.ledger.issued < MAX_ISSUED / 2) {
         step(next_byte());
+        check_metrics();
+    }
     if (to_the_end)
         settle();
     end();
