@@ -11,8 +11,8 @@ export REGISTRY=${REGISTRY:-pathcount} TAG=${TAG:-latest}
 IMAGES=(counter-svc render-svc)
 NODE_LABEL=pathcount.ledger
 
-# As stack.yml calls them.
-SECRETS=(counter_token ledger_pw postgres_pw)
+# As stack.yml calls them, and swarm/monitoring.yml the last.
+SECRETS=(counter_token ledger_pw postgres_pw grafana_pw)
 
 die() {
     echo "$(basename "$0"): $*" >&2

@@ -11,6 +11,7 @@ from .world import (DOCKER, KEEP, PAGE_PORT, REGISTRY, REGISTRY_PORT, REPO, SWIT
 
 BASE = "debian:bookworm-slim"
 POSTGRES = f"{REGISTRY}/postgres-stand-in:15"
+PROMETHEUS = f"{REGISTRY}/prometheus-stand-in:2"
 ENGINE_PORT = 2375
 
 # A health check starts programs of Docker's that take an emulated processor seconds, and it has
@@ -114,6 +115,12 @@ def build_postgres():
         build(POSTGRES, REPO / "swarm" / "postgres")
 
 
+def build_prometheus():
+    """The stand-in for the official Prometheus image."""
+    with step("building the stand-in for the Prometheus image"):
+        build(PROMETHEUS, REPO / "swarm" / "prometheus")
+
+
 def build(name, context):
     """Builds one image in the builder and pushes it."""
     docker(0, "build", "--quiet", "--network=host", "--tag", name, context, timeout=900)
@@ -127,6 +134,9 @@ def environment(number, **more):
         "DOCKER_HOST": f"unix://{world.host_socket(number)}",
         "REGISTRY": REGISTRY,
         "POSTGRES_IMAGE": POSTGRES,
+        # Debian has no Grafana: the lab watches without it
+        "PROMETHEUS_IMAGE": PROMETHEUS,
+        "GRAFANA_REPLICAS": "0",
         "BUILD_FLAGS": "--network=host",
         "DOCKER_BUILDKIT": "0",
     } | more

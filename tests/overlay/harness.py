@@ -324,7 +324,7 @@ class Stack:
         listed = docker(self.manager, "stack", "services", world.STACK, "--format",
                         "{{.Replicas}}", check=False)
         pairs = [line.split()[0].split("/") for line in listed.splitlines()]
-        return len(pairs) == 3 and all(have == want for have, want in pairs)
+        return len(pairs) >= 3 and all(have == want for have, want in pairs)
 
     def only(self, service, number):
         """Waits until just so many containers of a service are left: the others have drained."""

@@ -9,6 +9,7 @@ from harness import REPO
 
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
 HOST_PORTS = yaml.safe_load((REPO / "swarm/host-ports.yml").read_text(encoding="utf-8"))
+MONITORING = yaml.safe_load((REPO / "swarm/monitoring.yml").read_text(encoding="utf-8"))
 ENCRYPTED = yaml.safe_load((REPO / "swarm/encrypted.yml").read_text(encoding="utf-8"))
 SERVICES = STACK["services"]
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -128,3 +129,9 @@ def test_encrypted_repeats_the_whole_network():
     for name, network in ENCRYPTED["networks"].items():
         assert network == STACK["networks"][name] | {"driver_opts": {"encrypted": "true"}}
         assert network["internal"] is True
+
+
+def test_monitoring_s_configs_are_named_by_what_they_hold():
+    for config in MONITORING["configs"].values():
+        digest = hashlib.sha256((REPO / config["file"]).read_bytes()).hexdigest()
+        assert config["name"].endswith("_" + digest[:8]), "the file changed: so must the name"

@@ -1,0 +1,93 @@
+"""The stack with its Prometheus beside it: every task is scraped, whatever host it is on, also when there
+are more of them; and nobody else gets at what Prometheus gets."""
+import json
+
+import pytest
+import yaml
+
+from harness import REPO, docker, get, get_count, images, wait_until, world
+
+STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
+MONITORING = yaml.safe_load((REPO / "swarm/monitoring.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def watched(_stack):
+    """The stack with monitoring; without it again afterwards."""
+    images.build_prometheus()
+    _stack.shape("--host-ports", "--monitoring", renderers=3, counters=2)
+    yield _stack
+    _stack.shape("--host-ports", renderers=3, counters=2)
+
+
+def query(stack, expression):
+    """The samples of an instant query, asked by promtool inside Prometheus' own task."""
+    task, = stack.tasks("prometheus")
+    said = docker(task.host, "exec", task.container, "promtool", "query", "instant",
+                  "--format=json", "http://127.0.0.1:9090", expression, check=False)
+    return json.loads(said) if said.startswith("[") else []
+
+
+def up(stack):
+    """(job, address) of all that answer."""
+    return {(one["metric"]["job"], one["metric"]["instance"])
+            for one in query(stack, 'up{job!="prometheus"} == 1')}
+
+
+def tasks(stack):
+    """The same as the engines know it: each task's address on the network `monitoring`."""
+    ports = {"render-svc": 8090, "counter-svc": 8091}
+    return {(name, f"{task.addresses()['monitoring']}:{port}")
+            for name, port in ports.items() for task in stack.tasks(name)}
+
+
+def test_prometheus_scrapes_every_task(watched):
+    found = wait_until("every task to be scraped", lambda: len(up(watched)) == 5 and up(watched), 90)
+    assert found == tasks(watched)
+
+
+def test_a_further_task_is_found(watched):
+    watched.command("scale", "counter-svc", "3")
+    wait_until("the third to be scraped", lambda: up(watched) == tasks(watched)
+               and len(up(watched)) == 6, 90)
+    watched.command("scale", "counter-svc", "2")
+
+
+def test_a_task_tells_its_host(watched):
+    hosts = wait_until("hosts", lambda: query(watched, "count by (host) (pathcount_host_info)"), 60)
+    assert {one["metric"]["host"] for one in hosts} <= {
+        f"pathcount-h{host}" for host in watched.hosts}
+
+
+def test_hits_are_seen(watched, prefix):
+    for host in watched.hosts:
+        assert get_count(host, prefix) is not None
+    wait_until("the hits to be seen", lambda: query(
+        watched, "sum(pathcount_hits_committed_total) > 0"), 60)
+    assert query(watched, "max(pathcount_ledger_hits) > 0")
+
+
+def test_the_admin_listener_is_not_published(watched):
+    for host in watched.hosts:
+        assert b"pathcount_" not in get(host, "/metrics")[2]
+    listed = docker(watched.manager, "stack", "services", world.STACK, "--format",
+                    "{{.Name}} {{.Ports}}")
+    assert "8090" not in listed and "8091" not in listed
+
+
+# --- the file itself
+
+def test_the_override_adds_one_network_and_an_address():
+    for name, port in (("render-svc", 8090), ("counter-svc", 8091)):
+        service = MONITORING["services"][name]
+        assert service["networks"] == STACK["services"][name]["networks"] + ["monitoring"]
+        assert service["environment"] == {"ADMIN_LISTEN": f"0.0.0.0:{port}"}
+    assert MONITORING["networks"]["monitoring"]["internal"] is True
+
+
+def test_what_is_added_has_little_power_and_bounds():
+    for name in ("prometheus", "grafana"):
+        service = MONITORING["services"][name]
+        assert service["read_only"] is True and service["cap_drop"] == ["ALL"]
+        assert set(service["deploy"]["resources"]) == {"limits", "reservations"}
+    assert "ports" not in MONITORING["services"]["prometheus"]
