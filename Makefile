@@ -99,6 +99,17 @@ $(BENCH_PROGRAMS): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lh2o-evloop -lssl -lcrypto -lpthread
 
+# what the fault suite preloads into the services
+FAULT_CLOCK := $(O)/tests/faults/clock.so
+
+$(FAULT_CLOCK): tests/faults/clock.c Makefile
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
+
+.PHONY: fault-programs
+fault-programs: $(FAULT_CLOCK) $(BENCH_PROGRAMS)
+
 $(O)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)

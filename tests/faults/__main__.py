@@ -30,7 +30,8 @@ def options():
     parser = argparse.ArgumentParser(prog="tests/faults")
     parser.add_argument("--count", type=int, default=EACH * len(FAULTS), help="faults in all")
     parser.add_argument("--worlds", type=int, default=3 * (os.cpu_count() or 1))
-    parser.add_argument("--seed", type=int, default=int(os.environ.get("FAULTS_SEED") or time.time()))
+    parser.add_argument("--seed", type=int,
+                        default=int(os.environ.get("FAULTS_SEED") or time.time()))
     parser.add_argument("--first", type=int, default=0, help="number of the first world")
     parser.add_argument("--report", type=pathlib.Path, default=ROOT / "build" / "faults")
     parser.add_argument("--short", action="store_true", help="short outages and timeouts")
@@ -53,7 +54,7 @@ def run_world(chosen, number):
                 strikes = strikes or _new_strikes(chosen, number, folder)
                 try:
                     out.write(json.dumps(strikes.strike(name, where).as_dict()) + "\n")
-                except BaseException:
+                except Exception:
                     out.write(json.dumps({"fault": name, "in_flight": where, "place": place,
                                           "failure": traceback.format_exc(),
                                           "logs": strikes.world.stage.logs()}) + "\n")
@@ -72,7 +73,7 @@ def _ended(strikes, out, audit=False):
         if audit:
             strikes.audit_everything()
         strikes.world.close()
-    except BaseException:
+    except Exception:
         out.write(json.dumps({"fault": "the end of a world", "in_flight": "",
                               "failure": traceback.format_exc()}) + "\n")
 
@@ -130,8 +131,8 @@ def _spread(values):
 
 
 def as_table(report):
-    lines = [f"{'fault':<62}{'times':>6}{'in flight':>10}{'sent':>9}{'200':>9}{'503':>8}{'stored':>9}"
-             f"{'back after s: min':>19}{'median':>8}{'max':>7}"]
+    lines = [f"{'fault':<62}{'times':>6}{'in flight':>10}{'sent':>9}{'200':>9}{'503':>8}"
+             f"{'stored':>9}{'back after s: min':>19}{'median':>8}{'max':>7}"]
     rows = [*report["kinds"].items(), ("all", report["all"])] if report["kinds"] else []
     for name, row in rows:
         back = row["recovered_s"]
@@ -139,8 +140,8 @@ def as_table(report):
                      f"{row['acknowledged']:>9}{row['refused']:>8}{row['stored']:>9}"
                      f"{back['min']:>19.2f}{back['median']:>8.2f}{back['max']:>7.2f}")
     if report["memory_kb"]:
-        lines.append("\nresident memory of the four services together after a fault, kB: "
-                     + ", ".join(f"{name} {value:.0f}" for name, value in report["memory_kb"].items()))
+        sizes = ", ".join(f"{name} {value:.0f}" for name, value in report["memory_kb"].items())
+        lines.append(f"\nresident memory of the four services together after a fault, kB: {sizes}")
     lines += [f"\nFAILED {failure['fault']} ({failure['in_flight'] or 'nothing'} in flight)\n"
               f"{failure['failure']}" for failure in report["failures"]]
     lines.append(f"\nseed {report['seed']}: {report['all'].get('faults', 0)} faults, "

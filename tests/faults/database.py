@@ -13,8 +13,8 @@ from table import fault
 
 @fault("PostgreSQL's disk is full")
 def _disk_full(world, _):
-    """Whoever writes first after that learns it; PostgreSQL ends where it cannot write its log, and is
-    started once there is room."""
+    """Whoever writes first after that learns it; PostgreSQL ends where it cannot write its log, and
+    is started once there is room."""
     node = world.database.primary
     with node.full_disk():
         with contextlib.suppress(psycopg.Error), world.ledger.connect() as connection:

@@ -26,7 +26,8 @@ def _without_descriptors(pick):
     def strikes(world, chance):
         victim = pick(world, chance)
         open_now = len(os.listdir(f"/proc/{victim.pid}/fd"))
-        usual = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, (open_now, open_now))
+        usual = resource.prlimit(victim.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, (open_now, usual[1]))
         crowd = world.crowd(victim, 20)
         for wire in world.doors + world.counter_proxies + world.postgres_wires:
             wire.cut_all()

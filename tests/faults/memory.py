@@ -24,8 +24,9 @@ class MemoryGroup:
 
     @property
     def starter(self):
-        """A command that becomes another one inside the group."""
-        return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', str(self.folder / "cgroup.procs")]
+        """A command that becomes another one in the group, and ends with whoever started it."""
+        return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'echo $$ > "$0" && exec "$@"',
+                str(self.folder / "cgroup.procs")]
 
     @property
     def used(self):

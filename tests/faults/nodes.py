@@ -51,8 +51,9 @@ class Node(Cluster):
 
     def _make_data(self):
         status = os.stat(self.folder)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m,mode=700,uid={status.st_uid},"
-                        f"gid={status.st_gid}", "pathcount-disk", self.folder], check=True)
+        options = f"size={DISK_MB}m,mode=700,uid={status.st_uid},gid={status.st_gid}"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "pathcount-disk", self.folder],
+                       check=True)
         if self._copy_of is None:
             self._run_program(
                 "initdb", "--pgdata", self.data, "--username", "postgres", "--encoding", "UTF8",
@@ -137,7 +138,7 @@ class Database:
                 "AND sync_state LIKE %s", (kind,)).fetchone()
 
     def fail_over(self):
-        """The standby takes the place of the primary, which must be gone: nobody may write there."""
+        """The standby takes the place of the primary, which must be gone: nobody writes there."""
         assert not self.primary.runs
         gone, self.primary, self.standby = self.primary, self.standby, None
         # the setting has come with the copy of the data: without a standby no commit would end

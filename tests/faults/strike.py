@@ -19,8 +19,8 @@ import processes  # noqa: F401
 from table import FAULTS
 from world import BACK_S
 
-CLIENTS = 8
-PAUSE_S = 0.01
+CLIENTS = 6
+PAUSE_S = 0.03
 PATHS = 12
 FEW = 30  # hits that are acknowledged before the fault, and after it
 CLIENT_TIMEOUT_S = 8
@@ -30,8 +30,8 @@ CLIENT_TIMEOUT_S = 8
 MEMORY_ALLOWANCE_KB = 8 * 1024
 
 IN_FLIGHT = ("", "at PostgreSQL", "answered")
-"""Where a batch is known to be when the fault strikes: nowhere in particular, waiting for a lock, or
-committed with its answer on the way."""
+"""Where a batch is known to be when the fault strikes: nowhere in particular, waiting for a lock,
+or committed with its answer on the way."""
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Outcome:
 
 
 class Strikes:
-    """Faults, one after the other, on one world. All that was ever sent is audited again at the end,
-    when nothing can still be on its way."""
+    """Faults, one after the other, on one world. All that was ever sent is audited again at the
+    end, when nothing can still be on its way."""
 
     def __init__(self, world, seed):
         self.world = world
@@ -77,7 +77,7 @@ class Strikes:
         world.until_as_before(tally, world.paths[0])
         for path in world.paths:  # so that every row is there
             tally.sent[path] += 1
-            world._hit(world.doors[0], tally, path)
+            world.hit(world.doors[0], tally, path)
         load = Load([door.address for door in world.doors], world.paths, clients=CLIENTS,
                     timeout=CLIENT_TIMEOUT_S, tally=tally, pause_s=PAUSE_S).start()
         try:

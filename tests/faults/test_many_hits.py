@@ -1,5 +1,5 @@
-"""Many hits, without any fault: memory does not grow, and every hit is in the ledger once. A million
-with FAULTS=long."""
+"""Many hits, without any fault: memory does not grow, and every hit is in the ledger once. A
+million with FAULTS=long."""
 
 import array
 import os
@@ -41,9 +41,10 @@ def resident_kb(service):
 def load(address, folder, number):
     """One round; path → hits sent and acknowledged."""
     counts = folder / f"counts-{number}"
-    subprocess.run(["setpriv", "--pdeathsig", "KILL", CLIENT, "--connections=64", f"--seconds={ROUND_S}",
-                    f"--paths={PATHS}", f"--seed={number}", f"--counts={counts}", str(address[1])],
-                   check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
+    subprocess.run(["setpriv", "--pdeathsig", "KILL", CLIENT, "--connections=64",
+                    f"--seconds={ROUND_S}", f"--paths={PATHS}", f"--seed={number}",
+                    f"--counts={counts}", str(address[1])], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120)
     both = array.array("I", counts.read_bytes())
     return both[:PATHS], both[PATHS:]
 

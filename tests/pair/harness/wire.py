@@ -1,7 +1,7 @@
 """A proxy that knows bytes only, for PostgreSQL and for browsers.
 
-What happens to what the server says is up to a *treatment*, a function that is given each piece of it
-as it comes, and the Passage that it goes through:
+What happens to what the server says is up to a *treatment*, a function that is given each piece of
+it as it comes, and the Passage that it goes through:
 
     with wire.treating(cut): ...
 """
@@ -64,8 +64,8 @@ def late(seconds):
 
 
 class Halt:
-    """A treatment that stops in the middle of the next piece of at least `size` bytes until go_on();
-    all others pass."""
+    """A treatment that stops in the middle of the next piece of at least `size` bytes until
+    go_on(); all others pass."""
 
     def __init__(self, size=32):
         self.reached = threading.Event()
