@@ -51,14 +51,14 @@ def run_world(chosen, number):
         while (batch := list(itertools.islice(order, 50))):
             for name, where in batch:
                 place += 1
-                strikes = strikes or _new_strikes(chosen, number, folder)
                 try:
+                    strikes = strikes or _new_strikes(chosen, number, folder)
                     out.write(json.dumps(strikes.strike(name, where).as_dict()) + "\n")
                 except Exception:
                     out.write(json.dumps({"fault": name, "in_flight": where, "place": place,
                                           "failure": traceback.format_exc(),
-                                          "logs": strikes.world.stage.logs()}) + "\n")
-                    strikes = _ended(strikes, out)
+                                          "logs": strikes and strikes.world.stage.logs()}) + "\n")
+                    strikes = strikes and _ended(strikes, out)
             if strikes is not None:  # what was sent so far can be forgotten once it was audited
                 strikes = _ended(strikes, out, audit=True)
 

@@ -106,7 +106,7 @@ class World:
             "max_connections": 100}) for _ in range(2)]
         self.doors = [self.stage.wire(render) for render in self.renders]
         for service in self.services:
-            service.until_ready(60)
+            service.until_ready(120)
         self.mend()
 
     def _service(self, name, keys):
