@@ -150,3 +150,27 @@ replicas_now() {
     "$DOCKER" service inspect "${STACK}_$1" --format '{{.Spec.Mode.Replicated.Replicas}}' \
         2>/dev/null || true
 }
+
+# ledger_container: the container of PostgreSQL on the engine that answers here; a clear end when the
+# database runs elsewhere.
+ledger_container() {
+    local found where
+    found=$("$DOCKER" ps --quiet --filter "label=com.docker.swarm.service.name=${STACK}_postgres") ||
+        die "no Docker Engine answers here"
+    [[ -n $found ]] || {
+        where=$("$DOCKER" service ps --filter desired-state=running --format '{{.Node}}' \
+            "${STACK}_postgres" 2>/dev/null | head -n 1) || true
+        die "the database does not run on this host${where:+, but on $where}:" \
+            "run this there, or with DOCKER_HOST=ssh://${where:-ITS-HOST}"
+    }
+    head -n 1 <<<"$found"
+}
+
+# ledger_psql CONTAINER [ARGUMENT…]: psql on the ledger, as the superuser, by the server's own socket;
+# an error in the SQL is an error of the command.
+ledger_psql() {
+    local container=$1
+    shift
+    "$DOCKER" exec --interactive "$container" psql --no-psqlrc --quiet --tuples-only --no-align \
+        --set=ON_ERROR_STOP=1 --username=postgres --dbname=pathcount "$@"
+}

@@ -258,10 +258,7 @@ class Cluster:
         """Empties a ledger for the next test."""
         if self._postmaster is None:
             return
-        ledger.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                   "WHERE datname = current_database() AND pid <> pg_backend_pid()")
-        ledger.run("DROP SCHEMA public CASCADE")
-        ledger.run("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
+        ledger.destroy()
         ledger.run(f"ALTER DATABASE {ledger.database} RESET ALL")
         self._spare.append(ledger)
 
@@ -297,6 +294,13 @@ class Ledger:
 
     def value(self, sql, *values):
         return self.run(sql, *values)[0][0]
+
+    def destroy(self):
+        """Whoever is connected is thrown out, and nothing is left, as in a database just made."""
+        self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                 "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        self.run("DROP SCHEMA public CASCADE")
+        self.run("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
 
     # --- what is in it
 
