@@ -1,0 +1,105 @@
+"""The ledger destroyed and restored, and moved to another host, with the commands for both."""
+import time
+
+import pytest
+
+from harness import docker, get_count, images, wait_until, watching, world
+
+VOLUME = f"{world.STACK}_ledger"
+
+
+@pytest.fixture
+def spread(stack):
+    stack.shape("--host-ports", renderers=3, counters=2)
+    yield stack
+    stack.form = None
+
+
+def engine(host):
+    """How DOCKER_HOST names a host's engine."""
+    return images.environment(host)["DOCKER_HOST"]
+
+
+def destroy(host):
+    """The volume on a host is gone, with the ended containers that still name it."""
+    for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={VOLUME}").split():
+        docker(host, "rm", "--force", container)
+    docker(host, "volume", "rm", VOLUME)
+
+
+def everything(stack):
+    """The counts of all paths but those that are asked for to see whether a page is there."""
+    return sorted(map(tuple, stack.sql("SELECT path, count FROM pathcount WHERE path NOT IN "
+                                       "('/shape', '/back') AND path NOT LIKE '%/watch-h%'")))
+
+
+def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
+    """Backup under load; the volume is destroyed; everything of the backup is back, and counting
+    goes on from there."""
+    host, dump = spread.database_host(), tmp_path / "ledger.dump"
+    load = spread.load_inside(prefix)
+    spread.running_under_load(prefix)
+    spread.command("backup", dump, host=host)
+    report = load.stop()
+    assert not report.failed and not report.unavailable
+    spread.audit(prefix, report.sent, report.acked, exact=True)
+    # Once more at rest, so that it can be held against what comes back, path by path.
+    spread.command("backup", dump, host=host)
+    before = everything(spread)
+    elsewhere = next(h for h in spread.hosts if h != host)
+    said = spread.command("backup", dump, host=elsewhere, check=False)
+    assert said.returncode == 1 and f"pathcount-h{host}" in said.stderr
+
+    spread.command("scale", "counter-svc", "0")
+    docker(spread.manager, "service", "scale", "--detach", f"{world.STACK}_postgres=0")
+    wait_until("PostgreSQL's end", lambda: not spread.tasks("postgres"), 90)
+    destroy(host)
+    docker(spread.manager, "service", "scale", "--detach", f"{world.STACK}_postgres=1")
+    wait_until("an empty database", lambda: spread.tasks("postgres") and spread.settled(), 120)
+    began = time.time()
+    said = spread.command("restore", dump, host=host)
+    took = time.time() - began
+    assert everything(spread) == before
+    spread.command("scale", "counter-svc", "2")
+    wait_until("a page", lambda: get_count(host, "/back"), 60)
+    assert get_count(host, f"{prefix}after") == 1
+    refused = spread.command("restore", dump, host=host, check=False)
+    assert refused.returncode == 1 and "lost with --replace" in refused.stderr
+    note(f"destroyed and restored in {took:.1f} s: {said.stdout.strip()}")
+
+
+def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
+    old = spread.database_host()
+    new = next(host for host in spread.hosts if host != old)
+    load = spread.load_inside(prefix)
+    spread.running_under_load(prefix)
+    with watching(spread.hosts, prefix) as watches:
+        began = time.time()
+        try:
+            spread.command("move", engine(old), engine(new), tmp_path / "ledger.dump")
+            moved = time.time()
+            wait_until("the page whole again",
+                       lambda: all(watch.steady(5) for watch in watches), 90)
+        finally:
+            report = load.stop()
+        whole = max(watch.whole_since() for watch in watches)
+        assert spread.database_host() == new
+        for watch in watches:
+            watch.stop()
+        sent, acked = report.sent.copy(), report.acked.copy()
+        for watch in watches:
+            sent[watch.path] += watch.sent
+            acked[watch.path] += watch.acked
+        stored = spread.audit(prefix, sent, acked, exact=False)
+    note(f"moved from h{old} to h{new} in {moved - began:.1f} s, 503 for at most "
+         f"{whole - began:.1f} s; {report}; stored {stored}")
+    assert {entry[2] for watch in watches for entry in watch.seen} <= {200, 503}
+    assert all("status" not in what for *_, what in report.failed)
+    again = spread.command("move", engine(new), engine(old), check=False)
+    assert again.returncode == 1 and "already" in again.stderr
+    # Home again, for the tests that come after; the first volume is the old one by now.
+    destroy(old)
+    spread.command("move", engine(new), engine(old), tmp_path / "ledger.dump")
+    wait_until("a page", lambda: get_count(old, "/back"), 60)
+    spread.audit(prefix, sent, acked, exact=False)
+    destroy(new)
