@@ -2,9 +2,11 @@
 
 import pathlib
 import re
+import subprocess
 
 import pytest
 
+from harness.http import get
 from harness.services import ROOT, run
 
 ROOT = pathlib.Path(ROOT)
@@ -20,8 +22,41 @@ def test_the_program_says_it(program):
     assert run(program, "--version").stdout == f"{program} {makefile_version()}\n"
 
 
+def test_the_changelog_begins_with_it():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[(\S+)\] - (unreleased|\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    assert newest and newest[1] == makefile_version()
+
+
+def test_the_changelog_knows_the_schema_version():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    known = re.search(r"#define SCHEMA_VERSION (\d+)", (ROOT / "counter-svc/schema.h").read_text())[1]
+    assert re.search(r"Schema of the\s+ledger: (\d+)", text)[1] == known
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_image_is_labelled_with_it(tmp_path, program):
+    """What swarm/build hands to `docker build` becomes the label."""
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\n[ "$1" != build ] || echo "$@" >>"$LOG"\necho 1\n')
+    docker.chmod(0o755)
+    subprocess.run([ROOT / "swarm" / "build"], check=True, stdout=subprocess.DEVNULL, env={
+        "PATH": "/usr/bin:/bin", "DOCKER": str(docker), "LOG": str(tmp_path / "log")})
+    build, = (line for line in (tmp_path / "log").read_text().splitlines() if f"{program}/Dockerfile" in line)
+    assert f"--build-arg VERSION={makefile_version()} " in build
+    assert 'org.opencontainers.image.version="$VERSION"' in (ROOT / program / "Dockerfile").read_text()
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_the_log_says_it(stage, program):
     keys = stage.ledger().keys if program == "counter-svc" else {"lanes": 1}
     service = stage.service(program, keys)
     assert [event["version"] for event in service.events("starting")] == [makefile_version()]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_metrics_say_it(stage, program):
+    keys = stage.ledger().keys if program == "counter-svc" else {"lanes": 1}
+    body = get(stage.service(program, keys).admin, "/metrics").body.decode()
+    told = re.findall(r'^pathcount_build_info\{.*version="([^"]+)".*\} 1$', body, re.MULTILINE)
+    assert told == [makefile_version()]
