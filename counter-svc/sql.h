@@ -1,5 +1,4 @@
-/* The SQL that is compiled in, a statement or a migration a string: sql/ are the statements, schema/ the
- * migrations.
+/* The SQL that is compiled in, a string for each statement (sql/) and each migration (schema/).
  */
 #ifndef COUNTER_SQL_H
 #define COUNTER_SQL_H

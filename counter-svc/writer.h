@@ -22,10 +22,10 @@
  *
  * There may be `max_paths` paths. New ones beyond leave their hits to the overflow row, in the same
  * statement (sql/apply_some.sql). How much room there is, is the sum over the lanes' rows: it is
- * looked at with every batch once there is room for less than a million paths, and until then once a
- * second. Statements that run at once do not see each other's paths, and one adds at most 1,024: so
- * there may be 1,024 more than max_paths for each further session, of any worker and any counter-svc,
- * that writes.
+ * looked at with every batch once there is room for less than a million paths, and until then once
+ * a second. Statements that run at once do not see each other's paths, and one adds at most 1,024:
+ * so there may be 1,024 more than max_paths for each further session, of any worker and any
+ * counter-svc, that writes.
  *
  * All calls from the loop's thread.
  */

@@ -79,8 +79,8 @@ int rows_decode(const char *json, size_t len, struct rows *rows, const char **er
 void rows_free(struct rows *rows);
 
 /* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
- * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the path
- * of that place, counted from 0, has no row, and its count is the overflow row's. */
+ * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the
+ * path of that place, counted from 0, has no row, and its count is the overflow row's. */
 void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
                    const struct number *numbers);
 

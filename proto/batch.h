@@ -44,8 +44,8 @@ size_t batch_sort(struct batch_entry *entries, size_t size);
 /* The batch's entry of a path, or NULL. */
 struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len);
 
-/* What a hit of a path is answered with: a count of the path's row or, if it has none, of the overflow
- * row. */
+/* What a hit of a path is answered with: a count of the path's row or, if it has none, of the
+ * overflow row. */
 struct number {
     int64_t count;
     bool overflow;
