@@ -92,6 +92,12 @@ $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lpq
 
+# what a test loads into a program to let its system calls fail; no sanitizer in it
+$(BIN)/faultlib.so: tests/faultlib/faultlib.c Makefile
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+
 # the benchmark's own programs, built as the services are
 BENCH_PROGRAMS := $(O)/tests/bench/client $(O)/tests/bench/peers/h2o_constant
 
@@ -163,6 +169,9 @@ ROOT_HERE := $(filter 0,$(shell id -u))
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
 	@tools/need build test page operation security bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
+
+.PHONY: faultlib
+faultlib: $(BIN)/faultlib.so
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

@@ -1,0 +1,151 @@
+/* Calls that fail when a test wants them to; loaded before the C library (LD_PRELOAD), never linked.
+ *
+ * PATHCOUNT_FAILING names them: FUNCTION:FIRST-LAST:NUMBER, several with spaces between. The calls of
+ * FUNCTION from the FIRST to the LAST that the process makes fail with this errno, or what getaddrinfo
+ * and pthread_create return; all others are the C library's. Any thread.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+enum function {
+    ACCEPT4,
+    BIND,
+    CONNECT,
+    EPOLL_CREATE,
+    EVENTFD,
+    GETADDRINFO,
+    GETRANDOM,
+    LISTEN,
+    PTHREAD_CREATE,
+    SIGNALFD,
+    SOCKET,
+    TIMERFD_CREATE,
+    N_FUNCTIONS
+};
+
+static const char *const NAMES[] = {"accept4",        "bind",        "connect",   "epoll_create",
+                                    "eventfd",        "getaddrinfo", "getrandom", "listen",
+                                    "pthread_create", "signalfd",    "socket",    "timerfd_create"};
+
+static struct {
+    _Atomic(void *) real;
+    atomic_ulong calls;
+    unsigned long first, last; /* 0: none fails */
+    int number;
+} functions[N_FUNCTIONS];
+
+/* Reads what shall fail. */
+__attribute__((constructor)) static void prepare(void)
+{
+    const char *wanted = getenv("PATHCOUNT_FAILING");
+
+    for (size_t i = 0; i < N_FUNCTIONS; ++i) {
+        size_t len = strlen(NAMES[i]);
+        for (const char *at = wanted; at != NULL; at = strchr(at, ' ')) {
+            at += *at == ' ';
+            if (strncmp(at, NAMES[i], len) == 0 &&
+                sscanf(at + len, ":%lu-%lu:%d", &functions[i].first, &functions[i].last,
+                       &functions[i].number) != 3)
+                abort();
+        }
+    }
+}
+
+/* The C library's own, which other libraries may call before prepare has run. */
+static void *real(enum function which)
+{
+    if (atomic_load(&functions[which].real) == NULL)
+        atomic_store(&functions[which].real, dlsym(RTLD_NEXT, NAMES[which]));
+    return atomic_load(&functions[which].real);
+}
+
+static bool fails(enum function which)
+{
+    unsigned long call = atomic_fetch_add(&functions[which].calls, 1) + 1;
+
+    if (call < functions[which].first || call > functions[which].last)
+        return false;
+    errno = functions[which].number;
+    return true;
+}
+
+/* Calls the C library's function of the type of `function`. */
+#define REAL(which, function) ((__typeof__(&(function)))real(which))
+
+int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+    return fails(ACCEPT4) ? -1 : REAL(ACCEPT4, accept4)(fd, address, len, flags);
+}
+
+int bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails(BIND) ? -1 : REAL(BIND, bind)(fd, address, len);
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+    return fails(CONNECT) ? -1 : REAL(CONNECT, connect)(fd, address, len);
+}
+
+int epoll_create(int size)
+{
+    return fails(EPOLL_CREATE) ? -1 : REAL(EPOLL_CREATE, epoll_create)(size);
+}
+
+int eventfd(unsigned count, int flags)
+{
+    return fails(EVENTFD) ? -1 : REAL(EVENTFD, eventfd)(count, flags);
+}
+
+int getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+                struct addrinfo **found)
+{
+    return fails(GETADDRINFO) ? functions[GETADDRINFO].number
+                              : REAL(GETADDRINFO, getaddrinfo)(host, port, hints, found);
+}
+
+ssize_t getrandom(void *bytes, size_t len, unsigned flags)
+{
+    return fails(GETRANDOM) ? -1 : REAL(GETRANDOM, getrandom)(bytes, len, flags);
+}
+
+int listen(int fd, int backlog)
+{
+    return fails(LISTEN) ? -1 : REAL(LISTEN, listen)(fd, backlog);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                   void *data)
+{
+    return fails(PTHREAD_CREATE)
+               ? functions[PTHREAD_CREATE].number
+               : REAL(PTHREAD_CREATE, pthread_create)(thread, attributes, run, data);
+}
+
+int signalfd(int fd, const sigset_t *set, int flags)
+{
+    return fails(SIGNALFD) ? -1 : REAL(SIGNALFD, signalfd)(fd, set, flags);
+}
+
+int socket(int domain, int type, int protocol)
+{
+    return fails(SOCKET) ? -1 : REAL(SOCKET, socket)(domain, type, protocol);
+}
+
+int timerfd_create(int clock, int flags)
+{
+    return fails(TIMERFD_CREATE) ? -1 : REAL(TIMERFD_CREATE, timerfd_create)(clock, flags);
+}
