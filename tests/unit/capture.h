@@ -4,6 +4,7 @@
 #ifndef TESTS_UNIT_CAPTURE_H
 #define TESTS_UNIT_CAPTURE_H
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -35,9 +36,14 @@ static inline struct capture capture_begin_into(int fd, int into)
     return c;
 }
 
+/* What several threads write is appended, each behind the other: the kernel guards the position in a
+ * file in memory only then. */
 static inline struct capture capture_begin(int fd)
 {
-    return capture_begin_into(fd, memfd_create("capture", MFD_CLOEXEC));
+    int into = memfd_create("capture", MFD_CLOEXEC);
+
+    must(into >= 0 && fcntl(into, F_SETFL, O_APPEND) == 0, "memfd_create");
+    return capture_begin_into(fd, into);
 }
 
 /* Lets the descriptor lead to where it did. */
