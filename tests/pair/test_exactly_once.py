@@ -379,7 +379,10 @@ def test_a_row_that_a_stranger_holds_holds_up_only_its_own_batches(ledger, stage
 
 
 def test_a_deadlock_with_a_stranger_is_survived(ledger, stage):
-    api = stage.counter(ledger, lock_timeout_ms=2000).api  # the deadlock is to be found before
+    # A server looks for a deadlock once, so long after it has begun to wait: until then the stranger must
+    # wait, too; and it is to be found before the lock is given up.
+    ledger.run(f"ALTER DATABASE {ledger.database} SET deadlock_timeout = '1s'")
+    api = stage.counter(ledger, lock_timeout_ms=2500).api
     api.count({"/a": 1, "/b": 1})
     lane = api.lane()
     before = len(ledger.cluster.log())

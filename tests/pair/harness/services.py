@@ -18,7 +18,7 @@ from .wait import PATIENCE_S, until
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 BUILD_DIR = os.path.join(ROOT, os.environ.get("BUILD_DIR", "build"))
-SANITIZED = bool(re.search("address|undefined|thread", os.path.basename(BUILD_DIR)))
+SANITIZED = bool(re.search("address|undefined|thread|coverage", os.path.basename(BUILD_DIR)))
 
 TOKEN = "token-5f1d0c6be2a94d5f8f53"  # the same in every process of a run, as it is in test names
 
