@@ -40,6 +40,13 @@ need_manager() {
     [[ $("$DOCKER" info --format '{{.Swarm.ControlAvailable}}' 2>/dev/null) == true ]] ||
         die "no Swarm manager answers here: \`docker swarm init\` makes this host one," \
             "DOCKER_HOST points to another"
+    # After a manager has come or gone the others choose a leader, for seconds; until then nothing can
+    # be asked or changed.
+    wait_until "${LEADER_S:-60}" "a leader of the Swarm" has_leader
+}
+
+has_leader() {
+    "$DOCKER" node ls --quiet >/dev/null 2>&1
 }
 
 # wait_until SECONDS WHAT COMMAND…: until the command succeeds, asked again every POLL_S (0.5) s; a

@@ -29,6 +29,7 @@ def stack(_stack):
     for host in _stack.hosts:
         _stack.lab("revive", host)
         _stack.lab("mend", host)
+    _stack.recover()
     return _stack
 
 

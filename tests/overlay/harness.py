@@ -296,6 +296,28 @@ class Stack:
         assert not check or done.returncode == 0, f"swarm/lab {words}: {done.stdout}{done.stderr}"
         return done
 
+    def recover(self):
+        """Waits until Swarm itself is over what the last test did to its hosts: a leader, and all of
+        them ready. One thing it may not get over by itself, after a change of leader: a task that
+        waits for a port of a host which nobody has any more (docs/operations.md)."""
+        wait_until("the Swarm to have its hosts again", self._is_whole, 180 * self.patience)
+        if self._waits_for_a_port():
+            with contextlib.suppress(AssertionError):
+                wait_until("the port to be free", lambda: not self._waits_for_a_port(),
+                           30 * self.patience)
+                return
+            docker(self.manager, "service", "update", "--force", "--quiet",
+                   f"{world.STACK}_render-svc", timeout=300)
+
+    def _waits_for_a_port(self):
+        return "port already in use" in docker(
+            self.manager, "service", "ps", "--filter", "desired-state=running", "--no-trunc",
+            "--format", "{{.CurrentState}} {{.Error}}", f"{world.STACK}_render-svc", check=False)
+
+    def _is_whole(self):
+        listed = docker(self.manager, "node", "ls", "--format", "{{.Status}}", check=False)
+        return listed.split() == ["Ready"] * len(self.hosts)
+
     def shape(self, *overrides, renderers, counters, apart=False):
         """Deploys stack.yml with these overrides, so many replicas of each, and waits until all
         runs and a page is served; does nothing when that is how it is. `apart`: counter-svc on the
