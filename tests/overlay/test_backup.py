@@ -5,6 +5,7 @@ import pytest
 
 from harness import docker, get_count, images, wait_until, watching, world
 
+pytestmark = pytest.mark.upkeep
 VOLUME = f"{world.STACK}_ledger"
 
 

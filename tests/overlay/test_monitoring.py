@@ -7,6 +7,7 @@ import yaml
 
 from harness import REPO, docker, get, get_count, images, wait_until, world
 
+pytestmark = pytest.mark.upkeep
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
 MONITORING = yaml.safe_load((REPO / "swarm/monitoring.yml").read_text(encoding="utf-8"))
 

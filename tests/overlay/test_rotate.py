@@ -5,6 +5,7 @@ import pytest
 
 from harness import docker, world
 
+pytestmark = pytest.mark.upkeep
 FILES = {"token": "counter_token", "ledger-pw": "ledger_pw"}
 
 
