@@ -76,7 +76,7 @@ def test_host_of_the_database_killed(spread, prefix, note):
         wait_until("the page whole again", lambda: all(
             watch.steady(5) for watch in watches), 180)
         took = max(watch.whole_since() - revived for watch in watches)
-        reachable = max(reach.stop() - revived for reach in reaches)
+        reachable = max((when - revived for when in map(Reach.stop, reaches) if when), default=0)
         wait_until("the page on the revived host", lambda: get_count(victim, "/back"), 60)
         report, figures = collect(spread, prefix, load, watches)
     slow = max(end - start for start, end, _ in gone)

@@ -11,7 +11,7 @@ import pytest
 
 from harness import contract
 from harness.http import JSON, Connection, Ended, Stream, get, hit
-from harness.services import TOKEN
+from harness.services import SANITIZED, TOKEN
 from harness.wait import PATIENCE_S, Later, until
 
 HOST = b"Host: pathcount.test\r\n"
@@ -279,8 +279,8 @@ def test_a_flood_of_headers_is_cut(stage):
     assert_others_go_on(pair)
     for one in floods:
         one.result(60)
-    print("memory", memory, memory_of(pair.render))
-    assert memory_of(pair.render) - memory < 100 * 1024 * 1024
+    # a sanitizer keeps what is freed
+    assert memory_of(pair.render) - memory < 100 * 1024 * 1024 or SANITIZED
 
 
 def test_a_pipeliner_waits_behind_its_own_requests(pair):
