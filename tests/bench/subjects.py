@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 
 from harness.http import get
-from harness.postgres import free_port
+from harness.ports import free_port
 from harness.services import Service
 from harness.wait import until
 

@@ -10,7 +10,7 @@ import urllib.request
 
 import yaml
 
-from harness.postgres import free_port
+from harness.ports import free_port
 from harness.services import ROOT
 from harness.wait import until
 

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from harness.http import ask, get, hit
-from harness.postgres import free_port
+from harness.ports import free_port
 from harness.services import TOKEN, program, run
 from harness.wait import until
 

@@ -1,7 +1,7 @@
 """What is written down: one line for each event worth telling, and nobody's traces (docs/logs.md).
 
-That every line is key=value, or JSON where that is asked for, and holds no secret is checked at the end of every service, whatever the
-test (harness.services).
+That every line is key=value, or JSON where that is asked for, and holds no secret is checked at the
+end of every service, whatever the test (harness.services).
 """
 
 import json
@@ -12,8 +12,8 @@ import signal
 import pytest
 
 from harness.api import BEARER
-from harness.http import JSON, ask, get, hit, is_refused
-from harness.postgres import free_port
+from harness.http import JSON, Connection, ask, get, hit, is_refused
+from harness.ports import free_port
 from harness.services import ROOT, TOKEN, parse_log_line
 from harness.wait import Later, until
 
@@ -91,14 +91,31 @@ def test_one_request_in_so_many_has_its_line(stage):
 
 def test_a_signal_switches_the_access_log_on_and_off_while_requests_come(stage):
     pair = stage.pair()
-    for times, expected in ((1, 1), (2, 1), (3, 2)):
+
+    def switch(times):
         pair.render.signal(signal.SIGUSR1)
         told = until(lambda: len(pair.render.events("access-log")) == times and
                      pair.render.events("access-log")[-1], "the switch")
         assert told["on"] == ("true" if times % 2 else "false") and told["sample"] == "1"
-        hit(pair.address, f"/{times}")
-        until(lambda: len(requests(pair.render)) == expected, "the line")
-    assert hit(pair.address, "/after") == 1
+
+    def trace(answer):
+        assert answer.status == 200
+        return answer.header("x-request-id")
+
+    def has_line(trace):
+        return any(line["trace"] == trace for line in requests(pair.render))
+
+    with Connection(pair.address) as connection:
+        for times in (1, 3, 5):
+            switch(times)
+            on = trace(connection.ask("GET", "/on"))
+            until(lambda on=on: has_line(on), "the line")
+            switch(times + 1)
+            off = trace(connection.ask("GET", "/off"))
+            # a request may be over just after its answer is read, and surely before the next begins
+            trace(connection.ask("GET", "/after"))
+            assert not has_line(off)
+    assert hit(pair.address, "/after") == 4
 
 
 def test_a_hostile_path_makes_no_line_of_its_own(stage):

@@ -5,7 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.postgres import Cluster, free_port
+from harness.ports import free_port
+from harness.postgres import Cluster
 from harness.wire import Wire
 from harness.services import run
 from harness.wait import until

@@ -12,12 +12,12 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 
 import psycopg
 
+from .ports import free_port
 from .wait import Later, until
 
 SETTINGS = {
@@ -48,12 +48,6 @@ def programs():
         return int(re.search(r"(\d+)", said).group(1))
 
     return max(folders, key=version)
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def _has_ended(pid):

@@ -14,6 +14,7 @@ import subprocess
 import yaml
 
 from .http import get
+from .ports import free_port
 from .wait import PATIENCE_S, until
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
@@ -76,7 +77,8 @@ class Service:
     def __init__(self, name, folder, keys, env=None):
         self.name = name
         self.keys = keys and {
-            "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0", "counter_token": TOKEN, **keys}
+            "listen": f"127.0.0.1:{free_port()}", "admin_listen": f"127.0.0.1:{free_port()}",
+            "counter_token": TOKEN, **keys}
         self.env = env or {}
         self.folder = folder
         self.process = None
