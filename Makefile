@@ -262,6 +262,12 @@ bench-curve: ## what lanes, workers and write sessions are worth, each beside th
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
 	@/usr/bin/python3 tests/bench/curve.py
 
+.PHONY: dashboard-pictures
+dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboard*.png; five minutes
+	@tools/need build run operation pictures
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+	@/usr/bin/python3 tests/operation/picture.py
+
 # --- the source ---
 
 .PHONY: lint

@@ -24,13 +24,16 @@ def promtool(*arguments, stdin=None):
     return done.returncode, done.stdout + done.stderr
 
 
-def dashboard_queries():
-    """Every query of the dashboard, as (panel, query): the interval that Grafana would fill in is
-    half a minute here."""
+def dashboard():
+    """The panels of the dashboard; the interval that Grafana would fill in is half a minute here."""
     with open(os.path.join(MONITORING, "dashboard.json"), encoding="utf-8") as file:
-        panels = json.load(file)["panels"]
-    return [(panel["title"], target["expr"].replace("$__rate_interval", "30s"))
-            for panel in panels for target in panel.get("targets", [])]
+        return json.loads(file.read().replace("$__rate_interval", "30s"))["panels"]
+
+
+def dashboard_queries():
+    """Every query of the dashboard, as (panel, query)."""
+    return [(panel["title"], target["expr"])
+            for panel in dashboard() for target in panel.get("targets", [])]
 
 
 def alerts():
@@ -90,17 +93,26 @@ class Prometheus:
         except OSError:
             return False
 
-    def query(self, expression):
-        """The samples of an instant query: a list of (labels, value)."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/query?" + urllib.parse.urlencode(
-            {"query": expression})
+    def _ask(self, what, **parameters):
+        url = (f"http://127.0.0.1:{self.port}/api/v1/{what}?" + urllib.parse.urlencode(parameters))
         try:
             with urllib.request.urlopen(url, timeout=20) as answer:
                 found = json.load(answer)
         except urllib.error.HTTPError as error:
-            raise AssertionError(f"{expression}: {error.read()[:500]!r}") from None
+            raise AssertionError(f"{parameters}: {error.read()[:500]!r}") from None
         assert not found.get("warnings"), found
-        return [(one["metric"], float(one["value"][1])) for one in found["data"]["result"]]
+        return found["data"]["result"]
+
+    def query(self, expression):
+        """The samples of an instant query: a list of (labels, value)."""
+        return [(one["metric"], float(one["value"][1]))
+                for one in self._ask("query", query=expression)]
+
+    def course(self, expression, begin, end):
+        """What a query found in each second between two times: a list of (labels, times, values)."""
+        found = self._ask("query_range", query=expression, start=begin, end=end, step=1)
+        return [(one["metric"], *zip(*((when, float(value)) for when, value in one["values"])))
+                for one in found]
 
     def value(self, expression):
         """The value of a query that has just one."""
