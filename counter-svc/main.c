@@ -3,6 +3,8 @@
 #include "counter-svc/counter_metrics.h"
 #include "service/log.h"
 
+#include <errno.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,8 +102,15 @@ static void publish_readiness(struct worker *worker)
 
 static int start(struct worker *worker, const void *data)
 {
-    struct counter *counter = h2o_mem_alloc(sizeof(*counter));
+    struct counter *counter;
 
+    /* libcrypto sets this up once: if it cannot, libpq could not authenticate for as long as we run */
+    if (RAND_status() != 1) {
+        log_event(LOG_LEVEL_ERROR, "no-randomness", "library=libcrypto");
+        errno = ENOMEM;
+        return -1;
+    }
+    counter = h2o_mem_alloc(sizeof(*counter));
     *counter = (struct counter){.config = data};
     worker->app = counter;
     if (worker->index == 0)

@@ -10,7 +10,7 @@ import tempfile
 
 from harness.http import get
 from harness.ports import free_port
-from harness.services import Service
+from harness.services import BUILD_DIR, Service
 from harness.wait import until
 
 import accounting
@@ -24,19 +24,23 @@ class MeasuredService(Service):
 
 class Pair:
     """counter-svc and render-svc, release builds with their defaults as `make run` has them, on a
-    ledger of so many paths. What differs from the defaults is in `counter_keys`, `render_keys`."""
+    ledger of so many paths. What differs from the defaults is in `counter_keys`, `render_keys`; the
+    programs are those in `build_dir`."""
 
-    def __init__(self, stack, cluster, folder, paths, counter_keys=None, render_keys=None):
+    def __init__(self, stack, cluster, folder, paths, counter_keys=None, render_keys=None,
+                 build_dir=BUILD_DIR):
         self.paths = paths
         self.ledger = cluster.ledger()
         self.counter = MeasuredService("counter-svc", folder, {
             **self.ledger.keys, **(counter_keys or {}),
             "postgres_url": f"postgresql://?host={cluster.folder}&port={cluster.port}"})
+        self.counter.build_dir = build_dir
         stack.callback(self.counter.stop)
         self.counter.start().until_ready()
         fill(self.ledger, paths)
         self.render = MeasuredService("render-svc", folder, {
             **(render_keys or {}), "counter_url": "http://%s:%d" % self.counter.address})
+        self.render.build_dir = build_dir
         stack.callback(self.render.stop)
         self.render.start().until_ready()
         self.port = self.render.address[1]

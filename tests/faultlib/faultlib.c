@@ -2,7 +2,8 @@
  *
  * PATHCOUNT_FAILING names them: FUNCTION:FIRST-LAST:NUMBER, several with spaces between. The calls of
  * FUNCTION from the FIRST to the LAST that the process makes fail with this errno, or what getaddrinfo
- * and pthread_create return; all others are the C library's. Any thread.
+ * and pthread_create return; all others are the C library's. With /STEP behind it, only every so many of
+ * them. `malloc` is calloc and realloc, too. Any thread.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +30,7 @@ enum function {
     GETADDRINFO,
     GETRANDOM,
     LISTEN,
+    MALLOC,
     PTHREAD_CREATE,
     SIGNALFD,
     SOCKET,
@@ -36,14 +38,14 @@ enum function {
     N_FUNCTIONS
 };
 
-static const char *const NAMES[] = {"accept4",        "bind",        "connect",   "epoll_create",
-                                    "eventfd",        "getaddrinfo", "getrandom", "listen",
-                                    "pthread_create", "signalfd",    "socket",    "timerfd_create"};
+static const char *const NAMES[] = {
+    "accept4", "bind",   "connect",        "epoll_create", "eventfd", "getaddrinfo",   "getrandom",
+    "listen",  "malloc", "pthread_create", "signalfd",     "socket",  "timerfd_create"};
 
 static struct {
     _Atomic(void *) real;
     atomic_ulong calls;
-    unsigned long first, last; /* 0: none fails */
+    unsigned long first, last, step; /* 0: none fails */
     int number;
 } functions[N_FUNCTIONS];
 
@@ -57,8 +59,8 @@ __attribute__((constructor)) static void prepare(void)
         for (const char *at = wanted; at != NULL; at = strchr(at, ' ')) {
             at += *at == ' ';
             if (strncmp(at, NAMES[i], len) == 0 &&
-                sscanf(at + len, ":%lu-%lu:%d", &functions[i].first, &functions[i].last,
-                       &functions[i].number) != 3)
+                sscanf(at + len, ":%lu-%lu:%d/%lu", &functions[i].first, &functions[i].last,
+                       &functions[i].number, &functions[i].step) < 3)
                 abort();
         }
     }
@@ -77,6 +79,8 @@ static bool fails(enum function which)
     unsigned long call = atomic_fetch_add(&functions[which].calls, 1) + 1;
 
     if (call < functions[which].first || call > functions[which].last)
+        return false;
+    if (functions[which].step != 0 && (call - functions[which].first) % functions[which].step != 0)
         return false;
     errno = functions[which].number;
     return true;
@@ -125,6 +129,26 @@ ssize_t getrandom(void *bytes, size_t len, unsigned flags)
 int listen(int fd, int backlog)
 {
     return fails(LISTEN) ? -1 : REAL(LISTEN, listen)(fd, backlog);
+}
+
+/* By these names, as dlsym itself allocates. */
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+
+void *malloc(size_t size)
+{
+    return fails(MALLOC) ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return fails(MALLOC) ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+    return fails(MALLOC) ? NULL : __libc_realloc(p, size);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),

@@ -30,13 +30,15 @@ def spec(host, name):
 
 @pytest.mark.parametrize("name, client", combinations())
 def test_combination(stack, name, client):
-    """Beside the stack that runs, under another name and port and without replicas: what counts
-    is what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
+    """Beside the stack that runs, under another name and port and with nothing that could run (a
+    PostgreSQL that is stopped while it makes its cluster takes its whole grace period): what counts is
+    what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
     host, overrides = stack.manager, COMBINATIONS[name]
     stack.command("secrets", STACK="combination")
     try:
         stack.command("deploy", *overrides, STACK="combination", DOCKER=client,
-                      PATHCOUNT_PORT="9199", RENDER_REPLICAS="0", COUNTER_REPLICAS="0")
+                      PATHCOUNT_PORT="9199", RENDER_REPLICAS="0", COUNTER_REPLICAS="0",
+                      POSTGRES_IMAGE=f"{world.REGISTRY}/none")
         for network_name, internal in (("public", False), ("internal", True), ("ledger", True)):
             network = json.loads(docker(host, "network", "inspect",
                                         f"combination_{network_name}"))[0]

@@ -7,20 +7,9 @@ import socket
 
 import pytest
 
+from harness.faultlib import failing
 from harness.http import hit
-from harness.services import BUILD_DIR, environment
 from harness.wait import until
-
-LIBRARY = os.path.join(BUILD_DIR, "faultlib.so")
-
-
-def failing(*calls):
-    """The environment in which calls fail: of each (function, first, last, number)."""
-    assert os.path.exists(LIBRARY), f"{LIBRARY} is not built"
-    asan = environment().get("ASAN_OPTIONS", "")  # which wants to be the first library itself
-    return {"LD_PRELOAD": LIBRARY, "ASAN_OPTIONS": f"{asan}:verify_asan_link_order=0".lstrip(":"),
-            "PATHCOUNT_FAILING": " ".join(
-                f"{function}:{first}-{last}:{number}" for function, first, last, number in calls)}
 
 
 def text_of(number):

@@ -1,0 +1,69 @@
+"""What a change costs: the pair of another build beside the one that is here.
+
+    tests/bench/builds.py FOLDER [ROUNDS]
+
+FOLDER holds the other counter-svc and render-svc, such as build/ of a worktree in which the change is
+not. Prints pages a second and each service's CPU for a page, as the other's and as a ratio of ours to it
+(median of the rounds, first and third quartile), at 64 and at 512 connections. Every hit is audited.
+"""
+
+import contextlib
+import os
+import statistics
+import sys
+import tempfile
+
+os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
+
+import loads
+import table
+from curve import quartiles
+from harness.postgres import Cluster
+from harness.services import BUILD_DIR
+from subjects import Pair
+
+PATHS, SECONDS, ROUNDS = 1000, 1, 30
+CONNECTIONS = (64, 512)
+WHAT = ("pages/s", "render-svc, µs", "counter-svc, µs")
+
+
+def measure(pair, connections, seed):
+    """Pages a second, and microseconds of each service's CPU for a page."""
+    before = pair.cpu()
+    done = loads.wrk(pair.port, loads.Target(PATHS), connections, SECONDS, seed)
+    used = [pair.cpu()[name] - before[name] for name in ("render-svc", "counter-svc")]
+    pair.table.audit(done)
+    return (done.rate, *(seconds / done.acknowledged * 1e6 for seconds in used))
+
+
+def main():
+    other, rounds = sys.argv[1], int((sys.argv[2:] or [ROUNDS])[0])
+    tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
+    figures = {}  # (connections, whether it is ours) → what was measured in each round
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
+        cluster = Cluster(usual={})
+        stack.callback(cluster.remove)
+        pairs = {ours: Pair(stack, cluster, folder, PATHS, build_dir=place)
+                 for ours, place in ((True, BUILD_DIR), (False, os.path.abspath(other)))}
+        for number in range(rounds):
+            for connections in CONNECTIONS:
+                for ours in (number % 2 == 0, number % 2 == 1):
+                    figures.setdefault((connections, ours), []).append(
+                        measure(pairs[ours], connections, number))
+    rows = [["connections", *WHAT]]
+    for connections in CONNECTIONS:
+        theirs, ours = (list(zip(*figures[connections, which])) for which in (False, True))
+        row = [str(connections)]
+        for one, another in zip(ours, theirs):
+            ratios = [mine / its for mine, its in zip(one, another)]
+            row.append(f"{statistics.median(another):,.4g}, " + table.with_range(
+                statistics.median(ratios), quartiles(ratios), " ×"))
+        rows.append(row)
+    print("\n".join(table.align(rows)))
+
+
+if __name__ == "__main__":
+    main()
