@@ -10,6 +10,7 @@ World number n strikes the sequence of the seed and n: a world of a run is repla
 import argparse
 import itertools
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -23,12 +24,12 @@ import world as worlds
 from strike import FAULTS, Strikes, sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EACH = 20  # times that each kind of fault comes, without a count
+EACH = 20  # times that each kind of fault comes at least, without a count
 
 
 def options():
     parser = argparse.ArgumentParser(prog="tests/faults")
-    parser.add_argument("--count", type=int, default=EACH * len(FAULTS), help="faults in all")
+    parser.add_argument("--count", type=int, help="faults in all")
     parser.add_argument("--worlds", type=int, default=3 * (os.cpu_count() or 1))
     parser.add_argument("--seed", type=int,
                         default=int(os.environ.get("FAULTS_SEED") or time.time()))
@@ -36,7 +37,10 @@ def options():
     parser.add_argument("--report", type=pathlib.Path, default=ROOT / "build" / "faults")
     parser.add_argument("--short", action="store_true", help="short outages and timeouts")
     parser.add_argument("--world", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.count is None:  # so that every world strikes each kind as often as any other
+        chosen.count = chosen.worlds * math.ceil(EACH / chosen.worlds) * len(FAULTS)
+    return chosen
 
 
 # --- one world

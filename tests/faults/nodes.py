@@ -92,14 +92,14 @@ class Node(Cluster):
     def full_disk(self):
         """Leaves no room on its disk for the time of the block."""
         balloon = pathlib.Path(self.folder, "balloon")
-        with balloon.open("wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), balloon.open("wb") as file:  # or there is no room for it
             while True:
                 file.write(bytes(65536))
                 file.flush()
         try:
             yield
         finally:
-            balloon.unlink()
+            balloon.unlink(missing_ok=True)
 
 
 class Database:

@@ -8,6 +8,7 @@ and away for 15 s. Writes dashboard.png and dashboard-exactness.png.
 """
 
 import contextlib
+import datetime
 import pathlib
 import re
 import subprocess
@@ -31,9 +32,10 @@ LOAD_S, MORE_AT_S, MORE_S, KILL_AT_S, AWAY_S = 240, 50, 50, 140, 15
 PICTURES = {"dashboard.png": ("How it is doing", "Golden signals"),
             "dashboard-exactness.png": ("Exactness", "Batches and PostgreSQL")}
 COLUMNS, INCHES_A_COLUMN, INCHES_A_LINE = 24, 0.62, 0.4
-UNITS = {"s": ticker.EngFormatter("s"), "ops": ticker.EngFormatter("/s", sep=""),
-         "reqps": ticker.EngFormatter("/s", sep=""), "percentunit": ticker.PercentFormatter(1),
-         "bytes": ticker.EngFormatter("B"), "short": ticker.EngFormatter("")}
+UNITS = {"s": lambda: ticker.EngFormatter("s"), "ops": lambda: ticker.EngFormatter("/s", sep=""),
+         "reqps": lambda: ticker.EngFormatter("/s", sep=""), "bytes": lambda: ticker.EngFormatter("B"),
+         "percentunit": lambda: ticker.PercentFormatter(1, decimals=2),
+         "short": lambda: ticker.EngFormatter(sep="")}
 
 
 def client(render, rate, seconds):
@@ -75,26 +77,30 @@ def name_of(target, labels):
                   target.get("legendFormat", ""))
 
 
+def at(when):
+    return datetime.datetime.fromtimestamp(when, datetime.timezone.utc)
+
+
 def draw(axes, panel, prometheus, begin, end):
     """One panel: a line for each series, or for a single number that number."""
     axes.set_title(panel["title"], loc="left", fontsize=9, fontweight="bold")
-    unit = UNITS[panel["fieldConfig"]["defaults"].get("unit", "short")]
+    unit = UNITS[panel["fieldConfig"]["defaults"].get("unit", "short")]()
+    axes.yaxis.set_major_formatter(unit)
     found = [(name_of(target, labels), times, values) for target in panel["targets"]
              for labels, times, values in prometheus.course(target["expr"], begin, end)]
     if panel["type"] == "stat":
         axes.axis("off")
-        text = "   ".join(unit(values[-1]) + (f" {name}" if len(found) > 1 else "")
+        text = "   ".join(unit(float(f"{values[-1]:.3g}")) + (f" {name}" if len(found) > 1 else "")
                           for name, _, values in found)
         axes.text(0, 0.4, text, fontsize=22 if len(found) == 1 else 12, color="#15803d",
                   transform=axes.transAxes, va="center")
         return
     for name, times, values in found:
-        axes.plot(dates.epoch2num(times), values, linewidth=1.2, label=name)
-    axes.set_xlim(dates.epoch2num(begin), dates.epoch2num(end))
+        axes.plot([at(when) for when in times], values, linewidth=1.2, label=name)
+    axes.set_xlim(at(begin), at(end))
     axes.set_ylim(bottom=min([0, *(min(values) for _, _, values in found)]))
     axes.xaxis.set_major_locator(dates.MinuteLocator())
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
-    axes.yaxis.set_major_formatter(unit)
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.3)
     for side in ("top", "right"):
@@ -115,12 +121,12 @@ def draw_rows(rows, path, *seen):
     lines = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in panels) - top
     figure = pyplot.figure(figsize=(COLUMNS * INCHES_A_COLUMN, lines * INCHES_A_LINE))
     for panel in panels:
-        at = panel["gridPos"]
-        left, upper = at["x"] / COLUMNS, 1 - (at["y"] - top) / lines
+        place = panel["gridPos"]
+        left, upper = place["x"] / COLUMNS, 1 - (place["y"] - top) / lines
         if panel["type"] == "row":
             figure.text(0.01, upper - 0.6 / lines, panel["title"], fontsize=11, fontweight="bold")
             continue
-        width, height = at["w"] / COLUMNS, at["h"] / lines
+        width, height = place["w"] / COLUMNS, place["h"] / lines
         draw(figure.add_axes((left + 0.035, upper - height + 1.9 / lines,
                               width - 0.05, height - 2.9 / lines)), panel, *seen)
     figure.savefig(path, dpi=100)
