@@ -96,7 +96,8 @@ $(FUZZERS): %: %.o $(O)/libcommon.a
 $(BIN)/faultlib.so: tests/faultlib/faultlib.c Makefile
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared -o $@ $<
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(if $(SANITIZER),-DPATHCOUNT_SANITIZED) $(WARNINGS) -O2 -g \
+		-fPIC -shared -o $@ $<
 
 # the benchmark's own programs, built as the services are
 BENCH_PROGRAMS := $(O)/tests/bench/client $(O)/tests/bench/peers/h2o_constant

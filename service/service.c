@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,9 @@ static struct {
     struct worker *workers;
     size_t n_workers;
     const void **metrics; /* of each worker */
+    int listener;         /* for a worker that begins; */
+    sem_t begun;          /* that it has, and */
+    int begin_error;      /* errno if it could not */
     struct worker admin;
     struct admin about;
     struct service_metrics admin_metrics; /* nobody reads them */
@@ -231,8 +235,9 @@ static int start_workers(int listener)
 {
     process.workers = calloc((size_t)process.settings->workers, sizeof(*process.workers));
     process.metrics = calloc((size_t)process.settings->workers, sizeof(*process.metrics));
-    if (process.workers == NULL || process.metrics == NULL)
+    if (process.workers == NULL || process.metrics == NULL || sem_init(&process.begun, 0, 0) != 0)
         return -1;
+    process.listener = listener;
     atomic_store(&process.running, (size_t)process.settings->workers);
     for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
         struct worker *worker = &process.workers[process.n_workers];
@@ -240,14 +245,19 @@ static int start_workers(int listener)
         worker->routes = process.service->routes;
         worker->metrics = make_metrics();
         process.metrics[process.n_workers] = worker->metrics;
-        if (worker->metrics == NULL ||
-            worker_init(worker, process.settings, listener, process.service->max_body_bytes,
-                        process.service->handle) != 0)
+        if (worker->metrics == NULL)
             return -1;
         atomic_store(&worker->not_ready, "it is starting");
         errno = pthread_create(&worker->_thread, NULL, work, worker);
         if (errno != 0)
             return -1;
+        while (sem_wait(&process.begun) != 0)
+            continue; /* EINTR */
+        if (process.begin_error != 0) {
+            pthread_join(worker->_thread, NULL);
+            errno = process.begin_error;
+            return -1;
+        }
     }
     return 0;
 }
@@ -256,7 +266,16 @@ static int start_workers(int listener)
 static void *work(void *data)
 {
     struct worker *worker = data;
+    bool begun;
 
+    /* here and not in the main thread: libh2o's sockets read into buffers that belong to the thread
+     * in which they were made, and are given back to it without a lock */
+    begun = worker_init(worker, process.settings, process.listener, process.service->max_body_bytes,
+                        process.service->handle) == 0;
+    process.begin_error = begun ? 0 : errno;
+    sem_post(&process.begun);
+    if (!begun)
+        return NULL;
     if (process.service->start(worker, process.config) == 0) {
         worker_run(worker);
         process.service->stop(worker);

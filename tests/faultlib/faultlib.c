@@ -131,6 +131,7 @@ int listen(int fd, int backlog)
     return fails(LISTEN) ? -1 : REAL(LISTEN, listen)(fd, backlog);
 }
 
+#ifndef PATHCOUNT_SANITIZED /* a sanitizer brings its own */
 /* By these names, as dlsym itself allocates. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
@@ -150,6 +151,8 @@ void *realloc(void *p, size_t size)
 {
     return fails(MALLOC) ? NULL : __libc_realloc(p, size);
 }
+
+#endif
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
                    void *data)
