@@ -93,8 +93,8 @@ int listener_open(const struct config_address *address, char *error, size_t erro
 
 /* Makes the loop of a worker, whose `routes` and `metrics` are set, and lets it serve `listener` (it
  * takes a duplicate); `handle` gets every request, must answer it sooner or later, and within a
- * deadline of its own; larger bodies than `max_body_bytes` are answered 413 by libh2o. Before the
- * thread.
+ * deadline of its own; larger bodies than `max_body_bytes` are answered 413 by libh2o. In the thread
+ * that will run it, as what libh2o's sockets read into belongs to the thread that makes them.
  * Returns 0, or -1 with errno. */
 int worker_init(struct worker *worker, const struct service_config *settings, int listener,
                 size_t max_body_bytes, int (*handle)(h2o_handler_t *, h2o_req_t *))
