@@ -1,9 +1,11 @@
 """What Prometheus gets to see: names, help and units; sums that must hold, also after faults; and that
 the dashboard and the alerts ask for what there is."""
 
+import contextlib
 import os
 import re
 
+import psycopg
 import pytest
 
 from harness.http import ask, get, hit
@@ -173,7 +175,9 @@ def test_what_prometheus_sees_holds_after_an_outage(outage, stage, tmp_path):
         load = stage.load(renders, ["/a", "/b", "/c"])
         load.until_acknowledged(200)
         until(lambda: prometheus.value("sum(up)") == 4, "all four to be scraped")
-        outage.kill()
+        with contextlib.suppress(psycopg.OperationalError), ledger.locked("/a"):
+            ledger.until_waiting()  # a statement to be lost
+            outage.kill()
         until(lambda: prometheus.query("sum(pathcount_ready) == 0"), "the outage to be seen", 30)
         until(lambda: prometheus.query("sum(pathcount_postgres_sessions) == 0"), "no session", 30)
         outage.start()
