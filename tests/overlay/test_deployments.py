@@ -1,4 +1,5 @@
-"""Every combination of stack.yml and its overrides deployed, and what came out looked at."""
+"""Every combination of stack.yml and its overrides, deployed by every Docker client there is, and
+what came out looked at."""
 import json
 import re
 import shutil
@@ -16,11 +17,12 @@ COMBINATIONS = {
 }
 
 
-def combinations():
-    """All of them by Debian's client (20.10), and the fullest by a newer one where there is one."""
-    newer = shutil.which("docker")
-    return [(name, world.DOCKER) for name in COMBINATIONS] + (
-        [("both", newer)] if newer not in (None, world.DOCKER) else [])
+def clients():
+    """Debian's client (20.10), and a newer one where the machine has it."""
+    found = {world.DOCKER}
+    if newer := shutil.which("docker"):
+        found.add(newer)
+    return sorted(found)
 
 
 def spec(host, name):
@@ -28,20 +30,20 @@ def spec(host, name):
                              f"combination_{name}"))
 
 
-@pytest.mark.parametrize("name, client", combinations())
-def test_combination(stack, name, client):
+@pytest.mark.parametrize("client", clients())
+@pytest.mark.parametrize("overrides", COMBINATIONS.values(), ids=COMBINATIONS)
+def test_combination(stack, overrides, client):
     """Beside the stack that runs, under another name and port and with nothing that could run (a
     PostgreSQL that is stopped while it makes its cluster takes its whole grace period): what counts is
     what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
-    host, overrides = stack.manager, COMBINATIONS[name]
+    host = stack.manager
     stack.command("secrets", STACK="combination")
     try:
         stack.command("deploy", *overrides, STACK="combination", DOCKER=client,
                       PATHCOUNT_PORT="9199", RENDER_REPLICAS="0", COUNTER_REPLICAS="0",
                       POSTGRES_IMAGE=f"{world.REGISTRY}/none")
-        for network_name, internal in (("public", False), ("internal", True), ("ledger", True)):
-            network = json.loads(docker(host, "network", "inspect",
-                                        f"combination_{network_name}"))[0]
+        for name, internal in (("public", False), ("internal", True), ("ledger", True)):
+            network = json.loads(docker(host, "network", "inspect", f"combination_{name}"))[0]
             assert network["Driver"] == "overlay" and network["Internal"] is internal
             encrypted = "--encrypted" in overrides and internal
             assert ("encrypted" in network["Options"]) is encrypted
@@ -50,8 +52,8 @@ def test_combination(stack, name, client):
         assert (port["PublishedPort"], port["TargetPort"]) == (9199, 8080)
         placement = spec(host, "render-svc")["TaskTemplate"].get("Placement", {})
         assert placement.get("MaxReplicas", 0) == (1 if "--host-ports" in overrides else 0)
-        for service in ("render-svc", "counter-svc", "postgres"):
-            check_service(service, spec(host, service), "--host-ports" in overrides)
+        for name in ("render-svc", "counter-svc", "postgres"):
+            check_service(name, spec(host, name), "--host-ports" in overrides)
     finally:
         stack.command("remove", "--secrets", STACK="combination")
 
