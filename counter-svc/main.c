@@ -3,7 +3,6 @@
 #include "counter-svc/counter_metrics.h"
 #include "service/log.h"
 
-#include <errno.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +106,6 @@ static int start(struct worker *worker, const void *data)
     /* libcrypto sets this up once: if it cannot, libpq could not authenticate for as long as we run */
     if (RAND_status() != 1) {
         log_event(LOG_LEVEL_ERROR, "no-randomness", "library=libcrypto");
-        errno = ENOMEM;
         return -1;
     }
     counter = h2o_mem_alloc(sizeof(*counter));

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
+#include <openssl/rand.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -32,15 +33,17 @@ enum function {
     LISTEN,
     MALLOC,
     PTHREAD_CREATE,
+    RAND_STATUS,
     SIGNALFD,
     SOCKET,
     TIMERFD_CREATE,
     N_FUNCTIONS
 };
 
-static const char *const NAMES[] = {
-    "accept4", "bind",   "connect",        "epoll_create", "eventfd", "getaddrinfo",   "getrandom",
-    "listen",  "malloc", "pthread_create", "signalfd",     "socket",  "timerfd_create"};
+static const char *const NAMES[] = {"accept4", "bind",           "connect",     "epoll_create",
+                                    "eventfd", "getaddrinfo",    "getrandom",   "listen",
+                                    "malloc",  "pthread_create", "RAND_status", "signalfd",
+                                    "socket",  "timerfd_create"};
 
 static struct {
     _Atomic(void *) real;
@@ -160,6 +163,11 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     return fails(PTHREAD_CREATE)
                ? functions[PTHREAD_CREATE].number
                : REAL(PTHREAD_CREATE, pthread_create)(thread, attributes, run, data);
+}
+
+int RAND_status(void)
+{
+    return fails(RAND_STATUS) ? 0 : REAL(RAND_STATUS, RAND_status)();
 }
 
 int signalfd(int fd, const sigset_t *set, int flags)

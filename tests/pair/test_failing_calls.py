@@ -38,6 +38,15 @@ def test_what_fails_at_the_start_is_said_and_ends_it(stage, name, function, nth,
     assert said["level"] == "error"
 
 
+def test_a_counter_without_randomness_says_so_and_ends(stage):
+    counter = stage.service("counter-svc", stage.ledger().keys, start=False,
+                            env=failing(("RAND_status", 1, 1, errno.ENOMEM)))
+    counter.launch()
+    assert counter.ended() == 1
+    counter.expect_status(1)
+    assert counter.events("no-randomness")[0]["level"] == "error"
+
+
 # --- while it runs: it is said, and gone when it is over
 
 
