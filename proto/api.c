@@ -1,26 +1,14 @@
 #include "proto/api.h"
 
-#include <jansson.h>
+#include "proto/json.h"
+#include "proto/memory.h"
+
 #include <stdlib.h>
 
 static int fail(const char **error, const char *text)
 {
     *error = text;
     return -1;
-}
-
-/* Reads one JSON object. Numbers that do not fit 64 bits, doubled names, NUL characters and text
- * that is not UTF-8 are refused by the library. */
-static json_t *load_object(const char *json, size_t len, const char **error)
-{
-    json_t *object = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
-
-    if (!json_is_object(object)) {
-        *error = object == NULL ? "The body is not JSON." : "The body is not a JSON object.";
-        json_decref(object);
-        return NULL;
-    }
-    return object;
 }
 
 /* Reads a whole number from `least` to `most`. */
@@ -43,7 +31,7 @@ void lane_encode(struct buffer *to, int64_t lane)
 int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
 {
     int64_t sequence;
-    json_t *object = load_object(json, len, error);
+    json_t *object = json_load_object(json, len, error);
     bool good;
 
     if (object == NULL)
@@ -91,9 +79,7 @@ static int decode_entries(const json_t *paths, const json_t *numbers, struct bat
         return fail(error, "\"paths\" and \"hits\" are not two lists of the same length from 1.");
     if (batch->size > BATCH_MAX_PATHS)
         return fail(error, "The batch has more than 1,024 paths.");
-    batch->entries = calloc(batch->size, sizeof(*batch->entries));
-    if (batch->entries == NULL)
-        return fail(error, "There is no memory for the batch.");
+    batch->entries = memory_allocate(batch->size, sizeof(*batch->entries));
 
     for (size_t i = 0; i < batch->size; ++i) {
         struct batch_entry *entry = &batch->entries[i];
@@ -119,7 +105,7 @@ static int decode_entries(const json_t *paths, const json_t *numbers, struct bat
 
 int hits_decode(const char *json, size_t len, struct hits *hits, const char **error)
 {
-    json_t *object = load_object(json, len, error);
+    json_t *object = json_load_object(json, len, error);
 
     *hits = (struct hits){._json = object};
     if (object == NULL)
@@ -260,9 +246,7 @@ static int decode_rows(const json_t *object, struct rows *rows, const char **err
     if (!json_is_array(paths) || !json_is_array(counts) || json_array_size(counts) != rows->size ||
         rows->size > VIEW_MAX_ROWS)
         return fail(error, "\"paths\" and \"counts\" are not two lists of the same length.");
-    rows->rows = calloc(rows->size != 0 ? rows->size : 1, sizeof(*rows->rows));
-    if (rows->rows == NULL)
-        return fail(error, "There is no memory for the rows.");
+    rows->rows = memory_allocate(rows->size, sizeof(*rows->rows));
     for (size_t i = 0; i < rows->size; ++i) {
         const json_t *path = json_array_get(paths, i), *count = json_array_get(counts, i);
         struct row *row = &rows->rows[i];
@@ -286,7 +270,7 @@ static int decode_rows(const json_t *object, struct rows *rows, const char **err
 
 int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
 {
-    json_t *object = load_object(json, len, error);
+    json_t *object = json_load_object(json, len, error);
 
     *rows = (struct rows){._json = object};
     if (object == NULL)
@@ -351,7 +335,7 @@ static int decode_counts(const json_t *object, const struct batch *batch, struct
 int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
                   const char **error)
 {
-    json_t *object = load_object(json, len, error);
+    json_t *object = json_load_object(json, len, error);
     const json_t *rows = json_object_get(object, "rows");
 
     counts->rows = (struct rows){._json = object};

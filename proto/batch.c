@@ -1,6 +1,6 @@
 #include "proto/batch.h"
 
-#include "proto/buffer.h"
+#include "proto/memory.h"
 
 #include <stdlib.h>
 
@@ -34,15 +34,6 @@ struct batch_entry *batch_find(const struct batch *batch, const char *path, size
     return bsearch(&key, batch->entries, batch->size, sizeof(key), compare_entries);
 }
 
-static void *allocate(size_t count, size_t size)
-{
-    void *p = calloc(count != 0 ? count : 1, size);
-
-    if (p == NULL)
-        abort(); /* as libh2o does */
-    return p;
-}
-
 /* The batch whose next entry has the lowest path, or SIZE_MAX when all are at their end. There are
  * few batches in a merge (one of each lane), so a walk over them beats a heap. */
 static size_t find_lowest(const struct batch *const *batches, const size_t *at, size_t count)
@@ -62,16 +53,16 @@ static size_t find_lowest(const struct batch *const *batches, const size_t *at, 
 void merge_init(struct merge *merge, const struct batch *const *batches, size_t count)
 {
     size_t total = 0, i;
-    size_t *at = allocate(count, sizeof(*at));
+    size_t *at = memory_allocate(count, sizeof(*at));
 
     merge->size = 0;
     merge->batches = count;
-    merge->ordinals = allocate(count, sizeof(*merge->ordinals));
+    merge->ordinals = memory_allocate(count, sizeof(*merge->ordinals));
     for (i = 0; i < count; ++i) {
         total += batches[i]->size;
-        merge->ordinals[i] = allocate(batches[i]->size, sizeof(**merge->ordinals));
+        merge->ordinals[i] = memory_allocate(batches[i]->size, sizeof(**merge->ordinals));
     }
-    merge->entries = allocate(total, sizeof(*merge->entries));
+    merge->entries = memory_allocate(total, sizeof(*merge->entries));
 
     while ((i = find_lowest(batches, at, count)) != SIZE_MAX) {
         const struct batch_entry *entry = &batches[i]->entries[at[i]];

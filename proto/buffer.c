@@ -1,6 +1,7 @@
 #include "proto/buffer.h"
 
-#include <stdio.h>
+#include "proto/memory.h"
+
 #include <stdlib.h>
 
 static const char HEX[] = "0123456789ABCDEF";
@@ -13,12 +14,7 @@ char *buffer_reserve(struct buffer *buffer, size_t more)
         size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
         while (capacity < wanted)
             capacity *= 2;
-        char *bytes = realloc(buffer->bytes, capacity);
-        if (bytes == NULL) {
-            fputs("out of memory\n", stderr);
-            abort();
-        }
-        buffer->bytes = bytes;
+        buffer->bytes = memory_resize(buffer->bytes, capacity);
         buffer->capacity = capacity;
     }
     return buffer->bytes + buffer->len;

@@ -1,6 +1,7 @@
 #include "proto/detail.h"
 
-#include <jansson.h>
+#include "proto/json.h"
+
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -75,7 +76,7 @@ static bool decode_time(const json_t *value, char time[DETAIL_TIME_BYTES])
 
 int detail_decode(const char *json, size_t len, struct path_detail *detail, const char **error)
 {
-    json_t *object = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *object = json_load_object(json, len, error);
     const json_t *path = json_object_get(object, "path");
     const json_t *count = json_object_get(object, "count");
     const json_t *rank = json_object_get(object, "rank");

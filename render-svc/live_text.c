@@ -1,5 +1,7 @@
 #include "render-svc/live_text.h"
 
+#include "proto/memory.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,9 +89,7 @@ static struct index make_index(const struct rows *rows)
 
     while (index.mask < rows->size * 2)
         index.mask = index.mask * 2 + 1;
-    index.slots = calloc(index.mask + 1, sizeof(*index.slots));
-    if (index.slots == NULL)
-        abort(); /* as libh2o does */
+    index.slots = memory_allocate(index.mask + 1, sizeof(*index.slots));
     for (size_t i = 0; i < rows->size; ++i)
         *find_slot(&index, &rows->rows[i]) = (uint16_t)(i + 1);
     return index;

@@ -9,7 +9,8 @@ from harness.faultlib import failing
 from harness.load import audit
 from harness.wait import PATIENCE_S, until
 
-PATHS = [f"/{n}" for n in range(20)]
+# Long enough for a library to need more memory in the middle of one.
+PATHS = [f"/{n}/" + "long/" * n * 9 for n in range(20)]
 
 # Every so many of them fails, beyond those that it takes to start and to connect.
 RUNNING = {"counter-svc": 20_000, "render-svc": 4000}
