@@ -1,5 +1,6 @@
 """The commands of swarm/lab."""
 import argparse
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,6 +14,7 @@ from .world import (KEEP, LOCAL_PORT, MAX_HOSTS, REPO, RUN, Refusal, Unable, com
                     remember, running_lab, say, step, wait_for)
 
 TAG = "lab"
+LOCK = "/run/pathcount-lab.lock"
 
 
 def up(hosts, vm, deploy_stack):
@@ -219,6 +221,22 @@ def parse(arguments):
     return asked
 
 
+@contextlib.contextmanager
+def alone():
+    """One command at a time changes the lab. The lock that one has waited for may be of a lab that is
+    gone meanwhile, and its file with it: then there is another one."""
+    while True:
+        with open(LOCK, "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                complain("waiting for another swarm/lab to end")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if os.fstat(lock.fileno()).st_nlink != 0:
+                yield
+                return
+
+
 def main(arguments):
     asked = parse(arguments)
     try:
@@ -230,18 +248,12 @@ def main(arguments):
             return status()
         if asked.command == "exec":
             return execute(host(asked.host), asked.words)
-        with open("/run/pathcount-lab.lock", "w", encoding="utf-8") as lock:
-            # One command at a time changes the lab.
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                complain("waiting for another swarm/lab to end")
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone():
             if asked.command == "up":
                 up(asked.hosts, asked.vm, not asked.no_deploy)
             elif asked.command == "down":
                 down(asked.purge)
-                os.unlink("/run/pathcount-lab.lock")
+                os.unlink(LOCK)
             else:
                 {"cut": cut, "mend": mend, "kill": kill, "revive": revive}[asked.command](
                     host(asked.host))

@@ -297,19 +297,19 @@ class Stack:
 
     def recover(self):
         """Waits until Swarm itself is over what the last test did to its hosts: a leader, and all of
-        them ready. One thing it may not get over by itself, after a change of leader: a task that
-        waits for a port of a host which nobody has any more (docs/operations.md)."""
+        them ready. One thing it may not get over by itself, after a change of leader: a task for which
+        there was no host, or no port on one, and that nobody looks at again (docs/operations.md)."""
         wait_until("the Swarm to have its hosts again", self._is_whole, 180 * self.patience)
-        if self._waits_for_a_port():
+        if self._waits_for_a_host():
             with contextlib.suppress(AssertionError):
-                wait_until("the port to be free", lambda: not self._waits_for_a_port(),
+                wait_until("a host for every renderer", lambda: not self._waits_for_a_host(),
                            30 * self.patience)
                 return
             docker(self.manager, "service", "update", "--force", "--quiet",
                    f"{world.STACK}_render-svc", timeout=300)
 
-    def _waits_for_a_port(self):
-        return "port already in use" in docker(
+    def _waits_for_a_host(self):
+        return "no suitable node" in docker(
             self.manager, "service", "ps", "--filter", "desired-state=running", "--no-trunc",
             "--format", "{{.CurrentState}} {{.Error}}", f"{world.STACK}_render-svc", check=False)
 
