@@ -3,12 +3,33 @@
 #include "proto/detail.h"
 #include "tests/fuzz/fuzz.h"
 
+#include <string.h>
+
 static void check_rows(const struct rows *rows)
 {
     MUST(rows->size <= VIEW_MAX_ROWS);
     MUST(rows->totals.paths >= 0 && rows->totals.hits >= 0);
     for (size_t i = 0; i < rows->size; ++i)
         MUST(utf8_is_valid(rows->rows[i].path, rows->rows[i].path_len));
+}
+
+static void check_same_text(const char *text, size_t len, const char *other, size_t other_len)
+{
+    MUST((text == NULL) == (other == NULL));
+    MUST(len == other_len && (text == NULL || memcmp(text, other, len) == 0));
+}
+
+static void check_same(const struct rows *rows, const struct rows *other)
+{
+    MUST(rows->size == other->size);
+    for (size_t i = 0; i < rows->size; ++i) {
+        const struct row *row = &rows->rows[i], *also = &other->rows[i];
+        check_same_text(row->path, row->path_len, also->path, also->path_len);
+        MUST(row->count == also->count);
+    }
+    check_same_text(rows->next, rows->next_len, other->next, other->next_len);
+    check_same_text(rows->previous, rows->previous_len, other->previous, other->previous_len);
+    MUST(rows->totals.paths == other->totals.paths && rows->totals.hits == other->totals.hits);
 }
 
 static void read_rows(const char *json, size_t len)
@@ -24,7 +45,7 @@ static void read_rows(const char *json, size_t len)
     check_rows(&rows);
     rows_encode(&encoded, &rows);
     MUST(rows_decode(encoded.bytes, encoded.len, &again, &error) == 0);
-    MUST(again.size == rows.size);
+    check_same(&again, &rows);
     rows_free(&again);
     rows_free(&rows);
     buffer_free(&encoded);
