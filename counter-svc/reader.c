@@ -368,13 +368,12 @@ static void send_rows(struct reader *reader, const struct view *view)
     buffer_free(&numbers);
 }
 
-/* Adds the cursors that go on from these rows, of which there are `found` with the one too many
- * that tells of further ones. Where the view came from there is more, or was a moment ago. */
-static void add_cursors(const struct view *view, struct rows *rows, size_t found,
-                        struct buffer *next, struct buffer *previous)
+/* Adds the cursors that go on from these rows; `more`: there are further ones. Where the view came from
+ * there are, too, or were a moment ago. */
+static void add_cursors(const struct view *view, struct rows *rows, bool more, struct buffer *next,
+                        struct buffer *previous)
 {
     const struct row *first = rows->rows, *last;
-    bool more = found > rows->size;
 
     if (rows->size == 0)
         return;
@@ -391,6 +390,19 @@ static void add_cursors(const struct view *view, struct rows *rows, size_t found
     }
 }
 
+/* How many of the rows found make the view: they are in its order, or against it from its end. */
+static size_t count_fitting(const PGresult *result, const struct view *view)
+{
+    size_t found = (size_t)PQntuples(result), bytes = 0;
+
+    for (size_t i = 0; i != found; ++i) {
+        bytes += (size_t)PQgetlength(result, (int)i, 0);
+        if (i == view->limit || (i != 0 && bytes > VIEW_MAX_PATH_BYTES))
+            return i;
+    }
+    return found;
+}
+
 static void on_rows(void *data, const struct pg_answer *answer)
 {
     struct reader *reader = data;
@@ -398,20 +410,18 @@ static void on_rows(void *data, const struct pg_answer *answer)
     struct rows rows = {.rows = table, .totals = reader->totals};
     struct buffer json = {0}, next = {0}, previous = {0};
     const struct view *view;
-    size_t found;
 
     if (!has_answer(reader, answer))
         return;
     view = read_of(reader->away.next)->view;
-    found = (size_t)PQntuples(answer->result);
-    rows.size = found > view->limit ? view->limit : found;
+    rows.size = count_fitting(answer->result, view);
     for (size_t i = 0; i != rows.size; ++i) {
         int from = (int)(view->backwards ? rows.size - 1 - i : i);
         table[i] = (struct row){.path = PQgetvalue(answer->result, from, 0),
                                 .path_len = (size_t)PQgetlength(answer->result, from, 0),
                                 .count = pg_int8(PQgetvalue(answer->result, from, 1))};
     }
-    add_cursors(view, &rows, found, &next, &previous);
+    add_cursors(view, &rows, (size_t)PQntuples(answer->result) > rows.size, &next, &previous);
     rows_encode(&json, &rows);
     finish_away(reader, &(struct read_result){.rows = &json});
     buffer_free(&json);

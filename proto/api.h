@@ -19,9 +19,11 @@
 #define API_PATHS  "/v1/paths"
 #define API_TOTALS "/v1/totals"
 
-/* The most rows of one view, and the most bytes of an answer: rows of the longest paths, escaped.
- */
+/* The most rows of one view, and the most bytes that their paths have together, unless it is one row
+ * alone: with longer ones it has fewer rows than its limit. The most bytes of an answer, which leaves
+ * room for a counter-svc of an earlier version, where paths had no limit together. */
 #define VIEW_MAX_ROWS        1000
+#define VIEW_MAX_PATH_BYTES  ((size_t)256 * 1024)
 #define API_MAX_ANSWER_BYTES ((size_t)16 * 1024 * 1024)
 
 /* A new lane: {"lane": 17, "sequence": 0}. */

@@ -3,7 +3,6 @@ notices."""
 
 import contextlib
 import os
-import re
 import socket
 import time
 
@@ -28,13 +27,15 @@ def short(module_stage):
 
 @contextlib.contextmanager
 def connected(address, count=1, receive_bytes=None):
-    """Sockets to a service, closed at the end."""
+    """Sockets to a service, closed at the end; with `receive_bytes` the kernel takes little of what it
+    sends to them."""
     with contextlib.ExitStack() as stack:
         socks = []
         for _ in range(count):
             sock = stack.enter_context(socket.socket())
             if receive_bytes:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
             sock.settimeout(PATIENCE_S)
             sock.connect(address)
             socks.append(sock)
@@ -49,12 +50,6 @@ def last_words(sock):
             answers.append(stream.message(True))
     except (Ended, ConnectionResetError):
         return answers
-
-
-def memory_of(service):
-    """Bytes that a service holds in memory."""
-    with open(f"/proc/{service.pid}/status", encoding="ascii", errors="replace") as file:
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
 
 def descriptors_of(service):
@@ -218,12 +213,12 @@ def test_stalled_clients_cost_a_socket_and_nothing_else(short, kind):
     """Several hundred of them: the others go on, and when their time is over they are gone."""
     get(short.address, "/others")
     time.sleep(0.1)
-    memory, descriptors = memory_of(short.render), descriptors_of(short.render)
+    memory, descriptors = short.render.memory_bytes(), descriptors_of(short.render)
     with connected(short.address, 500) as socks:
         for sock in socks:
             sock.sendall(STALLS[kind])
         assert_others_go_on(short)
-        assert memory_of(short.render) - memory < 500 * 24 * 1024
+        assert short.render.memory_bytes() - memory < 500 * 24 * 1024
         until(lambda: descriptors_of(short.render) <= descriptors + 5, "the stalled ones to be gone")
 
 
@@ -238,7 +233,7 @@ def test_clients_that_do_not_read_cost_a_socket_and_nothing_else(stage):
         for sock in socks:
             sock.sendall(requests * 4)
         assert_others_go_on(pair)
-        memory = memory_of(pair.render)
+        memory = pair.render.memory_bytes()
         until(lambda: descriptors_of(pair.render) <= descriptors + 5, "those who do not read to be gone", 60)
         print("memory", memory)
         assert memory < 300 * 1024 * 1024
@@ -264,7 +259,7 @@ def test_a_flood_of_headers_is_cut(stage):
     """Heads that never end, as fast as they go, over many connections."""
     pair = stage.pair()
     get(pair.address, "/others")
-    memory = memory_of(pair.render)
+    memory = pair.render.memory_bytes()
 
     def flood():
         for _ in range(4):
@@ -280,7 +275,7 @@ def test_a_flood_of_headers_is_cut(stage):
     for one in floods:
         one.result(60)
     # a sanitizer keeps what is freed
-    assert memory_of(pair.render) - memory < 100 * 1024 * 1024 or SANITIZED
+    assert pair.render.memory_bytes() - memory < 100 * 1024 * 1024 or SANITIZED
 
 
 def test_a_pipeliner_waits_behind_its_own_requests(pair):

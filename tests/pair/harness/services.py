@@ -158,6 +158,16 @@ class Service:
     def thaw(self):
         self.signal(signal.SIGCONT)
 
+    def memory_bytes(self):
+        """What it holds in memory."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
+            return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
+
+    def metric(self, name):
+        """A number without labels that it counts about itself."""
+        text = get(self.admin, "/metrics").text
+        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
+
     def _state(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
             return file.read().rpartition(")")[2].split()[0]
