@@ -6,6 +6,7 @@
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
+#include "service/worker.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -13,6 +14,10 @@
 
 /* Of an X-Request-Id that is echoed. */
 #define MAX_ID_BYTES 128
+
+/* Why nothing was done; all of it may be sent again. */
+#define NO_ANSWER "PostgreSQL does not answer now. Send the same again."
+#define NO_ROOM   "Too much is on its way to clients that are slow. Ask again."
 
 /* How long the answer to a batch is kept back for its rows, in milliseconds. */
 #define ROWS_PATIENCE_MS 250
@@ -170,7 +175,7 @@ static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
     answer_copy(req, status, "application/json", json->bytes, json->len);
 }
 
-static void answer_unavailable(h2o_req_t *req)
+static void answer_unavailable(h2o_req_t *req, const char *detail)
 {
     h2o_iovec_t given = request_header(req, "x-request-id");
     char id[MAX_ID_BYTES + 1];
@@ -179,7 +184,7 @@ static void answer_unavailable(h2o_req_t *req)
     log_event(LOG_LEVEL_WARNING, "unavailable", "route=%s trace=%s request_id=%s",
               request_route(req), request_trace(req), LOG_QUOTED(id));
     answer_header_named(req, "retry-after", "1");
-    answer_problem(req, 503, "PostgreSQL does not answer now. Send the same again.");
+    answer_problem(req, 503, detail);
 }
 
 /* Reads the view that the query asks for. */
@@ -212,7 +217,7 @@ static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane)
 
     call->lane_request = NULL;
     if (outcome != WRITE_APPLIED) {
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
         return;
     }
     lane_encode(&json, lane);
@@ -261,7 +266,7 @@ static void on_hits_rows(void *data, const struct read_result *result)
     struct call *call = data;
 
     call->read = NULL;
-    if (result->rows != NULL)
+    if (result->rows != NULL && unsent_admit(call->req, call->counts.len + result->rows->len, 0))
         counts_add_rows(&call->counts, result->rows);
     answer_counts(call);
 }
@@ -304,7 +309,7 @@ static void on_repeat_counts(void *data, const struct read_result *result)
     /* the batch is gone with its write; the request still has it */
     if (result->numbers == NULL ||
         hits_decode(call->req->entity.base, call->req->entity.len, &hits, &error) != 0) {
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
         return;
     }
     on_confirmed(call, &hits.batch, true, result->numbers);
@@ -334,7 +339,7 @@ static void on_hits(void *data, enum write_outcome outcome, const struct number 
         answer_problem(call->req, 422, "PostgreSQL refuses this batch. Its lane has ended.");
         break;
     case WRITE_UNAVAILABLE:
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
         break;
     }
 }
@@ -361,7 +366,9 @@ static void on_rows(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->rows == NULL)
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
+    else if (!unsent_admit(call->req, result->rows->len, 0))
+        answer_unavailable(call->req, NO_ROOM);
     else
         answer_json(call->req, 200, result->rows);
 }
@@ -395,7 +402,7 @@ static void on_path(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->detail == NULL) {
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
     } else if (result->detail->count == 0) {
         answer_problem(call->req, 404, "This path has no count of its own yet.");
     } else {
@@ -424,7 +431,7 @@ static void on_totals(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->totals == NULL) {
-        answer_unavailable(call->req);
+        answer_unavailable(call->req, NO_ANSWER);
         return;
     }
     totals_encode(&json, result->totals);

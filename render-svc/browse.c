@@ -90,7 +90,7 @@ static bool answer_failure(struct browse *browse, const struct http_answer *answ
 
 static void answer_buffer(struct browse *browse, const char *type, struct buffer *body)
 {
-    answer_copy(browse->req, 200, type, body->bytes, body->len);
+    reply_copy(browse->req, type, body->bytes, body->len, browse->form != ACCEPT_HTML);
     buffer_free(body);
 }
 

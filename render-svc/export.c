@@ -13,11 +13,11 @@
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/connection.h"
 #include "service/log.h"
 #include "service/request.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
 /* In the request's pool. */
 struct export
@@ -140,11 +140,10 @@ static void on_written(h2o_generator_t *self, h2o_req_t *req)
 static void on_stalled(struct timer *timer)
 {
     struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, stall, timer);
-    h2o_conn_t *conn = export->req->conn;
 
     log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\" trace=%s",
               request_trace(export->req));
-    shutdown(h2o_socket_get_fd(conn->callbacks->get_socket(conn)), SHUT_RDWR);
+    connection_cut(export->req);
 }
 
 /* The connection has ended before the export did. */

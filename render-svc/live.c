@@ -8,6 +8,7 @@
 #include "render-svc/render_metrics.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
+#include "service/connection.h"
 #include "service/log.h"
 
 #include <assert.h>
@@ -37,6 +38,7 @@
 
 /* A text that is told to many; shared by reference (h2o_mem_alloc_shared). */
 struct live_text {
+    struct unsent_shared shared;
     size_t len;
     char bytes[];
 };
@@ -225,9 +227,9 @@ static void read_rows(struct watched *watched)
     buffer_free(&target);
 }
 
-static struct live_text *make_text(const struct buffer *buffer)
+static struct live_text *make_text(struct live *live, const struct buffer *buffer)
 {
-    struct live_text *text = h2o_mem_alloc_shared(NULL, sizeof(*text) + buffer->len, NULL);
+    struct live_text *text = unsent_share(&live->worker->unsent, sizeof(*text) + buffer->len);
 
     text->len = buffer->len;
     memcpy(text->bytes, buffer->bytes, buffer->len);
@@ -264,7 +266,7 @@ static bool take_rows(struct watched *watched, struct rows *rows)
     release(&watched->change);
     release(&watched->snapshot);
     if (watched->id.generation != 0)
-        watched->change = make_text(&change);
+        watched->change = make_text(watched->live, &change);
     buffer_free(&change);
     rows_free(&watched->rows);
     watched->rows = *rows;
@@ -330,7 +332,7 @@ static struct live_text *snapshot_of(struct watched *watched)
 
     if (watched->snapshot == NULL) {
         live_add_snapshot(&text, &watched->id, &watched->rows);
-        watched->snapshot = make_text(&text);
+        watched->snapshot = make_text(watched->live, &text);
         buffer_free(&text);
     }
     return watched->snapshot;
@@ -364,13 +366,6 @@ static void on_written(h2o_generator_t *self, h2o_req_t *req)
         queue(watcher);
 }
 
-static void cut(struct watcher *watcher)
-{
-    h2o_conn_t *conn = watcher->req->conn;
-
-    shutdown(h2o_socket_get_fd(conn->callbacks->get_socket(conn)), SHUT_RDWR);
-}
-
 static void on_heartbeat(struct timer *timer)
 {
     struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, heartbeat, timer);
@@ -380,7 +375,7 @@ static void on_heartbeat(struct timer *timer)
         send_text(watcher, H2O_STRLIT(":\n\n"));
     else if (watcher->writing && monotonic_ms() - watcher->writing_since_ms >=
                                      (uint64_t)live->worker->settings->idle_ms)
-        cut(watcher); /* libh2o notices that the connection has ended */
+        connection_cut(watcher->req);
     else
         timer_start(&live->heartbeats, &watcher->heartbeat, on_heartbeat);
 }
@@ -396,7 +391,7 @@ static void end_all(struct live *live)
         for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
             struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
             if (watcher->writing)
-                cut(watcher);
+                connection_cut(watcher->req);
             else
                 queue(watcher);
         }
@@ -414,12 +409,34 @@ static bool round_is_due(struct live *live)
            monotonic_ms() - live->round_at_ms >= (pause_ms > ROUND_MS ? pause_ms : ROUND_MS);
 }
 
+/* Room is short (service/unsent.h): those who do not take what they were told have had their time. */
+static void cut_slow(struct live *live)
+{
+    uint64_t now_ms = monotonic_ms();
+    size_t cut = 0;
+
+    for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next) {
+        struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
+        for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
+            struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
+            if (!watcher->writing || now_ms - watcher->writing_since_ms < UNSENT_PATIENCE_MS)
+                continue;
+            connection_cut(watcher->req);
+            ++cut;
+        }
+    }
+    if (cut != 0)
+        log_event(LOG_LEVEL_WARNING, "watchers-cut", "watchers=%zu", cut);
+}
+
 static void on_pulse(struct timer *timer)
 {
     struct live *live = H2O_STRUCT_FROM_MEMBER(struct live, pulse, timer);
 
     if (live->n_watchers == 0)
         return; /* until the next comes */
+    if (unsent_is_short(&live->worker->unsent))
+        cut_slow(live);
     if (live->worker->context.shutdown_requested) {
         if (!live->ending)
             end_all(live);

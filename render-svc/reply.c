@@ -4,6 +4,7 @@
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
+#include "service/worker.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,31 @@ void reply_is_for_all_origins(h2o_req_t *req)
 {
     answer_header_named(req, "access-control-allow-origin", "*");
     answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
+}
+
+static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
+{
+    if (unsent_admit(req, own, shared))
+        return true;
+    reply_unavailable(req, "Too much is on its way to clients that are slow.", json);
+    return false;
+}
+
+void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
+                 size_t shared, bool json)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; ++i)
+        len += parts[i].len;
+    if (make_room(req, len - shared, shared, json))
+        answer_parts(req, 200, content_type, parts, count);
+}
+
+void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json)
+{
+    if (make_room(req, len, 0, json))
+        answer_copy(req, 200, content_type, body, len);
 }
 
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json)

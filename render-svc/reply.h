@@ -23,6 +23,13 @@ void reply_may_be_kept(h2o_req_t *req, const char *value);
 /* Lets pages of other origins use the answer. */
 void reply_is_for_all_origins(h2o_req_t *req);
 
+/* Answer with a 200: with `count` parts, which live as long as the request (answer_parts), and of which
+ * `shared` bytes are others', too; with a copy. With a 503 instead, when clients that do not read leave
+ * no room for it (unsent.h). */
+void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
+                 size_t shared, bool json);
+void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json);
+
 /* Answers with an error: a problem (RFC 9457) or a small page. */
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json);
 

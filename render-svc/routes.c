@@ -195,7 +195,8 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
         parts[count++] = json_own(visit);
         parts[count++] = json_rows(visit, rows);
     }
-    answer_parts(req, 200, content_type(visit), parts, count);
+    reply_parts(req, content_type(visit), parts, count, rows != NULL ? rows->len : 0,
+                visit->form != FORM_HTML);
 }
 
 static void refuse_visit(struct visit *visit, const char *detail)

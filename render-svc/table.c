@@ -102,7 +102,8 @@ static bool on_answer(void *data, const struct http_answer *answer)
     return believed;
 }
 
-static struct table_text *render(enum table_form form, const struct rows *rows)
+static struct table_text *render(struct unsent *unsent, enum table_form form,
+                                 const struct rows *rows)
 {
     struct buffer buffer = {0};
     struct page_index index;
@@ -112,7 +113,7 @@ static struct table_text *render(enum table_form form, const struct rows *rows)
         page_add_rows(&buffer, rows, &index);
     else
         json_add_rows(&buffer, rows);
-    text = h2o_mem_alloc_shared(NULL, sizeof(*text) + buffer.len, NULL);
+    text = unsent_share(unsent, sizeof(*text) + buffer.len);
     if (form == TABLE_HTML)
         text->index = index;
     text->len = buffer.len;
@@ -124,7 +125,7 @@ static struct table_text *render(enum table_form form, const struct rows *rows)
 struct table_text *table_rows_text(struct table_rows *rows, enum table_form form)
 {
     if (rows->_texts[form] == NULL)
-        rows->_texts[form] = render(form, rows->rows);
+        rows->_texts[form] = render(rows->unsent, form, rows->rows);
     return rows->_texts[form];
 }
 
@@ -137,7 +138,7 @@ void table_rows_fini(struct table_rows *rows)
 
 static void serve(struct fetch *fetch, const struct rows *rows)
 {
-    struct table_rows shared = {.rows = rows};
+    struct table_rows shared = {.rows = rows, .unsent = &fetch->table->worker->unsent};
 
     while (!h2o_linklist_is_empty(&fetch->waits)) {
         struct table_wait *wait =

@@ -21,14 +21,16 @@ enum table_form { TABLE_HTML, TABLE_JSON, N_TABLE_FORMS };
 
 /* Rendered rows; in memory shared by reference (h2o_mem_link_shared). */
 struct table_text {
+    struct unsent_shared shared;
     struct page_index index; /* of TABLE_HTML */
     size_t len;
     char bytes[];
 };
 
-/* Rows on their way to everybody who gets them. Begun with `rows` set and all else zero. */
+/* Rows on their way to everybody who gets them. Begun with these two set and all else zero. */
 struct table_rows {
     const struct rows *rows;
+    struct unsent *unsent; /* the worker's */
     struct table_text *_texts[N_TABLE_FORMS];
 };
 

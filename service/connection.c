@@ -72,8 +72,13 @@ static int look_at(h2o_req_t *req, void *data)
     else if (phase == CONNECTION_ANSWER && req->res.status != 0 &&
              req->res.content_length != SIZE_MAX &&
              for_ms > (uint64_t)connection->worker->settings->answer_ms)
-        shutdown(h2o_socket_get_fd(socket), SHUT_RDWR);
+        connection_cut(req);
     return 0;
+}
+
+void connection_cut(h2o_req_t *req)
+{
+    shutdown(h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn)), SHUT_RDWR);
 }
 
 static void look_at_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)

@@ -42,6 +42,10 @@ void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_clo
 /* Looks over all connections of the worker, once. */
 void connections_look_over(struct worker *worker);
 
+/* Ends the connection of a request, whatever is still on its way to the client; libh2o finds it closed.
+ */
+void connection_cut(h2o_req_t *req);
+
 /* The limits on the head of a request. */
 struct strict_limits connection_head_limits(const struct service_config *settings);
 

@@ -38,6 +38,10 @@ const struct metric service_metrics[] = {
      .type = METRIC_COUNTER,
      .offset = offsetof(struct service_metrics, connections_accepted),
      .help = "Connections of clients that were accepted."},
+    {.name = "pathcount_unsent_bytes",
+     .type = METRIC_GAUGE,
+     .offset = offsetof(struct service_metrics, unsent_bytes),
+     .help = "Bytes of long answers that their clients have not taken yet."},
     {.name = NULL}};
 
 /* --- counting --- */

@@ -38,6 +38,7 @@ struct histogram {
 struct service_metrics {
     atomic_uint_fast64_t connections;
     atomic_uint_fast64_t connections_accepted;
+    atomic_uint_fast64_t unsent_bytes;
     atomic_uint_fast64_t requests[METRICS_MAX_ROUTES][METRICS_N_STATUSES];
 };
 

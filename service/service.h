@@ -115,6 +115,15 @@
          .max = 16777216,                                                                          \
          .unit = "bytes",                                                                          \
          .help = "What the kernel keeps for a connection of requests that were not read yet."},    \
+        {.name = "max_unsent_bytes",                                                               \
+         .type = CONFIG_INTEGER,                                                                   \
+         .offset = offsetof(struct service_config, max_unsent_bytes),                              \
+         .fallback = "67108864",                                                                   \
+         .min = 1048576,                                                                           \
+         .max = 1099511627776,                                                                     \
+         .unit = "bytes",                                                                          \
+         .help =                                                                                   \
+             "What is kept of answers until clients take them; beyond it 503, slow ones cut."},    \
         {.name = "log_level",                                                                      \
          .type = CONFIG_CHOICE,                                                                    \
          .offset = offsetof(struct service_config, log_level),                                     \

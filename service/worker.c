@@ -105,6 +105,7 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     h2o_context_init(&worker->context, worker->loop, conf);
     worker->_accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = conf->hosts};
 
+    unsent_init(&worker->unsent, (size_t)(settings->max_unsent_bytes / settings->workers));
     h2o_linklist_init_anchor(&worker->_turn_ends);
     worker->_turn_end_trigger.cb = on_turn_end;
     worker->_wake = h2o_evloop_socket_create(worker->loop, wake, H2O_SOCKET_FLAG_DONT_READ);
@@ -245,6 +246,7 @@ static void on_look_over(struct timer *timer)
     struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, _look_over, timer);
 
     connections_look_over(worker);
+    unsent_look_over(&worker->unsent, monotonic_ms());
     if (worker->_connections != 0)
         timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
 }

@@ -16,6 +16,7 @@
 #include "service/config.h"
 #include "service/metrics.h"
 #include "service/timers.h"
+#include "service/unsent.h"
 
 #include <h2o.h>
 #include <pthread.h>
@@ -41,6 +42,7 @@ struct service_config {
     int64_t max_target_bytes;
     int64_t max_head_bytes;
     int64_t max_unread_bytes;
+    int64_t max_unsent_bytes;
     bool sandbox; /* see guard.h */
     char *counter_token;
 };
@@ -62,6 +64,7 @@ struct worker {
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
+    struct unsent unsent;
     uint64_t unlogged;               /* requests since the last line of the access log */
     void *app;                       /* the program's own state of this worker */
     struct service_metrics *metrics; /* the first member of the program's own struct */

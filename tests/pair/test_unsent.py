@@ -1,0 +1,152 @@
+"""Clients that ask for what is long and do not read it: all of it together has a limit, max_unsent_bytes,
+long before the deadlines of any single one of them."""
+
+import contextlib
+import socket
+from urllib.parse import quote
+
+import pytest
+
+from harness.api import BEARER
+from harness.face import Watcher, rows_of
+from harness.http import Connection, get, hit
+from harness.services import SANITIZED
+from harness.wait import PATIENCE_S, until
+
+MIB = 1024 * 1024
+UNSENT = "pathcount_unsent_bytes"
+
+# As long as paths may be, and of what takes most to write: no answer is longer than a page of them.
+PATHS = [f"/{n:03}/" + '"' * 2043 for n in range(1000)]
+TARGETS = {"render-svc": "/-/paths?limit=1000", "counter-svc": "/v1/paths?limit=1000"}
+
+
+@pytest.fixture(scope="module")
+def counter(module_stage):
+    """A counter-svc whose ledger has the longest rows there can be."""
+    ledger = module_stage.ledger()
+    counter = module_stage.counter(ledger)
+    counter.keys = ledger.keys
+    lane = counter.api.lane()
+    for sequence, first in enumerate(range(0, len(PATHS), 50), 1):
+        assert counter.api.post(lane, sequence, dict.fromkeys(PATHS[first:first + 50], 1)).status == 200
+    return counter
+
+
+def service(stage, counter, name, **keys):
+    """One that sends what is in that ledger."""
+    if name == "counter-svc":
+        return stage.service(name, {**counter.keys, **keys}).until_ready()
+    return stage.render(counter, **keys)
+
+
+def ask(service, target=None):
+    return get(service.address, target or TARGETS[service.name], BEARER)
+
+
+@contextlib.contextmanager
+def unread(service, target, count):
+    """So many connections that have asked for something, have got the first bytes of it and take no
+    more. Their segments are small: the kernel takes little of what it sends to them."""
+    request = f"GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: {BEARER['Authorization']}\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket())
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            sock.settimeout(PATIENCE_S)
+            sock.connect(service.address)
+            sock.sendall(request.encode())
+            socks.append(sock)
+        for sock in socks:
+            sock.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL)
+        yield socks
+
+
+def status_of(sock):
+    return int(sock.recv(12, socket.MSG_PEEK)[9:])
+
+
+def is_cut(sock):
+    """Whether the connection has ended before its answer did."""
+    with contextlib.suppress(ConnectionResetError):
+        while sock.recv(65536):
+            pass
+    return True
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_nobody_reads_has_a_limit_and_does_not_stay(stage, counter, name):
+    size = len(ask(service(stage, counter, name)).body)
+    limited = service(stage, counter, name, max_unsent_bytes=max(5 * size // 2, MIB))
+    with unread(limited, TARGETS[name], 20) as socks:
+        # one takes up to a half of all there is, another would take more than half of the rest
+        statuses = [status_of(sock) for sock in socks]
+        assert set(statuses) == {200, 503}
+        until(lambda: ask(limited).status == 200, "those who do not read to be cut off")
+        assert limited.events("answers-cut")
+        assert all(is_cut(sock) for sock, status in zip(socks, statuses) if status == 200)
+    until(lambda: limited.metric(UNSENT) == 0, "nothing to be kept")
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_short_answers_have_room_where_long_ones_have_none(stage, counter, name):
+    short = {"render-svc": "/-/paths?limit=1", "counter-svc": "/v1/paths?limit=1"}[name]
+    limited = service(stage, counter, name, max_unsent_bytes=MIB)
+    with unread(limited, short.replace("limit=1", "limit=1000"), 20):
+        for _ in range(20):
+            assert ask(limited, short).status == 200
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "application/json"])
+def test_a_refusal_says_why_and_when_to_come_again(stage, counter, media_type):
+    limited = service(stage, counter, "render-svc", max_unsent_bytes=MIB)
+    answer = get(limited.address, TARGETS["render-svc"], {"Accept": media_type})
+    assert answer.status == 503 and answer.header("retry-after") == "1" and "slow" in answer.text
+    assert answer.media_type == media_type.replace("json", "problem+json")
+
+
+def test_those_who_read_are_not_cut_off(stage, counter):
+    """However short room is: a client that takes its answer within a second has all of it."""
+    limited = service(stage, counter, "render-svc", max_unsent_bytes=10 * MIB)
+    whole = len(ask(limited).body)
+    with unread(limited, TARGETS["render-svc"], 10):
+        for _ in range(10):
+            answer = ask(limited)
+            assert answer.status == 503 or len(answer.body) == whole
+
+
+def test_rows_that_many_are_sent_take_room_once(stage, counter):
+    """Pages of visitors who come at the same time: in all they are longer than all the room there is."""
+    limited = service(stage, counter, "render-svc", max_unsent_bytes=32 * MIB)
+    visits = [Connection(limited.address) for _ in range(60)]
+    for visit in visits:
+        visit.send("GET", "/together", {"Accept": "text/html"})
+    answers = [visit.receive() for visit in visits]
+    for visit in visits:
+        visit.close()
+    assert {answer.status for answer in answers} == {200}
+    assert sum(len(answer.body) for answer in answers) > 100 * MIB
+    until(lambda: limited.metric(UNSENT) == 0, "nothing to be kept")
+
+
+def test_memory_does_not_grow_with_the_number_of_those_who_do_not_read(stage, counter):
+    limited = service(stage, counter, "render-svc", max_unsent_bytes=16 * MIB)
+    ask(limited)
+    before = limited.memory_bytes()
+    with unread(limited, TARGETS["render-svc"], 100):
+        # what is kept, the page that is being made, and what the allocator does not give back
+        assert limited.memory_bytes() - before < 48 * MIB or SANITIZED
+
+
+def test_watchers_who_do_not_read_are_cut_off_when_room_is_short(stage, counter):
+    """The rows of two views are more than half of all there is."""
+    limited = service(stage, counter, "render-svc", max_unsent_bytes=MIB)
+    with Watcher(limited.address, "?limit=1000") as reading:
+        reading.next()
+        with unread(limited, "/-/live?limit=999", 10) as socks:
+            until(lambda: limited.metric("pathcount_watchers") == 1, "those who do not read to be cut off")
+            assert limited.events("watchers-cut") and all(map(is_cut, socks))
+        count = hit(limited.address, quote(PATHS[0]))
+        reading.until(lambda data: (PATHS[0], count) in rows_of(data))
