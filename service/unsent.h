@@ -11,7 +11,6 @@
 #define SERVICE_UNSENT_H
 
 #include <h2o.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 /* Answers up to so many bytes are not looked at: that much a connection costs in any case. */
