@@ -62,6 +62,8 @@ static void read_counts(const char *json, size_t len)
         MUST(error != NULL);
         return;
     }
+    for (size_t i = 0; i < batch.size; ++i)
+        MUST(counts.numbers[i].count >= (counts.repeat ? 0 : entries[i].hits));
     if (counts.has_rows)
         check_rows(&counts.rows);
     rows_free(&counts.rows);
