@@ -11,7 +11,6 @@ import contextlib
 import os
 import statistics
 import sys
-import tempfile
 
 os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
 sys.dont_write_bytecode = True
@@ -20,9 +19,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import loads
 import table
 from curve import quartiles
-from harness.postgres import Cluster
 from harness.services import BUILD_DIR
-from subjects import Pair
+from subjects import Pair, workplace
 
 PATHS, SECONDS, ROUNDS = 1000, 1, 30
 CONNECTIONS = (64, 512)
@@ -40,12 +38,9 @@ def measure(pair, connections, seed):
 
 def main():
     other, rounds = sys.argv[1], int((sys.argv[2:] or [ROUNDS])[0])
-    tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
     figures = {}  # (connections, whether it is ours) → what was measured in each round
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
-        cluster = Cluster(usual={})
-        stack.callback(cluster.remove)
+        folder, cluster = workplace(stack)
         pairs = {ours: Pair(stack, cluster, folder, PATHS, build_dir=place)
                  for ours, place in ((True, BUILD_DIR), (False, os.path.abspath(other)))}
         for number in range(rounds):

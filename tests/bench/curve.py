@@ -10,7 +10,6 @@ import contextlib
 import os
 import statistics
 import sys
-import tempfile
 
 os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
 sys.dont_write_bytecode = True
@@ -19,8 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import accounting
 import loads
 import table
-from harness.postgres import Cluster
-from subjects import Pair
+from subjects import Pair, workplace
 
 PATHS, SECONDS, ROUNDS = 1000, 1, 9
 CONNECTIONS = (8, 64, 512)
@@ -55,12 +53,9 @@ def quartiles(values):
 
 
 def main():
-    tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
     figures = {}  # (setting, connections) → (rate, CPU) of each round
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
-        cluster = Cluster(usual={})
-        stack.callback(cluster.remove)
+        folder, cluster = workplace(stack)
         pairs = {name: Pair(stack, cluster, folder, PATHS, *keys) for name, keys in SETTINGS.items()}
         for number in range(ROUNDS):
             for connections in CONNECTIONS:

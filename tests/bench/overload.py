@@ -17,7 +17,6 @@ import contextlib
 import os
 import statistics
 import sys
-import tempfile
 
 os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
 sys.dont_write_bytecode = True
@@ -26,8 +25,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import accounting
 import loads
 import table
-from harness.postgres import Cluster
-from subjects import Pair
+from subjects import Pair, workplace
 
 PATHS, CONNECTIONS = 1000, 2000
 CARRIED_BY = (64, 512, CONNECTIONS)
@@ -81,12 +79,9 @@ def row_of(name, times, done, ratios, pair):
 def main():
     quick = sys.argv[1:] == ["--quick"]
     rounds, seconds = (1, 1) if quick else (3, 3)
-    tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
     figures, faults = {}, []  # (setting, times) → [(load, ratio to what is carried)]
     with contextlib.ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
-        cluster = Cluster(usual={})
-        stack.callback(cluster.remove)
+        folder, cluster = workplace(stack)
         pairs = {name: Pair(stack, cluster, folder, PATHS, None, keys) for name, keys in SETTINGS.items()}
         for number in range(rounds):
             for name, pair in pairs.items():

@@ -10,12 +10,23 @@ import tempfile
 
 from harness.http import get
 from harness.ports import free_port
+from harness.postgres import Cluster
 from harness.services import BUILD_DIR, Service
 from harness.wait import until
 
 import accounting
 from audit import Table
 from loads import HERE, JSON_HEADERS, PAGE_HEADERS, PROGRAMS, STARTER, LoadFailed
+
+
+def workplace(stack):
+    """A folder and a PostgreSQL as it is after its installation, until the stack's end; both on a disk,
+    where /tmp may be memory."""
+    tempfile.tempdir = "/var/tmp"
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
+    cluster = Cluster(usual={})
+    stack.callback(cluster.remove)
+    return folder, cluster
 
 
 class MeasuredService(Service):

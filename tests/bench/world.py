@@ -3,15 +3,13 @@
 import contextlib
 import dataclasses
 import os
-import tempfile
 from dataclasses import dataclass, field
 
-from harness.postgres import Cluster
 
 import accounting
 from audit import Mismatch
 from loads import LoadFailed
-from subjects import Flask, Pair, Upserts
+from subjects import Flask, Pair, Upserts, workplace
 
 # What must not be relaxed, and what else tells how PostgreSQL was set up.
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -58,10 +56,7 @@ class World:
             raise
 
     def _start(self, plan):
-        tempfile.tempdir = "/var/tmp"  # on a disk, where /tmp may be memory
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
-        self.cluster = Cluster(usual={})
-        self._stack.callback(self.cluster.remove)
+        folder, self.cluster = workplace(self._stack)
         self.file_system = file_system_of(self.cluster.folder)
         if self.file_system in IN_MEMORY:
             raise SystemExit(f"bench: {self.cluster.folder} is in memory: nothing would be on disk")
