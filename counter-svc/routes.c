@@ -6,7 +6,7 @@
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
-#include "service/worker.h"
+#include "service/unsent.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -14,10 +14,6 @@
 
 /* Of an X-Request-Id that is echoed. */
 #define MAX_ID_BYTES 128
-
-/* Why nothing was done; all of it may be sent again. */
-#define NO_ANSWER "PostgreSQL does not answer now. Send the same again."
-#define NO_ROOM   "Too much is on its way to clients that are slow. Ask again."
 
 /* How long the answer to a batch is kept back for its rows, in milliseconds. */
 #define ROWS_PATIENCE_MS 250
@@ -175,7 +171,8 @@ static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
     answer_copy(req, status, "application/json", json->bytes, json->len);
 }
 
-static void answer_unavailable(h2o_req_t *req, const char *detail)
+/* With a 503: it may be asked again. */
+static void answer_later(h2o_req_t *req, const char *detail)
 {
     h2o_iovec_t given = request_header(req, "x-request-id");
     char id[MAX_ID_BYTES + 1];
@@ -185,6 +182,11 @@ static void answer_unavailable(h2o_req_t *req, const char *detail)
               request_route(req), request_trace(req), LOG_QUOTED(id));
     answer_header_named(req, "retry-after", "1");
     answer_problem(req, 503, detail);
+}
+
+static void answer_unavailable(h2o_req_t *req)
+{
+    answer_later(req, "PostgreSQL does not answer now. Send the same again.");
 }
 
 /* Reads the view that the query asks for. */
@@ -217,7 +219,7 @@ static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane)
 
     call->lane_request = NULL;
     if (outcome != WRITE_APPLIED) {
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
         return;
     }
     lane_encode(&json, lane);
@@ -309,7 +311,7 @@ static void on_repeat_counts(void *data, const struct read_result *result)
     /* the batch is gone with its write; the request still has it */
     if (result->numbers == NULL ||
         hits_decode(call->req->entity.base, call->req->entity.len, &hits, &error) != 0) {
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
         return;
     }
     on_confirmed(call, &hits.batch, true, result->numbers);
@@ -339,7 +341,7 @@ static void on_hits(void *data, enum write_outcome outcome, const struct number 
         answer_problem(call->req, 422, "PostgreSQL refuses this batch. Its lane has ended.");
         break;
     case WRITE_UNAVAILABLE:
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
         break;
     }
 }
@@ -366,9 +368,9 @@ static void on_rows(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->rows == NULL)
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
     else if (!unsent_admit(call->req, result->rows->len, 0))
-        answer_unavailable(call->req, NO_ROOM);
+        answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
     else
         answer_json(call->req, 200, result->rows);
 }
@@ -402,7 +404,7 @@ static void on_path(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->detail == NULL) {
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
     } else if (result->detail->count == 0) {
         answer_problem(call->req, 404, "This path has no count of its own yet.");
     } else {
@@ -431,7 +433,7 @@ static void on_totals(void *data, const struct read_result *result)
 
     call->read = NULL;
     if (result->totals == NULL) {
-        answer_unavailable(call->req, NO_ANSWER);
+        answer_unavailable(call->req);
         return;
     }
     totals_encode(&json, result->totals);

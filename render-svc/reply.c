@@ -4,7 +4,7 @@
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
-#include "service/worker.h"
+#include "service/unsent.h"
 
 #include <stdio.h>
 #include <string.h>

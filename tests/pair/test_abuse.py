@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness import contract
-from harness.http import JSON, Connection, Ended, Stream, get, hit
+from harness.http import JSON, Connection, Ended, Stream, connected, get, hit
 from harness.services import SANITIZED, TOKEN
 from harness.wait import PATIENCE_S, Later, until
 
@@ -23,23 +23,6 @@ SHORT = {"head_ms": 1000, "body_ms": 1000, "idle_ms": 2000, "answer_ms": 3000}
 def short(module_stage):
     """A pair that is not patient."""
     return module_stage.pair(SHORT, SHORT)
-
-
-@contextlib.contextmanager
-def connected(address, count=1, receive_bytes=None):
-    """Sockets to a service, closed at the end; with `receive_bytes` the kernel takes little of what it
-    sends to them."""
-    with contextlib.ExitStack() as stack:
-        socks = []
-        for _ in range(count):
-            sock = stack.enter_context(socket.socket())
-            if receive_bytes:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-            sock.settimeout(PATIENCE_S)
-            sock.connect(address)
-            socks.append(sock)
-        yield socks
 
 
 def last_words(sock):

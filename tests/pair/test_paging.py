@@ -161,10 +161,9 @@ def test_a_cursor_stays_good_when_its_row_moves(module_stage):
 def test_a_page_of_long_paths_is_shorter_than_its_limit_and_none_is_left_out(stage, order):
     """Its paths have 262,144 bytes together at most, so 128 of 2,048 bytes fit exactly."""
     api = stage.counter(stage.ledger()).api
-    lane, paths = api.lane(), [f"/{n:03}/".ljust(2048, "x") for n in range(300)]
-    for sequence, first in enumerate(range(0, len(paths), 50), 1):
-        api.count({path: n % 7 + 1 for n, path in enumerate(paths[first:first + 50])}, lane, sequence)
-    expected = sorted(((path, n % 50 % 7 + 1) for n, path in enumerate(paths)), key=ORDERS[order])
+    hits = {f"/{n:03}/".ljust(2048, "x"): n % 7 + 1 for n in range(300)}
+    api.count_all(hits)
+    expected = sorted(hits.items(), key=ORDERS[order])
     first = api.view(order=order, limit=1000)
     assert len(first["paths"]) == 128 and first["previous"] is None
     assert api.pages(order=order, limit=1000) == api.pages_back(order=order, limit=1000) == expected

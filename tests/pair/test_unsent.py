@@ -9,9 +9,9 @@ import pytest
 
 from harness.api import BEARER
 from harness.face import Watcher, rows_of
-from harness.http import Connection, get, hit
+from harness.http import Connection, connected, get, hit
 from harness.services import SANITIZED
-from harness.wait import PATIENCE_S, until
+from harness.wait import until
 
 MIB = 1024 * 1024
 UNSENT = "pathcount_unsent_bytes"
@@ -27,9 +27,7 @@ def counter(module_stage):
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     counter.keys = ledger.keys
-    lane = counter.api.lane()
-    for sequence, first in enumerate(range(0, len(PATHS), 50), 1):
-        assert counter.api.post(lane, sequence, dict.fromkeys(PATHS[first:first + 50], 1)).status == 200
+    counter.api.count_all(dict.fromkeys(PATHS, 1))
     return counter
 
 
@@ -47,18 +45,11 @@ def ask(service, target=None):
 @contextlib.contextmanager
 def unread(service, target, count):
     """So many connections that have asked for something, have got the first bytes of it and take no
-    more. Their segments are small: the kernel takes little of what it sends to them."""
+    more."""
     request = f"GET {target} HTTP/1.1\r\nHost: a\r\nAuthorization: {BEARER['Authorization']}\r\n\r\n"
-    with contextlib.ExitStack() as stack:
-        socks = []
-        for _ in range(count):
-            sock = stack.enter_context(socket.socket())
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
-            sock.settimeout(PATIENCE_S)
-            sock.connect(service.address)
+    with connected(service.address, count, receive_bytes=4096) as socks:
+        for sock in socks:
             sock.sendall(request.encode())
-            socks.append(sock)
         for sock in socks:
             sock.recv(12, socket.MSG_PEEK | socket.MSG_WAITALL)
         yield socks
@@ -69,10 +60,14 @@ def status_of(sock):
 
 
 def is_cut(sock):
-    """Whether the connection has ended before its answer did."""
-    with contextlib.suppress(ConnectionResetError):
+    """Whether the connection ends, which one that is kept would not."""
+    try:
         while sock.recv(65536):
             pass
+    except ConnectionResetError:
+        pass
+    except TimeoutError:
+        return False
     return True
 
 

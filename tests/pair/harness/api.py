@@ -55,6 +55,12 @@ class Api:
         """Has a batch counted, on a lane of its own if none is given: path → count."""
         return counts_of(self.post(lane or self.lane(), sequence, hits), hits)
 
+    def count_all(self, hits, size=50):
+        """Has more counted than a batch may hold, so many paths at a time, on a lane of its own."""
+        lane, paths = self.lane(), list(hits)
+        for sequence, first in enumerate(range(0, len(paths), size), 1):
+            self.count({path: hits[path] for path in paths[first:first + size]}, lane, sequence)
+
     # --- reading
 
     def view(self, **query):

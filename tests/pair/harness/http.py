@@ -4,6 +4,7 @@ Libraries normalise targets and hide what happens to connections; both are what 
 same parser serves the clients, the proxy and the load.
 """
 
+import contextlib
 import json
 import socket
 from dataclasses import dataclass, field
@@ -187,6 +188,23 @@ def ask(address, method, target, headers=None, body=None, timeout=PATIENCE_S, so
 
 JSON = {"Accept": "application/json"}
 MINIMAL = {"Accept": "application/json", "Prefer": "return=minimal"}
+
+
+@contextlib.contextmanager
+def connected(address, count=1, receive_bytes=None):
+    """Sockets to a service, closed at the end; with `receive_bytes` the kernel takes little of what it
+    sends to them."""
+    with contextlib.ExitStack() as stack:
+        socks = []
+        for _ in range(count):
+            sock = stack.enter_context(socket.socket())
+            if receive_bytes:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+            sock.settimeout(PATIENCE_S)
+            sock.connect(address)
+            socks.append(sock)
+        yield socks
 
 
 def get(address, target, headers=None, **keywords):
