@@ -40,7 +40,7 @@ LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SAN
 LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lseccomp -lpthread
 
 COMMON_SRC := $(wildcard proto/*.c service/*.c)
-COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*.S)
+COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*/*.c counter-svc/*.S)
 RENDER_SRC := $(wildcard render-svc/*.c render-svc/*.S)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 SQL := $(wildcard counter-svc/sql/*.sql counter-svc/schema/*.sql)

@@ -1,9 +1,9 @@
-/* counter-svc: its configuration and what each of its workers has. */
+/* counter-svc: its configuration and what its worker has. */
 #ifndef COUNTER_COUNTER_H
 #define COUNTER_COUNTER_H
 
-#include "counter-svc/reader.h"
-#include "counter-svc/writer.h"
+#include "counter-svc/journal/journal.h"
+#include "counter-svc/views.h"
 #include "service/service.h"
 
 struct counter_config {
@@ -15,15 +15,16 @@ struct counter_config {
     char *postgres_db;
     char *postgres_url;
     struct session_settings session; /* its URL is made of the five above */
-    struct writer_settings writer;
-    struct reader_settings reader;
+    struct journal_settings journal;
+    struct view_settings views;
 };
 
 /* A worker's own: worker->app. */
 struct counter {
     const struct counter_config *config;
-    struct writer *writer;
-    struct reader *reader;
+    struct worker *worker;
+    struct journal *journal;
+    struct views *views;
 };
 
 /* The names of the internal API's routes, for logs. */

@@ -7,15 +7,14 @@
     {                                                                                              \
         __VA_ARGS__, NULL                                                                          \
     }
-#define OUTCOMES LABELLED("outcome", "applied", "repeated", "conflict", "refused", "unavailable")
+#define OUTCOMES LABELLED("outcome", "applied", "repeated", "conflict", "unavailable")
 
 const struct metric counter_metrics[] = {
     {NUMBER("pathcount_ledger_batches_received_total", METRIC_COUNTER, batches_received),
      .help = "Batches that were taken in: each is answered or waiting."},
     {NUMBER("pathcount_ledger_batches_answered_total", METRIC_COUNTER, batches_answered), OUTCOMES,
      .help = "Batches by what became of them: applied here, found applied before (repeated), not "
-             "of their lane's sequence (conflict), refused by PostgreSQL, or unavailable: not "
-             "applied, or nobody knows."},
+             "of their lane's sequence (conflict), or unavailable: not applied, or not known."},
     {NUMBER("pathcount_ledger_batches_waiting", METRIC_GAUGE, batches_waiting),
      .help = "Batches in the queue and at PostgreSQL."},
     {NUMBER("pathcount_ledger_hits_received_total", METRIC_COUNTER, hits_received),
@@ -25,16 +24,38 @@ const struct metric counter_metrics[] = {
     {NUMBER("pathcount_ledger_hits_waiting", METRIC_GAUGE, hits_waiting),
      .help = "Hits in the batches that wait."},
     {NUMBER("pathcount_ledger_commit_batches", METRIC_SIZES, commit_batches),
-     .help = "Batches that were merged into one statement."},
+     .help = "Batches in one entry of the journal."},
     {NUMBER("pathcount_ledger_commit_paths", METRIC_SIZES, commit_paths),
-     .help = "Paths in such a statement."},
+     .help = "Paths in one entry."},
     {NUMBER("pathcount_ledger_commit_duration_seconds", METRIC_SECONDS, commit_seconds),
-     .help = "Time from sending such a statement until PostgreSQL has confirmed its commit."},
+     .help = "Time from sending an entry until PostgreSQL has confirmed its commit."},
     {NUMBER("pathcount_ledger_commit_failures_total", METRIC_COUNTER, commit_failures),
-     LABELLED("reason", "passing", "lock", "data", "other", "standby", "lost"),
-     .help = "Statements that were not committed by what PostgreSQL said: a passing trouble, a "
-             "lock, refused data, anything else; a doubt about the standby; or the connection "
-             "went."},
+     LABELLED("reason", "passing", "other", "standby", "lost"),
+     .help = "Statements of the journal that failed by what PostgreSQL said: a passing failure, any "
+             "other, a warning about the standby; or the connection went."},
+    {NUMBER("pathcount_journal_conflicts_total", METRIC_COUNTER, conflicts),
+     .help = "Entries that were not appended, as another counter-svc had appended one."},
+    {NUMBER("pathcount_journal_reloads_total", METRIC_COUNTER, reloads),
+     .help = "Times that the state was thrown away and read anew."},
+    {NUMBER("pathcount_journal_unfolded_entries", METRIC_HIGHEST, unfolded_entries),
+     .help = "Entries that are not in the tables yet."},
+    {NUMBER("pathcount_journal_unfolded_milliseconds", METRIC_HIGHEST, unfolded_ms),
+     .help = "How long there have been entries that are not in the tables, since the last fold."},
+    {NUMBER("pathcount_journal_fold_duration_seconds", METRIC_SECONDS, fold_seconds),
+     .help = "Time of a fold of one slice."},
+    {NUMBER("pathcount_journal_fold_failures_total", METRIC_COUNTER, fold_failures),
+     .help = "Folds, clearings and vacuums that PostgreSQL refused or did not answer."},
+    {NUMBER("pathcount_journal_folded_entries_total", METRIC_COUNTER, folded_entries),
+     .help = "Entries that this process has moved into the tables."},
+    {NUMBER("pathcount_journal_quarantined_paths_total", METRIC_COUNTER, quarantined_paths),
+     .help = "Paths whose hits went to pathcount_quarantine, as their row was refused."},
+    {NUMBER("pathcount_cached_paths", METRIC_GAUGE, cached_paths),
+     .help = "Paths whose counts are in memory."},
+    {NUMBER("pathcount_cached_bytes", METRIC_GAUGE, cached_bytes),
+     .help = "Memory that they take up."},
+    {NUMBER("pathcount_looked_up_paths_total", METRIC_COUNTER, looked_up_paths),
+     .help = "Paths whose counts were read from the tables before a hit."},
+    {NUMBER("pathcount_lanes", METRIC_GAUGE, lanes), .help = "Lanes that have not ended."},
     {NUMBER("pathcount_ledger_read_duration_seconds", METRIC_SECONDS, read_seconds),
      .help = "Time of a query for rows, counts or totals."},
     {NUMBER("pathcount_ledger_reads_waiting", METRIC_GAUGE, reads_waiting),

@@ -10,15 +10,13 @@
 
 #include "service/worker.h"
 
-#define METRICS_N_WRITE_OUTCOMES 5
+#define METRICS_N_OUTCOMES 4
 
-/* Why a merge was not committed, or nobody knows. */
+/* Why a statement of the journal's session did not do what it was for. */
 enum commit_failure {
-    FAILURE_PASSING, /* SQLSTATE 40, 53, 57, 08: tried again whole */
-    FAILURE_LOCK,    /* 55: each batch by itself */
-    FAILURE_DATA,    /* 22, 23: split until it is known which */
+    FAILURE_PASSING, /* SQLSTATE 40, 53, 55, 57, 08: tried again */
     FAILURE_OTHER,   /* any other */
-    FAILURE_STANDBY, /* it may not be safe on a standby: sent again */
+    FAILURE_STANDBY, /* committed, but it may not be safe on a standby: not confirmed */
     FAILURE_LOST,    /* the connection went */
     N_COMMIT_FAILURES
 };
@@ -26,15 +24,27 @@ enum commit_failure {
 struct counter_metrics {
     struct service_metrics service; /* first */
     atomic_uint_fast64_t batches_received;
-    atomic_uint_fast64_t batches_answered[METRICS_N_WRITE_OUTCOMES]; /* by enum write_outcome */
+    atomic_uint_fast64_t batches_answered[METRICS_N_OUTCOMES]; /* by enum journal_outcome */
     atomic_uint_fast64_t batches_waiting;
     atomic_uint_fast64_t hits_received;
-    atomic_uint_fast64_t hits_answered[METRICS_N_WRITE_OUTCOMES];
+    atomic_uint_fast64_t hits_answered[METRICS_N_OUTCOMES];
     atomic_uint_fast64_t hits_waiting;
     struct histogram commit_batches;
     struct histogram commit_paths;
     struct histogram commit_seconds;
     atomic_uint_fast64_t commit_failures[N_COMMIT_FAILURES];
+    atomic_uint_fast64_t conflicts;
+    atomic_uint_fast64_t reloads;
+    atomic_uint_fast64_t unfolded_entries;
+    atomic_uint_fast64_t unfolded_ms;
+    struct histogram fold_seconds;
+    atomic_uint_fast64_t fold_failures;
+    atomic_uint_fast64_t folded_entries;
+    atomic_uint_fast64_t quarantined_paths;
+    atomic_uint_fast64_t cached_paths;
+    atomic_uint_fast64_t cached_bytes;
+    atomic_uint_fast64_t looked_up_paths;
+    atomic_uint_fast64_t lanes;
     struct histogram read_seconds;
     atomic_uint_fast64_t reads_waiting;
     atomic_uint_fast64_t lanes_opened;

@@ -31,24 +31,31 @@ static const struct config_key KEYS[] = {
     {KEY("lock_timeout_ms", CONFIG_INTEGER, session.lock_timeout_ms), .fallback = "100", .min = 10,
      .max = 60000, .unit = "ms",
      .help = "How long a statement may wait for a lock before it is tried again."},
-    {KEY("write_sessions", CONFIG_INTEGER, writer.sessions), .fallback = "1", .min = 1, .max = 16,
-     .help = "Connections to PostgreSQL that each worker writes over; it reads over one more."},
-    {KEY("max_batches", CONFIG_INTEGER, writer.max_batches), .fallback = "1000", .min = 1,
-     .max = 100000, .help = "Batches that may wait in a worker; more are answered 503."},
-    {KEY("batch_deadline_ms", CONFIG_INTEGER, writer.deadline_ms), .fallback = "3000", .min = 100,
-     .max = 60000, .unit = "ms",
+    {KEY("max_batches", CONFIG_INTEGER, journal.max_batches), .fallback = "1000", .min = 1,
+     .max = 100000, .help = "Requests that may wait for the journal; more are answered 503."},
+    {KEY("batch_deadline_ms", CONFIG_INTEGER, journal.batch_deadline_ms), .fallback = "3000",
+     .min = 100, .max = 60000, .unit = "ms",
      .help = "How long a batch may wait until it leaves for PostgreSQL."},
-    {KEY("lane_forget_s", CONFIG_INTEGER, writer.forget_s), .fallback = "86400", .min = 1,
+    {KEY("lane_forget_s", CONFIG_INTEGER, journal.lane_forget_s), .fallback = "86400", .min = 1,
      .max = 31536000, .unit = "s",
-     .help = "Lanes silent for so long are forgotten: longer than any renderer may be cut off."},
-    {KEY("max_paths", CONFIG_INTEGER, writer.max_paths), .fallback = "10000000", .min = 1,
+     .help = "Lanes silent for so long end: longer than any renderer may be cut off."},
+    {KEY("max_paths", CONFIG_INTEGER, journal.max_paths), .fallback = "10000000", .min = 1,
      .max = 1000000000000,
      .help = "Paths that may have a row; the hits of more are counted in one row together."},
-    {KEY("max_reads", CONFIG_INTEGER, reader.max_reads), .fallback = "1000", .min = 1,
-     .max = 100000, .help = "Reads that may wait in a worker; more are answered 503."},
-    {KEY("read_deadline_ms", CONFIG_INTEGER, reader.deadline_ms), .fallback = "3000", .min = 100,
+    {KEY("max_cached_bytes", CONFIG_INTEGER, journal.max_cached_bytes), .fallback = "134217728",
+     .min = 1048576, .max = 1099511627776, .unit = "bytes",
+     .help = "Memory for the counts of paths; a path takes about 80 bytes and its length."},
+    {KEY("max_unfolded", CONFIG_INTEGER, journal.max_unfolded), .fallback = "1000000", .min = 1000,
+     .max = 100000000,
+     .help = "Journal entries that may wait for a fold; beyond, batches are answered 503."},
+    {KEY("fold_interval_ms", CONFIG_INTEGER, journal.fold.interval_ms), .fallback = "5000",
+     .min = 100, .max = 60000, .unit = "ms",
+     .help = "How often the journal is folded into the tables under load."},
+    {KEY("max_reads", CONFIG_INTEGER, views.max_reads), .fallback = "1000", .min = 1,
+     .max = 100000, .help = "Views that may wait; more are answered 503."},
+    {KEY("read_deadline_ms", CONFIG_INTEGER, views.deadline_ms), .fallback = "3000", .min = 100,
      .max = 60000, .unit = "ms",
-     .help = "How long a read may wait until it leaves for PostgreSQL."},
+     .help = "How long a view may wait until it leaves for PostgreSQL."},
     {.name = NULL}};
 
 /* A previous secret that is the current one is none: where a secret must always be given (a Swarm
@@ -66,6 +73,7 @@ static int check(void *data, char *error, size_t error_size)
 {
     struct counter_config *config = data;
 
+    config->service.workers = 1; /* the journal is one state */
     forget_if_current(&config->counter_token_previous, config->service.counter_token);
     if (postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
                            config->postgres_db, &config->session.url, error, error_size) != 0)
@@ -89,14 +97,28 @@ static void log_rotation(const struct counter_config *config)
         log_event(LOG_LEVEL_INFO, "rotation", "secret=postgres_pw offered=2");
 }
 
-/* A worker can do its work when it can both write and read. */
-static void publish_readiness(struct worker *worker)
+/* It can do its work when it can both count and read. */
+static void publish_readiness(void *data)
 {
-    const struct counter *counter = worker->app;
-    bool ready = counter->writer != NULL && counter->reader != NULL &&
-                 writer_is_ready(counter->writer) && reader_is_ready(counter->reader);
+    struct counter *counter = data;
+    const char *problem;
 
-    atomic_store(&worker->not_ready, ready ? NULL : "PostgreSQL cannot be reached");
+    if (counter->journal == NULL || counter->views == NULL)
+        return;
+    if (journal_has_ledger(counter->journal))
+        views_migrate(counter->views);
+    problem = journal_problem(counter->journal);
+    if (problem == NULL)
+        problem = views_problem(counter->views);
+    atomic_store(&counter->worker->not_ready, problem);
+}
+
+static void on_folded(void *data, int64_t position)
+{
+    struct counter *counter = data;
+
+    if (counter->views != NULL)
+        views_on_folded(counter->views, position);
 }
 
 static int start(struct worker *worker, const void *data)
@@ -109,14 +131,15 @@ static int start(struct worker *worker, const void *data)
         return -1;
     }
     counter = h2o_mem_alloc(sizeof(*counter));
-    *counter = (struct counter){.config = data};
+    *counter = (struct counter){.config = data, .worker = worker};
     worker->app = counter;
-    if (worker->index == 0)
-        log_rotation(counter->config);
-    counter->writer =
-        writer_open(worker, &counter->config->session, &counter->config->writer, publish_readiness);
-    counter->reader =
-        reader_open(worker, &counter->config->session, &counter->config->reader, publish_readiness);
+    log_rotation(counter->config);
+    counter->journal =
+        journal_open(worker, &counter->config->session, &counter->config->journal,
+                     &(struct journal_owner){publish_readiness, on_folded, counter});
+    counter->views = views_open(worker, &counter->config->session, &counter->config->views,
+                                counter->journal, publish_readiness, counter);
+    publish_readiness(counter);
     return 0;
 }
 
@@ -124,8 +147,8 @@ static void stop(struct worker *worker)
 {
     struct counter *counter = worker->app;
 
-    reader_close(counter->reader);
-    writer_close(counter->writer);
+    views_close(counter->views);
+    journal_close(counter->journal);
     free(counter);
 }
 

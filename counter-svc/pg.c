@@ -25,6 +25,8 @@ struct pg {
     /* the round of attempts */
     struct resolver resolver;
     size_t host;                /* which of the URL's hosts */
+    size_t first_host;          /* where the round begins */
+    size_t hosts_tried;         /* in it */
     struct addresses addresses; /* of that host */
     size_t address;             /* which of them */
     bool with_previous;         /* the previous password is offered */
@@ -227,6 +229,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
         return;
     timer_stop(&pg->deadline);
     pg->connected = true;
+    pg->first_host = 0;
     metric_add(&counter_metrics_of(pg->worker)->connects, 1);
     pg->both_tried = false;
     if (pg->with_previous)
@@ -261,7 +264,8 @@ static void attempt_failed(struct pg *pg, const char *reason)
     pg->both_tried = false;
     if (++pg->address < pg->addresses.count) {
         try_address(pg);
-    } else if (++pg->host < pg->url->n_hosts) {
+    } else if (++pg->hosts_tried < pg->url->n_hosts) {
+        pg->host = (pg->host + 1) % pg->url->n_hosts;
         try_host(pg);
     } else {
         lose(pg, pg->reason);
@@ -272,7 +276,8 @@ static void on_pause_over(struct timer *timer)
 {
     struct pg *pg = H2O_STRUCT_FROM_MEMBER(struct pg, pause, timer);
 
-    pg->host = 0;
+    pg->host = pg->first_host;
+    pg->hosts_tried = 0;
     try_host(pg);
 }
 
@@ -347,6 +352,7 @@ static void on_query_overdue(struct timer *timer)
 {
     struct pg *pg = H2O_STRUCT_FROM_MEMBER(struct pg, deadline, timer);
 
+    pg->first_host = (pg->host + 1) % pg->url->n_hosts;
     lose(pg, PQstatus(pg->conn) == CONNECTION_OK ? "a query was not answered in time"
                                                  : PQerrorMessage(pg->conn));
 }
@@ -413,6 +419,12 @@ static void on_readable(h2o_socket_t *socket, const char *error)
 
 void pg_reset(struct pg *pg, const char *reason)
 {
+    lose(pg, reason);
+}
+
+void pg_leave_host(struct pg *pg, const char *reason)
+{
+    pg->first_host = (pg->host + 1) % pg->url->n_hosts;
     lose(pg, reason);
 }
 

@@ -4,7 +4,8 @@
  * States:
  *   waiting     for the next attempt, at most a second (with jitter)
  *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
- *               of hosts is gone through until one accepts writes. An address that asks for a
+ *               of hosts is gone through until one accepts writes, from the first, or from the one
+ *               behind a host that left a query unanswered. An address that asks for a
  *               password and refuses it is asked again with the previous one, if there is one, and
  *               whichever was let in is offered first from then on
  *   connected   the owner sets its session up (on_connected), then runs queries
@@ -57,7 +58,7 @@ struct pg_parameter {
     const char *bytes;
     size_t len;
 };
-#define PG_MAX_PARAMETERS 8
+#define PG_MAX_PARAMETERS 12
 
 struct pg;
 
@@ -83,6 +84,10 @@ void pg_run_prepared(struct pg *pg, const char *name, const struct pg_parameter 
 /* Drops the connection, for a reason that is reported to on_lost, and connects again. Not from
  * within a query's callback of the same connection: use it as the last thing there. */
 void pg_reset(struct pg *pg, const char *reason);
+
+/* The same, and begins with the next host of the URL: for a server that answers, but whose commits are
+ * not safe. */
+void pg_leave_host(struct pg *pg, const char *reason);
 
 /* Whether a query can be started now. */
 bool pg_is_idle(const struct pg *pg);

@@ -67,33 +67,63 @@ int64_t pg_int8(const char *bytes)
     return (int64_t)be64toh(value);
 }
 
-int pg_int8_array(const char *bytes, int len, int64_t *values, size_t most)
+static bool array_open(struct pg_array *array, const char *bytes, int len, uint32_t oid)
 {
-    const char *at = bytes, *end = bytes + len;
-    uint32_t count;
-
-    if (len < 12 || int4(bytes + 8) != INT8_OID)
-        return -1;
+    *array = (struct pg_array){0};
+    if (len < 12 || int4(bytes + 8) != oid)
+        return false;
     if (int4(bytes) == 0)
-        return 0;
+        return true;
     if (int4(bytes) != 1 || len < 20)
+        return false;
+    array->count = int4(bytes + 12);
+    array->_at = bytes + 20;
+    array->_end = bytes + len;
+    return array->count <= (size_t)len / 4; /* each element has a length */
+}
+
+bool pg_int8_array_open(struct pg_array *array, const char *bytes, int len)
+{
+    return array_open(array, bytes, len, INT8_OID);
+}
+
+bool pg_text_array_open(struct pg_array *array, const char *bytes, int len)
+{
+    return array_open(array, bytes, len, TEXT_OID);
+}
+
+bool pg_array_next(struct pg_array *array, const char **element, size_t *len)
+{
+    uint32_t size;
+
+    *element = NULL;
+    *len = 0;
+    if (array->_end - array->_at < 4)
+        return false;
+    size = int4(array->_at);
+    array->_at += 4;
+    if (size == UINT32_MAX)
+        return true;
+    if (size > (size_t)(array->_end - array->_at))
+        return false;
+    *element = array->_at;
+    *len = size;
+    array->_at += size;
+    return true;
+}
+
+int pg_int8_array(const char *bytes, int len, int64_t *values, size_t most, int64_t null)
+{
+    struct pg_array array;
+    const char *element;
+    size_t size;
+
+    if (!pg_int8_array_open(&array, bytes, len) || array.count > most)
         return -1;
-    count = int4(bytes + 12);
-    if (count > most)
-        return -1;
-    at = bytes + 20;
-    for (uint32_t i = 0; i < count; ++i) {
-        if (end - at < 4)
+    for (size_t i = 0; i < array.count; ++i) {
+        if (!pg_array_next(&array, &element, &size) || (element != NULL && size != 8))
             return -1;
-        uint32_t size = int4(at);
-        at += 4;
-        values[i] = 0;
-        if (size == UINT32_MAX)
-            continue;
-        if (size != 8 || end - at < 8)
-            return -1;
-        values[i] = pg_int8(at);
-        at += 8;
+        values[i] = element != NULL ? pg_int8(element) : null;
     }
-    return (int)count;
+    return (int)array.count;
 }

@@ -20,6 +20,7 @@ static const struct migration {
     {1, "ledger", 1, sql_schema_001},
     {2, "times", 1, sql_schema_002},
     {3, "tiers", 1, sql_schema_003},
+    {4, "journal", 4, sql_schema_004},
 };
 
 static void look(struct schema *schema);
@@ -29,9 +30,11 @@ static void migrate(struct schema *schema);
 static void on_locked(void *data, const struct pg_answer *answer);
 static void on_migrated(void *data, const struct pg_answer *answer);
 
-void schema_prepare(struct schema *schema, struct pg *pg, schema_callback callback, void *data)
+void schema_prepare(struct schema *schema, struct pg *pg, bool may_shut_out,
+                    schema_callback callback, void *data)
 {
-    *schema = (struct schema){._pg = pg, ._callback = callback, ._data = data};
+    *schema = (struct schema){
+        ._pg = pg, ._may_shut_out = may_shut_out, ._callback = callback, ._data = data};
     look(schema);
 }
 
@@ -69,6 +72,15 @@ static void on_exists(void *data, const struct pg_answer *answer)
                     LOOK_MS, on_version, schema);
 }
 
+/* Whether what is to come shuts out programs that work with the ledger as it is. */
+static bool shuts_out(int version)
+{
+    for (size_t i = 0; i < sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]); ++i)
+        if (MIGRATIONS[i].version > version && MIGRATIONS[i].oldest_program > version)
+            return version != 0;
+    return false;
+}
+
 static void on_version(void *data, const struct pg_answer *answer)
 {
     struct schema *schema = data;
@@ -80,6 +92,8 @@ static void on_version(void *data, const struct pg_answer *answer)
                   "error=\"this program is number %d, the ledger (version %d) needs %d or later\"",
                   SCHEMA_VERSION, number(answer, 0), number(answer, 1));
         schema->_callback(schema->_data, SCHEMA_TOO_NEW);
+    } else if (shuts_out(number(answer, 0)) && !schema->_may_shut_out) {
+        schema->_callback(schema->_data, SCHEMA_WAITS);
     } else if (number(answer, 0) < SCHEMA_VERSION) {
         migrate(schema);
     } else {

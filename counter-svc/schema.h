@@ -5,16 +5,22 @@
  * that makes others wait. Each migration records the oldest program that can still work with the
  * ledger after it: so during a roll-out, and after a roll-back, older programs go on with a newer
  * ledger, unless it says that they cannot.
+ *
+ * A migration that shuts older programs out waits until it is allowed: there may be renderers that
+ * reach only those yet.
  */
 #ifndef COUNTER_SCHEMA_H
 #define COUNTER_SCHEMA_H
 
 #include "counter-svc/pg.h"
 
-#define SCHEMA_VERSION 3
+#include <stdbool.h>
+
+#define SCHEMA_VERSION 4
 
 enum schema_outcome {
     SCHEMA_READY,
+    SCHEMA_WAITS,   /* a migration would shut out programs that may be at work */
     SCHEMA_TOO_NEW, /* only a newer program can work with this ledger */
     SCHEMA_FAILED,  /* PostgreSQL refused, it has been logged; or the connection went */
 };
@@ -24,12 +30,15 @@ typedef void (*schema_callback)(void *data, enum schema_outcome outcome);
 /* A look at the schema; lives as long as its connection, zeroed before its first use. */
 struct schema {
     struct pg *_pg;
+    bool _may_shut_out;
     schema_callback _callback;
     void *_data;
 };
 
-/* Makes the ledger fit for this program, if it is not. The connection must be idle. The callback
- * runs exactly once unless the connection is closed, from the loop. */
-void schema_prepare(struct schema *schema, struct pg *pg, schema_callback callback, void *data);
+/* Makes the ledger fit for this program, if it is not; `may_shut_out` also when older programs cannot
+ * work with it any more. The connection must be idle. The callback runs exactly once unless the
+ * connection is closed, from the loop. */
+void schema_prepare(struct schema *schema, struct pg *pg, bool may_shut_out,
+                    schema_callback callback, void *data);
 
 #endif

@@ -9,6 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What building an index may take. */
+#define LONG_MS ((uint64_t)60 * 60 * 1000)
+
+/* Reasons that are kept, so that another thread can read them at any time. */
+#define MAX_PROBLEMS 64
+
 /* How much longer than the server's own limit we wait before the connection is given up. */
 #define GRACE_MS 1000
 
@@ -19,47 +25,68 @@ struct session {
     struct pg *pg;
     struct schema schema;
     int prepared; /* how many statements are, in this connection */
+    bool asynchronous;
     bool ready;
+    bool awaits_migration;
+    bool may_migrate;
+    const char *problem; /* NULL: none */
     bool loss_logged; /* one line for each loss, not for each attempt */
 };
 
 static const struct {
     const char *name, *sql;
 } STATEMENTS[N_STATEMENTS] = {
-    [STATEMENT_APPLY_ALL] = {"apply_all", sql_apply_all},
-    [STATEMENT_APPLY_SOME] = {"apply_some", sql_apply_some},
-    [STATEMENT_NEW_LANE] = {"new_lane", sql_new_lane},
-    [STATEMENT_END_LANE] = {"end_lane", sql_end_lane},
-    [STATEMENT_FORGET_LANES] = {"forget_lanes", sql_forget_lanes},
-    [STATEMENT_TOP] = {"top", sql_top},
+    [STATEMENT_APPEND] = {"append", sql_append},
+    [STATEMENT_LOAD] = {"load", sql_load},
+    [STATEMENT_CATCH_UP] = {"catch_up", sql_catch_up},
+    [STATEMENT_HEAD] = {"head", sql_head},
+    [STATEMENT_LOOK_UP] = {"look_up", sql_look_up},
+    [STATEMENT_FOLD] = {"fold", sql_fold},
+    [STATEMENT_FOLD_ROW_BY_ROW] = {"fold_row_by_row", sql_fold_row_by_row},
+    [STATEMENT_CLEAR] = {"clear", sql_clear},
     [STATEMENT_ROWS_BY_COUNT] = {"rows_by_count", sql_rows_by_count},
     [STATEMENT_ROWS_BY_PATH] = {"rows_by_path", sql_rows_by_path},
     [STATEMENT_ROWS_BY_COUNT_BACK] = {"rows_by_count_back", sql_rows_by_count_back},
     [STATEMENT_ROWS_BY_PATH_BACK] = {"rows_by_path_back", sql_rows_by_path_back},
     [STATEMENT_PATH] = {"path", sql_path},
-    [STATEMENT_COUNTS] = {"counts", sql_counts},
-    [STATEMENT_TOTALS] = {"totals", sql_totals},
 };
 
 static void on_connected(void *data);
 static void on_settings(void *data, const struct pg_answer *answer);
+static void look_at_schema(struct session *session);
 static void on_schema(void *data, enum schema_outcome outcome);
 static void prepare_next(struct session *session);
 static void on_prepared(void *data, const struct pg_answer *answer);
 static void on_lost(void *data, const char *reason);
 
-struct session *session_open(struct worker *worker, const struct session_settings *settings,
-                             const struct session_owner *owner)
+static struct session *open(struct worker *worker, const struct session_settings *settings,
+                            const struct session_owner *owner, bool asynchronous)
 {
     struct session *session = h2o_mem_alloc(sizeof(*session));
     struct pg_owner pg_owner = {.on_connected = on_connected, .on_lost = on_lost, .data = session};
 
-    *session = (struct session){
-        .metrics = counter_metrics_of(worker), .settings = settings, .owner = *owner};
+    *session = (struct session){.metrics = counter_metrics_of(worker),
+                                .settings = settings,
+                                .owner = *owner,
+                                .asynchronous = asynchronous,
+                                .problem = "PostgreSQL has not been asked yet."};
     metric_add(&session->metrics->sessions_wanted, 1);
     session->pg =
         pg_open(worker, &settings->url, (uint64_t)settings->connect_timeout_ms, &pg_owner);
     return session;
+}
+
+struct session *session_open(struct worker *worker, const struct session_settings *settings,
+                             const struct session_owner *owner)
+{
+    return open(worker, settings, owner, false);
+}
+
+struct session *session_open_asynchronous(struct worker *worker,
+                                          const struct session_settings *settings,
+                                          const struct session_owner *owner)
+{
+    return open(worker, settings, owner, true);
 }
 
 static void set_ready(struct session *session, bool ready)
@@ -95,7 +122,7 @@ static void on_connected(void *data)
     char sql[1024];
 
     snprintf(sql, sizeof(sql),
-             "SET synchronous_commit = on;"
+             "SET synchronous_commit = %s;"
              "SET client_min_messages = warning;" /* they tell of commits that are not safe */
              "SET default_transaction_isolation = 'read committed';"
              "SET plan_cache_mode = force_generic_plan;"
@@ -108,6 +135,7 @@ static void on_connected(void *data)
              "SET lock_timeout = %lld;"
              "SET idle_in_transaction_session_timeout = %lld;"
              "SELECT getdatabaseencoding()",
+             session->asynchronous ? "off" : "on",
              (long long)session->settings->statement_timeout_ms,
              (long long)session->settings->lock_timeout_ms,
              (long long)session->settings->statement_timeout_ms);
@@ -125,7 +153,12 @@ static void on_settings(void *data, const struct pg_answer *answer)
     else if (strcmp(PQgetvalue(answer->result, 0, 0), "UTF8") != 0)
         pg_reset(session->pg, "the database's encoding is not UTF8");
     else
-        schema_prepare(&session->schema, session->pg, on_schema, session);
+        look_at_schema(session);
+}
+
+static void look_at_schema(struct session *session)
+{
+    schema_prepare(&session->schema, session->pg, session->may_migrate, on_schema, session);
 }
 
 static void on_schema(void *data, enum schema_outcome outcome)
@@ -135,11 +168,32 @@ static void on_schema(void *data, enum schema_outcome outcome)
     if (outcome == SCHEMA_READY) {
         session->prepared = 0;
         prepare_next(session);
+    } else if (outcome == SCHEMA_WAITS && session->may_migrate) {
+        look_at_schema(session); /* told meanwhile */
+    } else if (outcome == SCHEMA_WAITS) {
+        log_event(LOG_LEVEL_INFO, "migration-awaited", "");
+        session->awaits_migration = true;
+        session->problem = NULL;
+        session->owner.on_ready(session->owner.data);
     } else if (outcome == SCHEMA_TOO_NEW) {
         service_give_up();
     } else if (pg_is_idle(session->pg)) {
         pg_reset(session->pg, "the ledger's schema could not be made");
     }
+}
+
+bool session_awaits_migration(const struct session *session)
+{
+    return session->awaits_migration;
+}
+
+void session_migrate(struct session *session)
+{
+    session->may_migrate = true;
+    if (!session->awaits_migration)
+        return;
+    session->awaits_migration = false;
+    look_at_schema(session);
 }
 
 static void prepare_next(struct session *session)
@@ -166,9 +220,24 @@ static void on_prepared(void *data, const struct pg_answer *answer)
         return;
     }
     set_ready(session, true);
+    session->problem = NULL;
     session->loss_logged = false;
     log_event(LOG_LEVEL_INFO, "postgres-connected", "");
     session->owner.on_ready(session->owner.data);
+}
+
+/* A copy of a sentence that stays for as long as the process: the admin thread may be reading it. */
+static const char *keep_problem(const char *reason)
+{
+    static char *kept[MAX_PROBLEMS];
+    static size_t n_kept;
+
+    for (size_t i = 0; i < n_kept; ++i)
+        if (strcmp(kept[i], reason) == 0)
+            return kept[i];
+    if (n_kept == MAX_PROBLEMS)
+        return "PostgreSQL cannot be used; the log has the reason.";
+    return kept[n_kept++] = h2o_strdup(NULL, reason, SIZE_MAX).base;
 }
 
 static void on_lost(void *data, const char *reason)
@@ -176,6 +245,8 @@ static void on_lost(void *data, const char *reason)
     struct session *session = data;
 
     set_ready(session, false);
+    session->awaits_migration = false;
+    session->problem = keep_problem(reason);
     if (!session->loss_logged)
         log_event(LOG_LEVEL_ERROR, "postgres-lost", "reason=%s", LOG_QUOTED(reason));
     session->loss_logged = true;
@@ -199,6 +270,26 @@ void session_run(struct session *session, enum statement statement,
 {
     pg_run_prepared(session->pg, STATEMENTS[statement].name, parameters, count,
                     deadline_ms(session), callback, data);
+}
+
+void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data)
+{
+    pg_run_text(session->pg, sql, deadline_ms(session), callback, data);
+}
+
+void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data)
+{
+    pg_run_text(session->pg, sql, LONG_MS, callback, data);
+}
+
+const char *session_problem(const struct session *session)
+{
+    return session->problem;
+}
+
+void session_leave_host(struct session *session, const char *reason)
+{
+    pg_leave_host(session->pg, reason);
 }
 
 void session_reset(struct session *session, const char *reason)

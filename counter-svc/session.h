@@ -8,19 +8,19 @@
 #include "counter-svc/schema.h"
 
 enum statement {
-    STATEMENT_APPLY_ALL,
-    STATEMENT_APPLY_SOME,
-    STATEMENT_NEW_LANE,
-    STATEMENT_END_LANE,
-    STATEMENT_FORGET_LANES,
-    STATEMENT_TOP,
+    STATEMENT_APPEND,
+    STATEMENT_LOAD,
+    STATEMENT_CATCH_UP,
+    STATEMENT_HEAD,
+    STATEMENT_LOOK_UP,
+    STATEMENT_FOLD,
+    STATEMENT_FOLD_ROW_BY_ROW,
+    STATEMENT_CLEAR,
     STATEMENT_ROWS_BY_COUNT,
     STATEMENT_ROWS_BY_PATH,
     STATEMENT_ROWS_BY_COUNT_BACK,
     STATEMENT_ROWS_BY_PATH_BACK,
     STATEMENT_PATH,
-    STATEMENT_COUNTS,
-    STATEMENT_TOTALS,
     N_STATEMENTS
 };
 
@@ -33,7 +33,7 @@ struct session_settings {
 };
 
 struct session_owner {
-    /* It can run statements. */
+    /* It can run statements, or it awaits its migration. */
     void (*on_ready)(void *data);
     /* It cannot any more, or could not be made. Comes after the callback of a statement that was
      * under way. */
@@ -46,8 +46,23 @@ struct session;
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
                              const struct session_owner *owner);
 
+/* The same for a session whose commits are not waited for: what it does can be done again. */
+struct session *session_open_asynchronous(struct worker *worker,
+                                          const struct session_settings *settings,
+                                          const struct session_owner *owner);
+
 /* Takes NULL. No callback runs any more. */
 void session_close(struct session *session);
+
+/* Whether the ledger is an older program's, which could not count any more after it was brought up to
+ * this program's schema; and does that. A session that does not await it may be told to all the same,
+ * for when it does. */
+bool session_awaits_migration(const struct session *session);
+void session_migrate(struct session *session);
+
+/* Why it is not set up, a sentence that is good until the process ends; NULL when it is, or awaits its
+ * migration. It has no secrets in it. */
+const char *session_problem(const struct session *session);
 
 /* Whether it is set up. */
 bool session_is_ready(const struct session *session);
@@ -60,6 +75,15 @@ bool session_is_idle(const struct session *session);
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
                  void *data);
+
+/* Runs SQL text, whose result is text: several statements are one transaction. Within the time that any
+ * statement has, or within an hour. */
+void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data);
+void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data);
+
+/* Drops the connection and makes a new one, to the next host of the URL if it has several: for a server
+ * whose commits are not safe. As the last thing in a statement's callback. */
+void session_leave_host(struct session *session, const char *reason);
 
 /* Drops the connection and makes a new one: for an answer that cannot be understood. As the last
  * thing in a statement's callback. */

@@ -11,6 +11,7 @@
 
 static const struct config_key KEYS[] = {
     SERVICE_KEYS("0.0.0.0:8080", "127.0.0.1:8090"),
+    SERVICE_WORKERS_KEY,
     {KEY("counter_url", CONFIG_STRING, counter_url), .fallback = "http://127.0.0.1:8081",
      .help = "Where counter-svc is; each address of a name is one replica."},
     {KEY("request_deadline_ms", CONFIG_INTEGER, request_deadline_ms), .fallback = "5000",

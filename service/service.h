@@ -24,13 +24,6 @@
          .offset = offsetof(struct service_config, admin_listen),                                  \
          .fallback = (default_admin_listen),                                                       \
          .help = "Where to answer /live, /ready and /metrics."},                                   \
-        {.name = "workers",                                                                        \
-         .type = CONFIG_INTEGER,                                                                   \
-         .offset = offsetof(struct service_config, workers),                                       \
-         .fallback = "1",                                                                          \
-         .min = 0,                                                                                 \
-         .max = 256,                                                                               \
-         .help = "Threads, each with a loop of its own; 0: as many as there are cores."},          \
         {.name = "counter_token",                                                                  \
          .type = CONFIG_SECRET,                                                                    \
          .offset = offsetof(struct service_config, counter_token),                                 \
@@ -150,6 +143,14 @@
         .name = "access_log_sample", .type = CONFIG_INTEGER,                                       \
         .offset = offsetof(struct service_config, access_log_sample), .fallback = "1", .min = 1,   \
         .max = 1000000, .help = "One request in so many of each worker has its line."              \
+    }
+
+/* The key of a program that can have several workers; others set that to 1 in their check. */
+#define SERVICE_WORKERS_KEY                                                                        \
+    {                                                                                              \
+        .name = "workers", .type = CONFIG_INTEGER,                                                 \
+        .offset = offsetof(struct service_config, workers), .fallback = "1", .min = 0, .max = 256, \
+        .help = "Threads, each with a loop of its own; 0: as many as there are cores."             \
     }
 
 /* A program. */

@@ -299,35 +299,54 @@ class Ledger:
     # --- what is in it
 
     def counts(self):
-        """path → count, by the plain statement that is promised to work."""
-        return dict(self.run("SELECT path, count FROM pathcount"))
+        """path → count: the table and what the journal has behind it."""
+        return dict(self.run("SELECT path, count FROM pathcount_now"))
 
     def count(self, path):
         """The count of a path; 0 when it has no row."""
-        rows = self.run("SELECT count FROM pathcount WHERE path = %s", path)
+        rows = self.run("SELECT count FROM pathcount_now WHERE path = %s", path)
         return rows[0][0] if rows else 0
 
+    def folded(self):
+        """path → count by the plain statement that is promised to work, once everything is folded."""
+        until(lambda: self.unfolded() == 0, "the journal to be folded")
+        return dict(self.run("SELECT path, count FROM pathcount"))
+
+    def unfolded(self):
+        """How many entries the tables do not have yet."""
+        return self.value("SELECT (SELECT max(position) FROM pathcount_journal) - position "
+                          "FROM pathcount_checkpoint")
+
     def totals(self):
-        """What the lanes' rows add up to, in the shape of the API's totals."""
-        paths, hits = self.run("SELECT sum(paths), sum(hits) FROM pathcount_lane")[0]
-        return {"paths": int(paths or 0), "hits": int(hits or 0)}
+        """What the ledger keeps as totals, in the shape of the API's."""
+        return self.totals_both_ways()[0]
 
     def totals_by_scanning(self):
-        paths, hits = self.run(f"SELECT {PATHS}, sum(count) FROM pathcount")[0]
-        return {"paths": paths, "hits": int(hits or 0)}
+        return self.totals_both_ways()[1]
 
     def totals_both_ways(self):
-        """The lanes' sum and a scan's, of one moment: after a crash, batches whose fate is unknown to
-        their renderer may still come in."""
-        lanes = "FROM pathcount_lane"
-        row, = self.run(f"SELECT (SELECT sum(paths) {lanes}), (SELECT sum(hits) {lanes}), {PATHS}, "
-                        "sum(count) FROM pathcount")
+        """The totals that are kept and those of a scan, of one moment: after a crash, batches whose fate
+        is unknown to their renderer may still come in."""
+        row, = self.run(
+            "WITH entry AS (SELECT * FROM pathcount_journal "
+            "               WHERE position > (SELECT position FROM pathcount_checkpoint)) "
+            "SELECT paths + (SELECT coalesce(sum(new_paths), 0) FROM entry), "
+            "hits + (SELECT coalesce(sum(hit), 0) FROM entry, unnest(entry.hits) AS hit), "
+            f"(SELECT {PATHS} FROM pathcount_now), (SELECT sum(count) FROM pathcount_now) "
+            "FROM pathcount_totals")
         kept_paths, kept_hits, paths, hits = (int(number or 0) for number in row)
         return {"paths": kept_paths, "hits": kept_hits}, {"paths": paths, "hits": hits}
 
     def lanes(self):
-        """lane → last sequence applied, without lane 0, which keeps what forgotten lanes added."""
-        return dict(self.run("SELECT lane, sequence FROM pathcount_lane WHERE lane <> 0"))
+        """lane → last sequence applied."""
+        return dict(self.run(
+            "WITH entry AS (SELECT * FROM pathcount_journal "
+            "               WHERE position > (SELECT position FROM pathcount_checkpoint)) "
+            "SELECT lane, max(sequence) FROM ("
+            "    SELECT lane, sequence FROM pathcount_lanes "
+            "    UNION ALL SELECT unnest(lanes), unnest(sequences) FROM entry "
+            "    UNION ALL SELECT unnest(opened), 0 FROM entry) AS lane "
+            "WHERE lane NOT IN (SELECT unnest(ended) FROM entry) GROUP BY lane"))
 
     # --- interfering
 

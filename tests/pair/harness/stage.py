@@ -9,13 +9,13 @@ from .proxy import HttpProxy
 from .services import Service
 from .wire import Wire
 
-KEYS = {"workers": 1, "log_level": "info"}
+KEYS = {"log_level": "info"}
 
 
 class Stage:
     """Makes ledgers, services, proxies and load for one test (or one module of them).
 
-    Services have one worker unless the test says otherwise: a test that needs several says so.
+    A render-svc has one worker unless the test says otherwise.
     """
 
     def __init__(self, cluster, folder):

@@ -15,32 +15,32 @@
 /* Of an X-Request-Id that is echoed. */
 #define MAX_ID_BYTES 128
 
-/* How long the answer to a batch is kept back for its rows, in milliseconds. */
+/* How long the answer to a batch is kept back for rows that are not in memory, in milliseconds. */
 #define ROWS_PATIENCE_MS 250
 
-/* A request that waits for the ledger; in the request's pool. One of the three is set. */
+/* A request that waits for the ledger; in the request's pool. */
 struct call {
     h2o_req_t *req;
-    struct write *write;
-    struct lane_request *lane_request;
-    struct read *read;
+    struct journal_request *journal_request; /* NULL: none is on its way */
+    struct view_request *view_request;       /* the same */
     char *path; /* of GET /v1/paths/{path} */
     size_t path_len;
-    struct view *view;    /* of POST /v1/hits: whose rows are wanted; NULL: none */
-    struct buffer counts; /* the answer to it, while the rows are awaited */
+    struct view *view;    /* whose rows are wanted; NULL: none */
+    struct buffer counts; /* the answer to a batch, while its rows are awaited */
     struct timer patience;
 };
 
 static void handle_new_lane(struct counter *counter, h2o_req_t *req);
-static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane);
+static void on_new_lane(void *data, const struct journal_result *result);
 static void handle_hits(struct counter *counter, h2o_req_t *req);
-static void on_hits(void *data, enum write_outcome outcome, const struct number *numbers);
+static void on_hits(void *data, const struct journal_result *result);
 static void handle_rows(struct counter *counter, h2o_req_t *req);
-static void on_rows(void *data, const struct read_result *result);
+static void on_newest(void *data, const struct journal_result *result);
+static void on_rows(void *data, const struct view_result *result);
 static void handle_path(struct counter *counter, h2o_req_t *req);
-static void on_path(void *data, const struct read_result *result);
+static void on_path(void *data, const struct view_result *result);
 static void handle_totals(struct counter *counter, h2o_req_t *req);
-static void on_totals(void *data, const struct read_result *result);
+static void on_totals(void *data, const struct journal_result *result);
 
 enum route_id {
     ROUTE_NONE,
@@ -148,12 +148,10 @@ static void abandon(void *data)
 {
     struct call *call = data;
 
-    if (call->write != NULL)
-        write_abandon(call->write);
-    if (call->lane_request != NULL)
-        lane_request_abandon(call->lane_request);
-    if (call->read != NULL)
-        read_abandon(call->read);
+    if (call->journal_request != NULL)
+        journal_cancel(call->journal_request);
+    if (call->view_request != NULL)
+        view_cancel(call->view_request);
     timer_stop(&call->patience);
     buffer_free(&call->counts);
 }
@@ -184,9 +182,20 @@ static void answer_later(h2o_req_t *req, const char *detail)
     answer_problem(req, 503, detail);
 }
 
+/* For how long the rows have been behind what is counted (RFC 9111, 5.1). */
+static void add_age(h2o_req_t *req, int64_t age_ms)
+{
+    char age[24];
+
+    if (age_ms == 0)
+        return;
+    snprintf(age, sizeof(age), "%lld", (long long)((age_ms + 999) / 1000));
+    answer_header_named(req, "age", h2o_strdup(&req->pool, age, SIZE_MAX).base);
+}
+
 static void answer_unavailable(h2o_req_t *req)
 {
-    answer_later(req, "PostgreSQL does not answer now. Send the same again.");
+    answer_later(req, "PostgreSQL is unavailable; retry the same request.");
 }
 
 /* Reads the view that the query asks for. */
@@ -208,21 +217,21 @@ static void handle_new_lane(struct counter *counter, h2o_req_t *req)
 {
     struct call *call = call_create(req);
 
-    call->lane_request =
-        writer_new_lane(counter->writer, &request_of(req)->trace, on_new_lane, call);
+    call->journal_request =
+        journal_add_lane(counter->journal, &request_of(req)->trace, on_new_lane, call);
 }
 
-static void on_new_lane(void *data, enum write_outcome outcome, int64_t lane)
+static void on_new_lane(void *data, const struct journal_result *result)
 {
     struct call *call = data;
     struct buffer json = {0};
 
-    call->lane_request = NULL;
-    if (outcome != WRITE_APPLIED) {
+    call->journal_request = NULL;
+    if (result->outcome != JOURNAL_APPLIED) {
         answer_unavailable(call->req);
         return;
     }
-    lane_encode(&json, lane);
+    lane_encode(&json, result->lane);
     answer_json(call->req, 201, &json);
     buffer_free(&json);
 }
@@ -253,7 +262,8 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
         call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
         *call->view = view;
     }
-    call->write = writer_add(counter->writer, &hits, &request_of(req)->trace, on_hits, call);
+    call->journal_request =
+        journal_add_batch(counter->journal, &hits, &request_of(req)->trace, on_hits, call);
 }
 
 static void answer_counts(struct call *call)
@@ -262,14 +272,25 @@ static void answer_counts(struct call *call)
     answer_json(call->req, 200, &call->counts);
 }
 
-/* The rows that go with the counts are there, or cannot be had. */
-static void on_hits_rows(void *data, const struct read_result *result)
+/* Adds the rows that go with the counts, unless slow clients take up the room for them. */
+static void add_rows(struct call *call, const struct rows *rows)
+{
+    struct buffer json = {0};
+
+    rows_encode(&json, rows);
+    if (unsent_admit(call->req, call->counts.len + json.len, 0))
+        counts_add_rows(&call->counts, &json);
+    buffer_free(&json);
+}
+
+/* The rows are there, or cannot be had. */
+static void on_hits_rows(void *data, const struct view_result *result)
 {
     struct call *call = data;
 
-    call->read = NULL;
-    if (result->rows != NULL && unsent_admit(call->req, call->counts.len + result->rows->len, 0))
-        counts_add_rows(&call->counts, result->rows);
+    call->view_request = NULL;
+    if (result->rows != NULL)
+        add_rows(call, result->rows);
     answer_counts(call);
 }
 
@@ -278,69 +299,56 @@ static void on_patience_over(struct timer *timer)
 {
     struct call *call = H2O_STRUCT_FROM_MEMBER(struct call, patience, timer);
 
-    read_abandon(call->read);
-    call->read = NULL;
+    view_cancel(call->view_request);
+    call->view_request = NULL;
     answer_counts(call);
 }
 
-static void on_confirmed(struct call *call, const struct batch *batch, bool repeat,
-                         const struct number *numbers)
+/* The state has the batch's own hits, and so have the rows. */
+static void add_rows_of_state(struct call *call, const struct state *state)
 {
-    struct counter *counter = worker_of(call->req)->app;
+    struct page page;
 
-    counts_encode(&call->counts, batch, repeat, numbers);
-    if (call->view == NULL) {
-        answer_counts(call);
-        return;
-    }
-    /* read from now on, so the batch's own hits are in the rows */
-    call->read =
-        reader_rows(counter->reader, call->view, &request_of(call->req)->trace, on_hits_rows, call);
-    timer_start_after(&worker_of(call->req)->timers, &call->patience, ROWS_PATIENCE_MS,
-                      on_patience_over);
+    page_of_state(&page, state, call->view);
+    add_rows(call, &page.rows);
+    page_free(&page);
 }
 
-/* The counts of a repeat have been read: it is confirmed already. */
-static void on_repeat_counts(void *data, const struct read_result *result)
+static void on_confirmed(struct call *call, const struct batch *batch,
+                         const struct journal_result *result)
 {
-    struct call *call = data;
-    struct hits hits;
-    const char *error;
+    struct counter *counter = worker_of(call->req)->app;
+    const struct state *state = journal_state(counter->journal);
 
-    call->read = NULL;
-    /* the batch is gone with its write; the request still has it */
-    if (result->numbers == NULL ||
-        hits_decode(call->req->entity.base, call->req->entity.len, &hits, &error) != 0) {
-        answer_unavailable(call->req);
+    counts_encode(&call->counts, batch, result->outcome == JOURNAL_REPEAT, result->numbers);
+    if (call->view != NULL && !view_is_in_memory(call->view)) {
+        call->view_request = views_rows(counter->views, call->view, &request_of(call->req)->trace,
+                                        on_hits_rows, call);
+        timer_start_after(&worker_of(call->req)->timers, &call->patience, ROWS_PATIENCE_MS,
+                          on_patience_over);
         return;
     }
-    on_confirmed(call, &hits.batch, true, result->numbers);
-    hits_free(&hits);
+    if (call->view != NULL && state != NULL)
+        add_rows_of_state(call, state);
+    answer_counts(call);
 }
 
-static void on_hits(void *data, enum write_outcome outcome, const struct number *numbers)
+static void on_hits(void *data, const struct journal_result *result)
 {
     struct call *call = data;
-    struct counter *counter = worker_of(call->req)->app;
-    const struct batch *batch = write_batch(call->write);
+    const struct batch *batch = journal_batch(call->journal_request);
 
-    call->write = NULL;
-    switch (outcome) {
-    case WRITE_APPLIED:
-        on_confirmed(call, batch, false, numbers);
+    call->journal_request = NULL;
+    switch (result->outcome) {
+    case JOURNAL_APPLIED:
+    case JOURNAL_REPEAT:
+        on_confirmed(call, batch, result);
         break;
-    case WRITE_REPEAT:
-        call->read = reader_counts(counter->reader, batch, &request_of(call->req)->trace,
-                                   on_repeat_counts, call);
-        break;
-    case WRITE_CONFLICT:
+    case JOURNAL_CONFLICT:
         answer_problem(call->req, 409,
                        "The lane is unknown, or the sequence is not its next. Begin a new lane.");
         break;
-    case WRITE_REFUSED:
-        answer_problem(call->req, 422, "PostgreSQL refuses this batch. Its lane has ended.");
-        break;
-    case WRITE_UNAVAILABLE:
+    case JOURNAL_UNAVAILABLE:
         answer_unavailable(call->req);
         break;
     }
@@ -359,20 +367,53 @@ static void handle_rows(struct counter *counter, h2o_req_t *req)
         return;
     }
     call = call_create(req);
-    call->read = reader_rows(counter->reader, &view, &request_of(req)->trace, on_rows, call);
+    if (!view_is_in_memory(&view)) {
+        call->view_request =
+            views_rows(counter->views, &view, &request_of(req)->trace, on_rows, call);
+        return;
+    }
+    call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
+    *call->view = view;
+    call->journal_request =
+        journal_add_read(counter->journal, &request_of(req)->trace, on_newest, call);
 }
 
-static void on_rows(void *data, const struct read_result *result)
+/* The state in memory has everything that was committed when the rows were asked for. */
+static void on_newest(void *data, const struct journal_result *result)
 {
     struct call *call = data;
+    struct counter *counter = worker_of(call->req)->app;
+    const struct state *state = journal_state(counter->journal);
+    struct page page;
 
-    call->read = NULL;
-    if (result->rows == NULL)
+    call->journal_request = NULL;
+    if (result->outcome != JOURNAL_APPLIED || state == NULL) {
         answer_unavailable(call->req);
-    else if (!unsent_admit(call->req, result->rows->len, 0))
+        return;
+    }
+    page_of_state(&page, state, call->view);
+    on_rows(call, &(struct view_result){.rows = &page.rows});
+    page_free(&page);
+}
+
+static void on_rows(void *data, const struct view_result *result)
+{
+    struct call *call = data;
+    struct buffer json = {0};
+
+    call->view_request = NULL;
+    if (result->rows == NULL) {
+        answer_unavailable(call->req);
+        return;
+    }
+    rows_encode(&json, result->rows);
+    if (!unsent_admit(call->req, json.len, 0)) {
         answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
-    else
-        answer_json(call->req, 200, result->rows);
+    } else {
+        add_age(call->req, result->age_ms);
+        answer_json(call->req, 200, &json);
+    }
+    buffer_free(&json);
 }
 
 /* --- GET /v1/paths/{path} --- */
@@ -393,16 +434,17 @@ static void handle_path(struct counter *counter, h2o_req_t *req)
     call = call_create(req);
     call->path = path;
     call->path_len = len;
-    call->read = reader_path(counter->reader, path, len, &request_of(req)->trace, on_path, call);
+    call->view_request =
+        views_path(counter->views, path, len, &request_of(req)->trace, on_path, call);
 }
 
-static void on_path(void *data, const struct read_result *result)
+static void on_path(void *data, const struct view_result *result)
 {
     struct call *call = data;
     struct path_detail detail;
     struct buffer json = {0};
 
-    call->read = NULL;
+    call->view_request = NULL;
     if (result->detail == NULL) {
         answer_unavailable(call->req);
     } else if (result->detail->count == 0) {
@@ -412,6 +454,7 @@ static void on_path(void *data, const struct read_result *result)
         detail.path = call->path;
         detail.path_len = call->path_len;
         detail_encode(&json, &detail);
+        add_age(call->req, result->age_ms);
         answer_json(call->req, 200, &json);
         buffer_free(&json);
     }
@@ -423,20 +466,23 @@ static void handle_totals(struct counter *counter, h2o_req_t *req)
 {
     struct call *call = call_create(req);
 
-    call->read = reader_totals(counter->reader, &request_of(req)->trace, on_totals, call);
+    call->journal_request =
+        journal_add_read(counter->journal, &request_of(req)->trace, on_totals, call);
 }
 
-static void on_totals(void *data, const struct read_result *result)
+static void on_totals(void *data, const struct journal_result *result)
 {
     struct call *call = data;
+    struct counter *counter = worker_of(call->req)->app;
+    const struct state *state = journal_state(counter->journal);
     struct buffer json = {0};
 
-    call->read = NULL;
-    if (result->totals == NULL) {
+    call->journal_request = NULL;
+    if (result->outcome != JOURNAL_APPLIED || state == NULL) {
         answer_unavailable(call->req);
         return;
     }
-    totals_encode(&json, result->totals);
+    totals_encode(&json, &(struct totals){state->paths, state->hits});
     answer_json(call->req, 200, &json);
     buffer_free(&json);
 }

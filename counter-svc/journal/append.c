@@ -1,0 +1,362 @@
+/* From what waits to an entry, and from its commit to the answers. */
+
+#include "counter-svc/journal/journal_private.h"
+
+#include "counter-svc/pg_array.h"
+#include "proto/memory.h"
+#include "service/log.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* What of the journal's entries is being put together. */
+struct gathering {
+    struct journal *journal;
+    struct slot *slots[BATCH_MAX_PATHS]; /* of the batch that is looked at */
+    int64_t lanes[ENTRY_MAX_BATCHES];    /* of the batches that were taken */
+    size_t n_lanes;
+    size_t path_bytes; /* in the entry */
+    bool is_full;      /* no new batch may be appended until more is folded */
+    bool has_content;  /* an append is needed, if only an empty one */
+};
+
+static void on_appended(void *data, const struct pg_answer *answer);
+
+static uint64_t draw(void)
+{
+    uint64_t random;
+
+    while (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        ;
+    return random;
+}
+
+/* --- taking batches --- */
+
+static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
+{
+    for (size_t i = 0; i < gathering->n_lanes; ++i)
+        if (gathering->lanes[i] == lane)
+            return true;
+    return false;
+}
+
+/* Finds the slots of a batch's paths. Those that are not in memory are noted, to be looked up. */
+static bool find_slots(struct gathering *gathering, const struct batch *batch)
+{
+    struct journal *journal = gathering->journal;
+    bool all = true;
+
+    for (size_t i = 0; i < batch->size; ++i) {
+        const struct batch_entry *entry = &batch->entries[i];
+        gathering->slots[i] = state_find(&journal->state, entry->path, entry->path_len);
+        if (gathering->slots[i] != NULL)
+            continue;
+        all = false;
+        if (journal->n_missing == BATCH_MAX_PATHS ||
+            journal->missing.len + entry->path_len > 2 * BATCH_MAX_PATH_BYTES)
+            continue;
+        pg_add_text_element(&journal->missing, entry->path, entry->path_len);
+        ++journal->n_missing;
+    }
+    return all;
+}
+
+static void take(struct gathering *gathering, struct journal_request *request,
+                 enum journal_outcome outcome)
+{
+    gathering->lanes[gathering->n_lanes++] = request->hits.batch.lane;
+    gathering->has_content = true;
+    journal_take(request, outcome);
+}
+
+/* The number of a slot's row with what is pending in it. */
+static struct number number_of(const struct state *state, const struct slot *slot)
+{
+    return (struct number){saturating_add(slot->count, slot->pending), slot == state->overflow};
+}
+
+/* Adds a path's hits to the entry: to its own row, or to the overflow row when it would be a new one
+ * and there is no room. */
+static struct number add_path(struct gathering *gathering, struct slot *slot, int64_t hits)
+{
+    struct journal *journal = gathering->journal;
+    struct journal_entry *entry = &journal->entry;
+
+    if (!slot->has_row && slot->pending == 0 && slot != journal->state.overflow) {
+        if (journal->state.paths + entry->new_paths < journal->settings->max_paths)
+            ++entry->new_paths;
+        else
+            slot = journal->state.overflow;
+    }
+    if (slot->pending == 0) {
+        INVARIANT(entry->n_paths < ENTRY_MAX_PATHS);
+        entry->paths[entry->n_paths++] = (struct entry_path){.slot = slot};
+        gathering->path_bytes += slot->path_len;
+    }
+    slot->pending = saturating_add(slot->pending, hits);
+    return number_of(&journal->state, slot);
+}
+
+/* Takes a batch that the lane waits for. */
+static void take_next(struct gathering *gathering, struct journal_request *request)
+{
+    const struct batch *batch = &request->hits.batch;
+    struct journal_entry *entry = &gathering->journal->entry;
+
+    request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
+    for (size_t i = 0; i < batch->size; ++i)
+        request->numbers[i] =
+            add_path(gathering, gathering->slots[i], batch->entries[i].hits);
+    entry->lanes[entry->n_batches] = batch->lane;
+    entry->sequences[entry->n_batches++] = batch->sequence;
+    take(gathering, request, JOURNAL_APPLIED);
+}
+
+/* Takes one that was applied before: the counts are those of now. */
+static void take_repeat(struct gathering *gathering, struct journal_request *request)
+{
+    const struct batch *batch = &request->hits.batch;
+    struct state *state = &gathering->journal->state;
+
+    request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
+    for (size_t i = 0; i < batch->size; ++i)
+        request->numbers[i] = number_of(
+            state, gathering->slots[i]->has_row ? gathering->slots[i] : state->overflow);
+    take(gathering, request, JOURNAL_REPEAT);
+}
+
+/* Looks what a batch is by its lane, and takes it if that can be answered. */
+static void gather_batch(struct gathering *gathering, struct journal_request *request)
+{
+    struct journal *journal = gathering->journal;
+    const struct batch *batch = &request->hits.batch;
+    const struct lane *lane = state_lane(&journal->state, batch->lane);
+    size_t bytes = 0;
+
+    if (gathering->n_lanes == ENTRY_MAX_BATCHES || lane_is_taken(gathering, batch->lane))
+        return;
+    if (lane == NULL ||
+        (batch->sequence != lane->sequence && batch->sequence != lane->sequence + 1)) {
+        take(gathering, request, JOURNAL_CONFLICT);
+        return;
+    }
+    for (size_t i = 0; i < batch->size; ++i)
+        bytes += batch->entries[i].path_len;
+    if (batch->sequence == lane->sequence) {
+        if (find_slots(gathering, batch))
+            take_repeat(gathering, request);
+    } else if (!gathering->is_full &&
+               journal->entry.n_paths + batch->size < ENTRY_MAX_PATHS &&
+               gathering->path_bytes + bytes <= ENTRY_MAX_PATH_BYTES &&
+               find_slots(gathering, batch)) {
+        take_next(gathering, request);
+    }
+}
+
+/* Draws the new lane by lot: one that was counted up could come again after a backup was restored, and
+ * two renderers would share it. */
+static void gather_lane(struct gathering *gathering, struct journal_request *request)
+{
+    struct journal_entry *entry = &gathering->journal->entry;
+
+    if (entry->n_opened == ENTRY_MAX_LANES)
+        return;
+    do
+        request->lane = (int64_t)(draw() & (uint64_t)(LANE_MAX - 1));
+    while (request->lane == 0 || state_lane(&gathering->journal->state, request->lane) != NULL);
+    entry->opened[entry->n_opened++] = request->lane;
+    gathering->has_content = true;
+    journal_take(request, JOURNAL_APPLIED);
+}
+
+/* Whether there are as many entries, or pinned paths, as there may be: then new batches wait for a
+ * fold. */
+static bool is_full(struct journal *journal)
+{
+    struct state *state = &journal->state;
+    size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
+
+    /* what was looked up for this very entry stays, however little memory there is */
+    if (!journal->just_looked_up && state_bytes(state) > max_bytes)
+        state_evict(state, max_bytes - max_bytes / 16);
+    if (state->position - state->checkpoint < journal->settings->max_unfolded &&
+        (journal->just_looked_up || state_bytes(state) <= max_bytes))
+        return false;
+    fold_soon(journal->fold);
+    if (!journal->was_full)
+        log_event(LOG_LEVEL_WARNING, "journal-full", "unfolded=%lld max_unfolded=%lld bytes=%zu",
+                  (long long)(state->position - state->checkpoint),
+                  (long long)journal->settings->max_unfolded, state_bytes(state));
+    return true;
+}
+
+/* An empty entry behind the last one. */
+static void begin_entry(struct journal *journal)
+{
+    struct journal_entry *entry = &journal->entry;
+
+    entry->position = journal->state.position + 1;
+    entry->id = (int64_t)(draw() >> 1);
+    entry->kind = ENTRY_KIND;
+    entry->writer = journal->writer;
+    entry->n_batches = entry->n_opened = entry->n_ended = entry->n_paths = 0;
+    entry->new_paths = 0;
+}
+
+/* Takes from the queue what can leave together. */
+static void gather(struct gathering *gathering)
+{
+    struct journal *journal = gathering->journal;
+    h2o_linklist_t *next;
+
+    begin_entry(journal);
+    journal->missing.len = journal->n_missing = 0;
+    gathering->is_full = journal->was_full = is_full(journal);
+    for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
+        struct journal_request *request = request_of(link);
+        next = link->next;
+        if (request->kind == REQUEST_BATCH)
+            gather_batch(gathering, request);
+        else if (request->kind == REQUEST_LANE)
+            gather_lane(gathering, request);
+        else
+            journal_take(request, JOURNAL_APPLIED);
+    }
+    for (size_t i = 0; i < journal->entry.n_paths; ++i)
+        journal->entry.paths[i].hits = journal->entry.paths[i].slot->pending;
+}
+
+/* Takes back what gather has added to slots. */
+static void forget_pending(struct journal_entry *entry)
+{
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        entry->paths[i].slot->pending = 0;
+    entry->n_paths = 0;
+}
+
+/* --- sending --- */
+
+static void send_entry(struct journal *journal)
+{
+    struct journal_entry *entry = &journal->entry;
+    struct pg_parameter parameters[ENTRY_N_PARAMETERS];
+    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_forget_s * 1000;
+
+    if (journal->forget_due)
+        entry->n_ended =
+            state_silent_lanes(&journal->state, silent_ms, entry->ended, ENTRY_MAX_LANES);
+    journal->forget_due = entry->n_ended == ENTRY_MAX_LANES;
+    entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
+                 parameters);
+    histogram_add_size(&journal->metrics->commit_batches, entry->n_batches);
+    histogram_add_size(&journal->metrics->commit_paths, entry->n_paths);
+    journal->activity = JOURNAL_APPENDING;
+    journal->just_looked_up = false;
+    session_run(journal->session, STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS, on_appended,
+                journal);
+}
+
+/* Whether paths are to be looked up before anything is appended. After a look-up what is complete leaves
+ * first, or new paths without end would keep everything from being counted. */
+static bool must_look_up(const struct gathering *gathering)
+{
+    const struct journal *journal = gathering->journal;
+
+    return journal->n_missing != 0 && !journal->just_looked_up && !gathering->is_full &&
+           monotonic_ms() >= journal->look_up_after_ms;
+}
+
+bool append_send(struct journal *journal)
+{
+    struct gathering gathering = {.journal = journal};
+
+    if (h2o_linklist_is_empty(&journal->queue) && !journal->forget_due)
+        return false;
+    gather(&gathering);
+    if (must_look_up(&gathering)) {
+        forget_pending(&journal->entry);
+        journal_put_back(journal);
+        look_up_send(journal);
+        return true;
+    }
+    journal->just_looked_up = false;
+    if (gathering.has_content || journal->forget_due) {
+        send_entry(journal);
+        return true;
+    }
+    if (!h2o_linklist_is_empty(&journal->taken)) {
+        head_send(journal); /* nothing but reads */
+        return true;
+    }
+    if (must_look_up(&gathering))
+        journal_kick(journal);
+    return false;
+}
+
+/* --- the answer --- */
+
+/* The entry is on disk, on this server: the state moves on by it. */
+static void apply_entry(struct journal *journal)
+{
+    struct journal_entry *entry = &journal->entry;
+    size_t n_paths = entry->n_paths, pinned;
+    bool overflowed = false;
+
+    for (size_t i = 0; i < n_paths; ++i) {
+        entry->paths[i].slot->pending = 0;
+        overflowed |= entry->paths[i].slot == journal->state.overflow;
+    }
+    if (overflowed)
+        log_event(LOG_LEVEL_WARNING, "paths-full", "max_paths=%lld",
+                  (long long)journal->settings->max_paths);
+    pinned = state_apply(&journal->state, entry, journal->state.checkpoint);
+    entry->n_paths = 0;
+    fold_note_entry(journal->fold, n_paths, pinned, true);
+    metric_set(&journal->metrics->ledger_paths, (uint64_t)journal->state.paths);
+    metric_set(&journal->metrics->ledger_hits, (uint64_t)journal->state.hits);
+}
+
+/* Committed here, but a standby may not have it. Nothing is confirmed; what was sent comes again, and is
+ * a repeat unless another server takes over. */
+static void on_warned(struct journal *journal)
+{
+    metric_add(&journal->metrics->commit_failures[FAILURE_STANDBY], 1);
+    journal_answer_unavailable(&journal->taken);
+    session_leave_host(journal->session, "a commit may not be safe on a standby");
+}
+
+static void on_appended(void *data, const struct pg_answer *answer)
+{
+    struct journal *journal = data;
+    h2o_linklist_t confirmed;
+    int64_t checkpoint;
+
+    if (answer->outcome != PG_DONE)
+        forget_pending(&journal->entry);
+    if (!journal_is_done(journal, answer))
+        return;
+    if (PQntuples(answer->result) == 0) {
+        metric_add(&journal->metrics->conflicts, 1);
+        forget_pending(&journal->entry);
+        journal_put_back(journal);
+        journal->is_behind = true;
+        journal_step(journal);
+        return;
+    }
+    histogram_add_ns(&journal->metrics->commit_seconds, monotonic_ns() - journal->sent_ns);
+    journal->entry.at_ms = pg_int8(PQgetvalue(answer->result, 0, 0));
+    checkpoint = pg_int8(PQgetvalue(answer->result, 0, 1));
+    apply_entry(journal);
+    if (answer->warned) {
+        on_warned(journal);
+        return;
+    }
+    h2o_linklist_init_anchor(&confirmed);
+    h2o_linklist_insert_list(&confirmed, &journal->taken);
+    if (note_checkpoint(journal, checkpoint))
+        journal_step(journal); /* the next entry is on its way while this one is answered */
+    else
+        journal_kick(journal);
+    journal_answer(&confirmed);
+}

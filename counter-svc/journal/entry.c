@@ -1,0 +1,140 @@
+#include "counter-svc/journal/entry.h"
+
+#include "counter-svc/journal/state.h"
+#include "counter-svc/pg_array.h"
+
+/* Closes a parameter that began at `from`. Its bytes are found once the buffer does not move any more. */
+static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)
+{
+    parameter->len = buffer->len - *from;
+    *from = buffer->len;
+}
+
+static void add_int8_array(struct buffer *to, const int64_t *values, size_t count)
+{
+    pg_add_int8_array_head(to, count);
+    for (size_t i = 0; i < count; ++i)
+        pg_add_int8_element(to, values[i]);
+}
+
+void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
+                  struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS])
+{
+    const int64_t numbers[] = {entry->position - 1, previous_id, generation, entry->id,
+                               entry->writer};
+    const struct {
+        const int64_t *values;
+        size_t count;
+    } arrays[] = {{entry->lanes, entry->n_batches},
+                  {entry->sequences, entry->n_batches},
+                  {entry->opened, entry->n_opened},
+                  {entry->ended, entry->n_ended}};
+    size_t n = 0, from = 0;
+
+    buffer->len = 0;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); ++i) {
+        pg_add_int8(buffer, numbers[i]);
+        end_parameter(buffer, &from, &parameters[n++]);
+    }
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); ++i) {
+        add_int8_array(buffer, arrays[i].values, arrays[i].count);
+        end_parameter(buffer, &from, &parameters[n++]);
+    }
+    pg_add_text_array_head(buffer, entry->n_paths);
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        pg_add_text_element(buffer, entry->paths[i].slot->path, entry->paths[i].slot->path_len);
+    end_parameter(buffer, &from, &parameters[n++]);
+    pg_add_int8_array_head(buffer, entry->n_paths);
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        pg_add_int8_element(buffer, entry->paths[i].hits);
+    end_parameter(buffer, &from, &parameters[n++]);
+    pg_add_int8(buffer, entry->new_paths);
+    end_parameter(buffer, &from, &parameters[n++]);
+    for (size_t i = 0, at = 0; i < n; at += parameters[i++].len)
+        parameters[i].bytes = buffer->bytes + at;
+}
+
+/* Reads a BIGINT that must not be NULL. */
+static bool get_int8(const PGresult *result, int row, int column, int64_t *value)
+{
+    if (PQgetisnull(result, row, column) || PQgetlength(result, row, column) != 8)
+        return false;
+    *value = pg_int8(PQgetvalue(result, row, column));
+    return true;
+}
+
+static bool get_int8_array(const PGresult *result, int row, int column, int64_t *values, size_t most,
+                           size_t *count)
+{
+    int found = PQgetisnull(result, row, column)
+                    ? -1
+                    : pg_int8_array(PQgetvalue(result, row, column),
+                                    PQgetlength(result, row, column), values, most, 0);
+
+    *count = (size_t)found;
+    return found >= 0;
+}
+
+static bool get_paths(const PGresult *result, int row, struct journal_entry *entry)
+{
+    int64_t hits[ENTRY_MAX_PATHS], counts[ENTRY_MAX_PATHS];
+    struct pg_array paths;
+    size_t n_hits;
+    int n_counts = 0;
+
+    if (PQgetisnull(result, row, ENTRY_PATHS) ||
+        !pg_text_array_open(&paths, PQgetvalue(result, row, ENTRY_PATHS),
+                            PQgetlength(result, row, ENTRY_PATHS)) ||
+        paths.count > ENTRY_MAX_PATHS ||
+        !get_int8_array(result, row, ENTRY_HITS, hits, ENTRY_MAX_PATHS, &n_hits) ||
+        n_hits != paths.count)
+        return false;
+    entry->n_paths = n_hits;
+    if (!PQgetisnull(result, row, ENTRY_TABLE_COUNTS))
+        n_counts = pg_int8_array(PQgetvalue(result, row, ENTRY_TABLE_COUNTS),
+                                 PQgetlength(result, row, ENTRY_TABLE_COUNTS), counts,
+                                 ENTRY_MAX_PATHS, -1);
+    for (size_t i = 0; i < entry->n_paths; ++i) {
+        struct entry_path *path = &entry->paths[i];
+        path->slot = NULL;
+        path->hits = hits[i];
+        path->table_count = (size_t)n_counts == entry->n_paths ? counts[i] : -1;
+        if (!pg_array_next(&paths, &path->path, &path->path_len) || path->path == NULL ||
+            path->hits < 1)
+            return false;
+    }
+    return n_counts == 0 || (size_t)n_counts == entry->n_paths;
+}
+
+int entry_decode(const PGresult *result, int row, struct journal_entry *entry, const char **error)
+{
+    size_t n_sequences;
+
+    if (!get_int8(result, row, ENTRY_POSITION, &entry->position) ||
+        !get_int8(result, row, ENTRY_ID, &entry->id) ||
+        !get_int8(result, row, ENTRY_KIND_COLUMN, &entry->kind)) {
+        *error = "an entry of the journal has no position, id or kind";
+        return -1;
+    }
+    if (entry->kind != ENTRY_KIND) {
+        *error = "the journal has an entry of a kind that this program does not know; upgrade it";
+        return -1;
+    }
+    if (!get_int8(result, row, ENTRY_WRITER, &entry->writer) ||
+        !get_int8(result, row, ENTRY_AT, &entry->at_ms) ||
+        !get_int8(result, row, ENTRY_NEW_PATHS, &entry->new_paths) ||
+        !get_int8_array(result, row, ENTRY_LANES, entry->lanes, ENTRY_MAX_BATCHES,
+                        &entry->n_batches) ||
+        !get_int8_array(result, row, ENTRY_SEQUENCES, entry->sequences, ENTRY_MAX_BATCHES,
+                        &n_sequences) ||
+        n_sequences != entry->n_batches ||
+        !get_int8_array(result, row, ENTRY_OPENED, entry->opened, ENTRY_MAX_LANES,
+                        &entry->n_opened) ||
+        !get_int8_array(result, row, ENTRY_ENDED, entry->ended, ENTRY_MAX_LANES,
+                        &entry->n_ended) ||
+        !get_paths(result, row, entry)) {
+        *error = "an entry of the journal is not of the form that this program writes";
+        return -1;
+    }
+    return 0;
+}

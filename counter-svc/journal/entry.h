@@ -1,0 +1,78 @@
+/* An entry of the journal, in memory: what one commit of a counter-svc has changed.
+ *
+ * schema/004-journal.sql describes the columns. One process makes entries within the limits below; one
+ * that was read and is beyond them is refused, as is one of an unknown kind.
+ */
+#ifndef COUNTER_JOURNAL_ENTRY_H
+#define COUNTER_JOURNAL_ENTRY_H
+
+#include "counter-svc/pg.h"
+#include "proto/batch.h"
+
+/* With the row of other paths there is one path more than a batch may have. An entry fits the socket's
+ * buffer, so that PostgreSQL never waits for the rest of one with a position taken. */
+#define ENTRY_MAX_BATCHES    64
+#define ENTRY_MAX_LANES      64
+#define ENTRY_MAX_PATHS      (BATCH_MAX_PATHS + 1)
+#define ENTRY_MAX_PATH_BYTES BATCH_MAX_PATH_BYTES
+
+#define ENTRY_KIND 1
+
+struct slot;
+
+struct entry_path {
+    struct slot *slot; /* of an entry of our own; then path and table_count are not set */
+    const char *path;
+    size_t path_len;
+    int64_t hits;
+    int64_t table_count; /* what the tables have; -1: no row */
+};
+
+struct journal_entry {
+    int64_t position, id;
+    int64_t kind, writer;
+    int64_t at_ms; /* PostgreSQL's time, since 1970 */
+    size_t n_batches;
+    int64_t lanes[ENTRY_MAX_BATCHES], sequences[ENTRY_MAX_BATCHES];
+    size_t n_opened, n_ended;
+    int64_t opened[ENTRY_MAX_LANES], ended[ENTRY_MAX_LANES];
+    size_t n_paths;
+    struct entry_path paths[ENTRY_MAX_PATHS];
+    int64_t new_paths; /* of them had no row before */
+};
+
+/* What append.sql takes. */
+#define ENTRY_N_PARAMETERS 12
+
+/* Writes the parameters that append `entry` behind entry `previous_id`, at the position before it, if
+ * the generation is still `generation`. They point into `buffer`, which is emptied first. */
+void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
+                  struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS]);
+
+/* Columns of catch_up.sql. */
+enum entry_column {
+    ENTRY_CHECKPOINT,
+    ENTRY_GENERATION,
+    ENTRY_NOW,
+    ENTRY_POSITION,
+    ENTRY_ID,
+    ENTRY_KIND_COLUMN,
+    ENTRY_WRITER,
+    ENTRY_AT,
+    ENTRY_LANES,
+    ENTRY_SEQUENCES,
+    ENTRY_OPENED,
+    ENTRY_ENDED,
+    ENTRY_PATHS,
+    ENTRY_HITS,
+    ENTRY_NEW_PATHS,
+    ENTRY_TABLE_COUNTS,
+    N_ENTRY_COLUMNS
+};
+
+/* Reads an entry from a row of catch_up.sql's answer, into which its paths point. Returns 0, or -1 and
+ * a sentence when the row is something else. */
+int entry_decode(const PGresult *result, int row, struct journal_entry *entry, const char **error)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,460 @@
+#include "counter-svc/journal/fold.h"
+
+#include "counter-svc/counter_metrics.h"
+#include "counter-svc/pg_array.h"
+#include "proto/memory.h"
+#include "service/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How often it is looked whether to fold, and the entries of our own within that time up to which the
+ * load is light. */
+#define TICK_MS       100
+#define LIGHT_ENTRIES 10
+
+/* A slice ends once it has so many paths, or names paths so often, its entries taken together. */
+#define SLICE_PATHS    4000
+#define SLICE_MENTIONS 200000
+
+/* Forced folds that do not follow from the above: two a second. */
+#define FORCED_EVERY_MS 500
+
+/* A process that appends nothing itself leaves folding to the one that does: for so many intervals, or
+ * until nothing has been appended for so long. */
+#define FOLLOWER_PATIENCE 3
+#define FOLLOWER_QUIET_MS 2000
+
+/* After a fold was refused or timed out. */
+#define RETRY_MS 500
+
+/* Folded entries that stay, for a process that is behind; and how many a statement deletes. */
+#define KEPT_ENTRIES  1000
+#define CLEAR_ENTRIES 5000
+
+/* Vacuum: at most so often, and once so many rows are dead. */
+#define VACUUM_EVERY_MS  1000
+#define VACUUM_ENTRIES   500
+#define VACUUM_MIN_ROWS  20000
+#define VACUUM_TABLE_MS  20000
+
+enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING, FOLD_RANKING };
+
+struct fold {
+    struct worker *worker;
+    struct counter_metrics *metrics;
+    const struct fold_settings *settings;
+    const struct state *state;
+    struct fold_owner owner;
+    struct session *session;
+    enum fold_activity activity;
+    uint64_t sent_ns;
+
+    /* what is to be folded */
+    int64_t *cuts; /* where slices end, in order; owned */
+    size_t n_cuts, max_cuts;
+    size_t slice_paths, slice_mentions; /* behind the last cut */
+    int64_t start, upto;                /* of the fold at PostgreSQL, or the last one */
+    int64_t folded;                     /* what this session has folded, as far as it knows */
+    int64_t target;                     /* fold up to here now; 0: nowhere */
+    bool is_wanted;                     /* somebody waits for a fold */
+    bool row_by_row;
+    uint64_t forced_at_ms;
+    uint64_t unfolded_since_ms; /* 0: everything is folded */
+    uint64_t noted_at_ms;       /* the last entry */
+    size_t own_entries;         /* since the last tick */
+    bool is_follower;           /* others have appended last */
+
+    /* what is to be cleared */
+    int64_t cleared_upto;
+    size_t dead_entries, dead_rows;
+    uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
+
+    size_t ranking_step;
+    struct timer tick, pause;
+    struct turn_end turn_end;
+};
+
+static void on_session_change(void *data);
+static void on_tick(struct timer *timer);
+static void on_pause_over(struct timer *timer);
+static void on_turn_end(struct turn_end *turn_end);
+static void on_folded(void *data, const struct pg_answer *answer);
+static void on_cleared(void *data, const struct pg_answer *answer);
+static void on_vacuumed(void *data, const struct pg_answer *answer);
+static void on_ranking_step(void *data, const struct pg_answer *answer);
+
+struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
+                       const struct fold_settings *settings, const struct state *state,
+                       const struct fold_owner *owner)
+{
+    struct fold *fold = memory_allocate(1, sizeof(*fold));
+
+    *fold = (struct fold){.worker = worker,
+                          .metrics = counter_metrics_of(worker),
+                          .settings = settings,
+                          .state = state,
+                          .owner = *owner};
+    fold->session = session_open_asynchronous(
+        worker, session_settings,
+        &(struct session_owner){on_session_change, on_session_change, fold});
+    timer_start_after(&worker->timers, &fold->tick, TICK_MS, on_tick);
+    return fold;
+}
+
+static void kick(struct fold *fold)
+{
+    worker_at_turn_end(fold->worker, &fold->turn_end, on_turn_end);
+}
+
+static void on_session_change(void *data)
+{
+    struct fold *fold = data;
+
+    fold->activity = FOLD_IDLE;
+    fold->folded = 0; /* it may be another server */
+    fold->ranking_step = 0;
+    kick(fold);
+}
+
+void fold_migrate(struct fold *fold)
+{
+    if (session_awaits_migration(fold->session))
+        session_migrate(fold->session);
+}
+
+/* --- what is to be folded --- */
+
+static void add_cut(struct fold *fold, int64_t position)
+{
+    if (fold->n_cuts == fold->max_cuts) {
+        fold->max_cuts = fold->max_cuts * 2 + 16;
+        fold->cuts = memory_resize(fold->cuts, fold->max_cuts * sizeof(*fold->cuts));
+    }
+    fold->cuts[fold->n_cuts++] = position;
+    fold->slice_paths = fold->slice_mentions = 0;
+}
+
+void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
+{
+    fold->noted_at_ms = monotonic_ms();
+    if (fold->unfolded_since_ms == 0)
+        fold->unfolded_since_ms = fold->noted_at_ms;
+    fold->own_entries += own;
+    fold->is_follower = !own;
+    fold->slice_paths += pinned;
+    fold->slice_mentions += paths;
+    if (fold->slice_paths >= SLICE_PATHS || fold->slice_mentions >= SLICE_MENTIONS)
+        add_cut(fold, fold->state->position);
+}
+
+void fold_note_load(struct fold *fold)
+{
+    fold->n_cuts = fold->slice_paths = fold->slice_mentions = 0;
+    fold->folded = 0;
+    fold->unfolded_since_ms = 0;
+}
+
+void fold_soon(struct fold *fold)
+{
+    fold->is_wanted = true;
+    kick(fold);
+}
+
+/* How far the tables are: what the journal's session has seen, or what this one has done since. */
+static int64_t checkpoint_of(const struct fold *fold)
+{
+    return fold->folded > fold->state->checkpoint ? fold->folded : fold->state->checkpoint;
+}
+
+static bool has_unfolded(const struct fold *fold)
+{
+    return fold->state->is_loaded && fold->state->position > checkpoint_of(fold);
+}
+
+/* Whether it is time to fold without having been asked. */
+static bool is_due(const struct fold *fold, uint64_t now_ms)
+{
+    uint64_t age_ms = now_ms - fold->unfolded_since_ms;
+    uint64_t interval_ms = (uint64_t)fold->settings->interval_ms;
+
+    if (fold->is_follower)
+        return age_ms >= FOLLOWER_PATIENCE * interval_ms ||
+               now_ms - fold->noted_at_ms >= FOLLOWER_QUIET_MS;
+    return fold->own_entries <= LIGHT_ENTRIES || age_ms >= interval_ms;
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, tick, timer);
+    uint64_t now_ms = monotonic_ms();
+
+    if (!has_unfolded(fold))
+        fold->unfolded_since_ms = 0;
+    else if (fold->unfolded_since_ms == 0)
+        fold->unfolded_since_ms = now_ms;
+    else if (is_due(fold, now_ms))
+        fold->target = fold->state->position;
+    metric_set(&fold->metrics->unfolded_ms,
+               fold->unfolded_since_ms != 0 ? now_ms - fold->unfolded_since_ms : 0);
+    fold->own_entries = 0;
+    timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
+    kick(fold);
+}
+
+/* --- what is next --- */
+
+static void send_fold(struct fold *fold)
+{
+    struct buffer numbers = {0};
+    size_t old = 0;
+
+    fold->start = checkpoint_of(fold);
+    while (old < fold->n_cuts && fold->cuts[old] <= fold->start)
+        ++old;
+    fold->n_cuts -= old;
+    memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
+    fold->upto = fold->n_cuts != 0 ? fold->cuts[0] : fold->state->position;
+    fold->dead_rows += fold->n_cuts != 0 ? SLICE_PATHS : fold->slice_paths;
+    if (fold->n_cuts == 0)
+        fold->slice_paths = fold->slice_mentions = 0;
+    pg_add_int8(&numbers, fold->start);
+    pg_add_int8(&numbers, fold->upto);
+    fold->activity = FOLD_FOLDING;
+    session_run(fold->session, fold->row_by_row ? STATEMENT_FOLD_ROW_BY_ROW : STATEMENT_FOLD,
+                (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_folded,
+                fold);
+    buffer_free(&numbers);
+}
+
+static void send_clear(struct fold *fold)
+{
+    struct buffer numbers = {0};
+
+    pg_add_int8(&numbers, KEPT_ENTRIES);
+    pg_add_int8(&numbers, CLEAR_ENTRIES);
+    fold->activity = FOLD_CLEARING;
+    session_run(fold->session, STATEMENT_CLEAR,
+                (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_cleared,
+                fold);
+    buffer_free(&numbers);
+}
+
+/* Vacuums the journal, or the table when many of its rows were written anew. Autovacuum comes once a
+ * minute at most: by then the journal would have grown by a hundred thousand dead entries. A large
+ * table is left to it. */
+static bool send_vacuum(struct fold *fold, uint64_t now_ms)
+{
+    const char *sql;
+
+    if (fold->dead_entries >= VACUUM_ENTRIES && now_ms - fold->vacuumed_at_ms >= VACUUM_EVERY_MS) {
+        sql = "VACUUM (TRUNCATE OFF, INDEX_CLEANUP ON, SKIP_LOCKED) pathcount_journal";
+        fold->dead_entries = 0;
+        fold->vacuumed_at_ms = now_ms;
+    } else if (fold->dead_rows >= VACUUM_MIN_ROWS &&
+               fold->dead_rows >= (size_t)fold->state->paths / 4 &&
+               now_ms - fold->table_vacuumed_at_ms >= VACUUM_TABLE_MS) {
+        sql = "VACUUM (TRUNCATE OFF, SKIP_LOCKED) pathcount, pathcount_checkpoint, "
+              "pathcount_totals, pathcount_lanes";
+        fold->dead_rows = 0;
+        fold->table_vacuumed_at_ms = now_ms;
+    } else {
+        return false;
+    }
+    fold->activity = FOLD_VACUUMING;
+    session_run_text(fold->session, sql, on_vacuumed, fold);
+    return true;
+}
+
+/* What 004-journal.sql leaves to be done beside folds: the ranking gets an index on counts in place of
+ * the one on tiers. Each statement is a transaction of its own; an index whose making was interrupted
+ * is made anew. Only one process does it at a time. */
+static const char *const RANKING[] = {
+    "SELECT (to_regclass('pathcount_ranking') IS NOT NULL AND "
+    "pg_try_advisory_lock(7809632580312394868))::int",
+    "SELECT set_config('pathcount.statement_timeout', current_setting('statement_timeout'), false),"
+    "set_config('pathcount.lock_timeout', current_setting('lock_timeout'), false),"
+    "set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
+    "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
+    "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
+    /* with it goes the index on it */
+    "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
+    "SELECT set_config('statement_timeout', current_setting('pathcount.statement_timeout'), false),"
+    "set_config('lock_timeout', current_setting('pathcount.lock_timeout'), false),"
+    "pg_advisory_unlock(7809632580312394868)",
+};
+#define N_RANKING (sizeof(RANKING) / sizeof(RANKING[0]))
+
+static void send_ranking_step(struct fold *fold)
+{
+    fold->activity = FOLD_RANKING;
+    session_run_long(fold->session, RANKING[fold->ranking_step], on_ranking_step, fold);
+}
+
+static bool may_force(struct fold *fold, uint64_t now_ms)
+{
+    if (!fold->is_wanted || now_ms - fold->forced_at_ms < FORCED_EVERY_MS)
+        return false;
+    fold->is_wanted = false;
+    fold->forced_at_ms = now_ms;
+    return true;
+}
+
+static void on_turn_end(struct turn_end *turn_end)
+{
+    struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, turn_end, turn_end);
+    uint64_t now_ms = monotonic_ms();
+
+    if (fold->activity != FOLD_IDLE || !session_is_idle(fold->session) ||
+        timer_is_waiting(&fold->pause))
+        return;
+    fold->sent_ns = monotonic_ns();
+    if (fold->ranking_step < N_RANKING) {
+        send_ranking_step(fold);
+        return;
+    }
+    if (!fold->state->is_loaded)
+        return;
+    if (fold->is_wanted && !has_unfolded(fold)) {
+        fold->is_wanted = false;
+        fold->owner.on_folded(fold->owner.data, checkpoint_of(fold));
+    }
+    if (may_force(fold, now_ms))
+        fold->target = fold->state->position;
+    if (has_unfolded(fold) && fold->target > checkpoint_of(fold))
+        send_fold(fold);
+    else if (checkpoint_of(fold) - fold->cleared_upto >= KEPT_ENTRIES / 2)
+        send_clear(fold);
+    else
+        send_vacuum(fold, now_ms);
+}
+
+/* --- the answers --- */
+
+static void pause_fold(struct fold *fold)
+{
+    timer_start_after(&fold->worker->timers, &fold->pause, RETRY_MS / 2 + jitter(RETRY_MS),
+                      on_pause_over);
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    kick(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
+}
+
+/* Whether the answer can be read; a failure is logged, and there is a pause. */
+static bool is_done(struct fold *fold, const struct pg_answer *answer, const char *what)
+{
+    fold->activity = FOLD_IDLE;
+    kick(fold);
+    if (answer->outcome == PG_DONE)
+        return true;
+    metric_add(&fold->metrics->fold_failures, 1);
+    if (answer->outcome == PG_FAILED) {
+        log_event(LOG_LEVEL_WARNING, "fold-failed", "statement=%s sqlstate=%s error=%s", what,
+                  answer->sqlstate,
+                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+        pause_fold(fold);
+    }
+    return false;
+}
+
+/* Whether it is the data's fault, and no lock's, deadlock's or shortage's. */
+static bool is_refusal(const struct pg_answer *answer)
+{
+    static const char *const PASSING[] = {"08", "40", "53", "55", "57", "58", "XX"};
+
+    if (answer->outcome != PG_FAILED)
+        return false;
+    for (size_t i = 0; i < sizeof(PASSING) / sizeof(PASSING[0]); ++i)
+        if (strncmp(answer->sqlstate, PASSING[i], 2) == 0)
+            return false;
+    return true;
+}
+
+/* How many paths went to the quarantine. */
+static void note_refused(struct fold *fold, const PGresult *result)
+{
+    int64_t refused = pg_int8(PQgetvalue(result, 0, 0));
+
+    if (refused == 0)
+        return;
+    metric_add(&fold->metrics->quarantined_paths, (uint64_t)refused);
+    log_event(LOG_LEVEL_ERROR, "quarantined", "paths=%lld table=pathcount_quarantine",
+              (long long)refused);
+}
+
+static void on_folded(void *data, const struct pg_answer *answer)
+{
+    struct fold *fold = data;
+    bool moved;
+
+    if (is_refusal(answer) && !fold->row_by_row) {
+        is_done(fold, answer, "fold");
+        timer_stop(&fold->pause);
+        fold->row_by_row = true; /* the same slice */
+        return;
+    }
+    if (!is_done(fold, answer, fold->row_by_row ? "fold_row_by_row" : "fold"))
+        return;
+    histogram_add_ns(&fold->metrics->fold_seconds, monotonic_ns() - fold->sent_ns);
+    moved = !PQgetisnull(answer->result, 0, 0) &&
+            (fold->row_by_row || *PQgetvalue(answer->result, 0, 0) != 0);
+    if (moved && fold->row_by_row)
+        note_refused(fold, answer->result);
+    fold->row_by_row = false;
+    if (!moved) {
+        fold->folded = 0; /* another process was faster: the journal's session will see how far */
+        pause_fold(fold);
+        fold->owner.on_folded(fold->owner.data, fold->state->checkpoint);
+        return;
+    }
+    metric_add(&fold->metrics->folded_entries, (uint64_t)(fold->upto - fold->start));
+    fold->folded = fold->upto;
+    fold->unfolded_since_ms = has_unfolded(fold) ? monotonic_ms() : 0;
+    fold->owner.on_folded(fold->owner.data, fold->folded);
+}
+
+static void on_cleared(void *data, const struct pg_answer *answer)
+{
+    struct fold *fold = data;
+    int64_t deleted;
+
+    if (!is_done(fold, answer, "clear"))
+        return;
+    deleted = pg_int8(PQgetvalue(answer->result, 0, 0));
+    fold->dead_entries += (size_t)deleted;
+    if (deleted < CLEAR_ENTRIES)
+        fold->cleared_upto = checkpoint_of(fold);
+}
+
+static void on_vacuumed(void *data, const struct pg_answer *answer)
+{
+    is_done(data, answer, "vacuum");
+}
+
+static void on_ranking_step(void *data, const struct pg_answer *answer)
+{
+    struct fold *fold = data;
+
+    if (!is_done(fold, answer, "ranking")) {
+        fold->ranking_step = 0;
+        return;
+    }
+    if (fold->ranking_step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "1") != 0)
+        fold->ranking_step = N_RANKING;
+    else
+        ++fold->ranking_step;
+}
+
+void fold_close(struct fold *fold)
+{
+    if (fold == NULL)
+        return;
+    session_close(fold->session);
+    timer_stop(&fold->tick);
+    timer_stop(&fold->pause);
+    turn_end_cancel(&fold->turn_end);
+    free(fold->cuts);
+    free(fold);
+}

@@ -1,0 +1,41 @@
+-- Entry $1 and those behind it, at most $2, in order; each with its paths' counts in the tables (NULL:
+-- no row) as of the checkpoint, and with the checkpoint's position, its generation and the time. One
+-- row of NULLs stands in place of entries when there are none.
+SELECT
+    checkpoint.position,
+    checkpoint.generation,
+    (extract(epoch FROM now()) * 1000)::bigint,
+    entry.position,
+    entry.id,
+    entry.kind::bigint,
+    entry.writer,
+    (extract(epoch FROM entry.at) * 1000)::bigint,
+    entry.lanes,
+    entry.sequences,
+    entry.opened,
+    entry.ended,
+    entry.paths,
+    entry.hits,
+    entry.new_paths,
+    CASE WHEN entry.position > $1::bigint THEN ARRAY(
+        SELECT (
+            SELECT least(sum(part.count), 9223372036854775807)::bigint
+            FROM (
+                SELECT count FROM pathcount WHERE path = asked.path
+                UNION ALL
+                SELECT count FROM pathcount_quarantine WHERE path = asked.path
+            ) AS part
+            HAVING count(*) <> 0
+        )
+        FROM unnest(entry.paths) WITH ORDINALITY AS asked (path, ordinal)
+        ORDER BY asked.ordinal
+    ) END
+FROM pathcount_checkpoint AS checkpoint
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM pathcount_journal
+    WHERE position >= $1::bigint
+    ORDER BY position
+    LIMIT $2::bigint
+) AS entry ON true
+ORDER BY entry.position

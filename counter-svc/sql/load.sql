@@ -1,0 +1,37 @@
+-- Everything that a state begins with, from one snapshot: the checkpoint's position, id and
+-- generation; how many paths and hits there are in all; the lanes with their sequences and when they
+-- were used, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2,
+-- NULL when there is none; and the time.
+SELECT
+    checkpoint.position,
+    checkpoint.id,
+    checkpoint.generation,
+    totals.paths,
+    least(totals.hits, 9223372036854775807)::bigint,
+    lane.ids,
+    lane.sequences,
+    lane.used_at,
+    top.paths,
+    top.counts,
+    (SELECT count FROM pathcount WHERE path = $2::text),
+    (extract(epoch FROM now()) * 1000)::bigint
+FROM pathcount_checkpoint AS checkpoint
+CROSS JOIN pathcount_totals AS totals
+CROSS JOIN (
+    SELECT
+        array_agg(lane ORDER BY lane) AS ids,
+        array_agg(sequence ORDER BY lane) AS sequences,
+        array_agg((extract(epoch FROM used_at) * 1000)::bigint ORDER BY lane) AS used_at
+    FROM pathcount_lanes
+) AS lane
+CROSS JOIN (
+    SELECT
+        array_agg(path ORDER BY count DESC, path) AS paths,
+        array_agg(count ORDER BY count DESC, path) AS counts
+    FROM (
+        SELECT path, count
+        FROM pathcount
+        ORDER BY count DESC, path
+        LIMIT $1::bigint
+    ) AS first
+) AS top
