@@ -1,7 +1,6 @@
 /* A batch: hits of one worker gathered as path → number, on its way in a lane.
  *
- * Paths are in ascending byte order and each stands once: so batches merge by walking along them,
- * and every statement locks its rows in the same order as every other, wherever it comes from.
+ * Paths are in ascending byte order and each stands once: so one is found by bisection.
  */
 #ifndef PROTO_BATCH_H
 #define PROTO_BATCH_H
@@ -50,29 +49,5 @@ struct number {
     int64_t count;
     bool overflow;
 };
-
-/* Several batches as one statement sees them. */
-struct merge {
-    size_t size;
-    struct batch_entry *entries; /* sorted, no path twice; paths belong to the batches */
-    size_t batches;
-    uint32_t **ordinals; /* [batch][entry of that batch] → which of `entries` it is */
-};
-
-/* Merges `count` batches, which must outlive the merge. Each must be of another lane. */
-void merge_init(struct merge *merge, const struct batch *const *batches, size_t count);
-
-/* Turns the counts after the merged statement into the numbers of its batches: to be called for
- * each batch, from the last that was merged to the first. A batch's number of a path is the path's
- * count right after its own hits, with the batches taken in the order in which they were merged: so
- * no two hits have the same number. A count that is at the end of int64_t is that for everybody.
- *
- * `counts` has one for each of the merge's entries, and is counted back by this batch's hits;
- * `numbers` has room for the batch's size. Only this batch is read: those behind may be gone. */
-void merge_take_numbers(const struct merge *merge, const struct batch *batch, size_t index,
-                        struct number *counts, struct number *numbers);
-
-/* Frees what the merge owns, not the batches. */
-void merge_fini(struct merge *merge);
 
 #endif

@@ -23,6 +23,9 @@
 #define NULL_ONE "\xff\xff\xff\xff"
 #define SEVEN    SIZE8 "\0\0\0\0\0\0\0\x07"
 
+/* What the tests want for a NULL. */
+#define NULL_VALUE (-3)
+
 static void assert_bytes(struct buffer *buffer, const char *bytes, size_t len)
 {
     assert_int_equal(buffer->len, len);
@@ -38,7 +41,7 @@ static int read_array(const char *bytes, size_t len, int64_t *values, size_t mos
     int result;
 
     memcpy(copy, bytes, len);
-    result = pg_int8_array(copy, (int)len, room, most);
+    result = pg_int8_array(copy, (int)len, room, most, NULL_VALUE);
     if (result > 0)
         memcpy(values, room, (size_t)result * sizeof(*values));
     free(copy);
@@ -132,7 +135,7 @@ static void arrays_come_back(void **state)
     }
 }
 
-static void a_null_is_zero(void **state)
+static void a_null_is_what_was_asked_for(void **state)
 {
     int64_t values[3] = {9, 9, 9};
 
@@ -141,9 +144,9 @@ static void a_null_is_zero(void **state)
         read_array(BYTES("\0\0\0\1\0\0\0\1\0\0\0\x14" LEN("\3") NULL_ONE SEVEN NULL_ONE), values,
                    3),
         3);
-    assert_int_equal(values[0], 0);
+    assert_int_equal(values[0], NULL_VALUE);
     assert_int_equal(values[1], 7);
-    assert_int_equal(values[2], 0);
+    assert_int_equal(values[2], NULL_VALUE);
 }
 
 static void an_array_that_is_cut_anywhere_is_refused(void **state)
@@ -157,7 +160,7 @@ static void an_array_that_is_cut_anywhere_is_refused(void **state)
         assert_int_equal(read_array(whole, len, values, 4), -1);
     for (size_t len = 0; len < 12; len++)
         assert_int_equal(read_array(EMPTY, len, values, 4), -1);
-    assert_int_equal(pg_int8_array(whole, -1, values, 4), -1);
+    assert_int_equal(pg_int8_array(whole, -1, values, 4, NULL_VALUE), -1);
 }
 
 static void more_elements_than_there_is_room_for_are_refused(void **state)
@@ -202,6 +205,50 @@ static void what_is_no_array_of_bigint_is_refused(void **state)
             fail_msg("%s", cases[i].what);
 }
 
+static void texts_come_back(void **state)
+{
+    static const char bytes[] = "\0\0\0\1\0\0\0\1\0\0\0\x19" LEN("\4") "\0\0\0\2/a" NULL_ONE
+                                "\0\0\0\0\0\0\0\3/\xc3\xa9";
+    struct pg_array array;
+    const char *text;
+    size_t len;
+
+    (void)state;
+    assert_true(pg_text_array_open(&array, bytes, sizeof(bytes) - 1));
+    assert_int_equal(array.count, 4);
+    assert_true(pg_array_next(&array, &text, &len));
+    assert_int_equal(len, 2);
+    assert_memory_equal(text, "/a", 2);
+    assert_true(pg_array_next(&array, &text, &len));
+    assert_null(text);
+    assert_true(pg_array_next(&array, &text, &len));
+    assert_non_null(text);
+    assert_int_equal(len, 0);
+    assert_true(pg_array_next(&array, &text, &len));
+    assert_int_equal(len, 3);
+    assert_memory_equal(text, "/\xc3\xa9", 3);
+    assert_false(pg_array_next(&array, &text, &len));
+}
+
+static void texts_that_are_cut_or_of_another_type_are_refused(void **state)
+{
+    static const char whole[] = TEXTS LEN("\2") "\0\0\0\2/a\0\0\0\2/b";
+    struct pg_array array;
+    const char *text;
+    size_t size;
+
+    (void)state;
+    for (size_t len = 0; len < sizeof(whole) - 1; len++) {
+        char *copy = malloc(len + 1);
+        memcpy(copy, whole, len);
+        assert_false(pg_text_array_open(&array, copy, (int)len) &&
+                     pg_array_next(&array, &text, &size) && pg_array_next(&array, &text, &size));
+        free(copy);
+    }
+    assert_false(pg_text_array_open(&array, BYTES(EMPTY)));
+    assert_false(pg_int8_array_open(&array, whole, sizeof(whole) - 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,10 +258,12 @@ int main(void)
         cmocka_unit_test(a_length_has_four_bytes),
         cmocka_unit_test(a_bigint_comes_back),
         cmocka_unit_test(arrays_come_back),
-        cmocka_unit_test(a_null_is_zero),
+        cmocka_unit_test(a_null_is_what_was_asked_for),
         cmocka_unit_test(an_array_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(more_elements_than_there_is_room_for_are_refused),
         cmocka_unit_test(what_is_no_array_of_bigint_is_refused),
+        cmocka_unit_test(texts_come_back),
+        cmocka_unit_test(texts_that_are_cut_or_of_another_type_are_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
