@@ -60,8 +60,8 @@ void session_close(struct session *session);
 bool session_awaits_migration(const struct session *session);
 void session_migrate(struct session *session);
 
-/* Why it is not set up, a sentence that is good until the process ends; NULL when it is, or awaits its
- * migration. It has no secrets in it. */
+/* Why it cannot be used, a sentence that is good until the process ends; NULL when it is set up, or will
+ * be once it has been told to migrate. It has no secrets in it. */
 const char *session_problem(const struct session *session);
 
 /* Whether it is set up. */

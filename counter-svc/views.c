@@ -121,7 +121,7 @@ static struct view_request *add(struct views *views, struct view_request *reques
 {
     metric_add(&views->metrics->reads_waiting, 1);
     ++views->n_waiting;
-    if (views->n_waiting > views->settings->max_reads || !session_is_ready(views->session)) {
+    if (views->n_waiting > views->settings->max_reads || views_problem(views) != NULL) {
         request->overdue = true; /* answered at the end of the turn */
         h2o_linklist_insert(&views->queue, &request->link);
     } else if (is_continued(request)) {
@@ -261,7 +261,7 @@ static void drop_overdue(struct views *views)
     for (size_t i = 0; i < 2; ++i) {
         for (h2o_linklist_t *link = lists[i]->next; link != lists[i]; link = next) {
             next = link->next;
-            if (request_of(link)->overdue || !session_is_ready(views->session))
+            if (request_of(link)->overdue || views_problem(views) != NULL)
                 finish_with_nothing(request_of(link));
         }
     }

@@ -359,17 +359,17 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
     return false;
 }
 
-/* Whether it is the data's fault, and no lock's, deadlock's or shortage's. */
+/* Whether it is the fault of a row: a constraint, or a trigger. */
 static bool is_refusal(const struct pg_answer *answer)
 {
-    static const char *const PASSING[] = {"08", "40", "53", "55", "57", "58", "XX"};
+    static const char *const CLASSES[] = {"22", "23", "44", "P0"};
 
     if (answer->outcome != PG_FAILED)
         return false;
-    for (size_t i = 0; i < sizeof(PASSING) / sizeof(PASSING[0]); ++i)
-        if (strncmp(answer->sqlstate, PASSING[i], 2) == 0)
-            return false;
-    return true;
+    for (size_t i = 0; i < sizeof(CLASSES) / sizeof(CLASSES[0]); ++i)
+        if (strncmp(answer->sqlstate, CLASSES[i], 2) == 0)
+            return true;
+    return false;
 }
 
 /* How many paths went to the quarantine. */

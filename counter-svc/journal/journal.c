@@ -130,11 +130,10 @@ bool journal_has_ledger(const struct journal *journal)
     return session_is_ready(journal->session);
 }
 
-/* Whether requests can wait for something: a session that is being set up is worth it when it has only
- * to be told to migrate. */
+/* Whether requests can wait for something: a session that is there, or only has to be told to migrate. */
 static bool can_wait(const struct journal *journal)
 {
-    return session_is_ready(journal->session) || session_awaits_migration(journal->session);
+    return session_problem(journal->session) == NULL;
 }
 
 static struct journal_request *add(struct journal *journal, enum request_kind kind,
@@ -382,6 +381,22 @@ static bool is_passing(const char *sqlstate)
            class_is(sqlstate, "57") || class_is(sqlstate, "08");
 }
 
+/* The line names the first of the requests that the statement was for; it may have been for none. */
+static void log_failure(const struct journal *journal, const struct pg_answer *answer)
+{
+    const char *error = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *trace = "none";
+    size_t batches = 0;
+
+    for (h2o_linklist_t *link = journal->taken.next; link != &journal->taken; link = link->next) {
+        if (batches == 0)
+            trace = request_of(link)->trace.id;
+        batches += request_of(link)->kind == REQUEST_BATCH;
+    }
+    log_event(LOG_LEVEL_WARNING, "journal-failed", "sqlstate=%s batches=%zu error=%s trace=%s",
+              answer->sqlstate, batches, LOG_QUOTED(error), trace);
+}
+
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
 {
     struct counter_metrics *metrics = journal->metrics;
@@ -395,8 +410,7 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         journal_answer_unavailable(&journal->taken);
         return false;
     }
-    log_event(LOG_LEVEL_WARNING, "journal-failed", "sqlstate=%s error=%s", answer->sqlstate,
-              LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+    log_failure(journal, answer);
     if (is_passing(answer->sqlstate)) {
         metric_add(&metrics->commit_failures[FAILURE_PASSING], 1);
         journal_put_back(journal);

@@ -143,6 +143,13 @@ static size_t place_of(const struct state *state, const struct slot *slot, int64
     return low;
 }
 
+/* The ranking's rows are needed in any case: they do not count as memory that can be given back. */
+static void set_in_top(struct state *state, struct slot *slot, bool in_top)
+{
+    slot->in_top = in_top;
+    state->_bytes += in_top ? -slot_bytes(slot) : slot_bytes(slot);
+}
+
 /* Puts a slot whose count was `old_count` where it belongs now. Counts only grow. */
 static void rank(struct state *state, struct slot *slot, int64_t new_count)
 {
@@ -153,11 +160,11 @@ static void rank(struct state *state, struct slot *slot, int64_t new_count)
         INVARIANT(from < state->n_top && state->top[from] == slot);
     } else if (state->n_top < STATE_TOP_ROWS) {
         from = state->n_top++;
-        slot->in_top = true;
+        set_in_top(state, slot, true);
     } else if (is_before(new_count, slot, state->top[STATE_TOP_ROWS - 1])) {
         from = STATE_TOP_ROWS - 1;
-        state->top[from]->in_top = false;
-        slot->in_top = true;
+        set_in_top(state, state->top[from], false);
+        set_in_top(state, slot, true);
     } else {
         slot->count = new_count;
         return;

@@ -115,7 +115,7 @@ bool state_set_checkpoint(struct state *state, int64_t checkpoint)
 /* Forgets slots until they take up at most `max_bytes`, or all others are needed. */
 void state_evict(struct state *state, size_t max_bytes);
 
-/* Memory that slots and lanes take up, in bytes, without what the allocator adds. */
+/* Memory that slots take up besides those of the ranking, in bytes, without what the allocator adds. */
 size_t state_bytes(const struct state *state);
 
 /* How many paths have a slot. */

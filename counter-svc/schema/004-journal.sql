@@ -204,6 +204,7 @@ DECLARE
     refused TEXT[] := '{}';
     message TEXT := '';
 BEGIN
+    SET CONSTRAINTS ALL IMMEDIATE; -- a deferred one would refuse the whole at its commit
     FOR hit IN
         SELECT h.path COLLATE "C" AS path, least(sum(h.hits), 9223372036854775807)::bigint AS hits
         FROM pathcount_journal AS entry
@@ -226,8 +227,9 @@ BEGIN
             WHEN SQLSTATE 'PC000' THEN
                 NULL;
             WHEN OTHERS THEN
-                -- a lock, a deadlock, a full disk, a shutdown: not this row's fault
-                IF left(SQLSTATE, 2) IN ('08', '40', '53', '55', '57', '58', 'XX') THEN
+                -- anything but a constraint or a trigger is not this row's fault: a lock, a full disk,
+                -- a missing privilege
+                IF left(SQLSTATE, 2) NOT IN ('22', '23', '44', 'P0') THEN
                     RAISE;
                 END IF;
                 refused := refused || hit.path;
