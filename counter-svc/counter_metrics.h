@@ -36,7 +36,7 @@ struct counter_metrics {
     atomic_uint_fast64_t conflicts;
     atomic_uint_fast64_t reloads;
     atomic_uint_fast64_t unfolded_entries;
-    atomic_uint_fast64_t unfolded_ms;
+    atomic_uint_fast64_t unfolded_s;
     struct histogram fold_seconds;
     atomic_uint_fast64_t fold_failures;
     atomic_uint_fast64_t folded_entries;

@@ -195,8 +195,8 @@ static void on_tick(struct timer *timer)
         fold->unfolded_since_ms = now_ms;
     else if (is_due(fold, now_ms))
         fold->target = fold->state->position;
-    metric_set(&fold->metrics->unfolded_ms,
-               fold->unfolded_since_ms != 0 ? now_ms - fold->unfolded_since_ms : 0);
+    metric_set(&fold->metrics->unfolded_s,
+               fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
     fold->own_entries = 0;
     timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
     kick(fold);
