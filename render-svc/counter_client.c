@@ -2,6 +2,7 @@
 
 #include "proto/api.h"
 #include "render-svc/render_metrics.h"
+#include "render-svc/replicas.h"
 #include "service/log.h"
 #include "service/resolver.h"
 
@@ -11,16 +12,15 @@
 
 #define DEFAULT_PORT 8081
 
-/* How long an address that failed is asked only when no other is left. */
-#define AVOID_MS 1000
-
 /* How long a look-up may take; the addresses known before stay good meanwhile. */
 #define LOOK_UP_MS 2000
 
-struct replica {
-    struct http_address address;
-    uint64_t avoid_until_ms;
-};
+/* How often it is looked whether a probe is due; up to as much again is added at random, so that the
+ * probes of many workers spread out. */
+#define PROBE_TICK_MS 200
+
+_Static_assert(REPLICAS_STAYS == METRICS_N_MOVES, "each move has its number");
+_Static_assert(REPLICAS_MAX == RESOLVER_MAX_ADDRESSES, "every address that is found has its place");
 
 struct counter_call {
     struct counter_client *client;
@@ -33,6 +33,7 @@ struct counter_call {
     void *data;
     struct http_call *call;      /* NULL while no address is known */
     struct http_address address; /* where it was sent */
+    uint64_t begun_ms;           /* when it was sent there */
     size_t tries_left;
     struct timer no_address;
 };
@@ -42,18 +43,18 @@ struct counter_client {
     const struct counter_client_settings *settings;
     struct http_client *http;
     struct resolver resolver;
-    struct timer next_round;
-    size_t n_replicas, next;
-    struct replica replicas[RESOLVER_MAX_ADDRESSES];
+    struct timer next_look_up, next_probes;
+    struct replicas replicas;
     h2o_linklist_t calls;
-    struct counter_call *probe;
-    uint64_t answered_at_ms;
     bool reachable; /* as far as the last call tells */
 };
 
 static void look_up(struct counter_client *client);
+static void send_probes(struct counter_client *client);
+static void wait_for_probes(struct counter_client *client);
 static void on_resolved(void *data, const struct addresses *found, const char *error);
-static void on_next_round(struct timer *timer);
+static void on_next_look_up(struct timer *timer);
+static void on_next_probes(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
 static void on_no_address(struct timer *timer);
@@ -97,7 +98,9 @@ struct counter_client *counter_client_create(struct worker *worker,
     *client = (struct counter_client){.worker = worker, .settings = settings};
     client->http = http_client_create(worker, &settings->http);
     h2o_linklist_init_anchor(&client->calls);
+    replicas_init(&client->replicas, jitter(REPLICAS_SHARES));
     look_up(client);
+    wait_for_probes(client);
     return client;
 }
 
@@ -109,132 +112,107 @@ static void look_up(struct counter_client *client)
                    on_resolved, client);
 }
 
-static struct replica *find(struct counter_client *client, const struct http_address *address)
+/* Logs and publishes that another address is in use, and why. */
+static void note_move(struct counter_client *client, enum replicas_move move, const char *why)
 {
-    for (size_t i = 0; i < client->n_replicas; ++i)
-        if (http_address_equals(&client->replicas[i].address, address))
-            return &client->replicas[i];
-    return NULL;
+    struct render_metrics *metrics = render_metrics_of(client->worker);
+
+    metric_set(&metrics->upstream_rank, client->replicas.used + 1);
+    if (move == REPLICAS_STAYS)
+        return;
+    metric_add(&metrics->upstream_moves[move], 1);
+    log_event(LOG_LEVEL_INFO, "counter-changed", "from=%s to=%s reason=%s", client->replicas.left,
+              replicas_used(&client->replicas)->host, LOG_QUOTED(why));
 }
 
 static void on_resolved(void *data, const struct addresses *found, const char *error)
 {
     struct counter_client *client = data;
-    struct replica replicas[RESOLVER_MAX_ADDRESSES] = {0};
+    struct http_address addresses[RESOLVER_MAX_ADDRESSES];
 
     if (error == NULL) {
-        for (size_t i = 0; i < found->count; ++i) {
-            const struct replica *known;
-            http_address_set(&replicas[i].address, found->hosts[i], client->settings->port);
-            known = find(client, &replicas[i].address);
-            replicas[i].avoid_until_ms = known != NULL ? known->avoid_until_ms : 0;
-        }
-        memcpy(client->replicas, replicas, found->count * sizeof(*replicas));
-        client->n_replicas = found->count;
+        for (size_t i = 0; i < found->count; ++i)
+            http_address_set(&addresses[i], found->hosts[i], client->settings->port);
+        note_move(client, replicas_set(&client->replicas, addresses, found->count, monotonic_ms()),
+                  "its address was removed from the name");
         metric_set(&render_metrics_of(client->worker)->replicas, found->count);
     } else {
         log_event(LOG_LEVEL_DEBUG, "look-up-failed", "host=%s error=%s", client->settings->host,
                   LOG_QUOTED(error));
     }
-    if (monotonic_ms() - client->answered_at_ms >= (uint64_t)client->settings->resolve_ms &&
-        client->probe == NULL)
-        client->probe = counter_call(client, "GET", API_TOTALS, NULL, 0, NULL, on_probed, client);
-    timer_start_after(&client->worker->timers, &client->next_round,
-                      (uint64_t)client->settings->resolve_ms, on_next_round);
+    timer_start_after(&client->worker->timers, &client->next_look_up,
+                      (uint64_t)client->settings->resolve_ms, on_next_look_up);
 }
 
-static void on_next_round(struct timer *timer)
+static void on_next_look_up(struct timer *timer)
 {
-    look_up(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_round, timer));
-}
-
-static bool on_probed(void *data, const struct http_answer *answer)
-{
-    struct counter_client *client = data;
-
-    (void)answer; /* on_answer has drawn the conclusions */
-    client->probe = NULL;
-    return true;
-}
-
-/* The next replica in turn that did not fail lately; otherwise the next at all. NULL: none is
- * known. */
-static struct replica *pick(struct counter_client *client)
-{
-    uint64_t now = monotonic_ms();
-    struct replica *replica;
-
-    for (size_t i = 0; i < client->n_replicas; ++i) {
-        replica = &client->replicas[client->next++ % client->n_replicas];
-        if (replica->avoid_until_ms <= now)
-            return replica;
-    }
-    return client->n_replicas != 0 ? &client->replicas[client->next++ % client->n_replicas] : NULL;
+    look_up(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_look_up, timer));
 }
 
 /* --- calls --- */
 
-struct counter_call *counter_call(struct counter_client *client, const char *method,
-                                  const char *target, const void *body, size_t len,
-                                  const struct trace *trace, http_callback callback, void *data)
+static struct counter_call *call_create(struct counter_client *client, const char *method,
+                                        const char *target, const struct trace *trace)
 {
     struct counter_call *call = h2o_mem_alloc(sizeof(*call));
 
-    *call = (struct counter_call){.client = client,
-                                  .method = method,
-                                  .target = target,
-                                  .body = body,
-                                  .len = len,
-                                  .callback = callback,
-                                  .data = data,
-                                  .tries_left = client->n_replicas};
+    *call = (struct counter_call){.client = client, .method = method, .target = target};
     if (trace != NULL)
         call->trace = *trace;
     else
         trace_begin(&call->trace);
     h2o_linklist_insert(&client->calls, &call->link);
+    return call;
+}
+
+static void send_call(struct counter_call *call, const struct http_address *address,
+                      http_callback callback)
+{
+    call->address = *address;
+    call->begun_ms = monotonic_ms();
+    call->call = http_call(call->client->http, &call->address, call->method, call->target,
+                           call->body, call->len, &call->trace, callback, call);
+}
+
+struct counter_call *counter_call(struct counter_client *client, const char *method,
+                                  const char *target, const void *body, size_t len,
+                                  const struct trace *trace, http_callback callback, void *data)
+{
+    struct counter_call *call = call_create(client, method, target, trace);
+
+    call->body = body;
+    call->len = len;
+    call->callback = callback;
+    call->data = data;
+    call->tries_left = client->replicas.count;
     try_next(call);
     return call;
 }
 
 static void try_next(struct counter_call *call)
 {
-    struct replica *replica = pick(call->client);
+    const struct http_address *address = replicas_used(&call->client->replicas);
 
-    if (replica == NULL || call->tries_left == 0) {
+    if (address == NULL || call->tries_left == 0) {
         timer_start_after(&call->client->worker->timers, &call->no_address, 0, on_no_address);
         return;
     }
     --call->tries_left;
-    call->address = replica->address;
-    call->call = http_call(call->client->http, &call->address, call->method, call->target,
-                           call->body, call->len, &call->trace, on_answer, call);
+    send_call(call, address, on_answer);
 }
 
-/* Logs and publishes a change of whether counter-svc can be reached, by what became of a call. */
+/* Logs and publishes a change of whether counter-svc can be reached, by the outcome of a call. */
 static void conclude(const struct counter_call *call, const char *why_not)
 {
     struct counter_client *client = call->client;
     bool reachable = why_not == NULL;
 
-    if (reachable)
-        client->answered_at_ms = monotonic_ms();
     if (reachable != client->reachable)
         log_event(reachable ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
                   reachable ? "counter-reached" : "counter-lost", "reason=%s trace=%s",
                   LOG_QUOTED(reachable ? "it answers" : why_not), call->trace.id);
     client->reachable = reachable;
     atomic_store(&client->worker->not_ready, why_not);
-}
-
-static bool finish(struct counter_call *call, const struct http_answer *answer)
-{
-    http_callback callback = call->callback;
-    void *data = call->data;
-
-    h2o_linklist_unlink(&call->link);
-    free(call);
-    return callback(data, answer);
 }
 
 static void on_no_address(struct timer *timer)
@@ -244,32 +222,64 @@ static void on_no_address(struct timer *timer)
     struct counter_call *call = H2O_STRUCT_FROM_MEMBER(struct counter_call, no_address, timer);
 
     conclude(call, UNREACHED.reason);
-    finish(call, &UNREACHED);
+    h2o_linklist_unlink(&call->link);
+    call->callback(call->data, &UNREACHED);
+    free(call);
+}
+
+/* Says what an answer shows to be wrong with the address that it came from, or NULL. */
+static const char *trouble_of(const struct http_answer *answer)
+{
+    if (answer->outcome != HTTP_ANSWERED)
+        return answer->reason;
+    if (answer->status == 401)
+        return "counter-svc does not take the token";
+    if (answer->status == 503)
+        return "counter-svc cannot reach PostgreSQL";
+    return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
+}
+
+/* Draws the conclusions from a call's outcome, for which address is used and for readiness. A read
+ * that was sent and failed may have asked for too much: a probe tells whether the address works. */
+static void judge(const struct counter_call *call, enum http_outcome outcome, const char *trouble)
+{
+    struct counter_client *client = call->client;
+    struct replicas *replicas = &client->replicas;
+    uint64_t now_ms = monotonic_ms();
+
+    if (trouble == NULL) {
+        if (replicas_answered(replicas, &call->address, now_ms))
+            conclude(call, NULL);
+    } else if (outcome != HTTP_NOT_SENT && strcmp(call->method, "GET") == 0) {
+        replicas_suspect(replicas, &call->address, call->begun_ms);
+        send_probes(client);
+    } else {
+        note_move(client, replicas_failed(replicas, &call->address, call->begun_ms, now_ms),
+                  trouble);
+        if (replicas_all_failed(replicas))
+            conclude(call, trouble);
+    }
 }
 
 static bool on_answer(void *data, const struct http_answer *answer)
 {
     struct counter_call *call = data;
-    struct counter_client *client = call->client;
-    struct replica *replica = find(client, &call->address);
-    bool works = answer->outcome == HTTP_ANSWERED && answer->status != 503;
+    const char *trouble = trouble_of(answer);
+    bool is_believed;
 
     call->call = NULL;
-    if (replica != NULL)
-        replica->avoid_until_ms = works ? 0 : monotonic_ms() + AVOID_MS;
+    if (trouble != NULL)
+        judge(call, answer->outcome, trouble); /* first, so that the callback can call elsewhere */
     if (answer->outcome == HTTP_NOT_SENT && call->tries_left != 0) {
         try_next(call);
         return true;
     }
-    if (answer->outcome != HTTP_ANSWERED)
-        conclude(call, answer->reason);
-    else if (answer->status == 503)
-        conclude(call, "counter-svc cannot reach PostgreSQL");
-    else if (answer->status == 401)
-        conclude(call, "counter-svc does not take the token");
-    else
-        conclude(call, NULL);
-    return finish(call, answer);
+    h2o_linklist_unlink(&call->link);
+    is_believed = call->callback(call->data, answer);
+    if (trouble == NULL)
+        judge(call, answer->outcome, is_believed ? NULL : "the answer is not to what was asked");
+    free(call);
+    return is_believed;
 }
 
 void counter_call_cancel(struct counter_call *call)
@@ -281,12 +291,63 @@ void counter_call_cancel(struct counter_call *call)
     free(call);
 }
 
+/* --- probes --- */
+
+/* Probes every address that is due. A probe is a small read that needs PostgreSQL. */
+static void send_probes(struct counter_client *client)
+{
+    struct replicas *replicas = &client->replicas;
+    size_t index;
+
+    while ((index = replicas_next_probe(replicas, monotonic_ms(),
+                                        (uint64_t)client->settings->resolve_ms)) != replicas->count)
+        send_call(call_create(client, "GET", API_TOTALS, NULL), &replicas->list[index].address,
+                  on_probed);
+}
+
+static void wait_for_probes(struct counter_client *client)
+{
+    timer_start_after(&client->worker->timers, &client->next_probes,
+                      PROBE_TICK_MS + jitter(PROBE_TICK_MS), on_next_probes);
+}
+
+static void on_next_probes(struct timer *timer)
+{
+    struct counter_client *client =
+        H2O_STRUCT_FROM_MEMBER(struct counter_client, next_probes, timer);
+
+    send_probes(client);
+    wait_for_probes(client);
+}
+
+static bool on_probed(void *data, const struct http_answer *answer)
+{
+    struct counter_call *call = data;
+    struct counter_client *client = call->client;
+    struct replicas *replicas = &client->replicas;
+    const char *trouble = trouble_of(answer);
+    enum replicas_move move;
+
+    if (trouble == NULL && answer->status != 200)
+        trouble = "the answer to a probe is not 200";
+    move =
+        replicas_probed(replicas, &call->address, trouble == NULL, call->begun_ms, monotonic_ms());
+    note_move(client, move, trouble != NULL ? trouble : "a lower address has been healthy");
+    if (trouble != NULL ? replicas_all_failed(replicas)
+                        : http_address_equals(replicas_used(replicas), &call->address))
+        conclude(call, trouble);
+    h2o_linklist_unlink(&call->link);
+    free(call);
+    return true;
+}
+
 void counter_client_destroy(struct counter_client *client)
 {
     if (client == NULL)
         return;
     resolver_cancel(&client->resolver);
-    timer_stop(&client->next_round);
+    timer_stop(&client->next_look_up);
+    timer_stop(&client->next_probes);
     while (!h2o_linklist_is_empty(&client->calls))
         counter_call_cancel(H2O_STRUCT_FROM_MEMBER(struct counter_call, link, client->calls.next));
     http_client_destroy(client->http);

@@ -1,12 +1,16 @@
-/* Where counter-svc is, and which of its replicas to ask: every address that its name has, each in
- * its turn, those that failed lately last.
+/* Calls to counter-svc, at one of the addresses that its name has. All calls of a worker go to the
+ * same address; replicas.h describes which one that is.
  *
- * The name is looked up again every `resolve_ms`, so replicas that come and go are noticed,
- * whatever the name server says of how long its answer is good. When nobody calls for that long, a
- * small call is made, so that readiness is about now.
+ * The name is looked up again every `resolve_ms`, so replicas that come and go are noticed, whatever
+ * the name server says of how long its answer is good.
  *
- * A call that could not be sent goes to the next address at once; once it may have left, its fate
- * is the caller's business.
+ * The address in use has failed when a call cannot be sent, is not answered, or is answered by a
+ * 401, a 5xx or something other than what was asked for. A read that was sent and failed is an
+ * exception, because a visitor can ask for one that takes too long: then a probe decides.
+ *
+ * A call that could not be sent goes to the next address at once. Once it may have left, only its
+ * caller can decide whether it may be repeated. By the time of the callback the next address is in
+ * use, so a repeat goes there.
  */
 #ifndef RENDER_COUNTER_CLIENT_H
 #define RENDER_COUNTER_CLIENT_H

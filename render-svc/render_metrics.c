@@ -40,6 +40,13 @@ const struct metric render_metrics[] = {
          "Tries of calls to counter-svc by how they ended; unknown: it may have been acted on."},
     {NUMBER("pathcount_upstream_replicas", METRIC_HIGHEST, replicas),
      .help = "Addresses that the name of counter-svc had when it was last looked up."},
+    {NUMBER("pathcount_upstream_rank", METRIC_HIGHEST, upstream_rank),
+     .help = "Rank of the address of counter-svc in use, 1 for the lowest; the highest of all "
+             "workers."},
+    {NUMBER("pathcount_upstream_moves_total", METRIC_COUNTER, upstream_moves),
+     LABELLED("reason", "failed", "removed", "returned"),
+     .help = "Moves to another address of counter-svc: the one in use failed, was removed from the "
+             "name, or a lower one was healthy again (returned)."},
     {NUMBER("pathcount_upstream_connections", METRIC_GAUGE, counter_connections),
      .help = "Connections to counter-svc, open or being opened."},
     {NUMBER("pathcount_upstream_connects_total", METRIC_COUNTER, counter_connects),

@@ -17,6 +17,7 @@ enum waiting { WAITING_OPEN, WAITING_AWAY, N_WAITING };
 
 #define METRICS_N_LANE_STATES   4
 #define METRICS_N_CALL_OUTCOMES 3
+#define METRICS_N_MOVES         3
 
 struct render_metrics {
     struct service_metrics service; /* first */
@@ -33,6 +34,8 @@ struct render_metrics {
     struct histogram call_seconds;
     atomic_uint_fast64_t calls[METRICS_N_CALL_OUTCOMES]; /* by enum http_outcome */
     atomic_uint_fast64_t replicas;
+    atomic_uint_fast64_t upstream_rank;
+    atomic_uint_fast64_t upstream_moves[METRICS_N_MOVES]; /* by enum replicas_move */
     atomic_uint_fast64_t counter_connections;
     atomic_uint_fast64_t counter_connects;
     atomic_uint_fast64_t reads_waiting;

@@ -64,6 +64,45 @@ static void on_deadline(struct timer *timer)
     resolver->_callback(resolver->_data, &resolver->_found, "no answer from the name server");
 }
 
+/* What addresses are sorted by: bytes only, so that it has no padding. */
+struct sort_key {
+    unsigned char is_ip6;
+    unsigned char bytes[16];
+};
+
+static struct sort_key sort_key_of(const char *host)
+{
+    struct sort_key key = {0};
+
+    if (inet_pton(AF_INET, host, key.bytes) != 1) {
+        key.is_ip6 = 1;
+        inet_pton(AF_INET6, host, key.bytes);
+    }
+    return key;
+}
+
+void addresses_add(struct addresses *addresses, const char *host)
+{
+    struct sort_key key = sort_key_of(host);
+    size_t at = addresses->count;
+
+    for (; at > 0; --at) {
+        struct sort_key before = sort_key_of(addresses->hosts[at - 1]);
+        int order = memcmp(&before, &key, sizeof(key));
+        if (order == 0)
+            return;
+        if (order < 0)
+            break;
+    }
+    if (at == RESOLVER_MAX_ADDRESSES)
+        return;
+    if (addresses->count < RESOLVER_MAX_ADDRESSES)
+        ++addresses->count;
+    memmove(addresses->hosts[at + 1], addresses->hosts[at],
+            (addresses->count - at - 1) * sizeof(addresses->hosts[0]));
+    snprintf(addresses->hosts[at], sizeof(addresses->hosts[at]), "%s", host);
+}
+
 static void add(struct addresses *found, const struct addrinfo *entry)
 {
     char host[46];
@@ -75,13 +114,8 @@ static void add(struct addresses *found, const struct addrinfo *entry)
         address = &((const struct sockaddr_in6 *)entry->ai_addr)->sin6_addr;
     else
         return;
-    if (found->count == RESOLVER_MAX_ADDRESSES ||
-        inet_ntop(entry->ai_family, address, host, sizeof(host)) == NULL)
-        return;
-    for (size_t i = 0; i < found->count; ++i)
-        if (strcmp(found->hosts[i], host) == 0)
-            return;
-    memcpy(found->hosts[found->count++], host, sizeof(host));
+    if (inet_ntop(entry->ai_family, address, host, sizeof(host)) != NULL)
+        addresses_add(found, host);
 }
 
 static void on_found(h2o_hostinfo_getaddr_req_t *request, const char *error, struct addrinfo *list,

@@ -13,14 +13,19 @@
 
 #include "service/worker.h"
 
-/* More replicas than this are left out. */
+/* The lowest addresses are kept; more are left out. */
 #define RESOLVER_MAX_ADDRESSES 64
 
-/* What a name stands for: numeric addresses, each once, in the order in which they came. */
+/* The numeric addresses of a name, each once, in ascending order: IPv4 before IPv6, each by its
+ * bytes. Name servers give them in any order; here everyone who asks gets the same one. */
 struct addresses {
     size_t count;
     char hosts[RESOLVER_MAX_ADDRESSES][46];
 };
+
+/* Adds a numeric address in its place. An address that is there already is not added again; when
+ * there is no room, the highest is left out. */
+void addresses_add(struct addresses *addresses, const char *host);
 
 /* `error` is NULL, or a short text, and then `found` is empty. */
 typedef void (*resolver_callback)(void *data, const struct addresses *found, const char *error);
