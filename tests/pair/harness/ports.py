@@ -19,14 +19,19 @@ _END = _end()
 _next = itertools.count(random.randrange(_END - FIRST))
 
 
-def free_port():
-    """A port on 127.0.0.1 that nobody listens at; this process is not given it again for long."""
+def free_port(hosts=("127.0.0.1",)):
+    """A port that nobody listens at on any of the hosts; this process is not given it again for long."""
     for _ in range(FIRST, _END):
         port = FIRST + next(_next) % (_END - FIRST)
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                pass  # somebody's
+        if all(_is_free(host, port) for host in hosts):
+            return port
     raise AssertionError(f"no free port from {FIRST} to {_END}")
+
+
+def _is_free(host, port):
+    with socket.socket() as sock:
+        try:
+            sock.bind((host, port))
+            return True
+        except OSError:
+            return False  # somebody's

@@ -60,10 +60,10 @@ class Stage:
         counter.api = Api(counter.address)
         return counter
 
-    def render(self, at, ready=True, **keys):
+    def render(self, at, ready=True, env=None, **keys):
         """A render-svc that counts at `at`: a counter-svc, a proxy before one, or an address."""
         host, port = getattr(at, "address", at)
-        render = self.service("render-svc", {"counter_url": f"http://{host}:{port}", **keys})
+        render = self.service("render-svc", {"counter_url": f"http://{host}:{port}", **keys}, env)
         if ready:
             render.until_ready()
         return render
