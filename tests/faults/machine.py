@@ -69,8 +69,8 @@ def _short_of_memory(pick):
     return strikes
 
 
-def _a_counter(world, chance):
-    return chance.choice(world.counters)
+def _a_counter(world, _):
+    return world.counters[world.in_use]
 
 
 def _a_render(world, chance):

@@ -42,8 +42,8 @@ for _name, _action, _share in (
 
 
 @fault("nobody reaches a counter-svc")
-def _refused(world, chance):
-    victim = chance.choice(world.counter_proxies)
+def _refused(world, _):
+    victim = world.counter_proxies[world.in_use]
     victim.stop_listening()
     yield
     victim.listen_again()

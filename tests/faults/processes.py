@@ -18,13 +18,13 @@ def _killed(world, services):
 
 
 @fault("a counter-svc is killed", "moment")
-def _counter_killed(world, chance):
-    yield from _killed(world, [chance.choice(world.counters)])
+def _counter_killed(world, _):
+    yield from _killed(world, [world.counters[world.in_use]])
 
 
 @fault("a counter-svc is killed and stays away", "away")
-def _counter_away(world, chance):
-    yield from _killed(world, [chance.choice(world.counters)])
+def _counter_away(world, _):
+    yield from _killed(world, [world.counters[world.in_use]])
 
 
 @fault("every counter-svc is killed", "moment")
@@ -70,8 +70,8 @@ def _backend_killed(world, chance):
 
 
 @fault("a counter-svc is stopped", "frozen")
-def _counter_frozen(world, chance):
-    victim = chance.choice(world.counters)
+def _counter_frozen(world, _):
+    victim = world.counters[world.in_use]
     victim.freeze()
     yield
     victim.thaw()

@@ -147,6 +147,11 @@ class World:
     def postgres_wires(self):
         return list(self._wires.values())
 
+    @property
+    def in_use(self):
+        """The index of the counter-svc that the renderers use: what strikes it is noticed."""
+        return int(self.renders[0].metric("pathcount_upstream_rank")) - 1
+
     def door_of(self, render):
         return self.doors[self.renders.index(render)]
 

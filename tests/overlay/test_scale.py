@@ -1,7 +1,7 @@
 """More and fewer replicas under load: nobody notices."""
 from harness import wait_until
 
-NOTICED_S = 5
+AGREED_S = 60  # after a renderer leaves a counter-svc, its connections there idle for 20 s
 
 
 def served(task):
@@ -20,9 +20,9 @@ def test_scaling_under_load(stack, prefix, note):
             stack.form = None
             stack.command("scale", service, str(number))
             if service == "counter-svc" and number > 1:
-                # The renderers find every one of them, and soon.
-                wait_until("work for every counter-svc", lambda: all(
-                    served(task) for task in stack.tasks("counter-svc")), NOTICED_S)
+                # The renderers find them, and use one of them.
+                wait_until("work for one counter-svc", lambda: sum(
+                    served(task) for task in stack.tasks("counter-svc")) == 1, AGREED_S)
             stack.only(service, number)
             stack.running_under_load(prefix)
     finally:
