@@ -71,14 +71,12 @@ int path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
     return (a_len > b_len) - (a_len < b_len);
 }
 
-/* How many bytes of a character follow this lead byte, or -1; and the bounds of the first of them
- * (RFC 3629, 4). */
+/* How many bytes of a character follow this lead byte, which is not ASCII, or -1; and the bounds of the
+ * first of them (RFC 3629, 4). */
 static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high)
 {
     *low = 0x80;
     *high = 0xBF;
-    if (lead < 0x80)
-        return 0;
     if (lead >= 0xC2 && lead <= 0xDF)
         return 1;
     if (lead >= 0xE0 && lead <= 0xEF) {
@@ -98,11 +96,27 @@ static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high
     return -1;
 }
 
+/* Skips ASCII, eight bytes at a time: most paths are nothing else. */
+static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
+{
+    uint64_t word;
+
+    while (end - at >= (ptrdiff_t)sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        if ((word & UINT64_C(0x8080808080808080)) != 0)
+            break;
+        at += sizeof(word);
+    }
+    while (at != end && *at < 0x80)
+        ++at;
+    return at;
+}
+
 bool utf8_is_valid(const char *text, size_t len)
 {
     const unsigned char *at = (const unsigned char *)text, *end = at + len;
 
-    while (at != end) {
+    while ((at = skip_ascii(at, end)) != end) {
         unsigned char low, high;
         int tail = utf8_tail(*at++, &low, &high);
         if (tail < 0 || end - at < tail)

@@ -411,6 +411,7 @@ static void up_to_four_bytes_at_the_bounds_are_utf8_exactly_when_their_bits_say_
     for (size_t len = 0; len <= 4; len++, count *= SIZE(bounds)) {
         for (size_t i = 0; i < count; i++) {
             unsigned char text[4] = {0};
+            char within[20];
             size_t rest = i;
             bool expected;
 
@@ -421,6 +422,11 @@ static void up_to_four_bytes_at_the_bounds_are_utf8_exactly_when_their_bits_say_
             if (utf8_is_valid((const char *)text, len) != expected)
                 fail_msg("%02x %02x %02x %02x, %zu of them", text[0], text[1], text[2], text[3],
                          len);
+            memset(within, 'x', sizeof(within)); /* ASCII is skipped in larger steps */
+            memcpy(within + i % 17, text, len);
+            if (utf8_is_valid(within, sizeof(within)) != expected)
+                fail_msg("%02x %02x %02x %02x, %zu of them at %zu", text[0], text[1], text[2],
+                         text[3], len, i % 17);
         }
     }
     assert_true(valid > 100);
