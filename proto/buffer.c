@@ -6,18 +6,15 @@
 
 static const char HEX[] = "0123456789ABCDEF";
 
-char *buffer_reserve(struct buffer *buffer, size_t more)
+void buffer_grow(struct buffer *buffer, size_t more)
 {
     size_t wanted = buffer->len + more;
+    size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
 
-    if (wanted > buffer->capacity) {
-        size_t capacity = buffer->capacity < 256 ? 256 : buffer->capacity;
-        while (capacity < wanted)
-            capacity *= 2;
-        buffer->bytes = memory_resize(buffer->bytes, capacity);
-        buffer->capacity = capacity;
-    }
-    return buffer->bytes + buffer->len;
+    while (capacity < wanted)
+        capacity *= 2;
+    buffer->bytes = memory_resize(buffer->bytes, capacity);
+    buffer->capacity = capacity;
 }
 
 void buffer_add_string(struct buffer *buffer, const char *string)

@@ -16,8 +16,16 @@ struct buffer {
     size_t capacity;
 };
 
+/* Makes room for `more` bytes behind `len`, when there is not enough. */
+void buffer_grow(struct buffer *buffer, size_t more);
+
 /* Makes sure that `more` bytes can be written behind `len`, and returns where. */
-char *buffer_reserve(struct buffer *buffer, size_t more);
+static inline char *buffer_reserve(struct buffer *buffer, size_t more)
+{
+    if (more > buffer->capacity - buffer->len)
+        buffer_grow(buffer, more);
+    return buffer->bytes + buffer->len;
+}
 
 /* Appends `len` bytes. */
 static inline void buffer_add(struct buffer *buffer, const void *bytes, size_t len)
