@@ -90,7 +90,7 @@ $(O)/tests/fuzz/fuzz_lanes: WRAPPED := counter_call counter_call_cancel jitter t
 
 $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lpq
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lmsgpackc -lpq
 
 # what a test loads into a program to let its system calls fail; no sanitizer in it
 $(BIN)/faultlib.so: tests/faultlib/faultlib.c Makefile

@@ -25,8 +25,9 @@ struct call {
     struct view_request *view_request;       /* the same */
     char *path; /* of GET /v1/paths/{path} */
     size_t path_len;
-    struct view *view;    /* whose rows are wanted; NULL: none */
-    struct buffer counts; /* the answer to a batch, while its rows are awaited */
+    struct view *view;      /* whose rows are wanted; NULL: none */
+    enum encoding encoding; /* of the answer to a batch */
+    struct buffer counts;   /* that, while its rows are awaited */
     struct timer patience;
 };
 
@@ -127,6 +128,7 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
         answer_problem(req, 401, "The request does not bear the token.");
         return 0;
     }
+    answer_header_named(req, "accept-post", MEDIA_BOTH);
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
         const struct route *route = &ROUTES[i];
         if (!route_matches(route, req->path.base, path_len))
@@ -166,7 +168,15 @@ static struct call *call_create(h2o_req_t *req)
 
 static void answer_json(h2o_req_t *req, int status, const struct buffer *json)
 {
-    answer_copy(req, status, "application/json", json->bytes, json->len);
+    answer_copy(req, status, MEDIA_JSON, json->bytes, json->len);
+}
+
+/* The encoding that a header of the request names. */
+static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_name)
+{
+    h2o_iovec_t value = request_header(req, lower_case_name);
+
+    return encoding_named(value.base, value.len);
 }
 
 /* With a 503: it may be asked again. */
@@ -253,11 +263,13 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
         answer_problem(req, 400, error);
         return;
     }
-    if (hits_decode(req->entity.base, req->entity.len, &hits, &error) != 0) {
+    if (hits_decode(req->entity.base, req->entity.len, requested_encoding(req, "content-type"),
+                    &hits, &error) != 0) {
         answer_problem(req, 400, error);
         return;
     }
     call = call_create(req);
+    call->encoding = requested_encoding(req, "accept");
     if (req->query_at != SIZE_MAX) {
         call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
         *call->view = view;
@@ -269,18 +281,19 @@ static void handle_hits(struct counter *counter, h2o_req_t *req)
 static void answer_counts(struct call *call)
 {
     timer_stop(&call->patience);
-    answer_json(call->req, 200, &call->counts);
+    answer_copy(call->req, 200, encoding_media_type(call->encoding), call->counts.bytes,
+                call->counts.len);
 }
 
 /* Adds the rows that go with the counts, unless slow clients take up the room for them. */
 static void add_rows(struct call *call, const struct rows *rows)
 {
-    struct buffer json = {0};
+    struct buffer encoded = {0};
 
-    rows_encode(&json, rows);
-    if (unsent_admit(call->req, call->counts.len + json.len, 0))
-        counts_add_rows(&call->counts, &json);
-    buffer_free(&json);
+    rows_encode(&encoded, call->encoding, rows);
+    if (unsent_admit(call->req, call->counts.len + encoded.len, 0))
+        counts_add_rows(&call->counts, call->encoding, &encoded);
+    buffer_free(&encoded);
 }
 
 /* The rows are there, or cannot be had. */
@@ -320,7 +333,8 @@ static void on_confirmed(struct call *call, const struct batch *batch,
     struct counter *counter = worker_of(call->req)->app;
     const struct state *state = journal_state(counter->journal);
 
-    counts_encode(&call->counts, batch, result->outcome == JOURNAL_REPEAT, result->numbers);
+    counts_encode(&call->counts, call->encoding, batch, result->outcome == JOURNAL_REPEAT,
+                  result->numbers);
     if (call->view != NULL && !view_is_in_memory(call->view)) {
         call->view_request = views_rows(counter->views, call->view, &request_of(call->req)->trace,
                                         on_hits_rows, call);
@@ -406,7 +420,7 @@ static void on_rows(void *data, const struct view_result *result)
         answer_unavailable(call->req);
         return;
     }
-    rows_encode(&json, result->rows);
+    rows_encode(&json, ENCODING_JSON, result->rows);
     if (!unsent_admit(call->req, json.len, 0)) {
         answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
     } else {

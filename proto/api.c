@@ -1,6 +1,6 @@
 #include "proto/api.h"
 
-#include "proto/json.h"
+#include "proto/encoder.h"
 #include "proto/memory.h"
 
 #include <stdlib.h>
@@ -11,71 +11,72 @@ static int fail(const char **error, const char *text)
     return -1;
 }
 
-/* Reads a whole number from `least` to `most`. */
-static bool get_int(const json_t *object, const char *name, int64_t least, int64_t most,
-                    int64_t *number)
-{
-    const json_t *value = json_object_get(object, name);
-
-    *number = json_integer_value(value);
-    return json_is_integer(value) && *number >= least && *number <= most;
-}
+/* --- lanes --- */
 
 void lane_encode(struct buffer *to, int64_t lane)
 {
-    buffer_add_literal(to, "{\"lane\":");
-    buffer_add_int(to, lane);
-    buffer_add_literal(to, ",\"sequence\":0}");
+    struct encoder encoder = {.to = to, .encoding = ENCODING_JSON};
+
+    encode_map(&encoder, 2);
+    encode_name(&encoder, "lane");
+    encode_int(&encoder, lane);
+    encode_name(&encoder, "sequence");
+    encode_int(&encoder, 0);
+    encode_map_end(&encoder);
 }
 
 int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
 {
+    struct message message;
     int64_t sequence;
-    json_t *object = json_load_object(json, len, error);
     bool good;
 
-    if (object == NULL)
+    if (message_read(&message, json, len, ENCODING_JSON, error) != 0)
         return -1;
-    good =
-        get_int(object, "lane", 1, LANE_MAX, lane) && get_int(object, "sequence", 0, 0, &sequence);
-    json_decref(object);
+    good = value_is_int(message_member(&message, message.root, "lane"), 1, LANE_MAX, lane) &&
+           value_is_int(message_member(&message, message.root, "sequence"), 0, 0, &sequence);
+    message_free(&message);
     return good ? 0 : fail(error, "The answer holds no new lane.");
 }
 
-static void encode_lane_and_sequence(struct buffer *to, const struct batch *batch)
+/* --- batches --- */
+
+static void encode_lane_and_sequence(struct encoder *encoder, const struct batch *batch)
 {
-    buffer_add_literal(to, "{\"lane\":");
-    buffer_add_int(to, batch->lane);
-    buffer_add_literal(to, ",\"sequence\":");
-    buffer_add_int(to, batch->sequence);
+    encode_name(encoder, "lane");
+    encode_int(encoder, batch->lane);
+    encode_name(encoder, "sequence");
+    encode_int(encoder, batch->sequence);
 }
 
-void hits_encode(struct buffer *to, const struct batch *batch)
+void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *batch)
 {
-    encode_lane_and_sequence(to, batch);
-    buffer_add_literal(to, ",\"paths\":[");
-    for (size_t i = 0; i < batch->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_json(to, batch->entries[i].path, batch->entries[i].path_len);
-    }
-    buffer_add_literal(to, "],\"hits\":[");
-    for (size_t i = 0; i < batch->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_int(to, batch->entries[i].hits);
-    }
-    buffer_add_literal(to, "]}");
+    struct encoder encoder = {.to = to, .encoding = encoding};
+
+    encode_map(&encoder, 4);
+    encode_lane_and_sequence(&encoder, batch);
+    encode_name(&encoder, "paths");
+    encode_list(&encoder, batch->size);
+    for (size_t i = 0; i < batch->size; ++i)
+        encode_text(&encoder, batch->entries[i].path, batch->entries[i].path_len);
+    encode_list_end(&encoder);
+    encode_name(&encoder, "hits");
+    encode_list(&encoder, batch->size);
+    for (size_t i = 0; i < batch->size; ++i)
+        encode_int(&encoder, batch->entries[i].hits);
+    encode_list_end(&encoder);
+    encode_map_end(&encoder);
 }
 
-/* Fills the batch's entries; paths stay the property of the JSON value. */
-static int decode_entries(const json_t *paths, const json_t *numbers, struct batch *batch,
-                          const char **error)
+/* Fills the batch's entries; paths stay the property of the message. */
+static int decode_entries(const struct message *message, struct batch *batch, const char **error)
 {
+    struct value paths = message_member(message, message->root, "paths");
+    struct value numbers = message_member(message, message->root, "hits");
     size_t bytes = 0;
 
-    batch->size = json_array_size(paths);
-    if (batch->size == 0 || batch->size != json_array_size(numbers))
+    batch->size = value_items(paths);
+    if (batch->size == 0 || batch->size != value_items(numbers))
         return fail(error, "\"paths\" and \"hits\" are not two lists of the same length from 1.");
     if (batch->size > BATCH_MAX_PATHS)
         return fail(error, "The batch has more than 1,024 paths.");
@@ -83,12 +84,11 @@ static int decode_entries(const json_t *paths, const json_t *numbers, struct bat
 
     for (size_t i = 0; i < batch->size; ++i) {
         struct batch_entry *entry = &batch->entries[i];
-        const json_t *path = json_array_get(paths, i), *number = json_array_get(numbers, i);
-        if (!json_is_string(path) || !json_is_integer(number))
+        struct value path = message_item(message, paths, i);
+        struct value number = message_item(message, numbers, i);
+        if (path.type != VALUE_TEXT || number.type != VALUE_INT)
             return fail(error, "\"paths\" is not all text or \"hits\" not all whole numbers.");
-        entry->path = json_string_value(path);
-        entry->path_len = json_string_length(path);
-        entry->hits = json_integer_value(number);
+        *entry = (struct batch_entry){path.text, path.size, number.number};
         bytes += entry->path_len;
         if (!path_is_valid(entry->path, entry->path_len))
             return fail(error, "A path is not a canonical path.");
@@ -103,179 +103,143 @@ static int decode_entries(const json_t *paths, const json_t *numbers, struct bat
                : fail(error, "The paths have more than 131,072 bytes together.");
 }
 
-int hits_decode(const char *json, size_t len, struct hits *hits, const char **error)
+static int decode_hits(const struct message *message, struct batch *batch, const char **error)
 {
-    json_t *object = json_load_object(json, len, error);
+    if (!value_is_int(message_member(message, message->root, "lane"), 1, LANE_MAX, &batch->lane))
+        return fail(error, "\"lane\" is not a whole number from 1 to 2^53.");
+    if (!value_is_int(message_member(message, message->root, "sequence"), 1, LANE_MAX,
+                      &batch->sequence))
+        return fail(error, "\"sequence\" is not a whole number from 1 to 2^53.");
+    return decode_entries(message, batch, error);
+}
 
-    *hits = (struct hits){._json = object};
-    if (object == NULL)
+int hits_decode(const char *body, size_t len, enum encoding encoding, struct hits *hits,
+                const char **error)
+{
+    *hits = (struct hits){0};
+    if (message_read(&hits->_message, body, len, encoding, error) != 0)
         return -1;
-    if (!get_int(object, "lane", 1, LANE_MAX, &hits->batch.lane)) {
-        *error = "\"lane\" is not a whole number from 1 to 2^53.";
-        goto refuse;
+    if (decode_hits(&hits->_message, &hits->batch, error) != 0) {
+        hits_free(hits);
+        return -1;
     }
-    if (!get_int(object, "sequence", 1, LANE_MAX, &hits->batch.sequence)) {
-        *error = "\"sequence\" is not a whole number from 1 to 2^53.";
-        goto refuse;
-    }
-    if (decode_entries(json_object_get(object, "paths"), json_object_get(object, "hits"),
-                       &hits->batch, error) != 0)
-        goto refuse;
     return 0;
-
-refuse:
-    hits_free(hits);
-    return -1;
 }
 
 void hits_free(struct hits *hits)
 {
     free(hits->batch.entries);
-    json_decref(hits->_json);
+    message_free(&hits->_message);
     *hits = (struct hits){0};
 }
 
-/* Appends the places of the paths that have no row, if there are any. */
-static void encode_overflow(struct buffer *to, const struct number *numbers, size_t size)
-{
-    bool any = false;
+/* --- rows --- */
 
-    for (size_t i = 0; i < size; ++i) {
-        if (!numbers[i].overflow)
-            continue;
-        buffer_add_string(to, any ? "," : ",\"overflow\":[");
-        buffer_add_int(to, (int64_t)i);
-        any = true;
-    }
-    if (any)
-        buffer_add_literal(to, "]");
-}
-
-void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
-                   const struct number *numbers)
+static void encode_totals(struct encoder *encoder, const struct totals *totals)
 {
-    encode_lane_and_sequence(to, batch);
-    if (repeat)
-        buffer_add_literal(to, ",\"repeat\":true,\"counts\":[");
-    else
-        buffer_add_literal(to, ",\"repeat\":false,\"counts\":[");
-    for (size_t i = 0; i < batch->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_int(to, numbers[i].count);
-    }
-    buffer_add_literal(to, "]");
-    encode_overflow(to, numbers, batch->size);
-    buffer_add_literal(to, "}");
-}
-
-void counts_add_rows(struct buffer *counts, const struct buffer *rows)
-{
-    --counts->len; /* the closing brace */
-    buffer_add_literal(counts, ",\"rows\":");
-    buffer_add(counts, rows->bytes, rows->len);
-    buffer_add_literal(counts, "}");
+    encode_map(encoder, 2);
+    encode_name(encoder, "paths");
+    encode_int(encoder, totals->paths);
+    encode_name(encoder, "hits");
+    encode_int(encoder, totals->hits);
+    encode_map_end(encoder);
 }
 
 void totals_encode(struct buffer *to, const struct totals *totals)
 {
-    buffer_add_literal(to, "{\"paths\":");
-    buffer_add_int(to, totals->paths);
-    buffer_add_literal(to, ",\"hits\":");
-    buffer_add_int(to, totals->hits);
-    buffer_add_literal(to, "}");
+    encode_totals(&(struct encoder){.to = to, .encoding = ENCODING_JSON}, totals);
 }
 
 void row_encode(struct buffer *to, const struct row *row)
 {
-    buffer_add_literal(to, "{\"path\":");
-    buffer_add_json(to, row->path, row->path_len);
-    buffer_add_literal(to, ",\"count\":");
-    buffer_add_int(to, row->count);
-    if (path_is_overflow(row->path, row->path_len))
-        buffer_add_literal(to, ",\"overflow\":true");
-    buffer_add_literal(to, "}");
+    struct encoder encoder = {.to = to, .encoding = ENCODING_JSON};
+    bool is_overflow = path_is_overflow(row->path, row->path_len);
+
+    encode_map(&encoder, is_overflow ? 3 : 2);
+    encode_name(&encoder, "path");
+    encode_text(&encoder, row->path, row->path_len);
+    encode_name(&encoder, "count");
+    encode_int(&encoder, row->count);
+    if (is_overflow) {
+        encode_name(&encoder, "overflow");
+        encode_bool(&encoder, true);
+    }
+    encode_map_end(&encoder);
 }
 
-static void encode_cursor(struct buffer *to, const char *cursor, size_t len)
+void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *rows)
 {
-    if (cursor != NULL)
-        buffer_add_json(to, cursor, len);
-    else
-        buffer_add_literal(to, "null");
-}
+    struct encoder encoder = {.to = to, .encoding = encoding};
 
-void rows_encode(struct buffer *to, const struct rows *rows)
-{
-    buffer_add_literal(to, "{\"paths\":[");
-    for (size_t i = 0; i < rows->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_json(to, rows->rows[i].path, rows->rows[i].path_len);
-    }
-    buffer_add_literal(to, "],\"counts\":[");
-    for (size_t i = 0; i < rows->size; ++i) {
-        if (i != 0)
-            buffer_add_literal(to, ",");
-        buffer_add_int(to, rows->rows[i].count);
-    }
-    buffer_add_literal(to, "],\"next\":");
-    encode_cursor(to, rows->next, rows->next_len);
-    buffer_add_literal(to, ",\"previous\":");
-    encode_cursor(to, rows->previous, rows->previous_len);
-    buffer_add_literal(to, ",\"totals\":");
-    totals_encode(to, &rows->totals);
-    buffer_add_literal(to, "}");
+    encode_map(&encoder, 5);
+    encode_name(&encoder, "paths");
+    encode_list(&encoder, rows->size);
+    for (size_t i = 0; i < rows->size; ++i)
+        encode_text(&encoder, rows->rows[i].path, rows->rows[i].path_len);
+    encode_list_end(&encoder);
+    encode_name(&encoder, "counts");
+    encode_list(&encoder, rows->size);
+    for (size_t i = 0; i < rows->size; ++i)
+        encode_int(&encoder, rows->rows[i].count);
+    encode_list_end(&encoder);
+    encode_name(&encoder, "next");
+    encode_text(&encoder, rows->next, rows->next_len);
+    encode_name(&encoder, "previous");
+    encode_text(&encoder, rows->previous, rows->previous_len);
+    encode_name(&encoder, "totals");
+    encode_totals(&encoder, &rows->totals);
+    encode_map_end(&encoder);
 }
 
 /* Reads a cursor; false when it is something else. One that is missing is none. */
-static bool decode_cursor(const json_t *value, const char **cursor, size_t *len)
+static bool decode_cursor(struct value value, const char **cursor, size_t *len)
 {
-    *cursor = json_string_value(value);
-    *len = json_string_length(value);
-    return value == NULL || json_is_string(value) || json_is_null(value);
+    *cursor = value.type == VALUE_TEXT ? value.text : NULL;
+    *len = value.type == VALUE_TEXT ? value.size : 0;
+    return value.type == VALUE_TEXT || value.type == VALUE_NULL || value.type == VALUE_NONE;
 }
 
-static int decode_rows(const json_t *object, struct rows *rows, const char **error)
+/* Fills the rows; paths and cursors stay the property of the message. */
+static int decode_rows(const struct message *message, struct value map, struct rows *rows,
+                       const char **error)
 {
-    const json_t *paths = json_object_get(object, "paths");
-    const json_t *counts = json_object_get(object, "counts");
-    const json_t *totals = json_object_get(object, "totals");
+    struct value paths = message_member(message, map, "paths");
+    struct value counts = message_member(message, map, "counts");
+    struct value next = message_member(message, map, "next");
+    struct value totals = message_member(message, map, "totals");
 
-    rows->size = json_array_size(paths);
-    if (!json_is_array(paths) || !json_is_array(counts) || json_array_size(counts) != rows->size ||
+    rows->size = value_items(paths);
+    if (paths.type != VALUE_LIST || counts.type != VALUE_LIST || counts.size != rows->size ||
         rows->size > VIEW_MAX_ROWS)
         return fail(error, "\"paths\" and \"counts\" are not two lists of the same length.");
     rows->rows = memory_allocate(rows->size, sizeof(*rows->rows));
     for (size_t i = 0; i < rows->size; ++i) {
-        const json_t *path = json_array_get(paths, i), *count = json_array_get(counts, i);
-        struct row *row = &rows->rows[i];
-        if (!json_is_string(path) || !json_is_integer(count))
+        struct value path = message_item(message, paths, i);
+        struct value count = message_item(message, counts, i);
+        if (path.type != VALUE_TEXT || count.type != VALUE_INT)
             return fail(error, "A row is not a text and a whole number.");
-        row->path = json_string_value(path);
-        row->path_len = json_string_length(path);
-        row->count = json_integer_value(count);
-        if (row->count < 0)
+        rows->rows[i] = (struct row){path.text, path.size, count.number};
+        if (count.number < 0)
             return fail(error, "A count of a row is not a whole number from 0.");
     }
-    if (json_object_get(object, "next") == NULL ||
-        !decode_cursor(json_object_get(object, "next"), &rows->next, &rows->next_len) ||
-        !decode_cursor(json_object_get(object, "previous"), &rows->previous, &rows->previous_len))
+    if (next.type == VALUE_NONE || !decode_cursor(next, &rows->next, &rows->next_len) ||
+        !decode_cursor(message_member(message, map, "previous"), &rows->previous,
+                       &rows->previous_len))
         return fail(error, "\"next\" or \"previous\" is neither a cursor nor null.");
-    if (!get_int(totals, "paths", 0, INT64_MAX, &rows->totals.paths) ||
-        !get_int(totals, "hits", 0, INT64_MAX, &rows->totals.hits))
+    if (!value_is_int(message_member(message, totals, "paths"), 0, INT64_MAX,
+                      &rows->totals.paths) ||
+        !value_is_int(message_member(message, totals, "hits"), 0, INT64_MAX, &rows->totals.hits))
         return fail(error, "\"totals\" does not hold the numbers of paths and hits.");
     return 0;
 }
 
-int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
+int rows_decode(const char *body, size_t len, enum encoding encoding, struct rows *rows,
+                const char **error)
 {
-    json_t *object = json_load_object(json, len, error);
-
-    *rows = (struct rows){._json = object};
-    if (object == NULL)
+    *rows = (struct rows){0};
+    if (message_read(&rows->_message, body, len, encoding, error) != 0)
         return -1;
-    if (decode_rows(object, rows, error) != 0) {
+    if (decode_rows(&rows->_message, rows->_message.root, rows, error) != 0) {
         rows_free(rows);
         return -1;
     }
@@ -285,70 +249,112 @@ int rows_decode(const char *json, size_t len, struct rows *rows, const char **er
 void rows_free(struct rows *rows)
 {
     free(rows->rows);
-    json_decref(rows->_json);
+    message_free(&rows->_message);
     *rows = (struct rows){0};
 }
 
-/* Reads which paths have no row: their places, in ascending order. A missing list has none. */
-static bool decode_overflow(const json_t *places, size_t size, struct number *numbers)
-{
-    int64_t least = 0;
+/* --- the answer to a batch --- */
 
-    for (size_t i = 0; i < json_array_size(places); ++i) {
-        const json_t *place = json_array_get(places, i);
-        int64_t at = json_integer_value(place);
-        if (!json_is_integer(place) || at < least || at >= (int64_t)size)
-            return false;
-        numbers[at].overflow = true;
-        least = at + 1;
+void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
+                   bool repeat, const struct number *numbers)
+{
+    struct encoder encoder = {.to = to, .encoding = encoding};
+    size_t n_overflow = 0;
+
+    for (size_t i = 0; i < batch->size; ++i)
+        n_overflow += numbers[i].overflow;
+    encode_map(&encoder, n_overflow != 0 ? 5 : 4);
+    encode_lane_and_sequence(&encoder, batch);
+    encode_name(&encoder, "repeat");
+    encode_bool(&encoder, repeat);
+    encode_name(&encoder, "counts");
+    encode_list(&encoder, batch->size);
+    for (size_t i = 0; i < batch->size; ++i)
+        encode_int(&encoder, numbers[i].count);
+    encode_list_end(&encoder);
+    if (n_overflow != 0) {
+        encode_name(&encoder, "overflow");
+        encode_list(&encoder, n_overflow);
+        for (size_t i = 0; i < batch->size; ++i)
+            if (numbers[i].overflow)
+                encode_int(&encoder, (int64_t)i);
+        encode_list_end(&encoder);
     }
-    return places == NULL || json_is_array(places);
+    encode_map_end(&encoder);
+}
+
+void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct buffer *rows)
+{
+    struct encoder encoder = {.to = counts, .encoding = encoding};
+
+    encode_map_reopen(&encoder);
+    encode_name(&encoder, "rows");
+    encode_copy(&encoder, rows);
+    encode_map_end(&encoder);
+}
+
+/* Reads which paths have no row: their places, in ascending order. A missing list has none. */
+static bool decode_overflow(const struct message *message, size_t size, struct number *numbers)
+{
+    struct value places = message_member(message, message->root, "overflow");
+    int64_t least = 0, place;
+
+    for (size_t i = 0; i < value_items(places); ++i) {
+        if (!value_is_int(message_item(message, places, i), least, (int64_t)size - 1, &place))
+            return false;
+        numbers[place].overflow = true;
+        least = place + 1;
+    }
+    return places.type == VALUE_NONE || places.type == VALUE_LIST;
 }
 
 /* Reads everything but the rows. */
-static int decode_counts(const json_t *object, const struct batch *batch, struct counts *counts,
-                         const char **error)
+static int decode_counts(const struct message *message, const struct batch *batch,
+                         struct counts *counts, const char **error)
 {
-    const json_t *numbers = json_object_get(object, "counts");
-    const json_t *repeat = json_object_get(object, "repeat");
-    int64_t echo;
+    struct value numbers = message_member(message, message->root, "counts");
+    struct value repeat = message_member(message, message->root, "repeat");
+    int64_t echo, count;
 
-    if (!get_int(object, "lane", batch->lane, batch->lane, &echo) ||
-        !get_int(object, "sequence", batch->sequence, batch->sequence, &echo))
+    if (!value_is_int(message_member(message, message->root, "lane"), batch->lane, batch->lane,
+                      &echo) ||
+        !value_is_int(message_member(message, message->root, "sequence"), batch->sequence,
+                      batch->sequence, &echo))
         return fail(error, "The answer is to another lane or sequence.");
-    if (json_array_size(numbers) != batch->size || !json_is_boolean(repeat))
+    if (value_items(numbers) != batch->size || repeat.type != VALUE_BOOL)
         return fail(error, "The answer has not one count for each path.");
-    counts->repeat = json_is_true(repeat);
+    counts->repeat = repeat.number != 0;
     for (size_t i = 0; i < batch->size; ++i) {
-        const json_t *number = json_array_get(numbers, i);
-        int64_t count = json_integer_value(number);
-        if (!json_is_integer(number) || count < 0 ||
-            (!counts->repeat && count < batch->entries[i].hits))
+        int64_t least = counts->repeat ? 0 : batch->entries[i].hits;
+        if (!value_is_int(message_item(message, numbers, i), least, INT64_MAX, &count))
             return fail(error, "A count in the answer is not a whole number from the hits on.");
         counts->numbers[i] = (struct number){count, false};
     }
-    if (!decode_overflow(json_object_get(object, "overflow"), batch->size, counts->numbers))
+    if (!decode_overflow(message, batch->size, counts->numbers))
         return fail(error, "\"overflow\" is not a list of places in the batch.");
     return 0;
 }
 
-int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
-                  const char **error)
+int counts_decode(const char *body, size_t len, enum encoding encoding, const struct batch *batch,
+                  struct counts *counts, const char **error)
 {
-    json_t *object = json_load_object(json, len, error);
-    const json_t *rows = json_object_get(object, "rows");
+    struct message *message = &counts->rows._message;
+    struct value rows;
 
-    counts->rows = (struct rows){._json = object};
-    counts->has_rows = rows != NULL;
-    if (object == NULL)
+    counts->rows = (struct rows){0};
+    if (message_read(message, body, len, encoding, error) != 0)
         return -1;
-    if (decode_counts(object, batch, counts, error) != 0 ||
-        (rows != NULL && decode_rows(rows, &counts->rows, error) != 0)) {
+    rows = message_member(message, message->root, "rows");
+    counts->has_rows = rows.type != VALUE_NONE;
+    if (decode_counts(message, batch, counts, error) != 0 ||
+        (counts->has_rows && decode_rows(message, rows, &counts->rows, error) != 0)) {
         rows_free(&counts->rows);
         return -1;
     }
     return 0;
 }
+
+/* --- problems --- */
 
 void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
                     const char *trace)

@@ -1,15 +1,20 @@
-/* What the two services say to each other, as JSON: requests and answers of the internal API, both
- * ways. counter-api.yml describes the same for people and tests; nothing here does any I/O.
+/* What the two services say to each other: requests and answers of the internal API, both ways.
+ * counter-api.yml describes the same for people and tests; nothing here does any I/O.
+ *
+ * A batch, its answer and rows have two encodings with the same members (encoding.h), shown here as
+ * JSON; everything else is JSON.
  *
  * Encoders append to a buffer and cannot fail. Decoders take what a stranger may have sent: they
  * accept what the contract allows, ignore members that they do not know, and say in one sentence
- * what else is wrong. What a decoder returned is freed by its own function.
+ * what else is wrong, the same one in both encodings. What a decoder returned owns its memory, so that the
+ * body may be gone, and is freed by its own function.
  */
 #ifndef PROTO_API_H
 #define PROTO_API_H
 
 #include "proto/batch.h"
 #include "proto/buffer.h"
+#include "proto/message.h"
 
 #include <stdbool.h>
 
@@ -32,15 +37,15 @@ int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
     __attribute__((warn_unused_result));
 
 /* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}. */
-void hits_encode(struct buffer *to, const struct batch *batch);
+void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *batch);
 
 /* A batch as it was received. It owns its paths. */
 struct hits {
     struct batch batch;
-    void *_json;
+    struct message _message;
 };
-int hits_decode(const char *json, size_t len, struct hits *hits, const char **error)
-    __attribute__((warn_unused_result));
+int hits_decode(const char *body, size_t len, enum encoding encoding, struct hits *hits,
+                const char **error) __attribute__((warn_unused_result));
 void hits_free(struct hits *hits);
 
 /* How many paths and hits there are in all. */
@@ -73,21 +78,23 @@ struct rows {
     const char *previous; /* NULL: none */
     size_t previous_len;
     struct totals totals;
-    void *_json; /* of decoded rows, owns the paths and the cursors */
+    struct message _message; /* of decoded rows, owns the paths and the cursors */
 };
-void rows_encode(struct buffer *to, const struct rows *rows);
-int rows_decode(const char *json, size_t len, struct rows *rows, const char **error)
-    __attribute__((warn_unused_result));
+void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *rows);
+int rows_decode(const char *body, size_t len, enum encoding encoding, struct rows *rows,
+                const char **error) __attribute__((warn_unused_result));
 void rows_free(struct rows *rows);
 
 /* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
  * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the
  * path of that place, counted from 0, has no row, and its count is the overflow row's. */
-void counts_encode(struct buffer *to, const struct batch *batch, bool repeat,
-                   const struct number *numbers);
+void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
+                   bool repeat, const struct number *numbers);
 
-/* Adds the member `rows` to such an answer: the rows of a view, encoded, read after the commit. */
-void counts_add_rows(struct buffer *counts, const struct buffer *rows);
+/* Adds the member `rows` to such an answer, which the buffer holds alone: the rows of a view, read after
+ * the commit and encoded by rows_encode in the same encoding. They are copied as they are, so many answers
+ * can share them. */
+void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct buffer *rows);
 
 /* What an answer to a batch holds. */
 struct counts {
@@ -99,8 +106,8 @@ struct counts {
 
 /* Reads an answer to this very batch: anything that does not echo its lane and sequence, or has
  * another number of counts, is an error. */
-int counts_decode(const char *json, size_t len, const struct batch *batch, struct counts *counts,
-                  const char **error) __attribute__((warn_unused_result));
+int counts_decode(const char *body, size_t len, enum encoding encoding, const struct batch *batch,
+                  struct counts *counts, const char **error) __attribute__((warn_unused_result));
 
 /* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …,
  * "trace": "4bf9…"}. `trace`: under which the log of the service knows the request; NULL: the log does

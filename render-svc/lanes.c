@@ -239,7 +239,7 @@ static void send_batch(struct lane *lane)
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
     lane->body.len = 0;
-    hits_encode(&lane->body, &lane->batch);
+    hits_encode(&lane->body, ENCODING_JSON, &lane->batch);
     lane->call =
         counter_call(lane->lanes->client, "POST", lane->wants_rows ? API_HITS TABLE_VIEW : API_HITS,
                      lane->body.bytes, lane->body.len, &lane->trace, on_answer, lane);
@@ -253,8 +253,8 @@ static bool on_answer(void *data, const struct http_answer *answer)
     const char *error = answer->reason;
 
     lane->call = NULL;
-    if (status == 200 &&
-        counts_decode(answer->body, answer->len, &lane->batch, &counts, &error) == 0) {
+    if (status == 200 && counts_decode(answer->body, answer->len, ENCODING_JSON, &lane->batch,
+                                       &counts, &error) == 0) {
         struct table_rows rows = {.rows = &counts.rows, .unsent = &lane->lanes->worker->unsent};
         if (counts.repeat) {
             metric_add(&lane->lanes->metrics->repeated, lane->n_hits);

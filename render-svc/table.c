@@ -86,7 +86,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     struct rows rows;
 
     fetch->call = NULL;
-    if (answered && rows_decode(answer->body, answer->len, &rows, &error) == 0) {
+    if (answered && rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) == 0) {
         believed = true;
         serve(fetch, &rows);
         rows_free(&rows);

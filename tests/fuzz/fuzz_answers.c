@@ -1,6 +1,8 @@
-/* What render-svc reads of counter-svc: the first byte says which answer, the rest is its body. */
+/* What render-svc reads of counter-svc: the first byte says which answer, the rest is its body. Rows and the
+ * answer to a batch are read in both encodings: what is wrong with one is wrong with its translation. */
 #include "proto/api.h"
 #include "proto/detail.h"
+#include "tests/fuzz/both.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -32,41 +34,79 @@ static void check_same(const struct rows *rows, const struct rows *other)
     MUST(rows->totals.paths == other->totals.paths && rows->totals.hits == other->totals.hits);
 }
 
-static void read_rows(const char *json, size_t len)
+static void check_rows_come_back(const struct rows *rows, enum encoding encoding)
 {
-    struct rows rows, again;
     struct buffer encoded = {0};
     const char *error = NULL;
+    struct rows again;
 
-    if (rows_decode(json, len, &rows, &error) != 0) {
-        MUST(error != NULL);
-        return;
-    }
-    check_rows(&rows);
-    rows_encode(&encoded, &rows);
-    MUST(rows_decode(encoded.bytes, encoded.len, &again, &error) == 0);
-    check_same(&again, &rows);
+    rows_encode(&encoded, encoding, rows);
+    MUST(rows_decode(encoded.bytes, encoded.len, encoding, &again, &error) == 0);
+    check_same(&again, rows);
     rows_free(&again);
-    rows_free(&rows);
     buffer_free(&encoded);
 }
 
-static void read_counts(const char *json, size_t len)
+static const char *read_rows(const char *body, size_t len, enum encoding encoding)
 {
-    struct batch_entry entries[] = {{"/a", 2, 1}, {"/b", 2, 3}};
-    struct batch batch = {.lane = 17, .sequence = 4, .size = 2, .entries = entries};
+    const char *error = NULL;
+    struct rows rows;
+
+    if (rows_decode(body, len, encoding, &rows, &error) != 0) {
+        MUST(error != NULL);
+        return error;
+    }
+    check_rows(&rows);
+    for (int i = 0; i < N_ENCODINGS; ++i)
+        check_rows_come_back(&rows, (enum encoding)i);
+    rows_free(&rows);
+    return NULL;
+}
+
+static struct batch_entry entries[] = {{"/a", 2, 1}, {"/b", 2, 3}};
+static const struct batch asked = {.lane = 17, .sequence = 4, .size = 2, .entries = entries};
+
+static void check_counts_come_back(const struct counts *counts, enum encoding encoding)
+{
+    struct buffer body = {0}, rows = {0};
+    static struct counts again;
+    const char *error = NULL;
+
+    counts_encode(&body, encoding, &asked, counts->repeat, counts->numbers);
+    if (counts->has_rows) {
+        rows_encode(&rows, encoding, &counts->rows);
+        counts_add_rows(&body, encoding, &rows);
+    }
+    MUST(counts_decode(body.bytes, body.len, encoding, &asked, &again, &error) == 0);
+    MUST(again.repeat == counts->repeat && again.has_rows == counts->has_rows);
+    for (size_t i = 0; i < asked.size; ++i) {
+        MUST(again.numbers[i].count == counts->numbers[i].count);
+        MUST(again.numbers[i].overflow == counts->numbers[i].overflow);
+    }
+    if (counts->has_rows)
+        check_same(&again.rows, &counts->rows);
+    rows_free(&again.rows);
+    buffer_free(&rows);
+    buffer_free(&body);
+}
+
+static const char *read_counts(const char *body, size_t len, enum encoding encoding)
+{
     static struct counts counts;
     const char *error = NULL;
 
-    if (counts_decode(json, len, &batch, &counts, &error) != 0) {
+    if (counts_decode(body, len, encoding, &asked, &counts, &error) != 0) {
         MUST(error != NULL);
-        return;
+        return error;
     }
-    for (size_t i = 0; i < batch.size; ++i)
+    for (size_t i = 0; i < asked.size; ++i)
         MUST(counts.numbers[i].count >= (counts.repeat ? 0 : entries[i].hits));
     if (counts.has_rows)
         check_rows(&counts.rows);
+    for (int i = 0; i < N_ENCODINGS; ++i)
+        check_counts_come_back(&counts, (enum encoding)i);
     rows_free(&counts.rows);
+    return NULL;
 }
 
 static void read_lane(const char *json, size_t len)
@@ -96,10 +136,23 @@ static void read_detail(const char *json, size_t len)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const READERS[])(const char *, size_t) = {read_rows, read_counts, read_lane,
-                                                            read_detail};
+    const char *body = (const char *)data + 1;
 
-    if (size != 0)
-        READERS[data[0] % 4]((const char *)data + 1, size - 1);
+    if (size == 0)
+        return 0;
+    switch (data[0] % 4) {
+    case 0:
+        check_both(body, size - 1, read_rows);
+        break;
+    case 1:
+        check_both(body, size - 1, read_counts);
+        break;
+    case 2:
+        read_lane(body, size - 1);
+        break;
+    default:
+        read_detail(body, size - 1);
+        break;
+    }
     return 0;
 }

@@ -1,6 +1,8 @@
-/* What counter-svc reads of render-svc: a batch that is taken keeps the contract, and what is encoded
- * of it is read as the same batch. */
+/* What counter-svc reads of render-svc, in both encodings: a batch that is taken keeps the contract, what
+ * is encoded of it in either encoding is read as the same batch, and what is wrong with one is wrong with
+ * its translation. */
 #include "proto/api.h"
+#include "tests/fuzz/both.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>
@@ -23,29 +25,49 @@ static void check(const struct batch *batch)
     MUST(bytes <= BATCH_MAX_PATH_BYTES);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_same(const struct batch *batch, const struct batch *other)
 {
-    struct hits hits, again;
-    const char *error = NULL;
-    struct buffer json = {0};
+    MUST(other->lane == batch->lane && other->sequence == batch->sequence);
+    MUST(other->size == batch->size);
+    for (size_t i = 0; i < batch->size; ++i) {
+        const struct batch_entry *one = &batch->entries[i], *also = &other->entries[i];
+        MUST(one->hits == also->hits);
+        MUST(path_compare(one->path, one->path_len, also->path, also->path_len) == 0);
+    }
+}
 
-    if (hits_decode((const char *)data, size, &hits, &error) != 0) {
+static void check_comes_back(const struct batch *batch, enum encoding encoding)
+{
+    struct buffer body = {0};
+    const char *error = NULL;
+    struct hits again;
+
+    hits_encode(&body, encoding, batch);
+    MUST(body.len <= BATCH_MAX_BODY_BYTES);
+    MUST(hits_decode(body.bytes, body.len, encoding, &again, &error) == 0);
+    check_same(batch, &again.batch);
+    hits_free(&again);
+    buffer_free(&body);
+}
+
+static const char *read_hits(const char *body, size_t len, enum encoding encoding)
+{
+    const char *error = NULL;
+    struct hits hits;
+
+    if (hits_decode(body, len, encoding, &hits, &error) != 0) {
         MUST(error != NULL);
-        return 0;
+        return error;
     }
     check(&hits.batch);
-    hits_encode(&json, &hits.batch);
-    MUST(json.len <= BATCH_MAX_BODY_BYTES);
-    MUST(hits_decode(json.bytes, json.len, &again, &error) == 0);
-    MUST(again.batch.lane == hits.batch.lane && again.batch.sequence == hits.batch.sequence);
-    MUST(again.batch.size == hits.batch.size);
-    for (size_t i = 0; i < hits.batch.size; ++i) {
-        const struct batch_entry *one = &hits.batch.entries[i], *other = &again.batch.entries[i];
-        MUST(one->hits == other->hits);
-        MUST(path_compare(one->path, one->path_len, other->path, other->path_len) == 0);
-    }
-    buffer_free(&json);
-    hits_free(&again);
+    for (int i = 0; i < N_ENCODINGS; ++i)
+        check_comes_back(&hits.batch, (enum encoding)i);
     hits_free(&hits);
+    return NULL;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    check_both((const char *)data, size, read_hits);
     return 0;
 }

@@ -249,7 +249,7 @@ static struct model_batch *sent_batch(size_t owner, const void *body, size_t len
     const char *error = NULL;
     struct hits hits;
 
-    MUST(hits_decode(body, len, &hits, &error) == 0);
+    MUST(hits_decode(body, len, ENCODING_JSON, &hits, &error) == 0);
     if (model == NULL || model->confirmed || model->dropped) {
         batch_leave(model);
         model = new_batch(&hits.batch);
@@ -370,11 +370,11 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
             numbers[batch.size++] = (struct number){call->batch->repeated ? world.ledger.counts[i]
                                                                           : call->batch->counts[i],
                                                     i == ROWLESS_PATH};
-    counts_encode(body, &batch, call->batch->repeated, numbers);
+    counts_encode(body, ENCODING_JSON, &batch, call->batch->repeated, numbers);
     if (!with_rows)
         return;
-    rows_encode(&encoded, &rows);
-    counts_add_rows(body, &encoded);
+    rows_encode(&encoded, ENCODING_JSON, &rows);
+    counts_add_rows(body, ENCODING_JSON, &encoded);
     buffer_free(&encoded);
 }
 

@@ -1,4 +1,6 @@
-/* What the services say to each other: each message both ways, and what is refused. */
+/* What the services say to each other: each message both ways, and what is refused. Cases are written in
+ * JSON; each of a message that has two encodings is also tried as MessagePack, into which msgpack-c
+ * translates it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,11 +14,13 @@
 #include <string.h>
 
 #include "proto/api.h"
+#include "tests/unit/translate.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define NO_JSON     "The body is not JSON."
 #define NO_OBJECT   "The body is not a JSON object."
+#define NO_MAP      "The body is not a MessagePack map."
 #define BAD_ANSWER  "The answer holds no new lane."
 #define BAD_LANE    "\"lane\" is not a whole number from 1 to 2^53."
 #define BAD_SEQ     "\"sequence\" is not a whole number from 1 to 2^53."
@@ -45,61 +49,91 @@ static const struct batch_entry asked_entries[] = {{"/a", 2, 2}, {"/b", 2, 1}};
 static const struct batch asked = {17, 4, 2, (struct batch_entry *)(uintptr_t)asked_entries};
 
 /* The four decoders alike: what came out is freed or, for counts, forgotten. */
-typedef int (*decode_function)(const char *json, size_t len, const char **error);
+typedef int (*decode_function)(const char *body, size_t len, enum encoding encoding,
+                               const char **error);
 
-static int decode_lane(const char *json, size_t len, const char **error)
+static int decode_lane(const char *body, size_t len, enum encoding encoding, const char **error)
 {
     int64_t lane;
 
-    return lane_decode(json, len, &lane, error);
+    assert_int_equal(encoding, ENCODING_JSON);
+    return lane_decode(body, len, &lane, error);
 }
 
-static int decode_hits(const char *json, size_t len, const char **error)
+static void assert_freed(const struct message *message)
+{
+    assert_null(message->_json);
+    assert_null(message->_bytes);
+    assert_null(message->_values);
+}
+
+static int decode_hits(const char *body, size_t len, enum encoding encoding, const char **error)
 {
     struct hits hits;
-    int result = hits_decode(json, len, &hits, error);
+    int result = hits_decode(body, len, encoding, &hits, error);
 
     if (result == 0)
         hits_free(&hits);
-    assert_null(hits._json);
+    assert_freed(&hits._message);
     assert_null(hits.batch.entries);
     return result;
 }
 
-static int decode_counts(const char *json, size_t len, const char **error)
+static int decode_counts(const char *body, size_t len, enum encoding encoding, const char **error)
 {
     struct counts counts;
-    int result = counts_decode(json, len, &asked, &counts, error);
+    int result = counts_decode(body, len, encoding, &asked, &counts, error);
 
     if (result == 0)
         rows_free(&counts.rows);
-    assert_null(counts.rows._json);
+    assert_freed(&counts.rows._message);
     assert_null(counts.rows.rows);
     return result;
 }
 
-static int decode_rows(const char *json, size_t len, const char **error)
+static int decode_rows(const char *body, size_t len, enum encoding encoding, const char **error)
 {
     struct rows rows;
-    int result = rows_decode(json, len, &rows, error);
+    int result = rows_decode(body, len, encoding, &rows, error);
 
     if (result == 0)
         rows_free(&rows);
-    assert_null(rows._json);
+    assert_freed(&rows._message);
     assert_null(rows.rows);
     return result;
 }
 
+/* What is JSON, in the other encoding. */
+static struct buffer translated(const char *json, size_t len)
+{
+    struct buffer bytes = {0};
+
+    assert_true(msgpack_of_json(&bytes, json, len));
+    return bytes;
+}
+
 /* Decodes a copy that ends where its bytes do. */
-static int decode(decode_function decoder, const char *json, size_t len, const char **error)
+static int decode(decode_function decoder, const char *body, size_t len, enum encoding encoding,
+                  const char **error)
 {
     char *copy = malloc(len);
     int result;
 
-    memcpy(copy, json, len);
+    memcpy(copy, body, len);
     *error = NULL;
-    result = decoder(copy, len, error);
+    result = decoder(copy, len, encoding, error);
     free(copy);
+    return result;
+}
+
+/* The same after its translation. */
+static int decode_translated(decode_function decoder, const char *json, size_t len,
+                             const char **error)
+{
+    struct buffer bytes = translated(json, len);
+    int result = decode(decoder, bytes.bytes, bytes.len, ENCODING_MSGPACK, error);
+
+    buffer_free(&bytes);
     return result;
 }
 
@@ -107,8 +141,10 @@ static void assert_taken(decode_function decoder, const char *json)
 {
     const char *error;
 
-    if (decode(decoder, json, strlen(json), &error) != 0)
+    if (decode(decoder, json, strlen(json), ENCODING_JSON, &error) != 0)
         fail_msg("%.200s was refused: %s", json, error);
+    if (decoder != decode_lane && decode_translated(decoder, json, strlen(json), &error) != 0)
+        fail_msg("%.200s as MessagePack was refused: %s", json, error);
 }
 
 static void assert_refused_bytes(decode_function decoder, const char *json, size_t len,
@@ -116,10 +152,16 @@ static void assert_refused_bytes(decode_function decoder, const char *json, size
 {
     const char *error;
 
-    if (decode(decoder, json, len, &error) != -1)
+    if (decode(decoder, json, len, ENCODING_JSON, &error) != -1)
         fail_msg("%.200s was taken", json);
     if (error == NULL || strcmp(error, sentence) != 0)
         fail_msg("%.200s was refused, but so: %s", json, error);
+    if (strcmp(sentence, NO_JSON) == 0 || decoder == decode_lane)
+        return;
+    if (decode_translated(decoder, json, len, &error) != -1)
+        fail_msg("%.200s as MessagePack was taken", json);
+    if (strcmp(error, strcmp(sentence, NO_OBJECT) == 0 ? NO_MAP : sentence) != 0)
+        fail_msg("%.200s as MessagePack was refused, but so: %s", json, error);
 }
 
 static void assert_refusals(decode_function decoder, const struct refusal *refusals, size_t count)
@@ -192,18 +234,17 @@ static void assert_with(const char *members, const char *sentence)
 {
     for (size_t i = 0; i < SIZE(messages); i++) {
         struct buffer json = {0};
-        const char *error;
-        int result;
 
         buffer_add_literal(&json, "{");
         buffer_add_string(&json, members);
         buffer_add_literal(&json, ", ");
         buffer_add_string(&json, messages[i].good + 1);
-        result = decode(messages[i].decoder, json.bytes, json.len, &error);
-        if (sentence == NULL && result != 0)
-            fail_msg("with %.200s it was refused: %s", members, error);
-        if (sentence != NULL && (result == 0 || strcmp(error, sentence) != 0))
-            fail_msg("with %.200s: %d, %s", members, result, result == 0 ? "" : error);
+        if (sentence == NULL) {
+            buffer_add(&json, "", 1);
+            assert_taken(messages[i].decoder, json.bytes);
+        } else {
+            assert_refused_bytes(messages[i].decoder, json.bytes, json.len, sentence);
+        }
         buffer_free(&json);
     }
 }
@@ -339,17 +380,18 @@ static void what_is_not_a_new_lane_is_refused(void **state)
 
 /* --- a batch --- */
 
-static void assert_comes_back(const struct batch *batch)
+static void assert_comes_back_in(enum encoding encoding, const struct batch *batch)
 {
-    struct buffer json = {0};
+    struct buffer body = {0};
     struct hits hits;
     const char *error;
 
-    hits_encode(&json, batch);
-    assert_true(json.len <= BATCH_MAX_BODY_BYTES);
-    if (hits_decode(json.bytes, json.len, &hits, &error) != 0)
-        fail_msg("%.200s… was refused: %s", json.bytes, error);
-    buffer_free(&json); /* the decoded batch has its own */
+    hits_encode(&body, encoding, batch);
+    assert_true(body.len <= BATCH_MAX_BODY_BYTES);
+    if (hits_decode(body.bytes, body.len, encoding, &hits, &error) != 0)
+        fail_msg("%.200s… was refused: %s", body.bytes, error);
+    memset(body.bytes, 0, body.len);
+    buffer_free(&body); /* the decoded batch has its own */
     assert_int_equal(hits.batch.lane, batch->lane);
     assert_int_equal(hits.batch.sequence, batch->sequence);
     assert_int_equal(hits.batch.size, batch->size);
@@ -363,11 +405,17 @@ static void assert_comes_back(const struct batch *batch)
     hits_free(&hits); /* it is empty now */
 }
 
+static void assert_comes_back(const struct batch *batch)
+{
+    for (int encoding = 0; encoding < N_ENCODINGS; encoding++)
+        assert_comes_back_in((enum encoding)encoding, batch);
+}
+
 static void assert_batch_refused(const struct batch *batch, const char *sentence)
 {
     struct buffer json = {0};
 
-    hits_encode(&json, batch);
+    hits_encode(&json, ENCODING_JSON, batch);
     assert_refused_bytes(decode_hits, json.bytes, json.len, sentence);
     buffer_free(&json);
 }
@@ -390,8 +438,52 @@ static void a_batch_comes_back(void **state)
     (void)state;
     assert_comes_back(&batch);
     assert_comes_back(&one);
-    hits_encode(&json, &asked);
+    hits_encode(&json, ENCODING_JSON, &asked);
     assert_text(&json, "{\"lane\":17,\"sequence\":4,\"paths\":[\"/a\",\"/b\"],\"hits\":[2,1]}");
+}
+
+/* Whether the MessagePack, which is freed, is what msgpack-c makes of the JSON. */
+static void assert_is_packed(struct buffer *bytes, const char *json)
+{
+    struct buffer expected = translated(json, strlen(json));
+
+    assert_int_equal(bytes->len, expected.len);
+    assert_memory_equal(bytes->bytes, expected.bytes, bytes->len);
+    buffer_free(&expected);
+    buffer_free(bytes);
+}
+
+static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
+{
+    static const char rows_json[] = "{\"paths\":[\"/a\"],\"counts\":[300],\"next\":null,"
+                                    "\"previous\":\"9:/b\",\"totals\":{\"paths\":1,\"hits\":7}}";
+    struct number numbers[] = {{70000, true}, {INT64_MAX, false}};
+    struct row row = {"/a", 2, 300};
+    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
+    struct buffer bytes = {0}, encoded = {0};
+
+    (void)state;
+    hits_encode(&bytes, ENCODING_MSGPACK, &asked);
+    assert_is_packed(&bytes,
+                     "{\"lane\":17,\"sequence\":4,\"paths\":[\"/a\",\"/b\"],\"hits\":[2,1]}");
+
+    rows.previous = "9:/b";
+    rows.previous_len = 4;
+    rows_encode(&encoded, ENCODING_MSGPACK, &rows);
+    counts_encode(&bytes, ENCODING_MSGPACK, &asked, true, numbers);
+    counts_add_rows(&bytes, ENCODING_MSGPACK, &encoded);
+    assert_is_packed(&encoded, rows_json);
+    buffer_add_literal(&encoded, "{\"lane\":17,\"sequence\":4,\"repeat\":true,\"counts\":[70000,"
+                                 "9223372036854775807],\"overflow\":[0],\"rows\":");
+    buffer_add_string(&encoded, rows_json);
+    buffer_add(&encoded, "}", 2);
+    assert_is_packed(&bytes, encoded.bytes);
+    buffer_free(&encoded);
+
+    numbers[0].overflow = false;
+    counts_encode(&bytes, ENCODING_MSGPACK, &asked, false, numbers);
+    assert_is_packed(&bytes, "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
+                             "\"counts\":[70000,9223372036854775807]}");
 }
 
 static void escapes_in_a_path_are_the_characters_they_stand_for(void **state)
@@ -402,7 +494,7 @@ static void escapes_in_a_path_are_the_characters_they_stand_for(void **state)
     const char *error;
 
     (void)state;
-    assert_int_equal(hits_decode(json, strlen(json), &hits, &error), 0);
+    assert_int_equal(hits_decode(json, strlen(json), ENCODING_JSON, &hits, &error), 0);
     assert_string_equal(hits.batch.entries[0].path, "/\xc3\xa9/\xf0\x9f\x98\x80\t");
     assert_int_equal(hits.batch.entries[0].path_len, 9);
     hits_free(&hits);
@@ -579,20 +671,26 @@ static void counts_come_back(void **state)
     static const struct number numbers[] = {{2, false}, {INT64_MAX, false}};
 
     (void)state;
-    for (int repeat = 0; repeat < 2; repeat++) {
-        struct buffer json = {0};
+    for (int i = 0; i < 2 * N_ENCODINGS; i++) {
+        enum encoding encoding = (enum encoding)(i / 2);
+        bool repeat = i % 2;
+        struct buffer body = {0};
         struct counts answer = {.repeat = !repeat};
         const char *error;
 
-        counts_encode(&json, &asked, repeat, numbers);
-        assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
+        counts_encode(&body, encoding, &asked, repeat, numbers);
+        assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
         assert_int_equal(answer.repeat, repeat);
         assert_false(answer.has_rows);
         rows_free(&answer.rows);
         assert_int_equal(answer.numbers[0].count, 2);
         assert_int_equal(answer.numbers[1].count, INT64_MAX);
         assert_false(answer.numbers[0].overflow || answer.numbers[1].overflow);
-        assert_text(&json, repeat ? "{\"lane\":17,\"sequence\":4,\"repeat\":true,"
+        if (encoding == ENCODING_MSGPACK) {
+            buffer_free(&body);
+            continue;
+        }
+        assert_text(&body, repeat ? "{\"lane\":17,\"sequence\":4,\"repeat\":true,"
                                     "\"counts\":[2,9223372036854775807]}"
                                   : "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
                                     "\"counts\":[2,9223372036854775807]}");
@@ -605,24 +703,28 @@ static void it_comes_back_which_paths_have_no_row(void **state)
                                            ",\"overflow\":[0,1]"};
 
     (void)state;
-    for (unsigned i = 0; i < SIZE(overflow); i++) {
+    for (unsigned i = 0; i < SIZE(overflow) * N_ENCODINGS; i++) {
+        enum encoding encoding = (enum encoding)(i / SIZE(overflow));
         struct number numbers[] = {{70, i & 1}, {71, i & 2}};
-        struct buffer json = {0}, expected = {0};
+        struct buffer body = {0}, expected = {0};
         struct counts answer;
         const char *error;
 
-        counts_encode(&json, &asked, false, numbers);
+        counts_encode(&body, encoding, &asked, false, numbers);
         buffer_add_string(&expected, "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
                                      "\"counts\":[70,71]");
-        buffer_add_string(&expected, overflow[i]);
+        buffer_add_string(&expected, overflow[i % SIZE(overflow)]);
         buffer_add_literal(&expected, "}\0");
-        assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
+        assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
         rows_free(&answer.rows);
         for (size_t path = 0; path < 2; path++) {
             assert_int_equal(answer.numbers[path].count, numbers[path].count);
             assert_int_equal(answer.numbers[path].overflow, numbers[path].overflow);
         }
-        assert_text(&json, expected.bytes);
+        if (encoding == ENCODING_JSON)
+            assert_text(&body, expected.bytes);
+        else
+            assert_is_packed(&body, expected.bytes);
         buffer_free(&expected);
     }
 }
@@ -632,23 +734,30 @@ static void counts_come_back_with_rows(void **state)
     static const struct number numbers[] = {{2, false}, {3, false}};
     struct row row = {"/a", 2, 7};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
-    struct buffer json = {0}, rows_json = {0};
+    struct buffer body, encoded;
     struct counts answer;
     const char *error;
 
     (void)state;
-    counts_encode(&json, &asked, false, numbers);
-    rows_encode(&rows_json, &rows);
-    counts_add_rows(&json, &rows_json);
-    assert_int_equal(counts_decode(json.bytes, json.len, &asked, &answer, &error), 0);
-    assert_int_equal(answer.numbers[1].count, 3);
-    assert_true(answer.has_rows);
-    assert_int_equal(answer.rows.size, 1);
-    assert_int_equal(answer.rows.rows[0].count, 7);
-    assert_int_equal(answer.rows.totals.hits, 7);
-    rows_free(&answer.rows);
-    buffer_free(&json);
-    buffer_free(&rows_json);
+    for (int i = 0; i < N_ENCODINGS; i++) {
+        enum encoding encoding = (enum encoding)i;
+
+        body = encoded = (struct buffer){0};
+        counts_encode(&body, encoding, &asked, false, numbers);
+        rows_encode(&encoded, encoding, &rows);
+        counts_add_rows(&body, encoding, &encoded);
+        assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
+        memset(body.bytes, 0, body.len);
+        assert_int_equal(answer.numbers[1].count, 3);
+        assert_true(answer.has_rows);
+        assert_int_equal(answer.rows.size, 1);
+        assert_memory_equal(answer.rows.rows[0].path, "/a", 2);
+        assert_int_equal(answer.rows.rows[0].count, 7);
+        assert_int_equal(answer.rows.totals.hits, 7);
+        rows_free(&answer.rows);
+        buffer_free(&body);
+        buffer_free(&encoded);
+    }
 }
 
 #define COUNTS(lane, sequence, rest) "{\"lane\": " lane ", \"sequence\": " sequence ", " rest "}"
@@ -718,17 +827,18 @@ static void assert_same_cursor(const char *found, size_t found_len, const char *
     assert_memory_equal(found, cursor, len);
 }
 
-static void assert_rows_come_back(const struct rows *rows)
+static void assert_rows_come_back_in(enum encoding encoding, const struct rows *rows)
 {
-    struct buffer json = {0};
+    struct buffer body = {0};
     struct rows decoded;
     const char *error;
 
-    rows_encode(&json, rows);
-    assert_true(json.len <= API_MAX_ANSWER_BYTES);
-    if (rows_decode(json.bytes, json.len, &decoded, &error) != 0)
-        fail_msg("%.200s… was refused: %s", json.bytes, error);
-    buffer_free(&json);
+    rows_encode(&body, encoding, rows);
+    assert_true(body.len <= API_MAX_ANSWER_BYTES);
+    if (rows_decode(body.bytes, body.len, encoding, &decoded, &error) != 0)
+        fail_msg("%.200s… was refused: %s", body.bytes, error);
+    memset(body.bytes, 0, body.len);
+    buffer_free(&body);
     assert_int_equal(decoded.size, rows->size);
     for (size_t i = 0; i < rows->size; i++) {
         assert_int_equal(decoded.rows[i].path_len, rows->rows[i].path_len);
@@ -741,6 +851,12 @@ static void assert_rows_come_back(const struct rows *rows)
     assert_int_equal(decoded.totals.hits, rows->totals.hits);
     rows_free(&decoded);
     rows_free(&decoded);
+}
+
+static void assert_rows_come_back(const struct rows *rows)
+{
+    for (int encoding = 0; encoding < N_ENCODINGS; encoding++)
+        assert_rows_come_back_in((enum encoding)encoding, rows);
 }
 
 static void rows_come_back(void **state)
@@ -762,9 +878,9 @@ static void rows_come_back(void **state)
     assert_rows_come_back(&none);
     assert_rows_come_back(&last);
     assert_rows_come_back(&full);
-    rows_encode(&json, &none);
+    rows_encode(&json, ENCODING_JSON, &none);
     buffer_add_literal(&json, "\n");
-    rows_encode(&json, &full);
+    rows_encode(&json, ENCODING_JSON, &full);
     assert_text(
         &json,
         "{\"paths\":[],\"counts\":[],\"next\":null,\"previous\":null,"
@@ -792,7 +908,7 @@ static void a_view_of_1000_of_the_longest_rows_fits_its_limit(void **state)
     assert_rows_come_back(&rows);
 
     ++rows.size;
-    rows_encode(&json, &rows);
+    rows_encode(&json, ENCODING_JSON, &rows);
     assert_refused_bytes(decode_rows, json.bytes, json.len, BAD_COLUMNS);
     buffer_free(&json);
     buffer_free(&cursor);
@@ -888,6 +1004,7 @@ int main(void)
         cmocka_unit_test(a_lane_comes_back),
         cmocka_unit_test(what_is_not_a_new_lane_is_refused),
         cmocka_unit_test(a_batch_comes_back),
+        cmocka_unit_test(messagepack_has_the_members_of_json_in_the_same_order),
         cmocka_unit_test(escapes_in_a_path_are_the_characters_they_stand_for),
         cmocka_unit_test(a_batch_has_a_lane_and_a_sequence),
         cmocka_unit_test(a_batch_that_the_contract_does_not_allow_is_refused),
