@@ -1,11 +1,10 @@
 """A client of counter-svc. Every answer is held against proto/counter-api.yml as it comes."""
 
 import itertools
-import json
 from urllib.parse import quote, urlencode
 
 from . import contract
-from .http import ask
+from .http import MEDIA_JSON, ask, encoded
 from .services import TOKEN
 from .wait import PATIENCE_S, Later, until
 
@@ -15,16 +14,19 @@ _request_ids = itertools.count(1)
 
 
 class Api:
-    def __init__(self, address):
+    """Batches, and their answers, are of this media type."""
+
+    def __init__(self, address, media_type=MEDIA_JSON):
         self.address = address
+        self.media_type = media_type
 
     def ask(self, method, target, body=None, headers=None, timeout=PATIENCE_S):
-        """One request with the token; `body` is bytes, or what becomes JSON."""
+        """One request with the token; `body` is bytes, or what is then encoded."""
         headers = {**BEARER, "X-Request-Id": f"test-{next(_request_ids)}", **(headers or {})}
         if body is not None and not isinstance(body, bytes):
-            body = json.dumps(body).encode()
+            body = encoded(body, self.media_type)
         if body is not None:
-            headers.setdefault("Content-Type", "application/json")
+            headers = {"Content-Type": self.media_type, "Accept": self.media_type, **headers}
         answer = ask(self.address, method, target, headers, body, timeout)
         contract.COUNTER.check(method, target, answer)
         assert answer.header("x-request-id") == headers["X-Request-Id"]
@@ -121,4 +123,4 @@ class Api:
 def counts_of(answer, hits):
     """path → count of an answer to a batch, which must be a 200."""
     assert answer.status == 200, f"{answer.start} {answer.body[:300]!r}"
-    return dict(zip(sorted(hits, key=lambda path: path.encode()), answer.json()["counts"]))
+    return dict(zip(sorted(hits, key=lambda path: path.encode()), answer.document()["counts"]))

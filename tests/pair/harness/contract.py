@@ -7,6 +7,7 @@ import re
 import jsonschema
 import yaml
 
+from .http import MEDIA_MSGPACK
 from .services import ROOT
 
 METHODS = {"get", "put", "post", "delete", "head", "options", "patch", "trace"}
@@ -82,8 +83,8 @@ class Contract:
             assert answer.body == b"", f"{method} {target}: a body that is not described"
             return
         assert answer.media_type in content, f"{method} {target}: {answer.media_type}"
-        if answer.media_type.endswith("json"):
-            self.validate(answer.json(), content[answer.media_type].get("schema", {}))
+        if answer.media_type.endswith("json") or answer.media_type == MEDIA_MSGPACK:
+            self.validate(answer.document(), content[answer.media_type].get("schema", {}))
             if answer.status >= 400:
                 check_problem(answer)
 
@@ -94,7 +95,7 @@ class Contract:
         body = self.resolved(described.get("requestBody", {})).get("content")
         if body:
             assert request.media_type in body, request.header("content-type")
-            self.validate(request.json(), body[request.media_type]["schema"])
+            self.validate(request.document(), body[request.media_type]["schema"])
 
     def check_itself(self):
         """Fails unless the file is sound: references lead somewhere, schemas are schemas, examples

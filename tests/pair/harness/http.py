@@ -9,9 +9,19 @@ import json
 import socket
 from dataclasses import dataclass, field
 
+import msgpack
+
 from .wait import PATIENCE_S
 
 BODYLESS = {204, 304}
+
+MEDIA_JSON = "application/json"
+MEDIA_MSGPACK = "application/vnd.msgpack"
+
+
+def encoded(document, media_type):
+    """A document as the body of such a message."""
+    return msgpack.packb(document) if media_type == MEDIA_MSGPACK else json.dumps(document).encode()
 
 
 class Ended(ConnectionError):
@@ -59,6 +69,10 @@ class Message:
 
     def json(self):
         return json.loads(self.body)
+
+    def document(self):
+        """What the body says, in whichever of the two encodings."""
+        return msgpack.unpackb(self.body) if self.media_type == MEDIA_MSGPACK else self.json()
 
 
 class Stream:

@@ -7,12 +7,11 @@ It understands requests and answers. What happens to the next matching requests 
     proxy.next(refuse, "POST", "/v1/hits", times=3)
 """
 
-import json
 import socket
 import threading
 import time
 
-from .http import Ended, Stream
+from .http import Ended, Stream, encoded
 from .listener import Gone, Listener, reset_at_close
 from .wait import PATIENCE_S, until
 
@@ -65,8 +64,8 @@ class Exchange:
 
     @property
     def sent(self):
-        """The request's body."""
-        return json.loads(self.request.body)
+        """What the request's body says."""
+        return self.request.document()
 
     @property
     def lane(self):
@@ -85,7 +84,7 @@ class Exchange:
     def is_repeat(self):
         """Whether counter-svc said that it had applied this batch before."""
         return (self.answer is not None and self.answer.status == 200
-                and self.answer.json().get("repeat") is True)
+                and self.answer.document().get("repeat") is True)
 
 
 # --- actions
@@ -188,12 +187,12 @@ def answering(status, body=b"{}", media_type="application/json", **headers):
 
 
 def lying(change):
-    """The request arrives; its answer's JSON is changed by `change(document)`, in place or by
+    """The request arrives; its answer's document is changed by `change(document)`, in place or by
     returning another one."""
     def action(exchange):
-        document = exchange.forward().json()
+        document = exchange.forward().document()
         document = change(document) or document
-        exchange.send(_with_body(exchange.answer, json.dumps(document).encode()))
+        exchange.send(_with_body(exchange.answer, encoded(document, exchange.answer.media_type)))
     return action
 
 
