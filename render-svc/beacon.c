@@ -229,7 +229,7 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
     bool found;
 
     if (answer == NULL || answer->status != 200 ||
-        rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) != 0) {
+        rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
         reply_unavailable(beacon->req, "The count cannot be read just now.", true);
         return answer == NULL || answer->status != 200;
     }

@@ -263,7 +263,7 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 
     if (answer == NULL || answer->status != 200)
         return answer_failure(browse, answer);
-    if (rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) != 0) {
+    if (rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
         answer_failure(browse, NULL);
         return false;
     }

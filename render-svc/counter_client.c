@@ -26,8 +26,7 @@ struct counter_call {
     struct counter_client *client;
     h2o_linklist_t link;
     const char *method, *target;
-    const void *body;
-    size_t len;
+    http_encode encode; /* NULL: there is no body */
     struct trace trace;
     http_callback callback;
     void *data;
@@ -57,6 +56,7 @@ static void on_next_look_up(struct timer *timer);
 static void on_next_probes(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
+static void encode_body(void *data, enum encoding encoding, struct buffer *to);
 static void on_no_address(struct timer *timer);
 static bool on_answer(void *data, const struct http_answer *answer);
 
@@ -171,17 +171,23 @@ static void send_call(struct counter_call *call, const struct http_address *addr
     call->address = *address;
     call->begun_ms = monotonic_ms();
     call->call = http_call(call->client->http, &call->address, call->method, call->target,
-                           call->body, call->len, &call->trace, callback, call);
+                           call->encode != NULL ? encode_body : NULL, &call->trace, callback, call);
+}
+
+static void encode_body(void *data, enum encoding encoding, struct buffer *to)
+{
+    const struct counter_call *call = data;
+
+    call->encode(call->data, encoding, to);
 }
 
 struct counter_call *counter_call(struct counter_client *client, const char *method,
-                                  const char *target, const void *body, size_t len,
-                                  const struct trace *trace, http_callback callback, void *data)
+                                  const char *target, http_encode encode, const struct trace *trace,
+                                  http_callback callback, void *data)
 {
     struct counter_call *call = call_create(client, method, target, trace);
 
-    call->body = body;
-    call->len = len;
+    call->encode = encode;
     call->callback = callback;
     call->data = data;
     call->tries_left = client->replicas.count;

@@ -40,11 +40,12 @@ struct counter_client *counter_client_create(struct worker *worker,
 void counter_client_destroy(struct counter_client *client);
 
 /* Calls counter-svc, for a request or batch of this trace; NULL: the call has a trace of its own.
- * `method`, `target` and `body` must live until the callback, which runs exactly once, from the loop,
- * never before this returns, never after counter_call_cancel. */
+ * `method` and `target` must live until the callback, which runs exactly once, from the loop, never before
+ * this returns, never after counter_call_cancel. `encode`, or NULL, makes the body, once for each address
+ * that is tried, at any time until then. */
 struct counter_call *counter_call(struct counter_client *client, const char *method,
-                                  const char *target, const void *body, size_t len,
-                                  const struct trace *trace, http_callback callback, void *data);
+                                  const char *target, http_encode encode, const struct trace *trace,
+                                  http_callback callback, void *data);
 
 void counter_call_cancel(struct counter_call *call);
 

@@ -108,7 +108,7 @@ static bool on_page(struct fetch *fetch, const struct http_answer *answer)
     bool more;
 
     if (answer == NULL || answer->status != 200 ||
-        rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) != 0) {
+        rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
         fail(export);
         return answer == NULL || answer->status != 200;
     }

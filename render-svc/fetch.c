@@ -107,7 +107,7 @@ static void on_turn_end(struct turn_end *turn_end)
         struct fetch *fetch = fetch_of(fetcher->queue.next);
         dequeue(fetch);
         ++fetcher->n_away;
-        fetch->_call = counter_call(fetcher->client, "GET", fetch->_target, NULL, 0, &fetch->_trace,
+        fetch->_call = counter_call(fetcher->client, "GET", fetch->_target, NULL, &fetch->_trace,
                                     on_answer, fetch);
     }
 }

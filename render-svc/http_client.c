@@ -44,6 +44,7 @@ struct connection {
     struct http_address address;
     h2o_socket_t *socket;
     struct http_call *call; /* NULL while idle */
+    enum encoding encoding; /* of bodies: MessagePack once the last answer has offered that */
     /* what is being written: libh2o holds its bytes, perhaps longer than the call lives */
     struct buffer request;
     struct timer idle;
@@ -55,6 +56,7 @@ struct http_client {
     const struct http_settings *settings;
     h2o_linklist_t calls;
     h2o_linklist_t pool; /* idle connections, the one used last first */
+    struct buffer body;  /* of the call that is begun */
     struct timer_queue idle, deadlines, connect_deadlines;
     uint64_t next_id;
 };
@@ -166,10 +168,21 @@ static void on_idle_over(struct timer *timer)
 
 /* --- a call's way --- */
 
+static void add_body(struct buffer *to, enum encoding encoding, const struct buffer *body)
+{
+    buffer_add_literal(to, "\r\naccept: " MEDIA_BOTH "\r\ncontent-type: ");
+    buffer_add_string(to, encoding_media_type(encoding));
+    buffer_add_literal(to, "\r\ncontent-length: ");
+    buffer_add_int(to, (int64_t)body->len);
+    buffer_add_literal(to, "\r\n\r\n");
+    buffer_add(to, body->bytes, body->len);
+}
+
 static void write_request(struct http_call *call, const struct http_address *address,
-                          const char *method, const char *target, const void *body, size_t len,
+                          const char *method, const char *target, http_encode encode,
                           const struct trace *trace)
 {
+    struct buffer *body = &call->client->body;
     char parent[TRACE_HEADER_LEN + 1];
     struct buffer *to = &call->connection->request;
 
@@ -186,17 +199,18 @@ static void write_request(struct http_call *call, const struct http_address *add
     buffer_add_literal(to, "\r\ntraceparent: ");
     trace_write(trace, call->id, parent);
     buffer_add(to, parent, TRACE_HEADER_LEN);
-    if (body != NULL) {
-        buffer_add_literal(to, "\r\ncontent-type: application/json\r\ncontent-length: ");
-        buffer_add_int(to, (int64_t)len);
+    if (encode != NULL) {
+        body->len = 0;
+        encode(call->data, call->connection->encoding, body);
+        add_body(to, call->connection->encoding, body);
+    } else {
+        buffer_add_string(to, strcmp(method, "POST") == 0 ? "\r\ncontent-length: 0\r\n\r\n"
+                                                          : "\r\n\r\n");
     }
-    buffer_add_literal(to, "\r\n\r\n");
-    if (body != NULL)
-        buffer_add(to, body, len);
 }
 
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
-                            const char *method, const char *target, const void *body, size_t len,
+                            const char *method, const char *target, http_encode encode,
                             const struct trace *trace, http_callback callback, void *data)
 {
     struct http_call *call = h2o_mem_alloc(sizeof(*call));
@@ -214,7 +228,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
         return call;
     }
     call->connection->call = call;
-    write_request(call, address, method, target, body, len, trace);
+    write_request(call, address, method, target, encode, trace);
     if (h2o_socket_is_reading(call->connection->socket))
         send_request(call); /* it was idle */
     else
@@ -321,6 +335,8 @@ struct head {
     size_t size; /* of the head itself */
     size_t body_len;
     bool keep_alive;
+    enum encoding encoding; /* of the body */
+    enum encoding offered;  /* for further requests */
 };
 
 /* Looks over the headers of an answer. Returns NULL, or what is wrong with it. */
@@ -335,6 +351,10 @@ static const char *check_headers(const struct http_call *call, const struct phr_
         } else if (is_named(header, "content-length")) {
             head->body_len = h2o_strtosize(header->value, header->value_len);
             ++lengths;
+        } else if (is_named(header, "content-type")) {
+            head->encoding = encoding_named(header->value, header->value_len);
+        } else if (is_named(header, "accept-post")) {
+            head->offered = encoding_named(header->value, header->value_len);
         } else if (is_named(header, "transfer-encoding")) {
             return "the answer has a transfer encoding";
         } else if (is_named(header, "x-request-id")) {
@@ -385,7 +405,8 @@ static void finish(struct http_call *call, const struct head *head)
     struct http_answer answer = {.outcome = HTTP_ANSWERED,
                                  .status = head->status,
                                  .body = socket->input->bytes + head->size,
-                                 .len = head->body_len};
+                                 .len = head->body_len,
+                                 .encoding = head->encoding};
     /* one that came before the request's end may be the end of the conversation, too */
     bool clean = head->keep_alive && socket->input->size == head->size + head->body_len &&
                  !h2o_socket_is_writing(socket);
@@ -394,6 +415,7 @@ static void finish(struct http_call *call, const struct head *head)
 
     count_call(call, HTTP_ANSWERED);
     connection->call = NULL;
+    connection->encoding = head->offered;
     call->connection = NULL;
     free_call(call);
     clean &= callback(data, &answer);
@@ -446,6 +468,7 @@ void http_client_destroy(struct http_client *client)
         http_call_cancel(H2O_STRUCT_FROM_MEMBER(struct http_call, link, client->calls.next));
     while (!h2o_linklist_is_empty(&client->pool))
         close_connection(H2O_STRUCT_FROM_MEMBER(struct connection, link, client->pool.next));
+    buffer_free(&client->body);
     timer_queue_fini(&client->idle);
     timer_queue_fini(&client->deadlines);
     timer_queue_fini(&client->connect_deadlines);

@@ -9,7 +9,10 @@
  *    API_MAX_ANSWER_BYTES of body; one that is cut, malformed or longer than it says is not
  * believed;
  *  - a connection that brings bytes which nobody asked for, or an end, is closed at once, in use or
- *    idle; so is one that a call overstayed its deadline on.
+ *    idle; so is one that a call overstayed its deadline on;
+ *  - what the other side can read is known of each connection, not of its address: while versions change,
+ *    an address may at any time be another program's, and one that cannot read MessagePack refuses the batch
+ *    (400), which would be lost.
  *
  * The callback of a call runs exactly once, from the loop, never before http_call returns, never
  * after http_call_cancel. It does not cancel its own call, and does not destroy the client. All
@@ -18,6 +21,8 @@
 #ifndef RENDER_HTTP_CLIENT_H
 #define RENDER_HTTP_CLIENT_H
 
+#include "proto/buffer.h"
+#include "proto/encoding.h"
 #include "service/trace.h"
 #include "service/worker.h"
 
@@ -33,12 +38,16 @@ struct http_answer {
     int status;       /* of an HTTP_ANSWERED */
     const char *body; /* good during the callback */
     size_t len;
-    const char *reason; /* of the others: static text */
+    enum encoding encoding; /* of the body, by its Content-Type */
+    const char *reason;     /* of the others: static text */
 };
 
 /* Returns whether the answer is believed: an HTTP_ANSWERED that is not what was asked for closes
  * the connection that it came on. */
 typedef bool (*http_callback)(void *data, const struct http_answer *answer);
+
+/* Appends a request's body in this encoding; `data` is the call's. Runs once in http_call. */
+typedef void (*http_encode)(void *data, enum encoding encoding, struct buffer *to);
 
 struct http_client;
 struct http_call;
@@ -67,10 +76,12 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
 /* Cancels every call; takes NULL. */
 void http_client_destroy(struct http_client *client);
 
-/* Calls. `method` is GET or POST; `target`, `body` (JSON, or NULL) and `trace`, which the call belongs
- * to, are copied. The call's id is also its parent-id of the trace. */
+/* Calls. `method` is GET or POST; `target` and `trace`, which the call belongs to, are copied. `encode`
+ * makes the body: in MessagePack when the last answer on the very connection offered to read that,
+ * otherwise in JSON. A call with a body asks for an answer in MessagePack, and takes JSON. NULL: there is no
+ * body. The call's id is also its parent-id of the trace. */
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
-                            const char *method, const char *target, const void *body, size_t len,
+                            const char *method, const char *target, http_encode encode,
                             const struct trace *trace, http_callback callback, void *data);
 
 /* The connection is closed: it may be in the middle of an answer. */

@@ -31,7 +31,6 @@ struct lane {
     struct batch batch;
     struct batch_entry entries[BATCH_MAX_PATHS];
     char *paths;         /* what the entries point into */
-    struct buffer body;  /* as JSON */
     struct trace trace;  /* of the first hit */
     size_t n_hits;       /* that left with it */
     uint64_t left_ns;    /* when they did */
@@ -59,6 +58,7 @@ static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
 static bool on_opened(void *data, const struct http_answer *answer);
 static void send_batch(struct lane *lane);
+static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
@@ -238,11 +238,16 @@ static void send_batch(struct lane *lane)
     set_state(lane, LANE_AWAY);
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
-    lane->body.len = 0;
-    hits_encode(&lane->body, ENCODING_JSON, &lane->batch);
     lane->call =
         counter_call(lane->lanes->client, "POST", lane->wants_rows ? API_HITS TABLE_VIEW : API_HITS,
-                     lane->body.bytes, lane->body.len, &lane->trace, on_answer, lane);
+                     encode_batch, &lane->trace, on_answer, lane);
+}
+
+static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
+{
+    const struct lane *lane = data;
+
+    hits_encode(to, encoding, &lane->batch);
 }
 
 static bool on_answer(void *data, const struct http_answer *answer)
@@ -253,7 +258,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     const char *error = answer->reason;
 
     lane->call = NULL;
-    if (status == 200 && counts_decode(answer->body, answer->len, ENCODING_JSON, &lane->batch,
+    if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
         struct table_rows rows = {.rows = &counts.rows, .unsent = &lane->lanes->worker->unsent};
         if (counts.repeat) {
@@ -362,7 +367,7 @@ static void give_up(struct lane *lane, int status)
 static void open_lane(struct lane *lane)
 {
     set_state(lane, LANE_OPENING);
-    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, "", 0, NULL, on_opened, lane);
+    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, NULL, NULL, on_opened, lane);
 }
 
 static bool on_opened(void *data, const struct http_answer *answer)
@@ -397,7 +402,6 @@ void lanes_destroy(struct lanes *lanes)
         timer_stop(&lane->pause);
         while (!h2o_linklist_is_empty(&lane->hits))
             hit_withdraw(hit_of(lane->hits.next));
-        buffer_free(&lane->body);
         free(lane->paths);
     }
     while (!h2o_linklist_is_empty(&lanes->open))

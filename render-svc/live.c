@@ -284,7 +284,7 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
     watched->reading = false;
     if (answer == NULL || answer->status != 200)
         return true; /* the next round is soon enough */
-    if (rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) != 0)
+    if (rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0)
         return false;
     if (take_rows(watched, &rows))
         for (h2o_linklist_t *link = watched->watchers.next; link != &watched->watchers;

@@ -71,7 +71,7 @@ static void on_turn_end(struct turn_end *turn_end)
         if (fetch->call != NULL)
             continue;
         h2o_linklist_insert_list(&fetch->waits, &table->waits);
-        fetch->call = counter_call(table->client, "GET", TARGET, NULL, 0, NULL, on_answer, fetch);
+        fetch->call = counter_call(table->client, "GET", TARGET, NULL, NULL, on_answer, fetch);
         return;
     }
 }
@@ -86,7 +86,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     struct rows rows;
 
     fetch->call = NULL;
-    if (answered && rows_decode(answer->body, answer->len, ENCODING_JSON, &rows, &error) == 0) {
+    if (answered && rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) == 0) {
         believed = true;
         serve(fetch, &rows);
         rows_free(&rows);

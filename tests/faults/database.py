@@ -185,7 +185,7 @@ def _send_again(world, chance, batch):
     def answer():
         counter = chance.choice(world.counters)
         said = ask(counter.address, "POST", "/v1/hits", {
-            **BEARER, "Content-Type": "application/json", "X-Request-Id": "again"},
+            **BEARER, "Content-Type": batch.request.header("content-type"), "X-Request-Id": "again"},
             batch.request.body)
         assert said.status in (409, 503), said.start
         return said.status == 409

@@ -42,6 +42,7 @@ struct counter_call {
     void *data; /* which of the lanes asks */
     struct model_batch *batch;
     bool wants_rows;
+    enum encoding encoding; /* of the batch, and of its answer */
 };
 
 static struct {
@@ -55,6 +56,7 @@ static struct {
     struct ledger ledger;
     struct counter_call *calls[MAX_LANES];
     size_t n_calls;
+    size_t n_tries;
     void *owners[MAX_LANES]; /* each of lanes.c's lanes, and its batch */
     struct model_batch *batches[MAX_LANES];
     struct visitor *visitors[MAX_HITS];
@@ -243,13 +245,14 @@ static void check_again(const struct model_batch *model, const struct batch *bat
         MUST(!model->refused);
 }
 
-static struct model_batch *sent_batch(size_t owner, const void *body, size_t len)
+static struct model_batch *sent_batch(size_t owner, const struct buffer *body,
+                                      enum encoding encoding)
 {
     struct model_batch *model = world.batches[owner];
     const char *error = NULL;
     struct hits hits;
 
-    MUST(hits_decode(body, len, ENCODING_JSON, &hits, &error) == 0);
+    MUST(hits_decode(body->bytes, body->len, encoding, &hits, &error) == 0);
     if (model == NULL || model->confirmed || model->dropped) {
         batch_leave(model);
         model = new_batch(&hits.batch);
@@ -268,12 +271,13 @@ static struct model_batch *sent_batch(size_t owner, const void *body, size_t len
 }
 
 struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
-                                         const char *target, const void *body, size_t len,
+                                         const char *target, http_encode encode,
                                          const struct trace *trace, http_callback callback,
                                          void *data)
 {
     struct counter_call *call = calloc(1, sizeof(*call));
     size_t owner = owner_index(data);
+    struct buffer body = {0};
 
     (void)client;
     MUST(call != NULL && !world.is_gone && world.n_calls < (size_t)world.settings.lanes);
@@ -285,7 +289,11 @@ struct counter_call *__wrap_counter_call(struct counter_client *client, const ch
     if (strcmp(target, API_LANES) != 0) {
         MUST(strcmp(target, call->wants_rows ? API_HITS TABLE_VIEW : API_HITS) == 0);
         MUST(strcmp(trace->id, TRACE.id) == 0);
-        call->batch = batch_keep(sent_batch(owner, body, len));
+        /* each try is over a connection that has offered MessagePack, or has not */
+        call->encoding = world.n_tries++ % 3 == 0 ? ENCODING_JSON : ENCODING_MSGPACK;
+        encode(data, call->encoding, &body);
+        call->batch = batch_keep(sent_batch(owner, &body, call->encoding));
+        buffer_free(&body);
     }
     world.calls[world.n_calls++] = call;
     return call;
@@ -314,7 +322,8 @@ static void answer(struct counter_call *call, enum http_outcome outcome, int sta
                    const struct buffer *body)
 {
     char *copy = malloc(body->len + 1); /* good during the callback, and no longer */
-    struct http_answer answer = {.outcome = outcome, .status = status, .len = body->len};
+    struct http_answer answer = {
+        .outcome = outcome, .status = status, .len = body->len, .encoding = call->encoding};
 
     MUST(copy != NULL);
     if (body->len != 0)
@@ -370,11 +379,11 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
             numbers[batch.size++] = (struct number){call->batch->repeated ? world.ledger.counts[i]
                                                                           : call->batch->counts[i],
                                                     i == ROWLESS_PATH};
-    counts_encode(body, ENCODING_JSON, &batch, call->batch->repeated, numbers);
+    counts_encode(body, call->encoding, &batch, call->batch->repeated, numbers);
     if (!with_rows)
         return;
-    rows_encode(&encoded, ENCODING_JSON, &rows);
-    counts_add_rows(body, ENCODING_JSON, &encoded);
+    rows_encode(&encoded, call->encoding, &rows);
+    counts_add_rows(body, call->encoding, &encoded);
     buffer_free(&encoded);
 }
 

@@ -162,7 +162,7 @@ def test_minimal_json_fetches_no_rows(pair):
     before = len(pair.proxy.requests("GET", "/v1/paths"))
     hit(pair.address, "/no/rows")
     assert len(pair.proxy.requests("GET", "/v1/paths")) == before
-    assert "rows" not in pair.proxy.batches[-1].answer.json()
+    assert "rows" not in pair.proxy.batches[-1].answer.document()
 
 
 @pytest.mark.parametrize("headers", [{}, JSON])
@@ -170,7 +170,7 @@ def test_the_rows_of_a_visit_come_with_its_count(pair, headers):
     before = len(pair.proxy.requests("GET", "/v1/paths"))
     get(pair.address, "/rows", headers)
     assert len(pair.proxy.requests("GET", "/v1/paths")) == before
-    assert "/rows" in pair.proxy.batches[-1].answer.json()["rows"]["paths"]
+    assert "/rows" in pair.proxy.batches[-1].answer.document()["rows"]["paths"]
 
 
 @pytest.mark.parametrize("path", HOSTILE)

@@ -63,6 +63,10 @@ struct exchange {
     char request[1024];
     char id[17];
     bool believes; /* what the callback returns */
+    const void *to_send;
+    size_t to_send_len;
+    unsigned encoded;       /* how often the body was asked for, */
+    enum encoding encoding; /* and in which encoding */
     /* what it was told */
     unsigned answers;
     struct http_answer answer;
@@ -230,14 +234,25 @@ static bool on_answer(void *data, const struct http_answer *answer)
     return e->believes;
 }
 
+static void encode(void *data, enum encoding encoding, struct buffer *to)
+{
+    struct exchange *e = data;
+
+    ++e->encoded;
+    e->encoding = encoding;
+    buffer_add(to, e->to_send, e->to_send_len);
+}
+
 /* Begins a call; its callback has not run when it returns. */
 static void call_with(struct exchange *e, const struct http_address *address, const char *method,
                       const void *body, size_t len)
 {
-    *e = (struct exchange){.fd = -1, .believes = true};
-    e->call = http_call(client, address, method, "/v1/x?y=z", body, len, &TRACE, on_answer, e);
+    *e = (struct exchange){.fd = -1, .believes = true, .to_send = body, .to_send_len = len};
+    e->call = http_call(client, address, method, "/v1/x?y=z", body != NULL ? encode : NULL, &TRACE,
+                        on_answer, e);
     assert_non_null(e->call);
     assert_int_equal(e->answers, 0);
+    assert_int_equal(e->encoded, body != NULL);
 }
 
 static void call(struct exchange *e)
@@ -366,6 +381,7 @@ static void a_body_has_its_type_and_its_length(void **state)
         snprintf(expected, sizeof(expected),
                  "POST /v1/x?y=z HTTP/1.1\r\nhost: %s\r\nauthorization: Bearer s3cret\r\n"
                  "x-request-id: %s\r\ntraceparent: 00-%s-%s-01\r\n"
+                 "accept: application/vnd.msgpack, application/json\r\n"
                  "content-type: application/json\r\ncontent-length: %zu\r\n\r\n",
                  server.address.host, e.id, TRACE.id, e.id, bodies[i].len);
         end = strstr(e.request, "\r\n\r\n") + 4;
@@ -378,6 +394,23 @@ static void a_body_has_its_type_and_its_length(void **state)
         client = http_client_create(&worker, &settings);
         assert_closed(e.fd);
     }
+}
+
+static void a_post_without_a_body_says_so(void **state)
+{
+    struct exchange e;
+    char expected[512];
+
+    (void)state;
+    call_with(&e, &server.address, "POST", NULL, 0);
+    e.fd = accept_from(&server);
+    read_request(&e);
+    snprintf(expected, sizeof(expected),
+             "POST /v1/x?y=z HTTP/1.1\r\nhost: %s\r\nauthorization: Bearer s3cret\r\n"
+             "x-request-id: %s\r\ntraceparent: 00-%s-%s-01\r\ncontent-length: 0\r\n\r\n",
+             server.address.host, e.id, TRACE.id, e.id);
+    assert_string_equal(e.request, expected);
+    close(e.fd);
 }
 
 static void a_large_body_arrives_whole(void **state)
@@ -435,6 +468,152 @@ static void every_request_has_an_id_of_its_own(void **state)
             assert_string_not_equal(ids[i], ids[j]);
         say(&e, GOOD);
         assert_answered(&e, 200, "hello");
+    }
+    close(fd);
+}
+
+/* --- encodings --- */
+
+#define OFFER    "Accept-Post: application/vnd.msgpack, application/json\r\n"
+#define EMPTY    OK_HEAD "0\r\n"
+#define OFFERING EMPTY OFFER "\r\n"
+
+/* Sends a body on a connection that is there (`fd`) or a new one (-1), in this encoding as it must turn out,
+ * and has it answered. Returns the connection. */
+static int post(int fd, enum encoding expected, const char *answer)
+{
+    static const char *const types[] = {"\r\ncontent-type: application/json\r\n",
+                                        "\r\ncontent-type: application/vnd.msgpack\r\n"};
+    struct exchange e;
+
+    call_with(&e, &server.address, "POST", "body", 4);
+    if (fd < 0) {
+        fd = accept_from(&server);
+    } else {
+        turn();
+        assert_false(is_readable(server.listener));
+    }
+    e.fd = fd;
+    read_request(&e);
+    assert_int_equal(e.encoding, expected);
+    assert_non_null(strstr(e.request, types[expected]));
+    assert_null(strstr(e.request, types[!expected]));
+    assert_string_equal(strstr(e.request, "\r\n\r\n"), "\r\n\r\nbody");
+    say(&e, answer);
+    turn_until(e.answers > 0);
+    assert_int_equal(e.answer.outcome, HTTP_ANSWERED);
+    return fd;
+}
+
+static void messagepack_is_sent_once_the_connection_has_offered_to_read_it(void **state)
+{
+    static const char *const offers[] = {
+        OFFERING,
+        EMPTY "accept-post: application/json , Application/Vnd.Msgpack\r\n\r\n",
+        EMPTY "Accept-Post: application/json\r\n" OFFER "\r\n",
+        "HTTP/1.1 503 No\r\nX-Request-Id: $\r\nContent-Length: 0\r\n" OFFER "\r\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(offers); i++) {
+        int fd = post(-1, ENCODING_JSON, offers[i]);
+
+        fd = post(fd, ENCODING_MSGPACK, offers[i]);
+        fd = post(fd, ENCODING_MSGPACK, offers[i]);
+        set_times(PATIENCE_MS, PATIENCE_MS, PATIENCE_MS);
+        assert_closed(fd);
+    }
+}
+
+static void a_get_that_is_answered_with_the_offer_will_do(void **state)
+{
+    struct exchange e;
+
+    (void)state;
+    call_and_read(&e);
+    say(&e, OFFERING);
+    assert_answered(&e, 200, "");
+    close(post(e.fd, ENCODING_MSGPACK, OFFERING));
+}
+
+static void without_the_offer_json_is_sent(void **state)
+{
+    static const char *const answers[] = {
+        EMPTY "\r\n",
+        EMPTY "Accept-Post: application/json\r\n\r\n",
+        EMPTY "Accept-Post: */*\r\n\r\n",
+        EMPTY "Accept-Post: application/vnd.msgpack;q=0\r\n\r\n",
+        EMPTY "Accept: application/vnd.msgpack\r\n\r\n",
+        EMPTY "Content-Type: application/vnd.msgpack\r\n\r\n",
+    };
+    int fd = -1;
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(answers); i++)
+        fd = post(fd, ENCODING_JSON, answers[i]);
+    close(post(fd, ENCODING_JSON, EMPTY "\r\n"));
+}
+
+static void the_last_answer_of_a_connection_is_what_counts(void **state)
+{
+    int fd;
+
+    (void)state;
+    fd = post(-1, ENCODING_JSON, OFFERING);
+    fd = post(fd, ENCODING_MSGPACK, EMPTY "\r\n");
+    fd = post(fd, ENCODING_JSON, OFFERING);
+    close(post(fd, ENCODING_MSGPACK, OFFERING));
+}
+
+/* An earlier version, which reads nothing but JSON, may have come to the same address. */
+static void a_new_connection_to_the_same_address_begins_with_json(void **state)
+{
+    struct exchange held;
+    int fd, other;
+
+    (void)state;
+    fd = post(post(-1, ENCODING_JSON, OFFERING), ENCODING_MSGPACK, OFFERING);
+    call_with(&held, &server.address, "POST", "body", 4); /* another is needed meanwhile */
+    assert_int_equal(held.encoding, ENCODING_MSGPACK);
+    other = post(-1, ENCODING_JSON, EMPTY "\r\n");
+    other = post(other, ENCODING_JSON, EMPTY "\r\n");
+    held.fd = fd;
+    read_request(&held);
+    say(&held, OFFERING);
+    turn_until(held.answers > 0);
+    fd = post(fd, ENCODING_MSGPACK, OFFERING); /* each goes by its own answers */
+    close(fd);
+    close(other);
+    turn_until(metrics.counter_connections == 0);
+    fd = post(-1, ENCODING_JSON, OFFERING);
+    close(fd);
+}
+
+static void the_encoding_of_an_answer_is_that_of_its_content_type(void **state)
+{
+    static const struct {
+        const char *header;
+        enum encoding encoding;
+    } cases[] = {
+        {"", ENCODING_JSON},
+        {"Content-Type: application/json\r\n", ENCODING_JSON},
+        {"Content-Type: application/problem+json\r\n", ENCODING_JSON},
+        {"Content-Type: application/vnd.msgpack\r\n", ENCODING_MSGPACK},
+        {"content-type:APPLICATION/VND.MSGPACK; v=1\r\n", ENCODING_MSGPACK},
+        {OFFER, ENCODING_JSON},
+    };
+    int fd = good_exchange();
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        struct exchange e;
+
+        call_again(&e, fd);
+        say(&e, EMPTY);
+        say(&e, cases[i].header);
+        say(&e, "\r\n");
+        assert_answered(&e, 200, "");
+        assert_int_equal(e.answer.encoding, cases[i].encoding);
     }
     close(fd);
 }
@@ -1103,7 +1282,7 @@ static bool on_answer_cancel_another(void *data, const struct http_answer *answe
 static void call_with_callback(struct exchange *e, http_callback callback)
 {
     *e = (struct exchange){.believes = true};
-    e->call = http_call(client, &server.address, "GET", "/", NULL, 0, &TRACE, callback, e);
+    e->call = http_call(client, &server.address, "GET", "/", NULL, &TRACE, callback, e);
     e->fd = accept_from(&server);
     read_request(e);
 }
@@ -1212,8 +1391,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         client_test(a_get_is_written_as_the_contract_says),
         client_test(a_body_has_its_type_and_its_length),
+        client_test(a_post_without_a_body_says_so),
         client_test(a_large_body_arrives_whole),
         client_test(every_request_has_an_id_of_its_own),
+        client_test(messagepack_is_sent_once_the_connection_has_offered_to_read_it),
+        client_test(a_get_that_is_answered_with_the_offer_will_do),
+        client_test(without_the_offer_json_is_sent),
+        client_test(the_last_answer_of_a_connection_is_what_counts),
+        client_test(a_new_connection_to_the_same_address_begins_with_json),
+        client_test(the_encoding_of_an_answer_is_that_of_its_content_type),
         client_test(a_connection_with_a_good_answer_is_used_again),
         client_test(any_whole_answer_to_the_request_is_handed_on),
         client_test(an_answer_can_come_byte_by_byte),
