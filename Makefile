@@ -106,6 +106,13 @@ $(BENCH_PROGRAMS): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lh2o-evloop -lssl -lcrypto -lpthread
 
+# the services' messages, beside the candidates for their encoding
+BENCH_ENCODING := $(O)/tests/bench/encoding
+
+$(BENCH_ENCODING): %: %.o $(O)/libcommon.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmpack -lmsgpackc $(LDLIBS_COMMON) -lpq
+
 # what the fault suite preloads into the services
 FAULT_CLOCK := $(O)/tests/faults/clock.so
 
@@ -132,7 +139,7 @@ $(O)/render-svc/assets_files.o: $(ASSETS)
 $(O)/render-svc/openapi_file.o: proto/public-api.yml
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
-	$(BENCH_PROGRAMS:=.o) $(FUZZERS:=.o))
+	$(BENCH_PROGRAMS:=.o) $(BENCH_ENCODING).o $(FUZZERS:=.o))
 .SECONDARY:
 
 # --- running ---
@@ -262,6 +269,15 @@ bench-curve: ## what lanes, workers and write sessions are worth, each beside th
 	@tools/need build run bench
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
 	@/usr/bin/python3 tests/bench/curve.py
+
+.PHONY: encoding-program
+encoding-program: $(BENCH_ENCODING)
+
+.PHONY: bench-encoding
+bench-encoding: ## what a message between the services takes to write and to read; a few seconds
+	@tools/need build bench
+	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc encoding-program
+	@build/release/obj/tests/bench/encoding
 
 .PHONY: dashboard-pictures
 dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboard*.png; five minutes

@@ -3,7 +3,7 @@
  *
  * The parser checks every length against the end of the bytes, keeps its own stack of MSGPACK_DEPTH
  * levels and allocates nothing; what it finds goes into one array of values. Its usual interface,
- * msgpack_unpack_next, allocates as many objects as a list claims to have: 96 GB for five bytes.
+ * msgpack_unpack_next, allocates as many objects as a list claims to have: 137 GB for five bytes.
  * Here a list or map that claims more values than there are bytes left is refused.
  *
  * Only what JSON could say is taken, so that both encodings have one contract. Refused are binary data,
