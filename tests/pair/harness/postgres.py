@@ -348,6 +348,11 @@ class Ledger:
             "    UNION ALL SELECT unnest(opened), 0 FROM entry) AS lane "
             "WHERE lane NOT IN (SELECT unnest(ended) FROM entry) GROUP BY lane"))
 
+    def quarantine(self):
+        """path → count: the hits that the table has refused, once everything is folded."""
+        until(lambda: self.unfolded() == 0, "the journal to be folded")
+        return dict(self.run("SELECT path, count FROM pathcount_quarantine"))
+
     # --- interfering
 
     def backends(self, condition="true"):
@@ -366,14 +371,52 @@ class Ledger:
                      f"{number} statements to wait for a lock")
 
     @contextlib.contextmanager
+    def held_appends(self, **columns):
+        """Holds the journal's next position for the time of the block, or until the release() that it
+        yields is called. Appends wait meanwhile, and have the position afterwards: unless it is
+        release("COMMIT"), which leaves an entry there that has these columns."""
+        with self.connect() as connection:
+            connection.execute("BEGIN")
+            self._append(connection, **columns)
+            try:
+                yield lambda how="ROLLBACK": connection.execute(how)
+            finally:
+                connection.execute("ROLLBACK")
+
+    def append(self, **columns):
+        """Appends an entry that has nothing but these columns, as another counter-svc would."""
+        with self.connect() as connection:
+            self._append(connection, **columns)
+
+    def end_lanes(self, *lanes):
+        """Ends these lanes, or all that there are, as a counter-svc does with silent ones."""
+        self.append(ended=list(lanes or self.lanes()))
+
+    @staticmethod
+    def _append(connection, lanes=(), sequences=(), opened=(), ended=(), paths=(), hits=(), new_paths=0):
+        """Another may have the position at the same time, and an entry is never left out."""
+        values = [list(column) for column in (lanes, sequences, opened, ended, paths, hits)]
+        until(lambda: connection.execute(
+            "INSERT INTO pathcount_journal (position, id, kind, writer, lanes, sequences, opened, ended, "
+            "paths, hits, new_paths) SELECT max(position) + 1, %s, 1, 0, %s::bigint[], %s::bigint[], "
+            "%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s FROM pathcount_journal "
+            "ON CONFLICT (position) DO NOTHING", (secrets.randbits(62), *values, new_paths)).rowcount,
+              "an entry to be appended")
+
+    def edited(self, sql, *values):
+        """Changes the table as an operator may: the statement, and then pathcount_edited(), in one
+        transaction."""
+        with self.connect() as connection, connection.transaction():
+            connection.execute(sql, values or None)
+            connection.execute("SELECT pathcount_edited()")
+
+    @contextlib.contextmanager
     def locked(self, *paths):
         """Holds the locks on the rows of `paths` for the time of the block, or until the release()
-        that it yields is called; rows that do not exist are made first, with count 0."""
+        that it yields is called. Rows that do not exist are made first, with count 0."""
+        self.edited("INSERT INTO pathcount (path, count) SELECT unnest(%s::text[]), 0 ON CONFLICT DO NOTHING",
+                    list(paths))
         with self.connect() as connection:
-            for path in paths:
-                connection.execute(
-                    "INSERT INTO pathcount (path, count) VALUES (%s, 0) ON CONFLICT DO NOTHING",
-                    (path,))
             connection.execute("BEGIN")
             connection.execute(
                 "SELECT 1 FROM pathcount WHERE path = ANY(%s) ORDER BY path FOR UPDATE",
@@ -384,13 +427,20 @@ class Ledger:
                 connection.execute("ROLLBACK")
 
     def fail_writing(self, path, sqlstate, times=None, at_commit=False):
-        """From now on a statement that writes the row of `path` fails with `sqlstate`: the first
-        `times` of them, or all; at once or, its rows told already, only at its commit. Returns a
-        function that says how many have failed."""
+        """From now on an append of hits of `path` fails with `sqlstate`: the first `times` of them, or
+        all. It fails at once or, with its row returned already, only at its commit. Returns a function
+        that says how many have failed."""
+        return self._fail("pathcount_journal", path, sqlstate, times, at_commit)
+
+    def fail_folding(self, path, sqlstate, times=None, at_commit=False):
+        """The same for folds: the table refuses the row of `path`."""
+        return self._fail("pathcount", path, sqlstate, times, at_commit)
+
+    def _fail(self, table, path, sqlstate, times, at_commit):
         name = "mishap_" + secrets.token_hex(4)
         limit = 2**62 if times is None else times
         self.run(f"CREATE SEQUENCE {name}")
-        self._at_writing(name, path, at_commit, f"IF nextval('{name}') <= {limit} THEN "
+        self._at_writing(name, table, path, at_commit, f"IF nextval('{name}') <= {limit} THEN "
                          f"RAISE EXCEPTION 'made by a test' USING ERRCODE = '{sqlstate}'; END IF;")
 
         def failed():
@@ -400,20 +450,21 @@ class Ledger:
         return failed
 
     def slow_writing(self, path, seconds):
-        """From now on a statement that writes the row of `path` takes that much longer."""
-        self._at_writing("mishap_" + secrets.token_hex(4), path, False,
+        """From now on an append of hits of `path` takes that much longer."""
+        self._at_writing("mishap_" + secrets.token_hex(4), "pathcount_journal", path, False,
                          f"PERFORM pg_sleep({seconds});")
 
-    def _at_writing(self, name, path, at_commit, what):
+    def _at_writing(self, name, table, path, at_commit, what):
         literal = path.replace("'", "''")
+        paths = {"pathcount": "ARRAY[NEW.path]", "pathcount_journal": "NEW.paths"}[table]
         with self.connect() as connection:
             connection.execute(
                 f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$"
-                f"BEGIN IF NEW.path = '{literal}' THEN {what} END IF; RETURN NEW; END $$")
+                f"BEGIN IF '{literal}' = ANY ({paths}) THEN {what} END IF; RETURN NEW; END $$")
             when = "DEFERRABLE INITIALLY DEFERRED" if at_commit else ""
             connection.execute(
                 f"CREATE {'CONSTRAINT' if at_commit else ''} TRIGGER {name} "
-                f"{'AFTER' if at_commit else 'BEFORE'} INSERT OR UPDATE ON pathcount {when} "
+                f"{'AFTER' if at_commit else 'BEFORE'} INSERT OR UPDATE ON {table} {when} "
                 f"FOR EACH ROW EXECUTE FUNCTION {name}()")
 
     def forget_failures(self):
