@@ -43,7 +43,7 @@ def test_what_the_two_services_say_to_each_other_is_the_contract(one_lane):
     one_lane.proxy.next(drop, "POST", "/v1/hits")
     for n in range(10):
         get(one_lane.address, f"/{n % 3}/\u00e9", JSON)
-    forget_lanes(one_lane)
+    one_lane.ledger.end_lanes()
     hit(one_lane.address, "/again")
     for exchange in one_lane.proxy.seen:
         contract.COUNTER.check_request(exchange.request)
@@ -124,8 +124,9 @@ def test_a_batch_is_no_larger_than_the_contract_allows(stage):
 def test_a_batch_without_an_answer_is_sent_again_as_it_was(one_lane, loss):
     one_lane.proxy.next(loss, "POST", "/v1/hits")
     assert hit(one_lane.address, "/a") == 1
-    first, second = one_lane.proxy.batches
-    assert first.sent == second.sent
+    first, second, *more = one_lane.proxy.batches  # more, where the machine is too busy for 300 ms
+    assert all(again.sent == first.sent for again in (second, *more))
+    until(lambda: second.answer, "the counter to have answered")
     assert second.is_repeat == (loss not in (refuse, lose))
     assert one_lane.ledger.counts() == {"/a": 1}
 
@@ -133,7 +134,7 @@ def test_a_batch_without_an_answer_is_sent_again_as_it_was(one_lane, loss):
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
 def test_a_new_lane_without_an_answer_is_asked_for_again(one_lane, loss):
     one_lane.proxy.next(loss, "POST", "/v1/lanes")
-    one_lane.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
+    one_lane.ledger.end_lanes()
     assert hit(one_lane.address, "/a") == 1
     assert one_lane.ledger.counts() == {"/a": 1}
 
@@ -212,13 +213,9 @@ def test_an_answer_that_was_not_foreseen_is_never_taken_for_a_confirmation(one_l
 # --- 409 and 422
 
 
-def forget_lanes(pair):
-    pair.ledger.run("DELETE FROM pathcount_lane WHERE lane <> 0")
-
-
 def test_a_batch_never_sent_before_moves_to_a_new_lane_after_409(one_lane):
     hit(one_lane.address, "/a")
-    forget_lanes(one_lane)
+    one_lane.ledger.end_lanes()
     assert hit(one_lane.address, "/a") == 2
     refused, moved = one_lane.proxy.batches[1:]
     assert refused.answer.status == 409
@@ -231,13 +228,13 @@ def test_a_batch_never_sent_before_moves_to_a_new_lane_after_409(one_lane):
 def test_a_batch_whose_fate_is_unknown_is_dropped_after_409(one_lane, ending, arrived):
     hit(one_lane.address, "/a")
 
-    def lose_and_forget(exchange):
+    def lose_and_end(exchange):
         if arrived:
             exchange.forward()
-        forget_lanes(one_lane)
+        one_lane.ledger.end_lanes()
         ending(exchange)
 
-    one_lane.proxy.next(lose_and_forget, "POST", "/v1/hits")
+    one_lane.proxy.next(lose_and_end, "POST", "/v1/hits")
     answer = get(one_lane.address, "/b", MINIMAL)
     assert answer.status == 503
     assert answer.header("retry-after")
@@ -248,13 +245,13 @@ def test_a_batch_whose_fate_is_unknown_is_dropped_after_409(one_lane, ending, ar
 
 
 def test_a_503_leaves_the_fate_unknown_too(stage):
-    # a call may take longer here than the lane's forgetting does: no repeat comes before it
+    # a call may take longer here than the end of the lane does: no repeat comes before it
     one_lane = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 4000})
     hit(one_lane.address, "/a")
 
     def unsure(exchange):
         exchange.forward()
-        forget_lanes(one_lane)
+        one_lane.ledger.end_lanes()
         answering(503)(exchange)
 
     one_lane.proxy.next(unsure, "POST", "/v1/hits")
@@ -275,12 +272,13 @@ def test_409_again_and_again_is_503_in_the_end(stage):
     assert pair.ledger.count("/a") <= 1  # its batch may go on after the 503
 
 
-def test_a_batch_that_is_refused_is_503_and_never_sent_again(one_lane):
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_batch_that_is_refused_is_503_and_never_sent_again(one_lane, status):
     hit(one_lane.address, "/a")
-    one_lane.ledger.fail_writing("/forbidden", "23514")
-    assert get(one_lane.address, "/forbidden").status == 503
+    one_lane.proxy.next(answering(status), "POST", "/v1/hits")
+    assert get(one_lane.address, "/refused").status == 503
     assert hit(one_lane.address, "/fine") == 1
-    assert sum("/forbidden" in x.hits for x in one_lane.proxy.batches) == 1
+    assert sum("/refused" in x.hits for x in one_lane.proxy.batches) == 1
     lanes = [x.lane for x in one_lane.proxy.batches]
     assert lanes[0] == lanes[1] != lanes[2]
 
