@@ -24,9 +24,6 @@ SETTINGS = hypothesis.settings(
 BATCHES = strategies.dictionaries(
     strategies.sampled_from(["/", "/a", "/b", "/\u00e9", "/" + "x" * 2000]),
     strategies.integers(1, 5), min_size=1, max_size=5)
-FORGET = """WITH gone AS (DELETE FROM pathcount_lane WHERE lane = %s RETURNING paths, hits)
-UPDATE pathcount_lane AS l SET paths = l.paths + gone.paths, hits = l.hits + gone.hits
-FROM gone WHERE l.lane = 0"""
 WHICH = strategies.sampled_from([0, 1])
 
 
@@ -37,23 +34,24 @@ class Lane:
         self.number, self.sequence, self.last = number, 0, None
 
 
-def machine(database, counters):
-    """A machine whose counters serve the ledger that `database` is connected to; it is empty at the
-    beginning of each example."""
+def machine(ledger, counters):
+    """A machine whose counters serve `ledger`, which is empty at the beginning of each example."""
 
     class Model(RuleBasedStateMachine):
-        lanes, forgotten = Bundle("lanes"), Bundle("forgotten")
+        lanes, ended = Bundle("lanes"), Bundle("ended")
 
         def __init__(self):
             super().__init__()
-            database.execute("TRUNCATE pathcount")
-            database.execute("DELETE FROM pathcount_lane WHERE lane <> 0")
-            database.execute("UPDATE pathcount_lane SET paths = 0, hits = 0")
+            ledger.run("SELECT pathcount_fold(); DELETE FROM pathcount; DELETE FROM pathcount_lanes; "
+                       "SELECT pathcount_edited()")
             self.counts, self.sequences = {}, {}
 
         def store(self, lane, hits):
             lane.sequence, lane.last = lane.sequence + 1, hits
             self.sequences[lane.number] = lane.sequence
+            self.add(hits)
+
+        def add(self, hits):
             for path, more in hits.items():
                 self.counts[path] = self.counts.get(path, 0) + more
 
@@ -91,14 +89,14 @@ def machine(database, counters):
             if lane.sequence > behind:
                 assert counters[at].post(lane.number, lane.sequence - behind, hits).status == 409
 
-        @rule(target=forgotten, lane=consumes(lanes))
-        def a_lane_is_forgotten(self, lane):
-            database.execute(FORGET, (lane.number,))
+        @rule(target=ended, lane=consumes(lanes))
+        def a_lane_ends(self, lane):
+            ledger.end_lanes(lane.number)
             del self.sequences[lane.number]
             return lane
 
-        @rule(lane=forgotten, at=WHICH, hits=BATCHES, ahead=strategies.integers(0, 1))
-        def a_forgotten_lane_is_refused(self, lane, at, hits, ahead):
+        @rule(lane=ended, at=WHICH, hits=BATCHES, ahead=strategies.integers(0, 1))
+        def a_lane_that_has_ended_is_refused(self, lane, at, hits, ahead):
             assert counters[at].post(lane.number, lane.sequence + ahead or 1, hits).status == 409
 
         @rule(at=WHICH, hits=BATCHES, number=strategies.integers(1, 2**53 - 1))
@@ -133,13 +131,39 @@ def machine(database, counters):
                     assert number == count
                 assert count == self.counts[path]
 
+        @rule(hits=BATCHES)
+        def an_operator_adds_hits(self, hits):
+            ledger.edited("INSERT INTO pathcount AS p (path, count) SELECT unnest(%s::text[]), "
+                          "unnest(%s::bigint[]) ON CONFLICT (path) DO UPDATE "
+                          "SET count = p.count + excluded.count", list(hits), list(hits.values()))
+            self.add(hits)
+
+        @rule()
+        def after_a_fold_the_tables_hold_everything(self):
+            ledger.run("SELECT pathcount_fold()")
+            assert dict(ledger.run("SELECT path, count FROM pathcount")) == self.counts
+            assert dict(ledger.run("SELECT lane, sequence FROM pathcount_lanes")) == self.sequences
+            assert ledger.run("SELECT paths, hits FROM pathcount_totals") == [
+                tuple(self.totals().values())]
+
+        def teardown(self):
+            self.after_a_fold_the_tables_hold_everything()
+
+        @rule(at=WHICH)
+        def a_counter_knows_the_totals_and_the_first_rows(self, at):
+            page = counters[at].view()
+            assert list(zip(page["paths"], page["counts"])) == sorted(
+                self.counts.items(), key=lambda row: (-row[1], row[0].encode()))
+            assert page["totals"] == counters[at].totals() == self.totals()
+
+        def totals(self):
+            return {"paths": len(self.counts), "hits": sum(self.counts.values())}
+
         @invariant()
         def the_ledger_holds_what_was_confirmed(self):
-            assert dict(database.execute("SELECT path, count FROM pathcount")) == self.counts
-            lanes = list(database.execute("SELECT lane, sequence, paths, hits FROM pathcount_lane"))
-            assert {lane: sequence for lane, sequence, _, _ in lanes if lane != 0} == self.sequences
-            assert sum(paths for _, _, paths, _ in lanes) == len(self.counts)
-            assert sum(hits for _, _, _, hits in lanes) == sum(self.counts.values())
+            assert ledger.counts() == self.counts
+            assert ledger.lanes() == self.sequences
+            assert ledger.totals_both_ways() == (self.totals(), self.totals())
 
     return Model
 
@@ -147,5 +171,4 @@ def machine(database, counters):
 def test_counters_do_what_the_model_of_the_lanes_says(stage):
     ledger = stage.ledger()
     counters = [stage.counter(ledger).api for _ in range(2)]
-    with ledger.connect() as database:
-        run_state_machine_as_test(machine(database, counters), settings=SETTINGS)
+    run_state_machine_as_test(machine(ledger, counters), settings=SETTINGS)
