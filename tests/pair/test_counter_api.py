@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import hypothesis
 import msgpack
@@ -176,20 +177,31 @@ def test_a_batch_that_asks_for_a_view_that_makes_no_sense_is_400_and_changes_not
     assert api.post(lane, 1, {"/no/view": 1}).json()["counts"] == [1]
 
 
-def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(module_stage):
-    """The backend that reads is stopped: what is committed is confirmed all the same."""
+@pytest.fixture
+def frozen_reader(module_stage):
+    """A counter with the path /a, counted once by its lane 1; the backend that reads views is stopped."""
     ledger = module_stage.ledger()
     api = module_stage.counter(ledger).api
     lane = api.lane()
-    api.post(lane, 1, {"/a": 1}, query="?limit=1")
+    api.post(lane, 1, {"/a": 1}, query="?order=path")
     reader = ledger.value("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-                          " AND query ILIKE '%the first $1 rows of the ranking%' AND pid <> pg_backend_pid()")
+                          " AND query LIKE '-- Rows by path behind%' AND pid <> pg_backend_pid()")
     os.kill(reader, signal.SIGSTOP)
-    try:
-        answer = api.post(lane, 2, {"/a": 1}, query="?limit=1").json()
-    finally:
-        os.kill(reader, signal.SIGCONT)
+    yield SimpleNamespace(api=api, lane=lane)
+    os.kill(reader, signal.SIGCONT)
+
+
+def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(frozen_reader):
+    """What is committed is confirmed all the same."""
+    answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?order=path").json()
     assert answer["counts"] == [2] and "rows" not in answer
+
+
+def test_the_first_rows_and_the_totals_need_no_reading(frozen_reader):
+    answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?limit=1").json()
+    assert answer["rows"] == frozen_reader.api.view(limit=1) == {
+        "paths": ["/a"], "counts": [2], "next": None, "previous": None,
+        "totals": frozen_reader.api.totals()}
 
 
 def test_paths_are_ordered_by_their_bytes(batches):
@@ -379,8 +391,29 @@ def test_totals_add_up(module_stage):
     lane = api.lane()
     for sequence in range(1, 6):
         api.post(lane, sequence, {"/same": 2, f"/{sequence}": 1})
-        api.until_totals(1 + sequence, 3 * sequence)
-        assert ledger.totals() == ledger.totals_by_scanning() == api.view()["totals"]
+        assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == api.view()["totals"] == {
+            "paths": 1 + sequence, "hits": 3 * sequence}
+
+
+def test_rows_that_are_behind_say_how_old_they_are(module_stage):
+    """A row's lock keeps what was counted from the table, not from memory."""
+    ledger = module_stage.ledger()
+    api = module_stage.counter(ledger).api
+    api.count({"/held": 1})
+
+    def rows(query):
+        answer = api.ask("GET", f"/v1/paths?{query}")
+        return dict(zip(answer.json()["paths"], answer.json()["counts"])), answer.header("age")
+
+    assert rows("order=path") == ({"/held": 1}, None)
+    with ledger.locked("/held"):
+        api.count({"/held": 1})
+        assert rows("limit=5") == ({"/held": 2}, None)
+        stale, age = rows("order=path")
+        assert stale == {"/held": 1} and int(age) >= 1
+        assert api.get("/held")["count"] == 2  # which is in memory, too
+    ledger.folded()
+    assert rows("order=path") == ({"/held": 2}, None)
 
 
 @pytest.mark.parametrize("path", ["/", "/one", "/one/two/", "//", "/a b", "/é😀", "/a%41", "/?x#y",

@@ -21,7 +21,7 @@ PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/%", "/😀"]
 def house(stage):
     """Two counter-svc and three render-svc on one ledger, a proxy before each counter."""
     ledger = stage.ledger()
-    counters = [stage.counter(ledger, workers=2) for _ in range(2)]
+    counters = [stage.counter(ledger) for _ in range(2)]
     proxies = [stage.proxy(counter) for counter in counters]
     renders = [stage.render(proxies[n % 2], workers=1 + n % 2) for n in range(3)]
     return SimpleNamespace(ledger=ledger, counters=counters, proxies=proxies, renders=renders)
@@ -32,7 +32,7 @@ def test_two_counters_and_three_renderers_count_every_hit_once(stage, house):
     load.until_acknowledged(3000)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+    assert audit(tally, house.ledger.folded()) == sum(tally.acknowledged.values())
     kept, scanned = house.ledger.totals_both_ways()
     assert kept == scanned
 
@@ -61,7 +61,7 @@ def test_replies_lost_after_the_commit_are_counted_once(stage, house):
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
     assert sum(proxy.repeats for proxy in house.proxies) >= 20
-    assert audit(tally, house.ledger.counts(), repeats=True) == sum(tally.acknowledged.values())
+    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
 def test_connections_cut_at_any_moment_are_counted_once(stage, house):
@@ -71,7 +71,7 @@ def test_connections_cut_at_any_moment_are_counted_once(stage, house):
         load.until_acknowledged(60)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert audit(tally, house.ledger.counts(), repeats=True) == sum(tally.acknowledged.values())
+    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
 def test_a_repeat_at_the_other_counter_is_counted_once(stage, house):
@@ -85,13 +85,13 @@ def test_a_repeat_at_the_other_counter_is_counted_once(stage, house):
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
     assert sum(proxy.repeats for proxy in house.proxies) >= 1
-    assert audit(tally, house.ledger.counts(), repeats=True) == sum(tally.acknowledged.values())
+    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
 @pytest.mark.slow
 def test_counter_svc_killed_ten_times_under_load(stage, record_property, capsys):
     ledger = stage.ledger()
-    counter = stage.counter(ledger, workers=2)
+    counter = stage.counter(ledger)
     proxy = stage.proxy(counter)
     hasty = {"request_deadline_ms": 100}  # some of its hits are answered 503 and counted all the same
     renders = [stage.render(proxy), stage.render(proxy, **hasty)]
@@ -106,7 +106,7 @@ def test_counter_svc_killed_ten_times_under_load(stage, record_property, capsys)
         counter.restart().until_ready()
     load.until_acknowledged(400)
     tally = load.stop()
-    stored = audit(tally, ledger.counts(), repeats=True)
+    stored = audit(tally, ledger.folded(), repeats=True)
     assert set(tally.statuses) == {200, 503}
     figures = {"acknowledged": sum(tally.acknowledged.values()), "stored": stored,
                "sent": sum(tally.sent.values()), "repeats": proxy.repeats}
@@ -130,7 +130,7 @@ def test_render_svc_killed_under_load_loses_nothing_it_acknowledged(stage, house
         house.renders[n % 3].restart()
     load.until_acknowledged(200)
     tally = load.stop()
-    audit(tally, house.ledger.counts(), repeats=True)
+    audit(tally, house.ledger.folded(), repeats=True)
     kept, scanned = house.ledger.totals_both_ways()
     assert kept == scanned
 
@@ -145,7 +145,7 @@ def test_backends_terminated_under_load_are_replaced(stage, house):
     load.until_acknowledged(60)
     tally = load.stop()
     assert not tally.lost
-    assert audit(tally, house.ledger.counts(), repeats=True) >= sum(tally.acknowledged.values())
+    assert audit(tally, house.ledger.folded(), repeats=True) >= sum(tally.acknowledged.values())
     assert set(tally.statuses) == {200}, tally
 
 
@@ -159,7 +159,7 @@ def test_postgresql_killed_under_load_loses_nothing_acknowledged(stage, house, o
     load.until_acknowledged(200)
     tally = load.stop()
     assert not tally.lost
-    audit(tally, house.ledger.counts(), repeats=True)
+    audit(tally, house.ledger.folded(), repeats=True)
     kept, scanned = house.ledger.totals_both_ways()
     assert kept == scanned
 
@@ -174,7 +174,7 @@ def test_a_frozen_counter_does_not_stop_the_other(stage, house):
     load.until_acknowledged(300)
     tally = load.stop()
     assert not tally.lost and set(tally.statuses) == {200}
-    counts = house.ledger.counts()
+    counts = house.ledger.folded()
     for n in range(50):
         counts[PATHS[n % 10]] -= 1
     assert sum(counts.values()) == sum(tally.acknowledged.values())

@@ -35,7 +35,7 @@ def test_the_rank_changes_with_the_hits_of_others(api):
 
 @pytest.mark.parametrize("counts", ["2", "n"])  # equal to each other, or each another
 def test_a_rank_is_exact_to_the_10000th_and_not_known_after_that(api, ledger, counts):
-    ledger.run(f"INSERT INTO pathcount SELECT '/' || lpad(n::text, 5, '0'), {counts} + 20000 * (0 ^ (n - 1))::int "
+    ledger.edited(f"INSERT INTO pathcount SELECT '/' || lpad(n::text, 5, '0'), {counts} + 20000 * (0 ^ (n - 1))::int "
                "FROM generate_series(1, 10005) AS n")
     ranking = api.pages(limit=1000)
     assert len(ranking) == 10005
@@ -71,5 +71,6 @@ def test_a_repeat_is_no_later_hit(api):
     ("20000-01-01T00:00:00Z", None)])
 def test_times_are_told_in_utc_as_far_as_they_can_be(api, ledger, stored, told):
     api.count({"/a": 1})
-    ledger.run("UPDATE pathcount SET first_hit_at = %s", stored)
+    ledger.folded()
+    ledger.edited("UPDATE pathcount SET first_hit_at = %s", stored)
     assert api.get("/a")["first"] == told

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from . import contract
 from .http import MEDIA_JSON, ask, encoded
 from .services import TOKEN
-from .wait import PATIENCE_S, Later, until
+from .wait import PATIENCE_S, Later
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -109,15 +109,9 @@ class Api:
         return row and row["count"]
 
     def totals(self):
-        """The totals, which may be a second old."""
         answer = self.ask("GET", "/v1/totals")
         assert answer.status == 200, answer.start
         return answer.json()
-
-    def until_totals(self, paths, hits):
-        """Waits until the totals are these."""
-        until(lambda: self.totals() == {"paths": paths, "hits": hits},
-              f"totals of {paths} paths and {hits} hits", 3)
 
 
 def counts_of(answer, hits):
