@@ -20,7 +20,7 @@ EVERYTHING = "/-/paths?format=csv"
 
 def fill(ledger, rows, length=20):
     """Writes so many rows into the ledger."""
-    ledger.run(f"INSERT INTO pathcount (path, count) SELECT '/' || lpad(n::text, {length - 1}, '0'), n % 1000 + 1 "
+    ledger.edited(f"INSERT INTO pathcount (path, count) SELECT '/' || lpad(n::text, {length - 1}, '0'), n % 1000 + 1 "
                f"FROM generate_series(1, {rows}) AS n")
 
 

@@ -257,7 +257,7 @@ def test_concurrent_hits_of_one_path_get_numbers_of_their_own(pair):
 
 def test_hits_of_one_batch_get_numbers_of_their_own(stage):
     pair = stage.pair(render_keys={"lanes": 1})
-    with pair.ledger.locked("/held"):
+    with pair.ledger.held_appends():
         held = Later(hit, pair.address, "/held")
         pair.ledger.until_waiting()
         waiting = [Later(hit, pair.address, "/same") for _ in range(20)]

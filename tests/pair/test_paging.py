@@ -75,7 +75,7 @@ def many_rows(module_stage):
     foot, all with one count; and path → count."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
-    ledger.run("""
+    ledger.edited("""
         INSERT INTO pathcount (path, count)
         SELECT '/all/' || n, 1000 + n * 7919 % 500 FROM generate_series(1, 25000) AS n
         UNION ALL SELECT '/strewn/' || n, n * 7919 % 2000 FROM generate_series(1, 6000) AS n

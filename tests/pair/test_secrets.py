@@ -93,16 +93,16 @@ def test_no_secret_is_told_whatever_happens(stage, ledger, tmp_path, way, uri):
 
 @pytest.mark.parametrize("way", ["file", "file_FILE", "environment", "environment_FILE"])
 @pytest.mark.parametrize("wrong", [
-    {}, {"workers": "many"}, {"postgres_url": f"postgresql://u:{MARK}@h:99999/d"},
+    {}, {"idle_ms": "many"}, {"postgres_url": f"postgresql://u:{MARK}@h:99999/d"},
     {"postgres_url": f"postgresql://u:{MARK}@h/d?nonsense={MARK}"}, {"postgres_url": f"{MARK}:{MARK}:1"},
     {"counter_token": MARK + "\x01"}, {"counter_token_previous": MARK * 2000},
     {"postgres_pw": MARK + "\n\n" + MARK}, {"postgres_pw_previous": "\x7f" + MARK}], ids=str)
 def test_no_secret_is_in_what_the_command_line_says(tmp_path, way, wrong):
     plain = {"postgres_user": "u", "postgres_db": "d",
-             **{key: value for key, value in wrong.items() if key == "workers"}}
+             **{key: value for key, value in wrong.items() if key == "idle_ms"}}
     secrets = {"counter_token": TOKEN, "counter_token_previous": OLD_TOKEN, "postgres_pw": MARK,
                "postgres_pw_previous": OLD_PW, "postgres_url": f"postgresql://u:{MARK}@h/d",
-               **{key: value for key, value in wrong.items() if key != "workers"}}
+               **{key: value for key, value in wrong.items() if key != "idle_ms"}}
     keys, env = configured(way, tmp_path, plain, secrets)
     arguments = []
     if keys:

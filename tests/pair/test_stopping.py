@@ -216,7 +216,7 @@ def test_counter_svc_finishes_batches_before_it_ends(stage):
     ledger = stage.ledger()
     counter = stage.counter(ledger)
     lanes = [counter.api.lane() for _ in range(5)]
-    with ledger.locked("/a") as release:
+    with ledger.held_appends() as release:
         posts = [counter.api.post_later(lane, 1, {"/a": 1}) for lane in lanes]
         ledger.until_waiting(1)
         until(lambda: len(connections_of(counter)) >= 5, "the batches to arrive")

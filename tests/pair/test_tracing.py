@@ -111,10 +111,10 @@ def test_tracestate_is_not_passed_on(pair):
 
 def test_what_postgresql_refuses_is_told_with_the_trace_of_the_request(stage):
     pair = stage.pair(counter_keys={"lock_timeout_ms": 50})
-    hit(pair.address, "/locked")
-    with pair.ledger.locked("/locked"):
-        asked = Later(get, pair.address, "/locked", traceparent("1" * 32))
-        failed = until(lambda: pair.counter.events("batch-failed"), "the lock to be told")
+    hit(pair.address, "/held")
+    with pair.ledger.held_appends():
+        asked = Later(get, pair.address, "/held", traceparent("1" * 32))
+        failed = until(lambda: pair.counter.events("journal-failed"), "the lock to be told")
     assert asked.result().status == 200
     assert failed[0]["trace"] == "1" * 32 and failed[0]["batches"] == "1"
 
@@ -122,7 +122,7 @@ def test_what_postgresql_refuses_is_told_with_the_trace_of_the_request(stage):
 def test_a_visitor_who_is_refused_is_told_what_the_logs_know_it_by(stage):
     pair = stage.pair(render_keys={"request_deadline_ms": 300})
     hit(pair.address, "/warm")
-    with pair.ledger.locked("/warm"):
+    with pair.ledger.held_appends():
         page = get(pair.address, "/warm", traceparent("2" * 32))
     assert page.status == 503 and f"Reference: <code>{'2' * 32}</code>" in page.text
     told = until(lambda: pair.render.events("unavailable"), "the refusal to be told")
