@@ -6,6 +6,7 @@ end of every service, whatever the test (harness.services).
 
 import json
 import os
+import pathlib
 import re
 import signal
 
@@ -221,10 +222,8 @@ def test_the_documentation_has_every_event_with_its_level(stage):
     del stage
     said = set()
     for folder in ("service", "counter-svc", "render-svc"):
-        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
-            if not name.endswith(".c"):
-                continue
-            with open(os.path.join(ROOT, folder, name), encoding="utf-8") as file:
+        for path in pathlib.Path(ROOT, folder).rglob("*.c"):
+            with open(path, encoding="utf-8") as file:
                 for call in re.findall(r"\blog_(?:event|each)\(([^;]*);", file.read()):
                     levels = re.findall(r"LOG_LEVEL_([A-Z]+)", call)
                     words = re.findall(r'"([a-z-]+)"', call)[:len(levels)]

@@ -92,7 +92,7 @@ def test_it_changes_over_as_often_as_the_password_does(stage, ledger):
     for n in range(1, 4):
         set_password(ledger, pws[n % 2])
         disconnect(ledger)
-        until(lambda: counter.is_ready() and len(ledger.backends()) == 2, "new sessions")
+        until(lambda: counter.is_ready() and len(ledger.backends()) == 3, "new sessions")
         counter.api.count({"/a": 1})
     assert ledger.counts() == {"/a": 3}
 
