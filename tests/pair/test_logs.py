@@ -197,7 +197,7 @@ def times(events):
 
 def test_in_an_outage_under_load_the_lines_are_few_and_their_counts_add_up(stage, outage):
     pair = stage.pair(render_keys={"request_deadline_ms": 150, "max_waiting": 20})
-    hit(pair.address, "/warm")
+    until(lambda: get(pair.address, "/warm").status == 200, "the first hit")
     outage.stop(signal.SIGQUIT)
     until(lambda: not pair.counter.is_ready(), "counter-svc to notice")
     before = [len(service.log().splitlines()) for service in (pair.render, pair.counter)]

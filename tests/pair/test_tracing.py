@@ -121,7 +121,7 @@ def test_what_postgresql_refuses_is_told_with_the_trace_of_the_request(stage):
 
 def test_a_visitor_who_is_refused_is_told_what_the_logs_know_it_by(stage):
     pair = stage.pair(render_keys={"request_deadline_ms": 300})
-    hit(pair.address, "/warm")
+    until(lambda: get(pair.address, "/warm").status == 200, "the first hit")
     with pair.ledger.held_appends():
         page = get(pair.address, "/warm", traceparent("2" * 32))
     assert page.status == 503 and f"Reference: <code>{'2' * 32}</code>" in page.text

@@ -370,11 +370,17 @@ class Ledger:
         return until(lambda: (pids := self.waiting_for_locks()) and len(pids) >= number and pids,
                      f"{number} statements to wait for a lock")
 
+    def until_migrated(self):
+        """Waits until the ranking has its new index: while that is made, it waits for every transaction
+        there is, and would be taken for what a test waits for."""
+        until(lambda: self.value("SELECT to_regclass('pathcount_ranking') IS NULL"), "the ranking's index")
+
     @contextlib.contextmanager
     def held_appends(self, **columns):
         """Holds the journal's next position for the time of the block, or until the release() that it
         yields is called. Appends wait meanwhile, and have the position afterwards: unless it is
         release("COMMIT"), which leaves an entry there that has these columns."""
+        self.until_migrated()
         with self.connect() as connection:
             connection.execute("BEGIN")
             self._append(connection, **columns)
@@ -414,6 +420,7 @@ class Ledger:
     def locked(self, *paths):
         """Holds the locks on the rows of `paths` for the time of the block, or until the release()
         that it yields is called. Rows that do not exist are made first, with count 0."""
+        self.until_migrated()
         self.edited("INSERT INTO pathcount (path, count) SELECT unnest(%s::text[]), 0 ON CONFLICT DO NOTHING",
                     list(paths))
         with self.connect() as connection:
