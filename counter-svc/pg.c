@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The pause between rounds of attempts: it grows to this, with jitter of half. */
@@ -15,6 +16,16 @@
 #define MAX_PAUSE_MS 1000
 
 #define MAX_KEYWORDS 64
+
+/* What libpq writes at a time, and the lengths of its messages (fe-misc.c: pqPutMsgEnd; PostgreSQL's
+ * manual, 55.7: Describe of an unnamed portal, Execute of it, Sync). */
+#define LIBPQ_BLOCK_BYTES 8192
+#define DESCRIBE_BYTES    7
+#define EXECUTE_BYTES     10
+#define SYNC_BYTES        5
+
+/* Room for a whole entry of the journal in the socket, so that it leaves in one write. */
+#define SEND_BUFFER_BYTES (512 * 1024)
 
 struct pg {
     struct worker *worker;
@@ -228,6 +239,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
     if (!watch_connecting(pg, wanted) || wanted != PGRES_POLLING_OK)
         return;
     timer_stop(&pg->deadline);
+    setsockopt(PQsocket(pg->conn), SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
     pg->connected = true;
     pg->first_host = 0;
     metric_add(&counter_metrics_of(pg->worker)->connects, 1);
@@ -346,6 +358,21 @@ void pg_run_prepared(struct pg *pg, const char *name, const struct pg_parameter 
     }
     begin(pg, PQsendQueryPrepared(pg->conn, name, count, values, lengths, formats, 1), deadline_ms,
           callback, data);
+}
+
+size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count)
+{
+    /* Bind: type, length, portal's name, statement's name, formats, values, the result's format */
+    size_t bytes = 1 + 4 + 1 + strlen(name) + 1 + 2 + 2 * (size_t)count + 2 + 2 + 2, behind_execute;
+
+    for (int i = 0; i < count; ++i)
+        bytes += 4 + parameters[i].len;
+    behind_execute = (bytes + DESCRIBE_BYTES + EXECUTE_BYTES) % LIBPQ_BLOCK_BYTES;
+    if (behind_execute == 0)
+        return 1;
+    return behind_execute > LIBPQ_BLOCK_BYTES - SYNC_BYTES
+               ? LIBPQ_BLOCK_BYTES - behind_execute + 1
+               : 0;
 }
 
 static void on_query_overdue(struct timer *timer)

@@ -58,7 +58,7 @@ struct pg_parameter {
     const char *bytes;
     size_t len;
 };
-#define PG_MAX_PARAMETERS 12
+#define PG_MAX_PARAMETERS 13
 
 struct pg;
 
@@ -88,6 +88,13 @@ void pg_reset(struct pg *pg, const char *reason);
 /* The same, and begins with the next host of the URL: for a server that answers, but whose commits are
  * not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
+
+/* How many bytes more the parameters of a prepared statement should have, so that libpq hands its last
+ * messages, Execute and Sync, to the kernel in one write. libpq writes blocks of 8,192 bytes while it
+ * puts messages together; one that ends between the two, or within Sync, would leave PostgreSQL in the
+ * middle of a transaction for as long as this process is stopped then, and no timeout of PostgreSQL
+ * ends that. */
+size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count);
 
 /* Whether a query can be started now. */
 bool pg_is_idle(const struct pg *pg);

@@ -272,6 +272,11 @@ void session_run(struct session *session, enum statement statement,
                     deadline_ms(session), callback, data);
 }
 
+size_t session_padding(enum statement statement, const struct pg_parameter *parameters, int count)
+{
+    return pg_padding(STATEMENTS[statement].name, parameters, count);
+}
+
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data)
 {
     pg_run_text(session->pg, sql, deadline_ms(session), callback, data);

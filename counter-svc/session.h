@@ -76,6 +76,9 @@ void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
                  void *data);
 
+/* How many bytes more the statement's parameters should have; see pg_padding. */
+size_t session_padding(enum statement statement, const struct pg_parameter *parameters, int count);
+
 /* Runs SQL text, whose result is text: several statements are one transaction. Within the time that any
  * statement has, or within an hour. */
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data);

@@ -249,6 +249,8 @@ static void send_entry(struct journal *journal)
     journal->forget_due = entry->n_ended == ENTRY_MAX_LANES;
     entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
                  parameters);
+    parameters[ENTRY_N_PARAMETERS - 1] = (struct pg_parameter){
+        "     ", session_padding(STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS)};
     histogram_add_size(&journal->metrics->commit_batches, entry->n_batches);
     histogram_add_size(&journal->metrics->commit_paths, entry->n_paths);
     journal->activity = JOURNAL_APPENDING;

@@ -50,6 +50,7 @@ void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_
     end_parameter(buffer, &from, &parameters[n++]);
     pg_add_int8(buffer, entry->new_paths);
     end_parameter(buffer, &from, &parameters[n++]);
+    parameters[n] = (struct pg_parameter){"", 0};
     for (size_t i = 0, at = 0; i < n; at += parameters[i++].len)
         parameters[i].bytes = buffer->bytes + at;
 }

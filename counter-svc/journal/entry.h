@@ -41,8 +41,8 @@ struct journal_entry {
     int64_t new_paths; /* of them had no row before */
 };
 
-/* What append.sql takes. */
-#define ENTRY_N_PARAMETERS 12
+/* What append.sql takes; the last one is padding (see pg_padding), empty at first. */
+#define ENTRY_N_PARAMETERS 13
 
 /* Writes the parameters that append `entry` behind entry `previous_id`, at the position before it, if
  * the generation is still `generation`. They point into `buffer`, which is emptied first. */

@@ -1,7 +1,7 @@
 -- Appends an entry behind entry $1 with id $2, unless that is not the last one any more, or the tables
 -- were changed by other means than a fold ($3 is no more the generation).
 --   $4 the entry's id, $5 the writer, $6 lanes, $7 the sequences of their batches, $8 lanes that
---   begin, $9 lanes that end, $10 paths, $11 their hits, $12 how many of them are new
+--   begin, $9 lanes that end, $10 paths, $11 their hits, $12 how many of them are new, $13 padding
 -- Answers with a row when it was appended: its time in milliseconds since 1970, and the checkpoint's
 -- position. No row: read what has come behind entry $1 (catch_up.sql), then try again.
 --
@@ -14,6 +14,7 @@ WITH previous AS MATERIALIZED (
     WHERE
         entry.position = $1::bigint AND entry.id = $2::bigint
         AND checkpoint.generation = $3::bigint
+        AND $13::text IS NOT NULL
     FOR KEY SHARE OF entry
 ),
 added AS (
