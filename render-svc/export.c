@@ -1,10 +1,10 @@
-/* Every row of a view as CSV: a page is read from counter-svc, written, and only when it has been
- * taken by the client's connection the next is read; so the memory that it takes is a page's.
+/* Every row of a view as CSV: a page is read from counter-svc and written, and the next is read only when
+ * the client's connection has taken it; so an export takes the memory of a page.
  *
- * Rows are walked by path: none is met twice or left out, but for those that come or go meanwhile.
- * When a page cannot be read the connection is cut before the last chunk, so the client sees that
- * it has not got everything; it can go on with after= and the last path that it has. One that does
- * not take a page within idle_ms is cut off, too. */
+ * Rows are walked by path: none is met twice or left out, except those that come or go meanwhile.
+ * When a page cannot be read the connection is reset (service/connection.h), so that the client sees
+ * that rows are missing; it can go on with after= and the last path that it has. A client that does
+ * not take a page within idle_ms is reset, too. */
 
 #include "proto/api.h"
 #include "render-svc/csv.h"
@@ -30,6 +30,7 @@ struct export
     struct fetch fetch;
     struct timer stall;
     bool begun;
+    bool stalled; /* the client has taken too long for this page */
 };
 
 static void read_page(struct export *export);
@@ -83,7 +84,7 @@ static void fail(struct export *export)
     }
     log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"counter-svc does not answer\" trace=%s",
               request_trace(export->req));
-    h2o_send(export->req, NULL, 0, H2O_SEND_STATE_ERROR);
+    connection_abort(export->req);
 }
 
 /* Moves the view's cursor behind these rows. By path, a cursor is a path. Returns whether there are
@@ -132,17 +133,17 @@ static void on_written(h2o_generator_t *self, h2o_req_t *req)
 
     (void)req;
     timer_stop(&export->stall);
+    export->stalled = false;
     export->text.len = 0;
     read_page(export);
 }
 
-/* The client does not take what it asked for: libh2o notices that the connection has ended. */
+/* The client does not take what it asked for. */
 static void on_stalled(struct timer *timer)
 {
     struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, stall, timer);
 
-    log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\" trace=%s",
-              request_trace(export->req));
+    export->stalled = true;
     connection_cut(export->req);
 }
 
@@ -151,7 +152,9 @@ static void on_stop(h2o_generator_t *self, h2o_req_t *req)
 {
     struct export *export = (struct export *)self;
 
-    (void)req;
+    if (export->stalled)
+        log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\" trace=%s",
+                  request_trace(req));
     fetch_cancel(&export->fetch);
     timer_stop(&export->stall);
 }

@@ -371,13 +371,14 @@ static void on_heartbeat(struct timer *timer)
     struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, heartbeat, timer);
     struct live *live = watcher->watched->live;
 
-    if (!watcher->writing && !h2o_linklist_is_linked(&watcher->pending))
+    if (!watcher->writing && !h2o_linklist_is_linked(&watcher->pending)) {
         send_text(watcher, H2O_STRLIT(":\n\n"));
-    else if (watcher->writing && monotonic_ms() - watcher->writing_since_ms >=
-                                     (uint64_t)live->worker->settings->idle_ms)
+        return;
+    }
+    if (watcher->writing &&
+        monotonic_ms() - watcher->writing_since_ms >= (uint64_t)live->worker->settings->idle_ms)
         connection_cut(watcher->req);
-    else
-        timer_start(&live->heartbeats, &watcher->heartbeat, on_heartbeat);
+    timer_start(&live->heartbeats, &watcher->heartbeat, on_heartbeat);
 }
 
 /* --- rounds --- */

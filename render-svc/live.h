@@ -4,7 +4,7 @@
  * Of each view that is watched there is one read a round for all its watchers, and one rendering of
  * what has changed, shared by reference. A watcher that is still taking what it was told last is not
  * told more: once it is done it gets the newest state, whole. So what it costs in memory is one text
- * however slow it is; one that takes nothing for idle_ms is cut off.
+ * however slow it is; one that takes nothing for idle_ms is reset.
  *
  * Telling many takes time, which is taken in slices, so that visits go on in between; and the next
  * round is put off until all of it is a small part of the worker's time: with many watchers the

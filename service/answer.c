@@ -1,6 +1,7 @@
 #include "service/answer.h"
 
 #include "proto/api.h"
+#include "service/connection.h"
 #include "service/request.h"
 #include "service/worker.h"
 
@@ -115,6 +116,9 @@ void answer_head(h2o_req_t *req, int status, const char *content_type)
 
 void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *generator)
 {
+    if (req->version < 0x101)
+        req->http1_is_persistent = 0; /* there are no chunks: the connection's end is the body's */
+    connection_reset_unless_complete(req);
     begin_response(req, 200, content_type, SIZE_MAX, generator);
 }
 

@@ -20,8 +20,9 @@ void answer_parts(h2o_req_t *req, int status, const char *content_type, h2o_iove
  */
 void answer_head(h2o_req_t *req, int status, const char *content_type);
 
-/* Begins a 200 whose length nobody knows yet: `generator`, in the request's pool, goes on with h2o_send.
- */
+/* Begins a 200 whose length is not known yet: `generator`, in the request's pool, goes on with h2o_send,
+ * or gives up (connection.h). In HTTP/1.1 it is sent in chunks, in HTTP/1.0 up to the connection's end;
+ * unless it completes, the connection is reset. */
 void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *generator);
 
 /* Answers 204: it is done, and there is nothing to say about it. */

@@ -1,6 +1,7 @@
 #include "service/request.h"
 
 #include "service/answer.h"
+#include "service/connection.h"
 #include "service/log.h"
 
 #include <stdio.h>
@@ -80,6 +81,7 @@ void request_log(h2o_logger_t *self, h2o_req_t *req)
     char method[32];
 
     (void)self;
+    connection_request_over(req);
     count(req);
     if (!request_log_is_on() || ++worker->unlogged < (uint64_t)worker->settings->access_log_sample)
         return;

@@ -3,7 +3,8 @@
  *
  * There is room for an answer while it takes at most half of what is left, so that long ones are
  * refused before short ones are. Room is short once half of it all is taken, or an answer was refused:
- * then whoever has not taken an answer within a second is cut off. Those who read go on.
+ * then the connections on which an answer has waited for more than a second are reset. Clients that
+ * read are not touched.
  *
  * All calls from the loop's thread.
  */

@@ -74,6 +74,14 @@ int listener_open(const struct config_address *address, char *error, size_t erro
     return fd;
 }
 
+/* Takes a timeout of libh2o's out of its loop, for good: connections have their limits from connection.h,
+ * which do not depend on the wall clock. What is linked to it waits for ever. */
+static void disable_timeout(h2o_timeout_t *timeout)
+{
+    h2o_linklist_unlink(&timeout->_link);
+    h2o_linklist_init_anchor(&timeout->_link); /* from which libh2o unlinks it again at the end */
+}
+
 int worker_init(struct worker *worker, const struct service_config *settings, int listener,
                 size_t max_body_bytes, int (*handle)(h2o_handler_t *, h2o_req_t *))
 {
@@ -94,7 +102,6 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     h2o_config_init(conf);
     conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
     conf->max_request_entity_size = max_body_bytes;
-    conf->http1.req_timeout = (uint64_t)settings->idle_ms;
     conf->http1.upgrade_to_http2 = 0; /* this version lacks the fix for CVE-2023-44487 */
     conf->http2.callbacks.request_shutdown = NULL; /* would leave a timeout linked at the end */
     host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
@@ -103,6 +110,7 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
     h2o_create_logger(&host->fallback_path, sizeof(h2o_logger_t))->log_access = request_log;
     h2o_context_init(&worker->context, worker->loop, conf);
+    disable_timeout(&worker->context.http1.req_timeout);
     worker->_accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = conf->hosts};
 
     unsent_init(&worker->unsent, (size_t)(settings->max_unsent_bytes / settings->workers));
@@ -143,6 +151,8 @@ void worker_run(struct worker *worker)
         wait_ms = run_turn_ends(worker) ? 0 : MAX_WAIT_MS;
         log_sum_up(false);
     }
+    if (worker->_connections != 0)
+        connections_abort(worker);
 }
 
 static bool run_turn_ends(struct worker *worker)

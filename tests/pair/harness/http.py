@@ -221,6 +221,17 @@ def connected(address, count=1, receive_bytes=None):
         yield socks
 
 
+def read_to_end(sock):
+    """Everything that comes until the connection ends, and how it ends: "closed" or "reset"."""
+    data = b""
+    try:
+        while piece := sock.recv(65536):
+            data += piece
+        return data, "closed"
+    except ConnectionResetError:
+        return data, "reset"
+
+
 def get(address, target, headers=None, **keywords):
     return ask(address, "GET", target, headers, **keywords)
 
