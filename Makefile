@@ -92,8 +92,10 @@ $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lmsgpackc -lpq
 
-# what a test loads into a program to let its system calls fail; no sanitizer in it
-$(BIN)/faultlib.so: tests/faultlib/faultlib.c Makefile
+# what tests preload into a program: to let its system calls fail, to set its clock; no sanitizer in it
+PRELOADED := $(BIN)/faultlib.so $(BIN)/clock.so
+
+$(PRELOADED): $(BIN)/%.so: tests/faultlib/%.c Makefile
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(if $(SANITIZER),-DPATHCOUNT_SANITIZED) $(WARNINGS) -O2 -g \
@@ -113,16 +115,8 @@ $(BENCH_ENCODING): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmpack -lmsgpackc $(LDLIBS_COMMON) -lpq
 
-# what the fault suite preloads into the services
-FAULT_CLOCK := $(O)/tests/faults/clock.so
-
-$(FAULT_CLOCK): tests/faults/clock.c Makefile
-	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -fPIC -shared -o $@ $<
-
 .PHONY: fault-programs
-fault-programs: $(FAULT_CLOCK) $(BENCH_PROGRAMS)
+fault-programs: $(PRELOADED) $(BENCH_PROGRAMS)
 
 $(O)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -179,7 +173,7 @@ test: ## install what tests need and run every test there is (SANITIZER=… for 
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: faultlib
-faultlib: $(BIN)/faultlib.so
+faultlib: $(PRELOADED)
 
 .PHONY: unit-tests
 unit-tests: $(UNIT_TESTS)

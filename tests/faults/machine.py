@@ -11,9 +11,9 @@ CROWD = 150  # more connections than the services of the world may have
 
 def _step(seconds):
     def strikes(world, _):
-        world.step_clock(seconds)
+        world.clock.step(seconds)
         yield
-        world.step_clock(0)
+        world.clock.step(0)
     return strikes
 
 

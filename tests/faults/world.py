@@ -9,7 +9,6 @@ The standby is synchronous, so no commit is confirmed that it has not.
 
 import contextlib
 import pathlib
-import struct
 import subprocess
 import sys
 import tempfile
@@ -18,14 +17,13 @@ from dataclasses import dataclass
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 
-from harness.http import MINIMAL, Connection, ask  # noqa: E402 (the path above comes first)
-from harness.services import BUILD_DIR  # noqa: E402
+from harness.faultlib import Clock  # noqa: E402 (the path above comes first)
+from harness.http import MINIMAL, Connection, ask  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 
 from memory import MemoryGroup  # noqa: E402
 from nodes import Database, private_mounts  # noqa: E402
 
-CLOCK = pathlib.Path(BUILD_DIR, "release", "obj", "tests", "faults", "clock.so")
 COUNTER_NAME = "counter-svc.faults"
 COUNTER_HOSTS = ("127.1.0.1", "127.1.0.2")
 
@@ -88,10 +86,10 @@ class World:
     def _start(self):
         self.database = Database()
         self._stack.callback(self.database.close)
+        self.clock = Clock()
+        self._stack.callback(self.clock.remove)
         self.stage = Stage(self.database.primary, self.folder)
         self._stack.callback(self.stage.close)
-        self.clock = self.folder / "clock"
-        self.step_clock(0)
         first = self.stage.wire(self.database.primary)
         second = self.stage.wire(("127.0.0.1", 1))
         self._wires = {"a": first, "b": second}
@@ -112,8 +110,7 @@ class World:
     def _service(self, name, keys):
         group = MemoryGroup()
         self._stack.callback(group.remove)  # the stage has ended the service by then
-        service = self.stage.service(name, keys, start=False, env={
-            "LD_PRELOAD": str(CLOCK), "FAULTS_CLOCK": str(self.clock)})
+        service = self.stage.service(name, keys, start=False, env=self.clock.environment)
         service.starter = group.starter
         service.group = group
         return service.start()
@@ -162,11 +159,6 @@ class World:
             self._wires[node.name].target = node.address
         for proxy in self.counter_proxies:
             proxy.seen.clear()
-
-    def step_clock(self, seconds):
-        """Lets the services' wall clock be so far from the machine's, from now on."""
-        with self.clock.open("r+b" if self.clock.exists() else "wb") as file:  # which is mapped
-            file.write(struct.pack("q", seconds))
 
     # --- how it is
 

@@ -11,7 +11,7 @@ import pytest
 from harness import contract
 from harness.http import JSON, Connection, Ended, Stream, connected, get, hit
 from harness.services import SANITIZED, TOKEN
-from harness.wait import PATIENCE_S, Later, until
+from harness.wait import PATIENCE_S, Later, Stopwatch, until
 
 HOST = b"Host: pathcount.test\r\n"
 HEAD = b"GET /abuse HTTP/1.1\r\n" + HOST
@@ -99,6 +99,19 @@ def test_silence_before_a_request_ends_without_a_word(short):
         kept.sendall(HEAD + b"\r\n")
         assert last_words(silent) == []
         assert [answer.status for answer in last_words(kept)] == [200]
+
+
+def test_a_connection_in_use_is_kept(short):
+    with Connection(short.address) as connection:
+        watch = Stopwatch()
+        while watch.seconds < 2 * SHORT["idle_ms"] / 1000:
+            assert connection.ask("GET", "/-/openapi.yml").status == 200
+
+
+def test_a_connection_may_be_silent_at_first(short):
+    with Connection(short.address) as connection:
+        time.sleep(0.5)  # connections are looked over five times a second
+        assert connection.ask("GET", "/-/openapi.yml").status == 200
 
 
 def test_a_client_that_says_no_more_is_answered_all_the_same(short):

@@ -6,6 +6,7 @@
     services  counter-svc and render-svc as processes, and what each must keep to until its end
     stage     everything a test has started, ended in reverse order
     proxy     between the two services, or before one: loses, delays, lies
+    faultlib  what is preloaded into a process: calls that fail, a clock that is set
     wire      the same where only bytes are known: before PostgreSQL, or a browser
     listener  what both proxies are
     api       a client of counter-svc that holds every answer against proto/counter-api.yml

@@ -61,14 +61,16 @@ def _has_ended(pid):
 
 class Cluster:
     """One PostgreSQL cluster in a folder of its own; the postmaster is our child. `usual` are its
-    settings unless others are named; whoever measures gives none, for PostgreSQL's own defaults."""
+    settings unless others are named; whoever measures gives none, for PostgreSQL's own defaults.
+    `environment` is what its processes have besides PATH."""
 
-    def __init__(self, usual=None, **settings):
+    def __init__(self, usual=None, environment=None, **settings):
         self.folder = tempfile.mkdtemp(prefix="pathcount-pg-")
         self.data = os.path.join(self.folder, "data")
         self.log_path = os.path.join(self.folder, "log")
         self.port = free_port()
         self.settings = {**(SETTINGS if usual is None else usual), **settings}
+        self._environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **(environment or {})}
         self._programs = programs()
         self._postmaster = None
         self._made = 0
@@ -115,7 +117,7 @@ class Cluster:
         with open(self.log_path, "ab") as log:
             self._postmaster = subprocess.Popen(
                 self._drop + command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.folder, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+                cwd=self.folder, env=self._environment)
         until(lambda: self.lets_in() or self._postmaster.poll() is not None,
               "PostgreSQL to start", seconds=60, pause=0.05)
         if self._postmaster.poll() is not None:

@@ -1,5 +1,5 @@
 /* A wall clock that tests may set, preloaded into a service: CLOCK_REALTIME is so many seconds from
- * the machine's as the file says that FAULTS_CLOCK names, a 64-bit number. The monotonic clock and
+ * the machine's as the file says that PATHCOUNT_CLOCK names, a 64-bit number. The monotonic clock and
  * its timers are left alone. (libfaketime is not used: 0.9.10 takes the time of a timerfd on the
  * monotonic clock for one on the wall clock, and puts off every deadline by the step.) */
 #include <dlfcn.h>
@@ -18,7 +18,7 @@ static int (*real_clock_gettime)(clockid_t, struct timespec *);
 /* The file stays mapped, so that no call asks the kernel for it, and no sandbox minds. */
 __attribute__((constructor)) static void begin(void)
 {
-    const char *name = getenv("FAULTS_CLOCK");
+    const char *name = getenv("PATHCOUNT_CLOCK");
     int fd = name == NULL ? -1 : open(name, O_RDONLY | O_CLOEXEC);
     void *found = dlsym(RTLD_NEXT, "clock_gettime"), *map = MAP_FAILED;
 
