@@ -1,110 +1,121 @@
-"""Every hit that was acknowledged is in the table, once.
+"""Every acknowledged hit is in the table, exactly once.
 
-A round's load says how many hits were acknowledged, and path by path how often each was asked for
-(wrk) or acknowledged (our client). What the table holds afterwards, less what it held before, must
-fit: not less than was acknowledged, and not more than that and what was in flight at the end, whose
-answers nobody waited for.
+A load knows how many hits were acknowledged and, per path, how many were sent (wrk) or acknowledged
+(our own client). The audit compares this with what the table gained. The table must have gained at
+least what was acknowledged, and at most that plus what was in flight when the load ended.
 """
 
 import time
 
+import schema
+
 QUIET_S = 0.25
-PATIENCE_S = 20
+PATIENCE_S = 60
+
+BUSY = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND backend_type = 'client backend' AND state <> 'idle' AND pid <> pg_backend_pid()")
 
 
 class Mismatch(Exception):
-    """Hits were lost or doubled."""
+    """Hits were lost or counted twice."""
 
 
 class Table:
-    """The rows of one database's `pathcount`, and what they were when last looked at. Nobody but
-    the loads that are audited may change them."""
+    """The rows of one database's `pathcount` (or of a table of another name with the same two columns)
+    as they were at the last audit. Only the loads that are audited may change them.
 
-    def __init__(self, ledger, has_lanes=False):
+    `totals` is a function that returns the totals that the service reports, as {"paths", "hits"}; with
+    it, the table is one that counter-svc writes. `in_flight` says whether hits can still arrive after
+    the end of a load."""
+
+    def __init__(self, ledger, name="pathcount", totals=None, in_flight=True):
         self.ledger = ledger
-        self.has_lanes = has_lanes
+        self.name = name
+        self.totals = totals
+        self._progress = schema.progress(ledger) if totals else \
+            f"SELECT sum(count) FROM {name}" if in_flight else "SELECT 0"
+        self._backlog = schema.backlog(ledger) if totals else "SELECT 0"
         self.known = self.read()
-        self.known_totals = self._totals()
 
     def read(self):
         """number of the path → count; every row must be one of ours."""
-        # one value: a million rows are read many times faster so than one by one
-        fields = (self.ledger.value("SELECT string_agg(path || ' ' || count, ' ') FROM pathcount")
-                  or "").split()
+        # one value: this reads a million rows many times faster than a row at a time
+        fields = (self.ledger.value(
+            f"SELECT string_agg(path || ' ' || count, ' ') FROM {self.name}") or "").split()
         try:
             return dict(zip((int(path.removeprefix("/bench/")) for path in fields[0::2]),
                             map(int, fields[1::2])))
         except ValueError as error:
-            raise Mismatch(f"a row that nobody asked for: {error}") from None
+            raise Mismatch(f"The table has a row for a path that was never sent: {error}.") from None
 
     def settle(self):
-        """Waits until nothing that was in flight can still come in: no statement runs, and the sum
-        stays for a while."""
-        total = ("SELECT sum(hits) FROM pathcount_lane" if self.has_lanes
-                 else "SELECT sum(count) FROM pathcount")
-        busy = ("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND backend_type = 'client backend' AND state <> 'idle' "
-                "AND pid <> pg_backend_pid()")
+        """Waits until no hit is in flight any more and the table holds all hits: no statement runs,
+        the journal has no entry that is not in the table, and nothing changes for a while. Returns the
+        time.monotonic() of the last change."""
         deadline = time.monotonic() + PATIENCE_S
         last, since = None, 0
         with self.ledger.connect() as connection:
             while time.monotonic() < deadline:
-                now = [connection.execute(query).fetchone()[0] for query in (total, busy)]
-                if now != last or now[1] > 0:
+                now = [connection.execute(query).fetchone()[0]
+                       for query in (self._progress, self._backlog, BUSY)]
+                if now != last or now[1] > 0 or now[2] > 0:
                     last, since = now, time.monotonic()
                 elif time.monotonic() - since >= QUIET_S:
-                    return
+                    return since
                 time.sleep(0.02)
-        raise Mismatch(f"hits still come in {PATIENCE_S} s after the load's end")
+        raise Mismatch(f"The table still changes {PATIENCE_S} s after the end of the load.")
 
     def audit(self, load):
-        """Holds what was stored since the last look against what a load knows (see loads.Load).
-        Returns how many hits were stored."""
-        self.settle()
-        before, totals_before = self.known, self.known_totals
-        after, totals = self.known, self.known_totals = self.read(), self._totals()
+        """Compares what the table gained since the last audit with what a load knows (see
+        loads.Load). The table must have settled. Returns the number of hits gained."""
+        before, after = self.known, self.read()
+        self.known = after
         if len(before.keys() - after.keys()) > 0:
-            raise Mismatch("rows are gone")
+            raise Mismatch("Rows have disappeared.")
         stored = {number: count - before.get(number, 0) for number, count in after.items()
                   if count != before.get(number, 0)}
-        self._hold_paths(stored, load)
+        self._compare_paths(stored, load)
         total = sum(stored.values())
-        self._hold_totals(totals_before, totals, len(after) - len(before), total)
         if not load.acknowledged <= total <= load.acknowledged + load.in_flight:
-            raise Mismatch(f"acknowledged {load.acknowledged}, in flight at most {load.in_flight}, "
-                           f"stored {total}")
+            raise Mismatch(f"{load.acknowledged} hits were acknowledged, at most {load.in_flight} were "
+                           f"in flight, {total} were stored.")
+        self._compare_totals(after)
         return total
 
+    def settle_and_audit(self, load):
+        self.settle()
+        return self.audit(load)
+
     @staticmethod
-    def _hold_paths(stored, load):
+    def _compare_paths(stored, load):
         paths, stride = load.paths, load.stride
         for number, count in stored.items():
             index, rest = divmod(number, stride)
             if rest != 0 or index >= paths:
-                raise Mismatch(f"/bench/{number:07} was stored, though nobody asked for it")
-            if load.sent_by_path is not None and not 0 <= count <= load.sent_by_path[index]:
-                raise Mismatch(f"/bench/{number:07}: asked for {load.sent_by_path[index]} times, "
-                               f"stored {count}")
+                raise Mismatch(f"/bench/{number:07} was stored but never sent.")
+            if count < 0:
+                raise Mismatch(f"The count of /bench/{number:07} fell by {-count}.")
+            if load.sent_by_path is not None and count > load.sent_by_path[index]:
+                raise Mismatch(f"/bench/{number:07} was sent {load.sent_by_path[index]} times and "
+                               f"stored {count} times.")
         if load.acknowledged_by_path is not None:
             for index, count in enumerate(load.acknowledged_by_path):
                 if stored.get(index * stride, 0) < count:
-                    raise Mismatch(f"/bench/{index * stride:07}: acknowledged {count} times, "
-                                   f"stored {stored.get(index * stride, 0)}")
+                    raise Mismatch(f"/bench/{index * stride:07} was acknowledged {count} times and "
+                                   f"stored {stored.get(index * stride, 0)} times.")
         if load.sent_by_path is not None:
             not_stored = sum(load.sent_by_path) - sum(stored.values())
             if not_stored > load.in_flight:
-                raise Mismatch(f"{not_stored} that were asked for are not stored, of which at most "
-                               f"{load.in_flight} were in flight")
+                raise Mismatch(f"{not_stored} hits were sent but not stored; at most "
+                               f"{load.in_flight} of them were in flight.")
 
-    def _totals(self):
-        """What the lanes add up to, if there are lanes."""
-        return self.ledger.totals() if self.has_lanes else None
-
-    @staticmethod
-    def _hold_totals(before, after, paths, hits):
-        """The lanes must have gained what the rows have."""
-        if after is None:
+    def _compare_totals(self, counts):
+        """The service's totals must become those of the rows. They may be a second old."""
+        if self.totals is None:
             return
-        gained = {name: after[name] - before[name] for name in after}
-        if gained != {"paths": paths, "hits": hits}:
-            raise Mismatch(f"the lanes gained {gained}, the rows {paths} paths and {hits} hits")
+        expected = {"paths": len(counts), "hits": sum(counts.values())}
+        deadline = time.monotonic() + PATIENCE_S
+        while (reported := self.totals()) != expected:
+            if time.monotonic() > deadline:
+                raise Mismatch(f"The rows add up to {expected}, the service reports {reported}.")
+            time.sleep(0.05)

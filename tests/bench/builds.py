@@ -32,7 +32,7 @@ def measure(pair, connections, seed):
     before = pair.cpu()
     done = loads.wrk(pair.port, loads.Target(PATHS), connections, SECONDS, seed)
     used = [pair.cpu()[name] - before[name] for name in ("render-svc", "counter-svc")]
-    pair.table.audit(done)
+    pair.table.settle_and_audit(done)
     return (done.rate, *(seconds / done.acknowledged * 1e6 for seconds in used))
 
 

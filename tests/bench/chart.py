@@ -1,7 +1,9 @@
-"""The chart: hits a second of pathcount and its peers, as bars. SVG, readable on light and dark."""
+"""The chart: hits per second of pathcount and its peers, as bars. SVG for light and dark backgrounds."""
 
 import statistics
 from xml.sax.saxutils import escape
+
+from rounds import MORE_CONNECTIONS, name_of
 
 WIDTH = 860
 LEFT, RIGHT = 250, 150  # room for names and for numbers
@@ -21,23 +23,29 @@ STYLE = """
 def groups(plan):
     """Title, and bars: name, measurement, whether it is ours."""
     many = f"{plan['many_paths']:,}"
+    same_size = "plain libh2o, body of the same size"
     return [
         ("The page: count and top 100 of 1,000 paths", [
             ("pathcount", "page", True),
-            (f"beside {plan['idle']:,} idle connections", "beside idle", True),
-            ("plain libh2o, body of the same size", "page: libh2o", False),
+            (f"next to {plan['idle']:,} idle connections", "beside idle", True),
+            (same_size, "page: libh2o", False),
             ("Flask, gunicorn, psycopg2", "page: Flask", False)]),
-        ("JSON: the number alone", [
+        *((f"The page over {connections:,} connections", [
+            ("pathcount", name_of("page", connections), True),
+            (same_size, name_of("page: libh2o", connections), False)])
+          for connections in MORE_CONNECTIONS),
+        ("JSON: the count alone", [
             ("pathcount", "JSON", True),
-            ("plain libh2o, body of the same size", "JSON: libh2o", False),
-            ("pgbench, a row each", "JSON: pgbench", False)]),
-        ("The page, all on one path", [
+            (same_size, "JSON: libh2o", False),
+            ("Redis, INCR, appendfsync always", "JSON: Redis", False),
+            ("pgbench, single row", "JSON: pgbench", False)]),
+        ("The page, all requests for one path", [
             ("pathcount", "one path", True),
-            ("pgbench, a row each", "one path: pgbench", False)]),
+            ("pgbench, one row", "one path: pgbench", False)]),
         (f"The page with {many} paths in the ledger", [
-            ("pathcount, on 1,000 of them", "1,000 of many", True),
-            ("pathcount, on all of them", "all of many", True),
-            ("pgbench, a row each, same table", "all of many: pgbench", False)]),
+            ("pathcount, 1,000 of them", "1,000 of many", True),
+            ("pathcount, all of them", "all of many", True),
+            ("pgbench, single row, same indexes", "all of many: pgbench", False)]),
     ]
 
 
@@ -64,23 +72,23 @@ def draw(result):
         y += 4
     height = y + 12
     plan = result["plan"]
-    told = (f"hits a second, 64 kept-alive connections, {result['machine']['cores']} cores shared "
-            f"with the load; medians of {plan['rounds']} rounds of {plan['seconds']} s, with least "
-            "and greatest")
+    caption = ("hits per second, 64 kept-alive connections unless noted, "
+               f"{result['machine']['cores']} cores shared with the load; medians of "
+               f"{plan['rounds']} rounds of {plan['seconds']} s, with least and greatest")
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="system-ui, sans-serif" font-size="15" role="img" aria-labelledby="t">',
-        '  <title id="t">Hits a second of pathcount beside plain libh2o, Flask and pgbench</title>',
+        '  <title id="t">Hits per second of pathcount, plain libh2o, Flask, Redis and pgbench</title>',
         f"  <style>{STYLE}  </style>",
         f'  <rect class="ground" width="{WIDTH}" height="{height}"/>',
         '  <text class="group" x="16" y="28">Every hit on disk before its answer</text>',
-        f'  <text class="small" x="16" y="49">{escape(told)}</text>',
+        f'  <text class="small" x="16" y="49">{escape(caption)}</text>',
         *("  " + part for part in parts),
         "</svg>", ""])
 
 
 def bar(y, name, values, is_ours, x):
-    """A bar as long as the median, a line from least to greatest, and the number behind both."""
+    """A bar for the median, a line from the least to the greatest value, and the number."""
     median, least, greatest = statistics.median(values), min(values), max(values)
     middle, kind = y + BAR / 2, "ours" if is_ours else "peer"
     yield (f'<text class="small" x="{LEFT - 8}" y="{middle + 4.5:.1f}" text-anchor="end">'

@@ -1,10 +1,12 @@
-/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, remembers path by path what
- * it sent and what was acknowledged, ends with nothing in flight, and holds connections that idle.
- * One thread, one epoll. The result is one line of JSON on stdout; `client --help` tells the rest.
+/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, counts per path the requests
+ * that it sent and those that were acknowledged, ends with no request in flight, and holds idle
+ * connections. It uses one thread and one epoll instance. The result is one line of JSON on stdout;
+ * `client --help` lists the options.
  *
- * A request's latency counts from the moment at which it was due, not from when it could be sent: a
- * server that stalls is not spared the requests that it kept from being sent. How long each answer
- * took from the sending is told beside it, for those that were refused, too. */
+ * A request's latency is measured from the moment at which it was due, not from when it was sent:
+ * otherwise a server that stalls would hide the latency of the requests that it delayed. The time from
+ * sending to the answer is reported separately, also for refused requests. The longest gap is the
+ * longest time without any answer. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -71,6 +73,8 @@ struct times {
 };
 
 static struct times latencies, answers, refusals; /* the latter two from the sending */
+
+static int64_t last_answer_ns, longest_gap_ns; /* the start counts as an answer */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
 {
@@ -157,6 +161,9 @@ static void on_answer(struct connection *connection)
 
     connection->waits = false;
     --n_waiting;
+    if (now - last_answer_ns > longest_gap_ns)
+        longest_gap_ns = now - last_answer_ns;
+    last_answer_ns = now;
     if (!connection->is_ok) {
         ++n_refused;
         n_without_retry_after += !connection->has_retry_after;
@@ -273,7 +280,7 @@ static void hit_for_a_while(void)
 
     for (uint32_t i = 0; i < options.connections; ++i)
         connection_open(&connections[i], i);
-    start = now_ns();
+    start = last_answer_ns = now_ns();
     end_ns = start + (int64_t)(options.seconds * SECOND_NS);
     for (uint32_t i = 0; i < options.connections; ++i) {
         double phase = (double)(chance() >> 11) / (double)(UINT64_C(1) << 53);
@@ -340,8 +347,8 @@ static void report_times(const char *name, struct times *times)
 static void report(double seconds)
 {
     printf("{\"ok\": %" PRIu64 ", \"refused\": %" PRIu64 ", \"without_retry_after\": %" PRIu64
-           ", \"seconds\": %.6f",
-           n_ok, n_refused, n_without_retry_after, seconds);
+           ", \"longest_gap_us\": %" PRId64 ", \"seconds\": %.6f",
+           n_ok, n_refused, n_without_retry_after, longest_gap_ns / 1000, seconds);
     report_times("", &latencies);
     report_times("answer_", &answers);
     report_times("refusal_", &refusals);

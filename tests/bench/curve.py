@@ -43,7 +43,7 @@ def measure(pair, cluster, connections, seed):
     before = accounting.cpu_of_family(cluster.pids()[0])
     done = loads.wrk(pair.port, loads.Target(PATHS), connections, SECONDS, seed)
     used = accounting.cpu_of_family(cluster.pids()[0]) - before
-    pair.table.audit(done)
+    pair.table.settle_and_audit(done)
     return done.rate, max(used, 0) / done.acknowledged * 1e6
 
 

@@ -1,8 +1,9 @@
-"""What makes the load: wrk, a client of our own, pgbench. Each call runs one to its end and returns
-what it knows."""
+"""The load generators: wrk, our own client, pgbench and redis-benchmark. Each function runs one of them
+to its end and returns what it reports."""
 
 import array
 import contextlib
+import csv
 import json
 import os
 import re
@@ -17,20 +18,23 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = os.path.join(ROOT, "build", "release", "obj", "tests", "bench")
 
-# Whatever is started does not outlive the benchmark, even if that is killed.
+# A program started with this does not outlive the benchmark, even if the benchmark is killed.
 STARTER = ("setpriv", "--pdeathsig", "KILL", "--")
 
 JSON_HEADERS = ("Accept: application/json", "Prefer: return=minimal")
 PAGE_HEADERS = ("Accept: text/html",)
 
+PERCENTILES = ("p50", "p90", "p99", "max")
+
 
 class LoadFailed(Exception):
-    """A program that makes the load ended badly."""
+    """A load generator failed or did not end."""
 
 
 @dataclass
 class Target:
-    """Which paths are asked for, and how: number i of `paths` is /bench/ and i times `stride`."""
+    """The paths that are requested, and the form of the answer: path number i of `paths` is /bench/
+    followed by i times `stride`."""
 
     paths: int
     stride: int = 1
@@ -39,8 +43,9 @@ class Target:
 
 @dataclass
 class Load:
-    """What a load knows afterwards. `in_flight` is how many hits at most may be stored without an
-    acknowledgement; per path None says that it does not know."""
+    """The result of a load. `in_flight` is the largest number of hits that may have been stored without
+    an acknowledgement. An array by path is None if the generator does not keep it.
+    `longest_gap_us` is the longest time in which no request was answered."""
 
     paths: int
     stride: int
@@ -55,6 +60,7 @@ class Load:
     answer_us: dict = field(default_factory=dict)
     refusal_us: dict = field(default_factory=dict)
     without_retry_after: int = 0
+    longest_gap_us: int = None
     cpu_s: float = 0.0
 
     @property
@@ -68,21 +74,22 @@ def cpu_of_children():
 
 
 def run(command, seconds):
-    """Runs a load's program, which is to take so many seconds; returns its output and its CPU."""
+    """Runs a load generator that should take `seconds`; returns its output and its CPU time."""
     before = cpu_of_children()
     try:
         done = subprocess.run([*STARTER, *command], stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=seconds + 30, check=False)
     except subprocess.TimeoutExpired:
-        raise LoadFailed(f"{command[0]} does not end") from None
+        raise LoadFailed(f"{command[0]} did not end within {seconds + 30} s.") from None
     if done.returncode != 0:
-        raise LoadFailed(f"{command[0]} ended with {done.returncode}: {done.stderr[-1000:]}")
+        raise LoadFailed(f"{command[0]} ended with status {done.returncode}: {done.stderr[-1000:]}")
     return done.stdout, cpu_of_children() - before
 
 
 @contextlib.contextmanager
 def counts_file(arrays, paths):
-    """A file for arrays of 32-bit numbers, one for each path; yields its name and a reader."""
+    """A file for arrays of 32-bit numbers with one element per path; yields its name and a function
+    that reads the arrays."""
     with tempfile.TemporaryDirectory(prefix="pathcount-bench-", dir="/dev/shm") as folder:
         name = os.path.join(folder, "counts")
         with open(name + ".1", "wb") as file:
@@ -97,19 +104,24 @@ def counts_file(arrays, paths):
         yield name, read
 
 
+def descriptors():
+    """The number of file descriptors that a process may have at most."""
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
 def wrk(port, target, connections, seconds, seed):
-    """wrk with one thread, as fast as answers come."""
+    """wrk with one thread: each connection sends its next request as soon as it has an answer."""
     headers = [part for header in (JSON_HEADERS if target.json else PAGE_HEADERS)
                for part in ("-H", header)]
     with counts_file(1, target.paths) as (counts, read):
         said, cpu_s = run(
-            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *headers,
+            ["prlimit", "--nofile=" + ":".join(2 * [str(descriptors())]), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *headers,
              "-s", os.path.join(HERE, "hits.lua"), f"http://127.0.0.1:{port}", "--",
              counts, str(target.paths), str(target.stride), str(seed)], seconds)
         sent, = read()
     result = re.search(r"^RESULT (.*)$", said, re.MULTILINE)
     if not result:
-        raise LoadFailed(f"wrk has no result: {said[-1000:]}")
+        raise LoadFailed(f"wrk printed no result: {said[-1000:]}")
     result = json.loads(result[1])
     lost = result["connect"] + result["read"] + result["write"]
     return Load(
@@ -126,7 +138,8 @@ def client_command(port, target, connections, seed):
 
 
 def client(port, target, connections, seconds, seed, rate=0):
-    """Our own client, at a rate or as fast as answers come, with nothing in flight at its end."""
+    """Our own client, at a fixed rate or, with rate 0, as fast as answers arrive. It waits for every
+    answer, so no hit is in flight at its end."""
     with counts_file(2, target.paths) as (counts, read):
         command = client_command(port, target, connections, seed)
         said, cpu_s = run([*command, f"--seconds={seconds}", f"--rate={rate}",
@@ -136,15 +149,16 @@ def client(port, target, connections, seconds, seed, rate=0):
     return Load(
         target.paths, target.stride, result["ok"], result["seconds"], in_flight=result["refused"],
         sent_by_path=sent, acknowledged_by_path=acknowledged, errors=result["refused"],
-        **{kind + "_us": {name: result[f"{prefix}{name}_us"] for name in ("p50", "p90", "p99", "max")}
+        **{kind + "_us": {name: result[f"{prefix}{name}_us"] for name in PERCENTILES}
            for kind, prefix in (("latency", ""), ("answer", "answer_"), ("refusal", "refusal_"))},
-        without_retry_after=result["without_retry_after"], cpu_s=cpu_s)
+        without_retry_after=result["without_retry_after"],
+        longest_gap_us=result["longest_gap_us"], cpu_s=cpu_s)
 
 
 @contextlib.contextmanager
 def idle_connections(port, target, connections, seed):
-    """Connections that each had one answer and then wait, for the time of the block. Yields the
-    load that opening them was. Fails if one was closed meanwhile."""
+    """Holds connections that have each received one answer and are idle for the time of the block.
+    Yields the load of their first requests. Fails if a connection was closed in the meantime."""
     with counts_file(2, target.paths) as (counts, read), subprocess.Popen(
             [*STARTER, *client_command(port, target, connections, seed), "--idle",
              f"--counts={counts}.1"], text=True,
@@ -152,7 +166,7 @@ def idle_connections(port, target, connections, seed):
         try:
             opened = process.stdout.readline()
             if not opened:
-                raise LoadFailed(f"the idle connections failed: {process.stderr.read()[-1000:]}")
+                raise LoadFailed(f"The idle connections failed: {process.stderr.read()[-1000:]}")
             opened = json.loads(opened)
             sent, acknowledged = read()
             yield Load(target.paths, target.stride, opened["ok"], 1, in_flight=opened["refused"],
@@ -160,19 +174,21 @@ def idle_connections(port, target, connections, seed):
                        errors=opened["refused"])
             said, trouble = process.communicate("", timeout=30)
             if process.returncode != 0 or json.loads(said)["closed"] != 0:
-                raise LoadFailed(f"idle connections were closed: {said}{trouble}")
+                raise LoadFailed(f"Idle connections were closed: {said}{trouble}")
         finally:
             process.kill()
 
 
-def pgbench(cluster, database, target, clients, seconds, each=False):
-    """pgbench upserting one row in each transaction; `each` asks for the latency of every one. It
-    runs for two seconds at least: on one row it may not end a transaction in the first."""
+def pgbench(cluster, database, target, clients, seconds, each=False, schema="public"):
+    """pgbench with one upsert of one row per transaction, in the table `pathcount` of a schema. With
+    `each` the result has the latency of the transactions. It runs for at least two seconds: on one row
+    it may not finish any transaction within the first."""
     seconds = max(seconds, 2)
     with tempfile.TemporaryDirectory(prefix="pathcount-bench-") as folder:
         log = ["--log", "--log-prefix", os.path.join(folder, "log")] if each else []
         said, cpu_s = run(
-            [os.path.join(programs(), "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j",
+            ["env", f"PGOPTIONS=-c search_path={schema}",
+             os.path.join(programs(), "pgbench"), "-n", "-M", "prepared", "-c", str(clients), "-j",
              str(min(clients, 2)), "-T", str(seconds), "-f", os.path.join(HERE, "peers/upsert.sql"),
              "-D", f"paths={target.paths}", "-D", f"stride={target.stride}", *log,
              "-h", cluster.folder, "-p", str(cluster.port), "-U", "postgres", database], seconds)
@@ -183,8 +199,31 @@ def pgbench(cluster, database, target, clients, seconds, each=False):
     failed = re.search(r"number of failed transactions: (\d+)", said)
     tps = re.search(r"tps = ([0-9.]+)", said)
     if not (done and tps) or (failed and int(failed[1])):
-        raise LoadFailed(f"pgbench has no result: {said[-1000:]}")
-    latency_us = {"p50": times_us[len(times_us) // 2],
-                  "p99": times_us[int(len(times_us) * 0.99)]} if times_us else {}
+        raise LoadFailed(f"pgbench printed no result: {said[-1000:]}")
     return Load(target.paths, target.stride, int(done[1]), int(done[1]) / float(tps[1]),
-                latency_us=latency_us, cpu_s=cpu_s)
+                latency_us=percentiles(times_us), cpu_s=cpu_s)
+
+
+def percentiles(sorted_us):
+    if not sorted_us:
+        return {}
+    last = len(sorted_us) - 1
+    return {"p50": sorted_us[len(sorted_us) // 2], "p90": sorted_us[int(last * 0.9)],
+            "p99": sorted_us[int(last * 0.99)], "max": sorted_us[last]}
+
+
+def redis_benchmark(socket, target, connections, requests):
+    """redis-benchmark with one INCR per request, without pipelining. It runs for a number of requests,
+    not for a time."""
+    patience_s = 60
+    said, cpu_s = run(
+        ["redis-benchmark", "-s", socket, "-c", str(connections), "-n", str(requests), "--csv",
+         "-r", str(target.paths), "INCR", "/bench/__rand_int__"], patience_s)
+    try:
+        result = dict(zip(*list(csv.reader(said.splitlines()))[-2:]))
+        rate, milliseconds = float(result["rps"]), {
+            name: float(result[f"{name}_latency_ms"]) for name in ("p50", "p99", "max")}
+    except (KeyError, ValueError) as error:
+        raise LoadFailed(f"redis-benchmark printed no result: {said[-1000:]}") from error
+    return Load(target.paths, target.stride, requests, requests / rate, latency_us={
+        name: value * 1000 for name, value in milliseconds.items()}, cpu_s=cpu_s)

@@ -42,7 +42,7 @@ def carried(pair, seconds, seed):
     best = 0
     for connections in CARRIED_BY:
         done = loads.client(pair.port, loads.Target(PATHS), connections, seconds, seed)
-        pair.table.audit(done)
+        pair.table.settle_and_audit(done)
         best = max(best, done.rate)
     return best
 
@@ -50,7 +50,7 @@ def carried(pair, seconds, seed):
 def offer(pair, rate, seconds, seed):
     """Offers so many requests a second; returns the load and what was wrong with it."""
     done = loads.client(pair.port, loads.Target(PATHS), CONNECTIONS, seconds, seed, rate)
-    pair.table.audit(done)
+    pair.table.settle_and_audit(done)
     most = accounting.most_memory_of(pair.render.pid)
     slowest = max(done.answer_us["max"], done.refusal_us["max"])
     wrong = [message for message, is_so in (

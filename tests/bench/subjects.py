@@ -1,27 +1,36 @@
-"""What is measured: pathcount's pair of services, and the peers beside it.
+"""The subjects of the measurements: pathcount's pair of services, and the peers.
 
-Each has a `port` (those that speak HTTP), a `table` to audit (those that store), and `cpu()`, the
-seconds of CPU that its processes have used so far, by name.
+Each has a `port` (if it serves HTTP), a `table` to audit (None if it stores nothing), and `cpu()`, the
+seconds of CPU time that its processes have used so far, by name.
 """
 
+import array
+import json
 import os
 import subprocess
 import tempfile
+import time
 
-from harness.http import get
+from harness.http import ask, get
 from harness.ports import free_port
 from harness.postgres import Cluster
-from harness.services import BUILD_DIR, Service
+from harness.services import BUILD_DIR, TOKEN, Service
 from harness.wait import until
 
 import accounting
-from audit import Table
-from loads import HERE, JSON_HEADERS, PAGE_HEADERS, PROGRAMS, STARTER, LoadFailed
+import schema
+from audit import Mismatch, Table
+from loads import (HERE, JSON_HEADERS, PAGE_HEADERS, PROGRAMS, STARTER, Load, LoadFailed, Target,
+                   redis_benchmark)
+
+BATCH_PATHS = 1000
+CALIBRATION_REQUESTS = 20000
+FILLED_PATIENCE_S = 60  # to become ready with a million paths
 
 
 def workplace(stack):
-    """A folder and a PostgreSQL as it is after its installation, until the stack's end; both on a disk,
-    where /tmp may be memory."""
+    """A folder, and a PostgreSQL cluster with default settings, until the stack is closed. Both are in
+    /var/tmp, because /tmp may be in memory."""
     tempfile.tempdir = "/var/tmp"
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
     cluster = Cluster(usual={})
@@ -29,14 +38,24 @@ def workplace(stack):
     return folder, cluster
 
 
+def end(process):
+    """Terminates a process that this benchmark has started."""
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class MeasuredService(Service):
     starter = STARTER
 
 
 class Pair:
-    """counter-svc and render-svc, release builds with their defaults as `make run` has them, on a
-    ledger of so many paths. What differs from the defaults is in `counter_keys`, `render_keys`; the
-    programs are those in `build_dir`."""
+    """counter-svc and render-svc with a ledger of so many paths: release builds with default settings,
+    as `make run` starts them. `counter_keys` and `render_keys` override settings; the programs are
+    those in `build_dir`."""
 
     def __init__(self, stack, cluster, folder, paths, counter_keys=None, render_keys=None,
                  build_dir=BUILD_DIR):
@@ -47,15 +66,17 @@ class Pair:
             "postgres_url": f"postgresql://?host={cluster.folder}&port={cluster.port}"})
         self.counter.build_dir = build_dir
         stack.callback(self.counter.stop)
-        self.counter.start().until_ready()
-        fill(self.ledger, paths)
+        self.counter.start().until_ready()  # which creates the tables
+        self.counter.stop()
+        schema.fill(self.ledger, paths)
+        self.counter.restart().until_ready(FILLED_PATIENCE_S)
         self.render = MeasuredService("render-svc", folder, {
             **(render_keys or {}), "counter_url": "http://%s:%d" % self.counter.address})
         self.render.build_dir = build_dir
         stack.callback(self.render.stop)
         self.render.start().until_ready()
         self.port = self.render.address[1]
-        self.table = Table(self.ledger, has_lanes=True)
+        self.table = Table(self.ledger, totals=self._totals)
 
     def cpu(self):
         return {"render-svc": accounting.cpu_of(self.render.pid),
@@ -66,31 +87,49 @@ class Pair:
                 "counter-svc": accounting.memory_of(self.counter.pid)}
 
     def body(self, json):
-        """The answer to a path's next GET, which is a hit, and its type."""
+        """Requests a page, which counts a hit. Returns the body and its content type."""
         headers = dict(header.split(": ") for header in (JSON_HEADERS if json else PAGE_HEADERS))
         try:
             answer = get(self.render.address, "/bench/0000000", headers)
         except OSError as error:
-            raise LoadFailed(f"no answer: {error}") from None
+            raise LoadFailed(f"render-svc did not answer: {error}") from None
         if answer.status != 200:
-            raise LoadFailed(f"answered {answer.status}")
+            raise LoadFailed(f"render-svc answered with status {answer.status}.")
         return answer.body, answer.header("content-type")
 
+    def _totals(self):
+        return self._ask("GET", "/v1/totals", 200)
 
-def fill(ledger, paths):
-    """Loads paths into a ledger that counter-svc has made, through SQL, each with one hit; and
-    leaves no work of that for later."""
-    ledger.run("INSERT INTO pathcount (path, count, first_hit_at, last_hit_at) "
-               "SELECT '/bench/' || lpad(i::text, 7, '0'), 1, now(), now() "
-               "FROM generate_series(0, %s - 1) AS i", paths)
-    ledger.run("UPDATE pathcount_lane SET paths = paths + %s, hits = hits + %s WHERE lane = 0",
-               paths, paths)
-    ledger.run("VACUUM (ANALYZE) pathcount")
+    def count_each_path(self):
+        """Sends counter-svc one hit for each path of the ledger, in large batches, so that it has met
+        all of them. Returns the load."""
+        lane = self._ask("POST", "/v1/lanes", 201)["lane"]
+        began = time.monotonic()
+        for sequence, first in enumerate(range(0, self.paths, BATCH_PATHS), 1):
+            numbers = range(first, min(first + BATCH_PATHS, self.paths))
+            self._ask("POST", "/v1/hits", 200, {
+                "lane": lane, "sequence": sequence, "paths": [f"/bench/{i:07}" for i in numbers],
+                "hits": [1] * len(numbers)})
+        each = array.array("I", [1]) * self.paths
+        return Load(self.paths, 1, self.paths, time.monotonic() - began, sent_by_path=each,
+                    acknowledged_by_path=each)
+
+    def _ask(self, method, target, status, body=None):
+        """One call of counter-svc's API."""
+        headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+        try:
+            answer = ask(self.counter.address, method, target, headers,
+                         body and json.dumps(body).encode())
+        except OSError as error:
+            raise LoadFailed(f"counter-svc did not answer {target}: {error}") from None
+        if answer.status != status:
+            raise LoadFailed(f"counter-svc answered {target} with status {answer.status}.")
+        return answer.json()
 
 
 class Flask:
-    """The old exercise: Flask and psycopg2, served by two workers of gunicorn, with the table and
-    the only index that it had."""
+    """The exercise that pathcount descends from: Flask and psycopg2, served by two gunicorn workers,
+    on a table whose only index is its primary key."""
 
     def __init__(self, stack, cluster, paths):
         ledger = cluster.ledger()
@@ -118,36 +157,113 @@ class Flask:
             raise AssertionError("not yet") from error
 
     def _stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
 
     def cpu(self):
         return {"gunicorn": accounting.cpu_of_family(self.process.pid)}
 
 
 class Upserts:
-    """What pgbench writes to: a table with no index but its key."""
+    """The table that pgbench writes to; its only index is its primary key. With `like`, a pair, it is
+    a copy of the pair's table with the same rows, columns and indexes, in a schema of its own."""
 
-    def __init__(self, cluster, paths):
-        ledger = cluster.ledger()
+    def __init__(self, cluster, paths, like=None):
+        ledger = like.ledger if like else cluster.ledger()
         self.database = ledger.database
-        ledger.run('CREATE TABLE pathcount (path TEXT COLLATE "C" PRIMARY KEY, '
-                   "count BIGINT NOT NULL)")
-        ledger.run("INSERT INTO pathcount SELECT '/bench/' || lpad(i::text, 7, '0'), 1 "
-                   "FROM generate_series(0, %s - 1) AS i", paths)
-        ledger.run("VACUUM (ANALYZE) pathcount")
-        self.table = Table(ledger)
+        self.schema = "peer" if like else "public"
+        if like:
+            ledger.run(f"CREATE SCHEMA {self.schema}")
+            schema.copy(ledger, f"{self.schema}.pathcount")
+        else:
+            ledger.run('CREATE TABLE pathcount (path TEXT COLLATE "C" PRIMARY KEY, '
+                       "count BIGINT NOT NULL)")
+            ledger.run("INSERT INTO pathcount SELECT '/bench/' || lpad(i::text, 7, '0'), 1 "
+                       "FROM generate_series(0, %s - 1) AS i", paths)
+            ledger.run("VACUUM (ANALYZE) pathcount")
+        self.table = Table(ledger, f"{self.schema}.pathcount", in_flight=False)
 
     def cpu(self):
         return {}
 
 
+class RedisCounts:
+    """The audit of a Redis server: its keys and their values are the paths and their counts. It has
+    the methods of audit.Table."""
+
+    def __init__(self, command_line):
+        self._ask = command_line
+        self.known = {}
+
+    def settle(self):
+        """redis-benchmark waits for every answer, so nothing is in flight after its end."""
+        return time.monotonic()
+
+    def audit(self, load):
+        keys = [f"/bench/{i:012}" for i in range(load.paths)]
+        if (stored_keys := int(self._ask("DBSIZE"))) > load.paths:
+            raise Mismatch(f"Redis holds {stored_keys} keys; only {load.paths} were sent.")
+        counts = dict(zip(keys, (int(value or 0) for value in self._ask("MGET", *keys).split("\n"))))
+        stored = {key: count - self.known.get(key, 0) for key, count in counts.items()}
+        self.known = counts
+        if min(stored.values()) < 0 or sum(stored.values()) != load.acknowledged:
+            raise Mismatch(f"Redis acknowledged {load.acknowledged} hits and stored "
+                           f"{sum(stored.values())}.")
+        return load.acknowledged
+
+
+class Redis:
+    """Debian's redis-server on a Unix socket, with an append-only file that is flushed before every
+    answer (`appendfsync always`) and no snapshots."""
+
+    DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+
+    def __init__(self, stack, folder, paths):
+        place = os.path.join(folder, "redis")
+        os.mkdir(place)
+        self.socket = os.path.join(place, "socket")
+        self.rate = CALIBRATION_REQUESTS  # requests per second of the last load
+        self.process = subprocess.Popen(
+            [*STARTER, "redis-server", "--port", "0", "--unixsocket", self.socket, "--dir", place,
+             "--save", "", "--logfile", os.path.join(place, "log"),
+             *(word for name, value in self.DURABLE.items() for word in (f"--{name}", value))],
+            cwd=place, stdin=subprocess.DEVNULL, env={"PATH": "/usr/bin:/bin"})
+        stack.callback(self._stop)
+        until(self._answers, "redis-server to answer")
+        for name, value in self.DURABLE.items():
+            if self._ask("CONFIG", "GET", name).split("\n") != [name, value]:
+                raise SystemExit(f"bench: Redis is not durable: {name} is not {value}.")
+        self.table = RedisCounts(self._ask)
+        self.table.audit(self.load(Target(paths), 64, 1))
+
+    def _ask(self, *words):
+        done = subprocess.run(["redis-cli", "-s", self.socket, "--raw", *words], timeout=10,
+                              capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise LoadFailed(f"redis-cli {words[0]} failed: {done.stdout}{done.stderr}")
+        return done.stdout.removesuffix("\n")
+
+    def _answers(self):
+        try:
+            return self._ask("PING") == "PONG"
+        except LoadFailed as error:
+            raise AssertionError("not yet") from error
+
+    def _stop(self):
+        end(self.process)
+
+    def load(self, target, connections, seconds):
+        """Runs redis-benchmark for about so many seconds: the number of its requests follows from the
+        rate of the load before."""
+        done = redis_benchmark(self.socket, target, connections, int(self.rate * seconds))
+        self.rate = done.rate
+        return done
+
+    def cpu(self):
+        return {"Redis": accounting.cpu_of_family(self.process.pid)}
+
+
 class Constant:
-    """Plain libh2o with a constant body, for the time of a block."""
+    """Plain libh2o with a constant body, running for the time of a block."""
 
     table = None
 

@@ -1,12 +1,12 @@
-"""The table on the terminal."""
+"""The results as a table on the terminal and as Markdown."""
 
 import statistics
 
-PROCESSES = ("render-svc", "counter-svc", "PostgreSQL", "gunicorn", "libh2o", "load")
+PROCESSES = ("render-svc", "counter-svc", "PostgreSQL", "gunicorn", "libh2o", "Redis", "load")
 
 
 def number(value):
-    """Three digits, or more before the point."""
+    """Three significant digits, or all digits before the decimal point."""
     if value is None:
         return "–"
     if value >= 1000:
@@ -30,23 +30,45 @@ def align(rows):
     return [lines[0], "─" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]]
 
 
-def target_rows(lines):
-    yield "", "what", "figure", "peer", "its figure", "ratio", "target", "met"
+def markdown(rows):
+    """The same as a Markdown table."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def target_rows(lines, no="NO"):
+    yield "", "what", "figure", "peer", "its figure", "ratio", "target (stretch)", "met"
     for line in lines:
         unit = line["unit"] if line["unit"] == "/s" else " " + line["unit"]
-        bound = ("≥ " if line["least"] else "≤ ") + number(line["target"])
+        has_peer = line["peer_name"] is not None
+        of_value = " ×" if has_peer else unit
         yield (
             str(line["number"]), line["what"],
-            with_range(line["figure"], line["figure_range"], unit),
-            line["peer_name"] or "", with_range(line["peer"], line["peer_range"], unit)
-            if line["peer_name"] else "", with_range(line["ratio"], line["ratio_range"], " ×")
-            if line["peer_name"] else "", bound + (" ×" if line["peer_name"] else unit),
-            {True: "yes", False: "NO", None: "not measured"}[line["met"]])
+            with_range(line["figure"], line["figure_range"], unit), line["peer_name"] or "",
+            with_range(line["peer"], line["peer_range"], unit) if has_peer else "",
+            with_range(line["value"], line["value_range"], " ×") if has_peer else "",
+            bound(line, of_value), verdict(line, no))
+
+
+def bound(line, unit):
+    """The target, and the stretch target if there is one."""
+    if line["target"] is None:
+        return ""
+    stretch = f" ({number(line['stretch'])})" if line["stretch"] is not None else ""
+    return f"{'≥' if line['least'] else '≤'} {number(line['target'])}{unit}{stretch}"
+
+
+def verdict(line, no):
+    if line["target"] is None:
+        return ""
+    if line["met"] is None:
+        return "not measured"
+    return "yes, stretch too" if line["met_stretch"] else "yes" if line["met"] else no
 
 
 def cpu_rows(figures):
-    """Median microseconds of CPU for each hit."""
-    yield "CPU a hit, µs", *PROCESSES
+    """Median microseconds of CPU per hit, and how much of one core the load generator used."""
+    yield "CPU per hit, µs", *PROCESSES, "load, of a core"
     for name, rounds in figures.items():
         rounds = [figure for figure in rounds if figure]
         cells = []
@@ -54,30 +76,48 @@ def cpu_rows(figures):
             used = [figure["cpu_us"][process] for figure in rounds
                     if process in figure["cpu_us"]]
             cells.append(number(statistics.median(used)) if used else "")
-        yield name, *cells
+        shares = [figure["cpu_us"]["load"] * figure["rate"] / 1e6 for figure in rounds]
+        yield name, *cells, f"{statistics.median(shares):.0%}" if shares else ""
+
+
+def remarks(result):
+    """Sentences about how the figures were obtained."""
+    plan, machine = result["plan"], result["machine"]
+    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
+    errors = sum(figure["errors"] for rounds in result["figures"].values() for figure in rounds
+                 if figure)
+    yield (f"{machine['cores']} cores, {machine['model']}, Linux {machine['kernel']}. PostgreSQL: "
+           f"{settings}, on {result['file_system']}.")
+    if plan["many_paths"] < 1000000:
+        yield f"The large ledger has {plan['many_paths']:,} paths instead of a million."
+    bodies = {name.split(":")[0]: size for name, size in result["body_bytes"].items()}
+    yield (f"Medians of {plan['rounds']} rounds of {plan['seconds']} s each (least–greatest). Bodies "
+           "of plain libh2o: " + ", ".join(
+               f"{size:,} B ({name})" for name, size in bodies.items()) + ".")
+    yield "After the rounds, memory is " + ", ".join(
+        f"{size / 1e6:.3g} MB ({name})" for name, size in result["after_load"].items()) + "."
+    settling = {name: [figure["settling_s"] for figure in result["figures"].get(name, []) if figure]
+                for name in ("page", "all of many", "page, long run")}
+    yield "From the end of the load until the table held all hits: " + ", ".join(
+        f"{statistics.median(seconds) * 1000:,.0f} ms ({name})"
+        for name, seconds in settling.items() if seconds) + "."
+    if errors:
+        yield f"{errors:,} requests were not answered with a 200."
+    checks = result["checks"]
+    yield f"{sum(check['ok'] for check in checks)} of {len(checks)} audits passed."
 
 
 def draw(result):
-    plan, machine = result["plan"], result["machine"]
-    settings = ", ".join(f"{name} {value}" for name, value in result["settings"].items())
-    checks = result["checks"]
-    errors = sum(figure["errors"] for rounds in result["figures"].values() for figure in rounds
-                 if figure)
-    few = "" if plan["many_paths"] >= 1000000 else \
-        f"The large ledger has {plan['many_paths']:,} paths, not a million. "
+    """The text for the terminal."""
     return "\n".join([
-        "",
-        *align(list(target_rows(result["lines"]))),
-        "",
-        *align(list(cpu_rows(result["figures"]))),
-        "",
-        f"{machine['cores']} cores, {machine['model']}, Linux {machine['kernel']}; PostgreSQL: "
-        f"{settings}, on {result['file_system']}.",
-        f"{few}Medians of {plan['rounds']} rounds of {plan['seconds']} s (least–greatest). Bodies "
-        "of plain libh2o: " + ", ".join(f"{size:,} B" for size in result["body_bytes"].values()) + ".",
-        "After all that the services hold " + ", ".join(
-            f"{size / 1e6:.3g} MB ({name})" for name, size in result["after_load"].items()) + ".",
-        *([f"{errors:,} hits were not answered by a 200."] if errors else []),
-        f"{sum(check['ok'] for check in checks)} of {len(checks)} audits found every acknowledged "
-        "hit in the table, once.",
-    ])
+        "", *align(list(target_rows(result["lines"]))), "",
+        *align(list(cpu_rows(result["figures"]))), "", *remarks(result)])
+
+
+def draw_markdown(result):
+    """The section "Figures" of docs/performance.md."""
+    return "\n".join([
+        *markdown(list(target_rows(result["lines"], "**no**"))), "",
+        "CPU time per hit of each process, in microseconds (medians), and how much of one core the "
+        "load generator used:", "",
+        *markdown(list(cpu_rows(result["figures"]))), "", " ".join(remarks(result)), ""])

@@ -1,26 +1,28 @@
-"""Everything that is measured, started on loopback and ended together; and one measurement."""
+"""All subjects, started on loopback and stopped together; and how one measurement is made."""
 
 import contextlib
 import dataclasses
 import os
+import time
 from dataclasses import dataclass, field
-
 
 import accounting
 from audit import Mismatch
 from loads import LoadFailed
-from subjects import Flask, Pair, Upserts, workplace
+from subjects import Flask, Pair, Redis, Upserts, workplace
 
-# What must not be relaxed, and what else tells how PostgreSQL was set up.
+# The settings of PostgreSQL that must not be relaxed, and those that are printed.
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
-TOLD = (*DURABLE, "wal_sync_method", "shared_buffers", "max_wal_size", "autovacuum")
+PRINTED = (*DURABLE, "wal_sync_method", "shared_buffers", "max_wal_size", "autovacuum")
 
 IN_MEMORY = {"tmpfs", "ramfs"}
 
 
 @dataclass
 class Figure:
-    """One measurement: hits a second, microseconds of CPU for each by process, latencies."""
+    """One measurement. `rate` is in hits per second. `cpu_us` has the CPU time per hit by process,
+    from the start of the load until the table has settled: hits that reach the table later cost the
+    same as hits that reach it at once. `settling_s` is how long that took after the load's end."""
 
     rate: float
     hits: int
@@ -28,12 +30,14 @@ class Figure:
     errors: int
     cpu_us: dict
     latency_us: dict
+    longest_gap_us: int
+    settling_s: float
     memory: dict = field(default_factory=dict)
 
 
 @dataclass
 class Check:
-    """Whether the hits of one measurement were all in the table, once."""
+    """Whether all hits of one measurement are in the table, exactly once."""
 
     name: str
     ok: bool
@@ -41,13 +45,16 @@ class Check:
 
 
 class World:
-    """The cluster, two pairs on a small and a large ledger, and the peers that stay."""
+    """The cluster, a pair with a small ledger, a pair with a large ledger, and the peers that run all
+    the time."""
 
     def __init__(self, plan):
         self._stack = contextlib.ExitStack()
-        self.figures = {}  # name of the measurement → figures, None for one without
+        self.figures = {}  # name of the measurement → figures; None for one that failed
         self.checks = []
-        self.after_load = {}  # what the small pair's services hold after all rounds
+        self.after_load = {}  # memory of the small pair's services after all rounds
+        self.memory_when_full = None  # of the large pair's counter-svc (endurance.full_memory)
+        self.sizes_on_disk = {}  # of the journal and the table (endurance.long_run)
         self.sizes = {}  # measurement of plain libh2o → bytes of its body
         try:
             self._start(plan)
@@ -59,22 +66,24 @@ class World:
         folder, self.cluster = workplace(self._stack)
         self.file_system = file_system_of(self.cluster.folder)
         if self.file_system in IN_MEMORY:
-            raise SystemExit(f"bench: {self.cluster.folder} is in memory: nothing would be on disk")
+            raise SystemExit(f"bench: {self.cluster.folder} is in memory. Mount a disk at /var/tmp.")
         self.small = Pair(self._stack, self.cluster, folder, plan.few_paths)
         self.settings = self._settings()
         self.at_rest = self.small.memory()
         self.flask = Flask(self._stack, self.cluster, plan.few_paths)
+        self.redis = Redis(self._stack, folder, plan.few_paths)
         self.upserts = Upserts(self.cluster, plan.few_paths)
         self.large = Pair(self._stack, self.cluster, folder, plan.many_paths)
+        self.many_upserts = Upserts(self.cluster, plan.many_paths, like=self.large)
         self.cluster.run("CHECKPOINT")
 
     def _settings(self):
         """PostgreSQL's settings as counter-svc's own role has them."""
         with self.small.ledger.connect_as_owner() as connection:
-            settings = {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in TOLD}
+            settings = {name: connection.execute(f"SHOW {name}").fetchone()[0] for name in PRINTED}
         relaxed = [name for name in DURABLE if settings[name] != "on"]
         if relaxed:
-            raise SystemExit(f"bench: PostgreSQL is relaxed: {', '.join(relaxed)}")
+            raise SystemExit(f"bench: PostgreSQL is not durable: {', '.join(relaxed)} must be on.")
         return settings
 
     def close(self):
@@ -83,52 +92,56 @@ class World:
     # --- measuring
 
     def measure(self, name, subject, load):
-        """Runs `load()` against a subject and audits it. Keeps and returns the figure; None, and a
-        check that failed, when hits were lost or doubled."""
-        figure = None
+        """Runs `load()` against a subject and audits it. Keeps and returns the figure. If hits were
+        lost or counted twice, it keeps a failed check and returns None."""
         try:
             before = self._cpu(subject)
             done = load()
-            # what ended meanwhile is told in clock ticks, which may round to less than nothing
+            ended = time.monotonic()
+            settled = subject.table.settle() if subject.table else ended
+            # PostgreSQL's ended children are counted in clock ticks, so a difference may round below 0
             used = {process: max(seconds - before[process], 0)
                     for process, seconds in self._cpu(subject).items()}
             used["load"] = done.cpu_s
             if done.acknowledged == 0:
-                raise LoadFailed("nothing was answered")
-            if self.check(name, subject, done):
-                figure = Figure(
-                    done.rate, done.acknowledged, done.seconds, done.errors,
-                    {process: seconds / done.acknowledged * 1e6
-                     for process, seconds in used.items()}, done.latency_us)
-        except LoadFailed as error:
+                raise LoadFailed("No request was answered.")
+            if subject.table:
+                stored = subject.table.audit(done)
+                self.note(name, True, f"{done.acknowledged} acknowledged, {stored} stored")
+        except (LoadFailed, Mismatch) as error:
             self.skip(name, str(error))
             return None
+        figure = Figure(
+            done.rate, done.acknowledged, done.seconds, done.errors,
+            {process: seconds / done.acknowledged * 1e6 for process, seconds in used.items()},
+            done.latency_us, done.longest_gap_us, max(settled - ended, 0))
         self.figures.setdefault(name, []).append(figure)
         return figure
 
     def skip(self, name, why):
-        """A measurement that cannot be made: no figure, and the benchmark fails."""
-        self.checks.append(Check(name, False, why))
+        """Records that a measurement could not be made; the benchmark then fails."""
+        self.note(name, False, why)
         self.figures.setdefault(name, []).append(None)
 
+    def note(self, name, ok, detail):
+        self.checks.append(Check(name, ok, detail))
+
     def check(self, name, subject, done):
-        """Audits what a load has left behind; those that store nothing pass."""
-        if subject.table is None:
-            return True
+        """Audits a load that is not measured."""
         try:
-            stored = subject.table.audit(done)
-        except Mismatch as error:
-            self.checks.append(Check(name, False, str(error)))
-            return False
-        self.checks.append(Check(name, True, f"{done.acknowledged} acknowledged, {stored} stored"))
-        return True
+            stored = subject.table.settle_and_audit(done)
+        except (LoadFailed, Mismatch) as error:
+            self.note(name, False, str(error))
+            return
+        self.note(name, True, f"{done.acknowledged} acknowledged, {stored} stored")
 
     def _cpu(self, subject):
         return {**subject.cpu(), "PostgreSQL": accounting.cpu_of_family(self.cluster.pids()[0])}
 
     def as_json(self):
         return {"settings": self.settings, "file_system": self.file_system, "at_rest": self.at_rest,
-                "after_load": self.after_load,
+                "after_load": self.after_load, "memory_when_full": self.memory_when_full,
+                "sizes_on_disk": self.sizes_on_disk,
                 "body_bytes": self.sizes,
                 "checks": [dataclasses.asdict(check) for check in self.checks],
                 "figures": {name: [figure and dataclasses.asdict(figure) for figure in figures]
