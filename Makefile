@@ -240,28 +240,30 @@ security: ## the same, thoroughly: some hours
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)
 
-.PHONY: bench
-bench: ## measure against what it is to reach: table, JSON and chart in build/bench/; 10 minutes
+# the release build, and the peers
+.PHONY: bench-ready
+bench-ready:
 	@tools/need build run bench
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+
+.PHONY: bench
+bench: bench-ready ## measure each performance target: table, Markdown, JSON, chart in build/bench/; 12 minutes
 	@/usr/bin/python3 tests/bench
 
 .PHONY: bench-quick
-bench-quick: ## the same in a minute: one short round, fewer paths
-	@tools/need build run bench
-	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+bench-quick: bench-ready ## the same in a minute: one short round, fewer paths
 	@/usr/bin/python3 tests/bench --quick
 
+.PHONY: bench-profile
+bench-profile: bench-ready ## CPU time per page by process and, with perf, by function; half a minute
+	@/usr/bin/python3 tests/bench/cpu_profile.py
+
 .PHONY: bench-overload
-bench-overload: ## four times the load that can be carried, over 2,000 connections; two minutes
-	@tools/need build run bench
-	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+bench-overload: bench-ready ## offer four times the load that can be served, over 2,000 connections; three minutes
 	@/usr/bin/python3 tests/bench/overload.py
 
 .PHONY: bench-curve
-bench-curve: ## what lanes, workers and write sessions are worth, each beside the defaults; five minutes
-	@tools/need build run bench
-	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
+bench-curve: bench-ready ## compare lanes, workers and fold intervals with the defaults; eight minutes
 	@/usr/bin/python3 tests/bench/curve.py
 
 .PHONY: encoding-program

@@ -1,13 +1,39 @@
-"""What the kernel says that processes used: seconds of CPU, and memory."""
+"""CPU time and memory of processes, as the kernel counts them."""
 
 import os
+from dataclasses import dataclass
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
+@dataclass
+class Usage:
+    """What a process has used: CPU time in seconds, the part of it in the kernel (to a clock tick), and
+    how often its threads went to sleep."""
+
+    cpu_s: float
+    system_s: float
+    sleeps: int
+
+    def __sub__(self, other):
+        return Usage(self.cpu_s - other.cpu_s, self.system_s - other.system_s,
+                     self.sleeps - other.sleeps)
+
+
+def usage_of(pid):
+    sleeps = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/status", encoding="ascii", errors="replace") as file:
+            sleeps += next(int(line.split()[1]) for line in file
+                           if line.startswith("voluntary_ctxt_switches:"))
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        system_ticks = int(file.read().rpartition(")")[2].split()[12])
+    return Usage(cpu_of(pid), system_ticks / TICKS_A_SECOND, sleeps)
+
+
 def cpu_of(pid):
-    """Seconds on a CPU of a process that ends no thread while it is watched: the sum over its
-    threads, in nanoseconds precisely."""
+    """CPU time of a process in seconds: the sum over its threads, to a nanosecond. A process whose
+    threads end while it is watched loses their time."""
     total_ns = 0
     for thread in os.listdir(f"/proc/{pid}/task"):
         with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as file:
@@ -16,14 +42,14 @@ def cpu_of(pid):
 
 
 def cpu_of_ended_children(pid):
-    """Seconds of all children that a process has waited for, to a clock tick."""
+    """CPU time of all children that a process has waited for, in seconds, to a clock tick."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / TICKS_A_SECOND
 
 
 def cpu_of_family(pid):
-    """Seconds of a process and all its children, those that have ended with the rest."""
+    """CPU time of a process and of all its children, ended or not, in seconds."""
     while True:
         ended = cpu_of_ended_children(pid)
         total = cpu_of(pid) + ended
@@ -31,7 +57,7 @@ def cpu_of_family(pid):
             for child in children(pid):
                 total += cpu_of(child)
         except (FileNotFoundError, ProcessLookupError):
-            continue  # one ended meanwhile: it is counted in another place now
+            continue  # a child has ended: its time is now among that of the ended
         if cpu_of_ended_children(pid) == ended:
             return total
 
@@ -42,7 +68,7 @@ def children(pid):
 
 
 def memory_of(pid, field="VmRSS"):
-    """Bytes that a process holds in memory."""
+    """Resident memory of a process, in bytes."""
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
         for line in file:
             if line.startswith(field + ":"):
@@ -51,5 +77,5 @@ def memory_of(pid, field="VmRSS"):
 
 
 def most_memory_of(pid):
-    """The most that it has held since its start."""
+    """The largest resident memory since the process started, in bytes."""
     return memory_of(pid, "VmHWM")

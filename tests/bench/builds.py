@@ -1,10 +1,11 @@
-"""What a change costs: the pair of another build beside the one that is here.
+"""The cost of a change: this build next to another one.
 
     tests/bench/builds.py FOLDER [ROUNDS]
 
-FOLDER holds the other counter-svc and render-svc, such as build/ of a worktree in which the change is
-not. Prints pages a second and each service's CPU for a page, as the other's and as a ratio of ours to it
-(median of the rounds, first and third quartile), at 64 and at 512 connections. Every hit is audited.
+FOLDER has the other counter-svc and render-svc, for example build/ of a worktree without the change.
+Prints pages per second and the CPU per page of each service at 64 and 512 connections: the other build's
+figure, and the ratio of this build's to it (median of the rounds, first and third quartile). Every hit
+is audited.
 """
 
 import contextlib
@@ -12,13 +13,12 @@ import os
 import statistics
 import sys
 
-os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
+os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
 
 import loads
 import table
-from curve import quartiles
 from harness.services import BUILD_DIR
 from subjects import Pair, workplace
 
@@ -28,7 +28,7 @@ WHAT = ("pages/s", "render-svc, µs", "counter-svc, µs")
 
 
 def measure(pair, connections, seed):
-    """Pages a second, and microseconds of each service's CPU for a page."""
+    """Pages per second, and microseconds of each service's CPU per page."""
     before = pair.cpu()
     done = loads.wrk(pair.port, loads.Target(PATHS), connections, SECONDS, seed)
     used = [pair.cpu()[name] - before[name] for name in ("render-svc", "counter-svc")]
@@ -38,7 +38,7 @@ def measure(pair, connections, seed):
 
 def main():
     other, rounds = sys.argv[1], int((sys.argv[2:] or [ROUNDS])[0])
-    figures = {}  # (connections, whether it is ours) → what was measured in each round
+    figures = {}  # (connections, whether it is this build) → figures of each round
     with contextlib.ExitStack() as stack:
         folder, cluster = workplace(stack)
         pairs = {ours: Pair(stack, cluster, folder, PATHS, build_dir=place)
@@ -55,9 +55,9 @@ def main():
         for one, another in zip(ours, theirs):
             ratios = [mine / its for mine, its in zip(one, another)]
             row.append(f"{statistics.median(another):,.4g}, " + table.with_range(
-                statistics.median(ratios), quartiles(ratios), " ×"))
+                statistics.median(ratios), table.quartiles(ratios), " ×"))
         rows.append(row)
-    print("\n".join(table.align(rows)))
+    print("\n".join(table.markdown(rows)))
 
 
 if __name__ == "__main__":

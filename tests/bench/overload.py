@@ -1,16 +1,16 @@
-"""More load than the pair can carry: what becomes of throughput, waiting and memory.
+"""Overload: throughput, latency and memory when more is offered than the pair can serve.
 
-    make bench-overload      three rounds, two minutes and a half
+    make bench-overload      three rounds, two and a half minutes
     … --quick                one short round, twenty seconds
 
-In each round: what the pair can carry (as fast as answers come, over 64, 512 and 2,000 connections: the
-best of them), then one, two and four times that at a steady rate over 2,000 connections that do not wait
-for better times: who is refused asks again when its next request is due. With the defaults, and with a
-queue that is shorter than there are connections, so that most are refused.
+Each round first finds the rate that the pair can serve: the best of 64, 512 and 2,000 connections that
+send as soon as they have an answer. Then it offers one, two and four times that rate over 2,000
+connections. Clients do not back off: a connection that was refused sends again when its next request is
+due. It does so with the default settings, and with a queue that is shorter than the number of
+connections, so that most requests are refused.
 
-Every hit is audited: acknowledged once, stored once. The command fails if a hit was lost or doubled, if a
-refusal came without Retry-After, if an answer took longer than the request's deadline, or if memory grew
-beyond its bound; never because of a time that only the machine's load explains.
+Every hit is audited. The command fails if a hit was lost or counted twice, if a refusal had no
+Retry-After, if an answer took longer than the request's deadline, or if memory exceeded its bound.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import os
 import statistics
 import sys
 
-os.environ.pop("BUILD_DIR", None)  # the release build is what is measured
+os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
 
@@ -31,14 +31,14 @@ PATHS, CONNECTIONS = 1000, 2000
 CARRIED_BY = (64, 512, CONNECTIONS)
 TIMES = (1, 2, 4)
 MAX_MEMORY = 100 * 1024 * 1024
-DEADLINE_US = 5_000_000 + 500_000  # the request's, and what its answer may take to come
+DEADLINE_US = 5_000_000 + 500_000  # the request's deadline, and time to deliver the answer
 
 DEFAULTS = "the defaults"
 SETTINGS = {DEFAULTS: {}, "max_waiting 100": {"max_waiting": 100}}
 
 
 def carried(pair, seconds, seed):
-    """What the pair can carry: hits a second."""
+    """The rate that the pair can serve, in hits per second."""
     best = 0
     for connections in CARRIED_BY:
         done = loads.client(pair.port, loads.Target(PATHS), connections, seconds, seed)
@@ -48,7 +48,7 @@ def carried(pair, seconds, seed):
 
 
 def offer(pair, rate, seconds, seed):
-    """Offers so many requests a second; returns the load and what was wrong with it."""
+    """Offers so many requests per second. Returns the load, and what was wrong with it."""
     done = loads.client(pair.port, loads.Target(PATHS), CONNECTIONS, seconds, seed, rate)
     pair.table.settle_and_audit(done)
     most = accounting.most_memory_of(pair.render.pid)
@@ -79,7 +79,7 @@ def row_of(name, times, done, ratios, pair):
 def main():
     quick = sys.argv[1:] == ["--quick"]
     rounds, seconds = (1, 1) if quick else (3, 3)
-    figures, faults = {}, []  # (setting, times) → [(load, ratio to what is carried)]
+    figures, faults = {}, []  # (setting, times) → [(load, ratio to the rate that can be served)]
     with contextlib.ExitStack() as stack:
         folder, cluster = workplace(stack)
         pairs = {name: Pair(stack, cluster, folder, PATHS, None, keys) for name, keys in SETTINGS.items()}
@@ -91,13 +91,13 @@ def main():
                     figures.setdefault((name, times), []).append((done, done.rate / best))
                     faults += [f"{name}, {times} ×: {message}" for message in wrong]
             print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
-        rows = [["", "offered", "answered", "200", "of what is carried", "503", "200: p50 ms", "p99 ms",
-                 "503: p50 ms", "p99 ms", "render-svc at most"]]
+        rows = [["", "offered", "answered", "200", "of the maximum", "503", "200: p50 ms", "p99 ms",
+                 "503: p50 ms", "p99 ms", "render-svc, peak"]]
         for (name, times), done in figures.items():
             rows.append(row_of(name, times, [one for one, _ in done], [ratio for _, ratio in done],
                                pairs[name]))
-        print("\n".join(table.align(rows)))
-    print("every hit was acknowledged and stored once" if not faults else "\n".join(faults))
+        print("\n".join(table.markdown(rows)))
+    print("Every acknowledged hit was stored exactly once." if not faults else "\n".join(faults))
     sys.exit(1 if faults else 0)
 
 

@@ -14,6 +14,14 @@ def number(value):
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 
+def quartiles(values):
+    """The first and the third quartile; None of a single value."""
+    if len(values) < 2:
+        return None
+    first, _, third = statistics.quantiles(values, n=4)
+    return first, third
+
+
 def with_range(value, ends, unit=""):
     if value is None:
         return "–"
