@@ -3,9 +3,9 @@
     make bench          three rounds and a long run, about twelve minutes
     make bench-quick    one short round with fewer paths, about a minute
 
-Prints a table with one line per target. Writes build/bench/result.json, results.md (the same table as
-Markdown) and chart.svg. The exit status does not depend on the targets: it is 0 if every measurement
-could be made and every hit was counted exactly once.
+Prints a table with one line per target. Writes build/bench/result.json, results.md (the same table
+as Markdown) and chart.svg. The exit status does not depend on the targets: it is 0 if every
+measurement could be made and every hit was counted exactly once.
 """
 
 import argparse
@@ -106,7 +106,8 @@ def machine():
         models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
     versions = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", "libh2o-evloop0.13", "postgresql-15",
-         "libpq5", "wrk", "gunicorn", "python3-flask", "redis-server"], capture_output=True, text=True, check=False)
+         "libpq5", "wrk", "gunicorn", "python3-flask", "redis-server"],
+        capture_output=True, text=True, check=False)
     return {"cores": len(os.sched_getaffinity(0)), "model": models[0] if models else "",
             "kernel": platform.release(), "packages": versions.stdout.split("\n")[:-1]}
 
@@ -133,8 +134,9 @@ def main():
     result = {"plan": asked, "machine": machine(), "seconds": time.monotonic() - began,
               **world.as_json()}
     result["lines"] = [asdict(line) for line in targets.lines(world, plan)]
-    for name, text in (("result.json", json.dumps(result, indent=1)), ("chart.svg", chart.draw(result)),
-                       ("results.md", table.draw_markdown(result))):
+    for name, text in (("result.json", json.dumps(result, indent=1)),
+                       ("results.md", table.draw_markdown(result)),
+                       ("chart.svg", chart.draw(result))):
         with open(os.path.join(OUT, name), "w", encoding="utf-8") as file:
             file.write(text)
     print(table.draw(result))

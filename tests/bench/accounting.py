@@ -8,8 +8,8 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Usage:
-    """What a process has used: CPU time in seconds, the part of it in the kernel (to a clock tick), and
-    how often its threads went to sleep."""
+    """What a process has used: CPU time in seconds, the part of it in the kernel (to a clock tick),
+    and how often its threads went to sleep."""
 
     cpu_s: float
     system_s: float
@@ -18,6 +18,31 @@ class Usage:
     def __sub__(self, other):
         return Usage(self.cpu_s - other.cpu_s, self.system_s - other.system_s,
                      self.sleeps - other.sleeps)
+
+
+@dataclass
+class Cores:
+    """How the machine's cores have spent their time since it started, in seconds of all cores
+    together. `stolen_s` is time that a virtual machine's host gave to others."""
+
+    busy_s: float
+    idle_s: float
+    stolen_s: float
+
+    def __sub__(self, other):
+        return Cores(self.busy_s - other.busy_s, self.idle_s - other.idle_s,
+                     self.stolen_s - other.stolen_s)
+
+    @property
+    def all_s(self):
+        return self.busy_s + self.idle_s + self.stolen_s
+
+
+def cores():
+    with open("/proc/stat", encoding="ascii") as file:
+        user, nice, system, idle, iowait, irq, softirq, stolen, *_ = (
+            int(ticks) / TICKS_A_SECOND for ticks in file.readline().split()[1:])
+    return Cores(user + nice + system + irq + softirq, idle + iowait, stolen)
 
 
 def usage_of(pid):

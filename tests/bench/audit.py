@@ -21,12 +21,12 @@ class Mismatch(Exception):
 
 
 class Table:
-    """The rows of one database's `pathcount` (or of a table of another name with the same two columns)
-    as they were at the last audit. Only the loads that are audited may change them.
+    """The rows of one database's `pathcount` (or of a table of another name with the same two
+    columns) as they were at the last audit. Only the loads that are audited may change them.
 
-    `totals` is a function that returns the totals that the service reports, as {"paths", "hits"}; with
-    it, the table is one that counter-svc writes. `in_flight` says whether hits can still arrive after
-    the end of a load."""
+    `totals` is a function that returns the totals that the service reports, as {"paths", "hits"};
+    with it, the table is one that counter-svc writes. `in_flight` says whether hits can still
+    arrive after the end of a load."""
 
     def __init__(self, ledger, name="pathcount", totals=None, in_flight=True):
         self.ledger = ledger
@@ -46,12 +46,12 @@ class Table:
             return dict(zip((int(path.removeprefix("/bench/")) for path in fields[0::2]),
                             map(int, fields[1::2])))
         except ValueError as error:
-            raise Mismatch(f"The table has a row for a path that was never sent: {error}.") from None
+            raise Mismatch(f"A row has a path that was never sent: {error}.") from None
 
     def settle(self):
         """Waits until no hit is in flight any more and the table holds all hits: no statement runs,
-        the journal has no entry that is not in the table, and nothing changes for a while. Returns the
-        time.monotonic() of the last change."""
+        the journal has no entry that is not in the table, and nothing changes for a while. Returns
+        the time.monotonic() of the last change."""
         deadline = time.monotonic() + PATIENCE_S
         last, since = None, 0
         with self.ledger.connect() as connection:
@@ -77,8 +77,8 @@ class Table:
         self._compare_paths(stored, load)
         total = sum(stored.values())
         if not load.acknowledged <= total <= load.acknowledged + load.in_flight:
-            raise Mismatch(f"{load.acknowledged} hits were acknowledged, at most {load.in_flight} were "
-                           f"in flight, {total} were stored.")
+            raise Mismatch(f"{load.acknowledged} hits were acknowledged, at most {load.in_flight} "
+                           f"were in flight, {total} were stored.")
         self._compare_totals(after)
         return total
 

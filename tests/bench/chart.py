@@ -1,4 +1,4 @@
-"""The chart: hits per second of pathcount and its peers, as bars. SVG for light and dark backgrounds."""
+"""The chart: hits per second of pathcount and its peers, for light and dark backgrounds."""
 
 import statistics
 from xml.sax.saxutils import escape
@@ -78,7 +78,7 @@ def draw(result):
     return "\n".join([
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
         'font-family="system-ui, sans-serif" font-size="15" role="img" aria-labelledby="t">',
-        '  <title id="t">Hits per second of pathcount, plain libh2o, Flask, Redis and pgbench</title>',
+        '  <title id="t">Hits per second of pathcount, libh2o, Flask, Redis and pgbench</title>',
         f"  <style>{STYLE}  </style>",
         f'  <rect class="ground" width="{WIDTH}" height="{height}"/>',
         '  <text class="group" x="16" y="28">Every hit on disk before its answer</text>',

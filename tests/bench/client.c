@@ -1,12 +1,12 @@
-/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, counts per path the requests
- * that it sent and those that were acknowledged, ends with no request in flight, and holds idle
- * connections. It uses one thread and one epoll instance. The result is one line of JSON on stdout;
- * `client --help` lists the options.
+/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, counts per path the
+ * requests that it sent and those that were acknowledged, ends with no request in flight, and holds
+ * idle connections. It uses one thread and one epoll instance. The result is one line of JSON on
+ * stdout; `client --help` lists the options.
  *
  * A request's latency is measured from the moment at which it was due, not from when it was sent:
- * otherwise a server that stalls would hide the latency of the requests that it delayed. The time from
- * sending to the answer is reported separately, also for refused requests. The longest gap is the
- * longest time without any answer. */
+ * otherwise a server that stalls would hide the latency of the requests that it delayed. The time
+ * from sending to the answer is reported separately, also for refused requests. The longest gap is
+ * the longest time without any answer. */
 
 #include <arpa/inet.h>
 #include <errno.h>

@@ -3,9 +3,10 @@
     make bench-profile    the page, 64 connections, 1,000 paths; half a minute
     tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--seconds S] [--symbols N]
 
-Prints Markdown: the CPU time per hit of each process, of PostgreSQL's processes one by one, hits per
-commit and per flush, WAL per hit, and how much of the cores was idle. If perf can be used, a second load
-is sampled, and its CPU time is attributed to libraries and functions. Every hit is audited.
+Prints Markdown: the CPU time per hit of each process, of PostgreSQL's processes one by one, hits
+per commit and per flush, WAL per hit, and how much of the cores was idle. If perf can be used, a
+second load is sampled, and its CPU time is attributed to libraries and functions. Every hit is
+audited.
 """
 
 import argparse
@@ -27,7 +28,8 @@ import table
 from subjects import Pair, workplace
 
 SAMPLES_PER_S = 997  # per core; a prime, so as not to run in step with timers
-SAMPLE = re.compile(r"^\s*(?P<comm>.+?)\s+(?P<pid>\d+)\s+[0-9a-f]+\s(?P<symbol>.*) \((?P<dso>[^()]*(?: \(deleted\))?)\)$")
+SAMPLE = re.compile(r"^\s*(?P<comm>.+?)\s+(?P<pid>\d+)\s+[0-9a-f]+\s"
+                    r"(?P<symbol>.*) \((?P<dso>[^()]*(?: \(deleted\))?)\)$")
 IDLE, REST = "idle", "everything else"
 OWN = ("render-svc", "counter-svc", "PostgreSQL", "wrk")
 
@@ -76,21 +78,14 @@ class Setup:
             "(SELECT sum(xact_commit)::bigint FROM pg_stat_database) FROM pg_stat_wal").fetchone()
 
 
-def idle_seconds():
-    """Seconds that the cores were idle since the machine started, all cores together."""
-    with open("/proc/stat", encoding="ascii") as file:
-        fields = file.readline().split()
-    return (int(fields[4]) + int(fields[5])) / accounting.TICKS_A_SECOND
-
-
 def measure(setup):
     """Runs a load without perf and returns what it took, as rows of a table and as a sentence."""
     written = setup.written()
     before = {pid: accounting.usage_of(pid) for pid in setup.processes()}
     total = accounting.cpu_of_family(setup.cluster.pids()[0])
-    idle = idle_seconds()
+    cores = accounting.cores()
     done = setup.load(1)
-    idle = idle_seconds() - idle
+    cores = accounting.cores() - cores
     setup.pair.table.settle()
     total = accounting.cpu_of_family(setup.cluster.pids()[0]) - total
     after = {pid: accounting.usage_of(pid) for pid in setup.processes() if pid in before}
@@ -98,18 +93,17 @@ def measure(setup):
     written = [now - then for now, then in zip(setup.written(), written)]
     hits = setup.pair.table.audit(done)
     wal, flushes, commits = written
-    cores = len(os.sched_getaffinity(0))
     sentence = (f"{done.rate:,.0f}/s; {hits / max(commits, 1):.1f} hits per commit, "
                 f"{hits / max(flushes, 1):.1f} per flush, {wal / hits:.0f} bytes of WAL per hit; "
-                f"{idle / cores / done.seconds:.0%} of {cores} cores idle.")
+                f"{os.cpu_count()} cores, {cores.idle_s / cores.all_s:.0%} idle.")
     return rows_of(setup, before, after, backends, total, done, hits), sentence
 
 
 def rows_of(setup, before, after, backends, total, done, hits):
-    """CPU per hit of every process, and how often it slept per hit. PostgreSQL's are sorted by it."""
+    """CPU per hit of every process, and how often it slept per hit; PostgreSQL's busiest first."""
     def row(name, usage):
-        return [name, table.number(usage.cpu_s / hits * 1e6), table.number(usage.system_s / hits * 1e6),
-                f"{usage.sleeps / hits:.2f}"]
+        return [name, table.number(usage.cpu_s / hits * 1e6),
+                table.number(usage.system_s / hits * 1e6), f"{usage.sleeps / hits:.2f}"]
 
     used = {pid: after[pid] - before[pid] for pid in after}
     services = [(pid, name) for pid, name in setup.processes().items() if name != "PostgreSQL"]
@@ -126,8 +120,8 @@ def rows_of(setup, before, after, backends, total, done, hits):
 
 
 def sample(setup):
-    """Runs a load under perf. Returns (process, library, function) → microseconds per hit, or None if
-    perf cannot be used."""
+    """Runs a load under perf. Returns (process, library, function) → microseconds per hit, or None
+    if perf cannot be used."""
     if shutil.which("perf") is None:
         return None
     data, names = os.path.join(setup.folder, "perf.data"), setup.processes()
@@ -143,10 +137,10 @@ def sample(setup):
     setup.pair.table.settle_and_audit(done)
     said = subprocess.run(["perf", "script", "-i", data, "-F", "comm,pid,ip,sym,dso"], text=True,
                           capture_output=True, errors="replace", check=True)
-    counts = collections.Counter(
-        place_of(found, names) for line in said.stdout.splitlines() if (found := SAMPLE.match(line)))
+    counts = collections.Counter(place_of(found, names) for line in said.stdout.splitlines()
+                                 if (found := SAMPLE.match(line)))
     # with this event, idle cores are sampled, too
-    us_per_sample = len(os.sched_getaffinity(0)) * 1e6 / counts.total() / done.rate
+    us_per_sample = os.cpu_count() * 1e6 / counts.total() / done.rate
     return {place: count * us_per_sample for place, count in counts.items()}
 
 
@@ -155,8 +149,8 @@ def place_of(found, names):
     comm, pid = found["comm"], int(found["pid"])
     process = names.get(pid) or {"swapper": IDLE, "wrk": "wrk"}.get(comm, REST)
     dso = os.path.basename(found["dso"].removesuffix(" (deleted)"))
-    library = "kernel" if "[kernel" in found["dso"] or dso.startswith("[") or dso.endswith(".ko") else \
-        re.sub(r"[-.]?(so)?[-.0-9]*$", "", dso.split(".so")[0])
+    is_kernel = dso.startswith("[") or dso.endswith(".ko")
+    library = "kernel" if is_kernel else re.sub(r"[-.]?(so)?[-.0-9]*$", "", dso.split(".so")[0])
     return process, library, found["symbol"] or "?"
 
 

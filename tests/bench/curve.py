@@ -1,12 +1,12 @@
-"""The effect of the settings that shape batches and folds, each next to the defaults in the same rounds.
+"""The effect of settings that shape batches and folds, each next to the defaults.
 
     make bench-curve    seven short rounds, about eight minutes
     … --quick           one round
 
 Prints for each setting and number of connections the page's rate as a ratio to that of the defaults
-(median of the rounds, first and third quartile), PostgreSQL's CPU per hit until the table holds all hits,
-and the 99th percentile of the latency. Every hit is audited. A setting that this build does not have is
-left out.
+(median of the rounds, first and third quartile), PostgreSQL's CPU per hit until the table holds all
+hits, and the 99th percentile of the latency. Every hit is audited. A setting that this build does
+not have is left out.
 """
 
 import contextlib

@@ -1,5 +1,5 @@
-"""After the rounds: what stays bounded. The sizes of the journal and of the table over three minutes
-at full rate, and counter-svc's memory once it has met every path of the large ledger."""
+"""After the rounds: what stays bounded. The sizes of the journal and of the table over three
+minutes at full rate, and counter-svc's memory once it has met every path of the large ledger."""
 
 import threading
 
@@ -46,8 +46,8 @@ def largest(samples):
 
 
 def long_run(world, plan, say):
-    """The page at full rate for plan.long_seconds. Keeps the sizes after a sixth of the time and at the
-    end: each is the largest of the five seconds before."""
+    """The page at full rate for plan.long_seconds. Keeps the sizes after a sixth of the time and at
+    the end: each is the largest of the five seconds before."""
     pair = world.small
     sizes = Sizes(pair.ledger)
 
@@ -65,7 +65,8 @@ def long_run(world, plan, say):
         "early": largest(sizes.samples[max(sixth - window, 0):sixth]),
         "late": largest(sizes.samples[-window:]), "samples": sizes.samples}
     say(f"page for {plan.long_seconds} s: {figure.rate:,.0f}/s, journal and table "
-        f"{world.sizes_on_disk['early'] / 1e6:.1f} MB, then {world.sizes_on_disk['late'] / 1e6:.1f} MB")
+        f"{world.sizes_on_disk['early'] / 1e6:.1f} MB, then "
+        f"{world.sizes_on_disk['late'] / 1e6:.1f} MB")
 
 
 def full_memory(world, say):

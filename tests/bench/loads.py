@@ -1,5 +1,5 @@
-"""The load generators: wrk, our own client, pgbench and redis-benchmark. Each function runs one of them
-to its end and returns what it reports."""
+"""The load generators: wrk, our own client, pgbench and redis-benchmark. Each function runs one of
+them to its end and returns what it reports."""
 
 import array
 import contextlib
@@ -43,8 +43,8 @@ class Target:
 
 @dataclass
 class Load:
-    """The result of a load. `in_flight` is the largest number of hits that may have been stored without
-    an acknowledgement. An array by path is None if the generator does not keep it.
+    """The result of a load. `in_flight` is the largest number of hits that may have been stored
+    without an acknowledgement. An array by path is None if the generator does not keep it.
     `longest_gap_us` is the longest time in which no request was answered."""
 
     paths: int
@@ -115,7 +115,8 @@ def wrk(port, target, connections, seconds, seed):
                for part in ("-H", header)]
     with counts_file(1, target.paths) as (counts, read):
         said, cpu_s = run(
-            ["prlimit", "--nofile=" + ":".join(2 * [str(descriptors())]), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *headers,
+            ["prlimit", "--nofile=" + ":".join(2 * [str(descriptors())]),
+             "wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *headers,
              "-s", os.path.join(HERE, "hits.lua"), f"http://127.0.0.1:{port}", "--",
              counts, str(target.paths), str(target.stride), str(seed)], seconds)
         sent, = read()
@@ -138,8 +139,8 @@ def client_command(port, target, connections, seed):
 
 
 def client(port, target, connections, seconds, seed, rate=0):
-    """Our own client, at a fixed rate or, with rate 0, as fast as answers arrive. It waits for every
-    answer, so no hit is in flight at its end."""
+    """Our own client, at a fixed rate or, with rate 0, as fast as answers arrive. It waits for
+    every answer, so no hit is in flight at its end."""
     with counts_file(2, target.paths) as (counts, read):
         command = client_command(port, target, connections, seed)
         said, cpu_s = run([*command, f"--seconds={seconds}", f"--rate={rate}",
@@ -180,9 +181,9 @@ def idle_connections(port, target, connections, seed):
 
 
 def pgbench(cluster, database, target, clients, seconds, each=False, schema="public"):
-    """pgbench with one upsert of one row per transaction, in the table `pathcount` of a schema. With
-    `each` the result has the latency of the transactions. It runs for at least two seconds: on one row
-    it may not finish any transaction within the first."""
+    """pgbench with one upsert of one row per transaction, in the table `pathcount` of a schema.
+    With `each` the result has the latency of the transactions. It runs for at least two seconds: on
+    one row it may not finish any transaction within the first."""
     seconds = max(seconds, 2)
     with tempfile.TemporaryDirectory(prefix="pathcount-bench-") as folder:
         log = ["--log", "--log-prefix", os.path.join(folder, "log")] if each else []
@@ -213,8 +214,8 @@ def percentiles(sorted_us):
 
 
 def redis_benchmark(socket, target, connections, requests):
-    """redis-benchmark with one INCR per request, without pipelining. It runs for a number of requests,
-    not for a time."""
+    """redis-benchmark with one INCR per request, without pipelining. It runs for a number of
+    requests, not for a time."""
     patience_s = 60
     said, cpu_s = run(
         ["redis-benchmark", "-s", socket, "-c", str(connections), "-n", str(requests), "--csv",

@@ -3,11 +3,11 @@
     make bench-overload      three rounds, two and a half minutes
     … --quick                one short round, twenty seconds
 
-Each round first finds the rate that the pair can serve: the best of 64, 512 and 2,000 connections that
-send as soon as they have an answer. Then it offers one, two and four times that rate over 2,000
-connections. Clients do not back off: a connection that was refused sends again when its next request is
-due. It does so with the default settings, and with a queue that is shorter than the number of
-connections, so that most requests are refused.
+Each round first finds the rate that the pair can serve: the best of 64, 512 and 2,000 connections
+that send as soon as they have an answer. Then it offers one, two and four times that rate over
+2,000 connections. Clients do not back off: a connection that was refused sends again when its next
+request is due. It does so with the default settings, and with a queue that is shorter than the
+number of connections, so that most requests are refused.
 
 Every hit is audited. The command fails if a hit was lost or counted twice, if a refusal had no
 Retry-After, if an answer took longer than the request's deadline, or if memory exceeded its bound.
@@ -82,7 +82,8 @@ def main():
     figures, faults = {}, []  # (setting, times) → [(load, ratio to the rate that can be served)]
     with contextlib.ExitStack() as stack:
         folder, cluster = workplace(stack)
-        pairs = {name: Pair(stack, cluster, folder, PATHS, None, keys) for name, keys in SETTINGS.items()}
+        pairs = {name: Pair(stack, cluster, folder, PATHS, None, keys)
+                 for name, keys in SETTINGS.items()}
         for number in range(rounds):
             for name, pair in pairs.items():
                 best = carried(pair, seconds, number)

@@ -115,7 +115,8 @@ class Round:
         self._wrk("1,000 of many", self.world.large, Target(self.few, self.many // self.few))
 
     def all_of_many(self):
-        self._wrk("all of many", self.world.large, Target(self.many), seconds=self.plan.many_seconds)
+        self._wrk("all of many", self.world.large, Target(self.many),
+                  seconds=self.plan.many_seconds)
 
     def many_upserts(self):
         self._pgbench("all of many: pgbench", self.world.many_upserts, Target(self.many))
@@ -162,8 +163,8 @@ class Round:
     # --- exactly
 
     def exact(self):
-        """A client that waits for every answer: nothing is in flight at the end, so the count of every
-        path is known exactly."""
+        """A client that waits for every answer: nothing is in flight at the end, so the count of
+        every path is known exactly."""
         pair = self.world.small
         self._measure("every answer awaited", pair, lambda: loads.client(
             pair.port, Target(self.few, json=True), CONNECTIONS, self.plan.check_seconds,

@@ -2,11 +2,11 @@
 
 The audit, the sizes and the filling depend on these names and on nothing else in the schema:
 
-- `pathcount` holds one row per path; `pathcount_now` has the same columns and adds the hits that are
-  still only in the journal.
+- `pathcount` holds one row per path; `pathcount_now` has the same columns and adds the hits that
+  are still only in the journal.
 - `pathcount_journal` has one row per commit. Its `position` grows.
-- `pathcount_checkpoint` has one row. Its `position` is that of the last entry that has been added to
-  `pathcount`.
+- `pathcount_checkpoint` has one row. Its `position` is that of the last entry that has been added
+  to `pathcount`.
 
 A program without a journal has none of the last three: it adds hits to `pathcount` at once.
 """
@@ -38,7 +38,8 @@ def backlog(ledger):
 
 def bytes_on_disk(connection):
     """Size of the journal and of the table, each with its indexes and TOAST; 0 if it is missing."""
-    return {name: connection.execute(SIZE, ([name],)).fetchone()[0] for name in ("pathcount", JOURNAL)}
+    return {name: connection.execute(SIZE, ([name],)).fetchone()[0]
+            for name in ("pathcount", JOURNAL)}
 
 
 def differences(ledger):

@@ -1,7 +1,7 @@
 """The subjects of the measurements: pathcount's pair of services, and the peers.
 
-Each has a `port` (if it serves HTTP), a `table` to audit (None if it stores nothing), and `cpu()`, the
-seconds of CPU time that its processes have used so far, by name.
+Each has a `port` (if it serves HTTP), a `table` to audit (None if it stores nothing), and `cpu()`,
+the seconds of CPU time that its processes have used so far, by name.
 """
 
 import array
@@ -29,8 +29,8 @@ FILLED_PATIENCE_S = 60  # to become ready with a million paths
 
 
 def workplace(stack):
-    """A folder, and a PostgreSQL cluster with default settings, until the stack is closed. Both are in
-    /var/tmp, because /tmp may be in memory."""
+    """A folder, and a PostgreSQL cluster with default settings, until the stack is closed. Both are
+    in /var/tmp, because /tmp may be in memory."""
     tempfile.tempdir = "/var/tmp"
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pathcount-bench-"))
     cluster = Cluster(usual={})
@@ -53,9 +53,9 @@ class MeasuredService(Service):
 
 
 class Pair:
-    """counter-svc and render-svc with a ledger of so many paths: release builds with default settings,
-    as `make run` starts them. `counter_keys` and `render_keys` override settings; the programs are
-    those in `build_dir`."""
+    """counter-svc and render-svc with a ledger of so many paths: release builds with default
+    settings, as `make run` starts them. `counter_keys` and `render_keys` override settings; the
+    programs are those in `build_dir`."""
 
     def __init__(self, stack, cluster, folder, paths, counter_keys=None, render_keys=None,
                  build_dir=BUILD_DIR):
@@ -101,8 +101,8 @@ class Pair:
         return self._ask("GET", "/v1/totals", 200)
 
     def count_each_path(self):
-        """Sends counter-svc one hit for each path of the ledger, in large batches, so that it has met
-        all of them. Returns the load."""
+        """Sends counter-svc one hit for each path of the ledger, in large batches, so that it has
+        met all of them. Returns the load."""
         lane = self._ask("POST", "/v1/lanes", 201)["lane"]
         began = time.monotonic()
         for sequence, first in enumerate(range(0, self.paths, BATCH_PATHS), 1):
@@ -128,8 +128,8 @@ class Pair:
 
 
 class Flask:
-    """The exercise that pathcount descends from: Flask and psycopg2, served by two gunicorn workers,
-    on a table whose only index is its primary key."""
+    """The exercise that pathcount descends from: Flask and psycopg2, served by two gunicorn
+    workers, on a table whose only index is its primary key."""
 
     def __init__(self, stack, cluster, paths):
         ledger = cluster.ledger()
@@ -164,8 +164,8 @@ class Flask:
 
 
 class Upserts:
-    """The table that pgbench writes to; its only index is its primary key. With `like`, a pair, it is
-    a copy of the pair's table with the same rows, columns and indexes, in a schema of its own."""
+    """The table that pgbench writes to; its only index is its primary key. With `like`, a pair, it
+    is a copy of the pair's table, with its rows, columns and indexes, in another schema."""
 
     def __init__(self, cluster, paths, like=None):
         ledger = like.ledger if like else cluster.ledger()
@@ -202,7 +202,8 @@ class RedisCounts:
         keys = [f"/bench/{i:012}" for i in range(load.paths)]
         if (stored_keys := int(self._ask("DBSIZE"))) > load.paths:
             raise Mismatch(f"Redis holds {stored_keys} keys; only {load.paths} were sent.")
-        counts = dict(zip(keys, (int(value or 0) for value in self._ask("MGET", *keys).split("\n"))))
+        values = self._ask("MGET", *keys).split("\n")
+        counts = {key: int(value or 0) for key, value in zip(keys, values)}
         stored = {key: count - self.known.get(key, 0) for key, count in counts.items()}
         self.known = counts
         if min(stored.values()) < 0 or sum(stored.values()) != load.acknowledged:
@@ -252,8 +253,8 @@ class Redis:
         end(self.process)
 
     def load(self, target, connections, seconds):
-        """Runs redis-benchmark for about so many seconds: the number of its requests follows from the
-        rate of the load before."""
+        """Runs redis-benchmark for about so many seconds: the number of its requests follows from
+        the rate of the load before."""
         done = redis_benchmark(self.socket, target, connections, int(self.rate * seconds))
         self.rate = done.rate
         return done

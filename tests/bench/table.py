@@ -2,6 +2,8 @@
 
 import statistics
 
+MOST_FOR_OTHERS = 0.15  # of the cores, beyond which rates say little
+
 PROCESSES = ("render-svc", "counter-svc", "PostgreSQL", "gunicorn", "libh2o", "Redis", "load")
 
 
@@ -99,11 +101,19 @@ def remarks(result):
     if plan["many_paths"] < 1000000:
         yield f"The large ledger has {plan['many_paths']:,} paths instead of a million."
     bodies = {name.split(":")[0]: size for name, size in result["body_bytes"].items()}
-    yield (f"Medians of {plan['rounds']} rounds of {plan['seconds']} s each (least–greatest). Bodies "
-           "of plain libh2o: " + ", ".join(
+    yield (f"Medians of {plan['rounds']} rounds of {plan['seconds']} s each (least–greatest). "
+           "Bodies of plain libh2o: " + ", ".join(
                f"{size:,} B ({name})" for name, size in bodies.items()) + ".")
     yield "After the rounds, memory is " + ", ".join(
         f"{size / 1e6:.3g} MB ({name})" for name, size in result["after_load"].items()) + "."
+    others = [figure["others"] for figures in result["figures"].values() for figure in figures
+              if figure]
+    if others:
+        median = statistics.median(others)
+        yield (f"Other processes and other guests of the host had {median:.0%} of the cores "
+               f"(median; at most {max(others):.0%})" +
+               (": the machine was too busy for these figures to count."
+                if median > MOST_FOR_OTHERS else "."))
     settling = {name: [figure["settling_s"] for figure in result["figures"].get(name, []) if figure]
                 for name in ("page", "all of many", "page, long run")}
     yield "From the end of the load until the table held all hits: " + ", ".join(

@@ -1,6 +1,7 @@
 """The lines of the table: each compares a figure with a target.
 
-A line's ratio is the median of the ratios of the rounds, in which both sides stood next to each other.
+A line's ratio is the median of the ratios of the rounds, in which both sides stood next to each
+other.
 """
 
 import statistics

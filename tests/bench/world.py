@@ -22,7 +22,9 @@ IN_MEMORY = {"tmpfs", "ramfs"}
 class Figure:
     """One measurement. `rate` is in hits per second. `cpu_us` has the CPU time per hit by process,
     from the start of the load until the table has settled: hits that reach the table later cost the
-    same as hits that reach it at once. `settling_s` is how long that took after the load's end."""
+    same as hits that reach it at once. `settling_s` is how long that took after the load's end.
+    `others` is the share of the cores that went to processes other than these, or to the host's
+    other guests."""
 
     rate: float
     hits: int
@@ -32,6 +34,7 @@ class Figure:
     latency_us: dict
     longest_gap_us: int
     settling_s: float
+    others: float
     memory: dict = field(default_factory=dict)
 
 
@@ -45,8 +48,8 @@ class Check:
 
 
 class World:
-    """The cluster, a pair with a small ledger, a pair with a large ledger, and the peers that run all
-    the time."""
+    """The cluster, a pair with a small ledger, a pair with a large ledger, and the peers that run
+    all the time."""
 
     def __init__(self, plan):
         self._stack = contextlib.ExitStack()
@@ -66,7 +69,7 @@ class World:
         folder, self.cluster = workplace(self._stack)
         self.file_system = file_system_of(self.cluster.folder)
         if self.file_system in IN_MEMORY:
-            raise SystemExit(f"bench: {self.cluster.folder} is in memory. Mount a disk at /var/tmp.")
+            raise SystemExit("bench: /var/tmp is in memory. Mount a disk there.")
         self.small = Pair(self._stack, self.cluster, folder, plan.few_paths)
         self.settings = self._settings()
         self.at_rest = self.small.memory()
@@ -95,14 +98,15 @@ class World:
         """Runs `load()` against a subject and audits it. Keeps and returns the figure. If hits were
         lost or counted twice, it keeps a failed check and returns None."""
         try:
-            before = self._cpu(subject)
+            before, cores = self._cpu(subject), accounting.cores()
             done = load()
             ended = time.monotonic()
             settled = subject.table.settle() if subject.table else ended
-            # PostgreSQL's ended children are counted in clock ticks, so a difference may round below 0
+            # ended children are counted in clock ticks, so a difference may round below 0
             used = {process: max(seconds - before[process], 0)
                     for process, seconds in self._cpu(subject).items()}
             used["load"] = done.cpu_s
+            cores = accounting.cores() - cores
             if done.acknowledged == 0:
                 raise LoadFailed("No request was answered.")
             if subject.table:
@@ -114,7 +118,8 @@ class World:
         figure = Figure(
             done.rate, done.acknowledged, done.seconds, done.errors,
             {process: seconds / done.acknowledged * 1e6 for process, seconds in used.items()},
-            done.latency_us, done.longest_gap_us, max(settled - ended, 0))
+            done.latency_us, done.longest_gap_us, max(settled - ended, 0),
+            max(1 - (cores.idle_s + sum(used.values())) / cores.all_s, 0))
         self.figures.setdefault(name, []).append(figure)
         return figure
 
