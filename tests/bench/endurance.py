@@ -1,5 +1,5 @@
 """After the rounds: what stays bounded. The sizes of the journal and of the table over three
-minutes at full rate, and counter-svc's memory once it has met every path of the large ledger."""
+minutes at full rate, and counter-svc's memory with every path of the large ledger in its cache."""
 
 import threading
 
@@ -70,10 +70,13 @@ def long_run(world, plan, say):
 
 
 def full_memory(world, say):
-    """counter-svc's memory after a hit on every path of the large ledger."""
+    """counter-svc's memory after a hit on every path of the large ledger, all of which it must then
+    have in its cache."""
     pair = world.large
     if world.measure("every path once", pair, pair.count_each_path) is None:
         return
+    cached = int(pair.counter.metric("pathcount_cached_paths"))
+    world.note("every path is cached", cached >= pair.paths, f"{cached} of {pair.paths}")
     world.memory_when_full = pair.memory()["counter-svc"]
     say(f"every path once: counter-svc holds {world.memory_when_full / 1e6:.1f} MB")
 
