@@ -141,8 +141,8 @@ $(O)/render-svc/openapi_file.o: proto/public-api.yml
 .PHONY: run
 run: ## install what is missing, start PostgreSQL and both services, show where (PORT=9090)
 	@tools/need build run
-	@$(MAKE) --no-print-directory -j$$(nproc) all
-	@PORT=$(PORT) tools/run
+	@exec $(MAKE) --no-print-directory -j$$(nproc) all
+	@PORT=$(PORT) exec setpriv --pdeathsig TERM tools/run
 
 MAN_PAGES := $(patsubst docs/man/%.in,build/man/%,$(wildcard docs/man/*-svc.8.in))
 
