@@ -1,5 +1,6 @@
 """The commands of swarm/lab."""
 import argparse
+import concurrent.futures
 import contextlib
 import fcntl
 import os
@@ -40,14 +41,20 @@ def up(hosts, vm, deploy_stack):
         images.start_switchboard(numbers, guests=bool(vm), anew=lab and lab["hosts"] != numbers)
         images.start_builder()
     images.ensure_base()
-    if deploy_stack:
-        images.build_postgres()
-        images.build_pair(TAG)
-    start(numbers, lab["hosts"] if lab else [], vm,
-          [images.POSTGRES, *images.pair(TAG)] if deploy_stack else [])
     patience = guest.patience() if vm else 1
-    with step("joining the hosts into one Swarm"):
-        cluster.join(numbers, patience)
+
+    def make_swarm():
+        start(numbers, lab["hosts"] if lab else [], vm,
+              [images.POSTGRES, *images.pair(TAG)] if deploy_stack else [])
+        with step("joining the hosts into one Swarm"):
+            cluster.join(numbers, patience)
+
+    builds = [images.build_postgres, lambda: images.build_pair(TAG)] if deploy_stack else []
+    if vm:  # their disk begins with the images
+        together(*builds)
+        make_swarm()
+    else:
+        together(*builds, make_swarm)
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
         overrides = [] if vm or net.has_ipvs() else ["--host-ports"]
@@ -57,6 +64,13 @@ def up(hosts, vm, deploy_stack):
         with step("a page that counts"):
             wait_for("a page on every host", lambda: all(map(page, numbers)), 60 * patience)
     status()
+
+
+def together(*calls):
+    """Makes all of the calls at the same time; raises what the first that failed has raised."""
+    with concurrent.futures.ThreadPoolExecutor(max(len(calls), 1)) as pool:
+        for future in [pool.submit(call) for call in calls]:
+            future.result()
 
 
 def need(*purposes):

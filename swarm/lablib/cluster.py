@@ -1,6 +1,6 @@
 """From hosts to one Swarm with the stack on it."""
 from . import images, world
-from .world import STACK, docker, wait_for
+from .world import STACK, Refusal, docker, wait_for
 
 
 def node_state(number):
@@ -21,10 +21,13 @@ def join(numbers, patience=1):
     token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
     for number in others:
         if node_state(number) != "active":
-            docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
-                   "--token", token, f"{world.host_address(first)}:2377")
+            joined = docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
+                            "--token", token, f"{world.host_address(first)}:2377", check=False)
+            # After 20 s the client gives up, and the engine goes on.
+            if joined.returncode != 0 and "continue in the background" not in joined.stderr:
+                raise Refusal(f"{world.host_name(number)} cannot join: {joined.stderr.strip()}")
     wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers),
-             60 * patience)
+             120 * patience)
 
 
 def ready_nodes(number):

@@ -134,6 +134,8 @@ def environment(number, **more):
         "DOCKER_HOST": f"unix://{world.host_socket(number)}",
         "REGISTRY": REGISTRY,
         "POSTGRES_IMAGE": POSTGRES,
+        # A broken image of the tests' ends at once.
+        "UPDATE_MONITOR": "5s",
         # Debian has no Grafana: the lab watches without it
         "PROMETHEUS_IMAGE": PROMETHEUS,
         "GRAFANA_REPLICAS": "0",

@@ -126,13 +126,13 @@ STARTED = time.monotonic()
 
 @contextlib.contextmanager
 def step(what):
-    """Shows a step when it begins, and its time when it has ended."""
+    """Shows a step when it begins, and its time when it has ended; others may go on meanwhile."""
     began = time.monotonic()
     print(f"[{began - STARTED:6.1f} s] {what} …", flush=True)
     yield
     took = time.monotonic() - began
     if took >= 1:
-        print(f"           … {took:.1f} s", flush=True)
+        print(f"           … {took:.1f} s: {what}", flush=True)
 
 
 def say(text=""):

@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import re
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -26,7 +28,7 @@ CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
 REACH = CLIENT.with_name("reach.py")
 CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"
 DEADLINE_S = 5.0       # of a request, REQUEST_DEADLINE_MS in stack.yml
-MARGIN_S = 1.0         # for getting there and back on a busy machine
+MARGIN_S = 3.0         # for getting there and back on a busy machine; who waits in vain waits for 15 s
 
 
 def traces():
@@ -154,10 +156,27 @@ class Task:
         return {name.removeprefix(f"{world.STACK}_"): entry["IPAddress"]
                 for name, entry in networks.items()}
 
+    def addresses_of(self, name):
+        """How many addresses Docker's resolver gives the task for a name."""
+        question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
+        question += b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
+        question += struct.pack(">BHH", 0, 1, socket.AF_INET - 1)
+        done = self.in_network("/usr/bin/python3", "-c", ASK, question.hex(), check=False)
+        return struct.unpack(">6H", bytes.fromhex(done.stdout)[:12])[3] if done.returncode == 0 else 0
+
     def in_network(self, *command, check=True, **options):
         """Runs a program of this machine in the task's network (netns labs only)."""
         return world.run("nsenter", f"--net=/proc/{self.pid}/ns/net", *command, check=check,
                          **options)
+
+
+ASK = """
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(bytes.fromhex(sys.argv[1]), ("127.0.0.11", 53))
+print(s.recv(4096).hex())
+"""
 
 
 class Load:
@@ -276,6 +295,7 @@ class Stack:
         self.hosts, self.tag, self.patience = hosts, tag, patience
         self.manager = manager      # which host is asked; tests kill others
         self.form = None
+        self.disturbed = True       # until it has been seen that it is not
 
     # The commands that people use.
 
@@ -289,33 +309,34 @@ class Stack:
         assert not check or done.returncode == 0, f"swarm/{name}: {done.stdout}{done.stderr}"
         return done
 
-    @staticmethod
-    def lab(*words, check=True):
+    def lab(self, *words, check=True):
+        self.disturbed |= words[0] in ("kill", "cut")
         done = lab(*words, timeout=600)
         assert not check or done.returncode == 0, f"swarm/lab {words}: {done.stdout}{done.stderr}"
         return done
 
+    def function(self, name, *words):
+        """Calls a function of swarm/common.sh; returns its standard output."""
+        done = subprocess.run(
+            ["bash", "-c", 'source "$0"; "$@"', REPO / "swarm" / "common.sh", name, *map(str, words)],
+            check=False, text=True, timeout=900, capture_output=True, stdin=subprocess.DEVNULL,
+            env=images.environment(self.manager, WAIT_S=str(300 * self.patience)))
+        assert done.returncode == 0, f"{name} {words}: {done.stdout}{done.stderr}"
+        return done.stdout.strip()
+
+    def change(self, *words):
+        """Docker's client with a command that changes the Swarm, tried again where Swarm asks for that."""
+        return self.function("retried", world.DOCKER, *words)
+
     def recover(self):
-        """Waits until Swarm itself is over what the last test did to its hosts: a leader, and all of
-        them ready. One thing it may not get over by itself, after a change of leader: a task for which
-        there was no host, or no port on one, and that nobody looks at again (docs/operations.md)."""
-        wait_until("the Swarm to have its hosts again", self._is_whole, 180 * self.patience)
-        if self._waits_for_a_host():
-            with contextlib.suppress(AssertionError):
-                wait_until("a host for every renderer", lambda: not self._waits_for_a_host(),
-                           30 * self.patience)
-                return
-            docker(self.manager, "service", "update", "--force", "--quiet",
-                   f"{world.STACK}_render-svc", timeout=300)
-
-    def _waits_for_a_host(self):
-        return "no suitable node" in docker(
-            self.manager, "service", "ps", "--filter", "desired-state=running", "--no-trunc",
-            "--format", "{{.CurrentState}} {{.Error}}", f"{world.STACK}_render-svc", check=False)
-
-    def _is_whole(self):
-        listed = docker(self.manager, "node", "ls", "--format", "{{.Status}}", check=False)
-        return listed.split() == ["Ready"] * len(self.hosts)
+        """After a test that has killed hosts or cut them off: brings them back and waits until Swarm is
+        over it, with every node ready and every replica running."""
+        if self.disturbed:
+            for host in self.hosts:
+                self.lab("revive", host)
+                self.lab("mend", host)
+            self.command("wait", "--nodes", WAIT_S=str(180 * self.patience))
+            self.disturbed = False
 
     def shape(self, *overrides, renderers, counters, apart=False):
         """Deploys stack.yml with these overrides, so many replicas of each, and waits until all
@@ -331,11 +352,11 @@ class Stack:
             self.form = form
         if "--host-ports" in overrides:
             for host in self.hosts:
-                wait_until(f"a page at host {host}", lambda h=host: get_count(h, "/shape"), 60)
+                wait_until(f"a page at host {host}", lambda h=host: get_count(h, "/shape"), 120)
 
     def _put_counters_beside_database(self):
-        docker(self.manager, "service", "update", "--quiet", "--constraint-add",
-               "node.labels.pathcount.ledger == true", f"{world.STACK}_counter-svc", timeout=300)
+        self.function("update_service", "counter-svc", "--constraint-add",
+                      "node.labels.pathcount.ledger == true")
         wait_until("the counters to be on the database's host",
                    lambda: {task.host for task in self.tasks("counter-svc")}
                    == {self.database_host()}, 60)
@@ -405,10 +426,17 @@ class Stack:
         name = f"test-client-{network}"
         known = docker(self.manager, "service", "ls", "--quiet", "--filter", f"name={name}")
         if not known:
-            docker(self.manager, "service", "create", "--detach", "--name", name, "--init",
-                   "--network", f"{world.STACK}_{network}", "--constraint",
-                   f"node.hostname==pathcount-h{host or self.manager}", CLIENT_IMAGE)
-        return wait_until(f"{name} to run", lambda: self._client(name), 60 * self.patience)
+            self.change("service", "create", "--detach", "--name", name, "--init",
+                        "--network", f"{world.STACK}_{network}", "--constraint",
+                        f"node.hostname==pathcount-h{host or self.manager}", CLIENT_IMAGE)
+        return wait_until(f"{name} to run", lambda: self._client(name), 180 * self.patience)
+
+    def client_knows(self, name, number):
+        """Waits until the client's host knows so many addresses for a name. Hosts tell each other of
+        tasks by gossip, which can take half a minute on a busy machine."""
+        client = self.start_client()
+        wait_until(f"{number} addresses for {name}",
+                   lambda: client.addresses_of(name) == number, 120 * self.patience)
 
     def _client(self, name):
         for host in self.hosts:
@@ -422,7 +450,7 @@ class Stack:
         names = docker(self.manager, "service", "ls", "--format", "{{.Name}}").split()
         for name in names:
             if name.startswith("test-client"):
-                docker(self.manager, "service", "rm", name)
+                self.change("service", "rm", name)
 
     def load_inside(self, prefix, target="tasks.render-svc:8080", **options):
         """A load from within the public network."""

@@ -2,8 +2,6 @@
 import concurrent.futures
 import itertools
 import json
-import socket
-import struct
 
 import pytest
 
@@ -33,6 +31,7 @@ def test_any_host_counts_and_shows(spread, prefix):
 
 
 def test_client_inside_reaches_every_replica(spread, prefix):
+    spread.client_knows("tasks.render-svc", 3)
     report = spread.load_inside(prefix, requests=300, think_ms=5).stop()
     renderers = {task.addresses()["public"] for task in spread.tasks("render-svc")}
     assert len(renderers) == 3 and set(report.by_address) == renderers
@@ -80,11 +79,13 @@ def test_without_the_token_401(spread):
 def test_renderer_cannot_reach_postgres(spread):
     database = spread.tasks("postgres")[0].addresses()["ledger"]
     renderers = spread.tasks("render-svc")
-    assert each(resolves, renderers, ["tasks.counter-svc"]) == {True}
+    wait_until("renderers to know counter-svc",
+               lambda: each(resolves, renderers, ["tasks.counter-svc"]) == {True}, 30)
     assert each(resolves, renderers, ["tasks.postgres"]) == {False}
     assert each(connects, renderers, [database], [5432]) == {False}
     counter = spread.tasks("counter-svc")[0]
-    assert resolves(counter, "tasks.postgres") and connects(counter, database, 5432)
+    wait_until("counter-svc to reach it", lambda: resolves(counter, "tasks.postgres")
+               and connects(counter, database, 5432), 30)
 
 
 def test_nothing_outside_reaches_the_inner_services(spread):
@@ -104,7 +105,7 @@ def test_nothing_outside_reaches_the_inner_services(spread):
         # No way out either: an internal network has no gateway.
         assert "default" not in task.in_network("ip", "route").stdout
     client = spread.start_client()
-    assert resolves(client, "tasks.render-svc")
+    wait_until("the client to know the renderers", lambda: resolves(client, "tasks.render-svc"), 30)
     assert each(resolves, [client], [
         "tasks.counter-svc", "tasks.postgres", "counter-svc", "postgres"]) == {False}
     for port, task in tasks.items():
@@ -137,19 +138,6 @@ def connects(task, address, port):
     return dials(["nsenter", f"--net=/proc/{task.pid}/ns/net"], address, port)
 
 
-ASK = """
-import socket, sys
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.settimeout(5)
-s.sendto(bytes.fromhex(sys.argv[1]), ("127.0.0.11", 53))
-print(s.recv(4096).hex())
-"""
-
-
 def resolves(task, name):
     """Whether Docker's resolver gives the task any address for the name."""
-    question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
-    question += b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
-    question += struct.pack(">BHH", 0, 1, socket.AF_INET - 1)
-    done = task.in_network("/usr/bin/python3", "-c", ASK, question.hex(), check=False)
-    return done.returncode == 0 and struct.unpack(">6H", bytes.fromhex(done.stdout)[:12])[3] > 0
+    return task.addresses_of(name) > 0

@@ -69,11 +69,9 @@ def test_a_rotation_that_was_interrupted_goes_on(rotated, prefix):
     new = f"{world.STACK}_counter_token_v{before + 1}"
     rotated.command("secrets", COUNTER_TOKEN_VERSION=str(before + 1))
     old = f"{world.STACK}_counter_token_v{before}"
-    docker(rotated.manager, "service", "update", "--quiet", "--secret-rm", old,
-           *(word for source, target in ((new, "counter_token"), (old, "counter_token_previous"))
-             for word in ("--secret-add", f"source={source},target={target},uid=10001,gid=10001,"
-                                          "mode=0400")),
-           f"{world.STACK}_counter-svc", timeout=300)
+    rotated.function("update_service", "counter-svc", "--secret-rm", old, *(
+        word for source, target in ((new, "counter_token"), (old, "counter_token_previous"))
+        for word in ("--secret-add", f"source={source},target={target},uid=10001,gid=10001,mode=0400")))
     load = rotated.load_inside(prefix)
     try:
         rotated.running_under_load(prefix)

@@ -24,6 +24,8 @@ def test_scaling_under_load(stack, prefix, note):
                 wait_until("work for one counter-svc", lambda: sum(
                     served(task) for task in stack.tasks("counter-svc")) == 1, AGREED_S)
             stack.only(service, number)
+            if service == "render-svc":
+                stack.client_knows("tasks.render-svc", number)
             stack.running_under_load(prefix)
     finally:
         report = load.stop()

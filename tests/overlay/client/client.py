@@ -27,7 +27,7 @@ import socket
 import sys
 import time
 
-CONNECT_TIMEOUT_S = 1.0
+CONNECT_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 15.0   # far above the service's own deadline: to hear what it says
 GIVE_UP_S = 10.0
 
