@@ -39,19 +39,6 @@ def api(counter):
 
 
 @contextlib.contextmanager
-def next_position_taken(ledger):
-    """An open transaction has the next position of the journal: appends wait for it. Yields what gives
-    the position back."""
-    with ledger.connect() as connection:
-        connection.execute("BEGIN")
-        connection.execute(APPEND, (1,))
-        try:
-            yield lambda: connection.execute("ROLLBACK")
-        finally:
-            connection.execute("ROLLBACK")
-
-
-@contextlib.contextmanager
 def folds_kept_from(ledger, *paths):
     """An open transaction holds the rows of some paths: what has hits of them cannot be folded."""
     with ledger.connect() as connection:
@@ -95,7 +82,7 @@ def until_answered(post, again):
 
 def test_a_commit_is_one_entry_with_all_batches_that_waited(ledger, api):
     lanes = [api.lane() for _ in range(6)]
-    with next_position_taken(ledger) as release:
+    with ledger.held_appends() as release:
         first = api.post_later(lanes[0], 1, {"/first": 1})
         ledger.until_waiting(1)
         before = positions(ledger)[1]
@@ -159,7 +146,7 @@ def test_an_append_that_commits_after_its_connection_was_lost_is_counted_once(st
     counter = stage.counter(ledger, postgres_url=f"127.0.0.1:{wire.address[1]}",
                             lock_timeout_ms=20000, statement_timeout_ms=20000)
     lane = counter.api.lane()
-    with next_position_taken(ledger) as release:
+    with ledger.held_appends() as release:
         post = counter.api.post_later(lane, 1, {"/a": 1})
         zombie, = ledger.until_waiting(1)
         wire.cut_all()
@@ -175,7 +162,7 @@ def test_an_append_that_commits_after_its_connection_was_lost_is_counted_once(st
 
 def test_a_batch_whose_connection_was_lost_is_503_at_once(stage, ledger, counter):
     lane = counter.api.lane()
-    with next_position_taken(ledger):
+    with ledger.held_appends():
         post = counter.api.post_later(lane, 1, {"/a": 1})
         victim, = ledger.until_waiting(1)
         ledger.run("SELECT pg_terminate_backend(%s)", victim)
@@ -301,8 +288,7 @@ def test_a_lane_is_known_everywhere_once_it_is_given_out_and_nowhere_once_it_has
     one, other = (stage.counter(ledger).api for _ in range(2))
     lane = one.lane()
     assert other.post(lane, 1, {"/a": 1}).status == 200
-    ledger.run(APPEND.replace("'{}', '{}', '{}', '{}', '{}', '{}', 0",
-                              "'{}', '{}', '{}', ARRAY[%s]::bigint[], '{}', '{}', 0"), 1, lane)
+    ledger.end_lanes(lane)
     for api in (one, other):
         for sequence in (1, 2):
             assert api.post(lane, sequence, {"/a": 1}).status == 409
@@ -397,7 +383,7 @@ def test_what_the_table_refuses_is_put_aside_and_counted_and_stops_nobody(ledger
 
 @pytest.mark.parametrize("sqlstate", ["22003", "23514", "P0001"])
 def test_a_trigger_that_refuses_rows_stops_nobody(ledger, api, sqlstate):
-    ledger.fail_writing("/forbidden", sqlstate)
+    ledger.fail_folding("/forbidden", sqlstate)
     api.count({f"/{n}": 1 for n in range(50)} | {"/forbidden": 1})
     assert ledger.folded() == {f"/{n}": 1 for n in range(50)}
     assert ledger.counts()["/forbidden"] == 1
