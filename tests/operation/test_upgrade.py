@@ -1,13 +1,20 @@
-"""Upgrade and rollback across schema versions, as a roll does it: a new process beside the old one,
-then the old one is told to end. Nobody is refused, and every hit is counted once."""
+"""The upgrade from programs before the journal, as a roll does it: a new process beside the old one, then
+the old one is told to end. Nobody is refused, and every hit is counted once. And the way back."""
 
+import os
 import signal
 
 import pytest
 
+from harness.api import Api
+from harness.faultlib import Name
 from harness.load import audit
+from harness.ports import free_port
+from harness.services import ROOT
+from harness.wait import until
 from previous import build_previous, schema_version
 
+HOSTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/😀"]
 DRAIN_MS = 300  # for those who are connected: long enough to be answered once more
 
@@ -18,94 +25,172 @@ def previous():
     return build_previous()
 
 
-class Place:
-    """Where a service is found, whichever process does the work there."""
-
-    def __init__(self, start):
-        self._start = start
-        self.service = None
-        self.wire = None
-
-    @property
-    def address(self):
-        return self.wire.address
-
-    def roll(self, stage, build_dir):
-        """Puts a process of the programs in a folder (None: of those that are tested) in place of the
-        one that is there, which drains and ends well."""
-        old, self.service = self.service, self._start(build_dir)
-        if self.wire is None:
-            self.wire = stage.wire(self.service)
-        self.wire.target = self.service.address
-        if old is not None:
-            old.signal(signal.SIGTERM)
-            assert old.ended() == 0
-
-
 class House:
-    """Two counter-svc and two render-svc on one ledger."""
+    """counter-svc at several addresses of one name, and two renderers that find them there."""
 
     def __init__(self, stage):
         self.stage = stage
         self.ledger = stage.ledger()
-        self.counters = [Place(lambda build: self._start(
-            "counter-svc", {**self.ledger.keys, "lock_timeout_ms": 1000}, build)) for _ in range(2)]
-        self.renders = [Place(lambda build, at=at: self._start(
-            "render-svc", {"counter_url": "http://%s:%d" % at.address}, build)) for at in self.counters]
+        self.port = free_port(HOSTS)
+        self.name = Name(stage.folder)
+        self.counters, self.renders = {}, []
 
-    def _start(self, name, keys, build):
-        service = self.stage.service(name, {**keys, "drain_ms": DRAIN_MS}, start=False)
-        service.build_dir = build or service.build_dir
-        return service.start().until_ready()
+    def start_counter(self, host, build=None):
+        """Starts a counter-svc at an address, and lets renderers know."""
+        counter = self.stage.service("counter-svc", {
+            **self.ledger.keys, "lock_timeout_ms": 1000, "drain_ms": DRAIN_MS,
+            "listen": f"{host}:{self.port}"}, start=False)
+        counter.build_dir = build or counter.build_dir
+        self.counters[host] = counter.start().until_ready()
+        self.name.set(*self.counters)
+        return counter
+
+    def stop_counter(self, host):
+        """Takes one away as a roll does: the name first, then the process. An old one may have ended by
+        itself, with status 1, since it cannot work with the ledger any more."""
+        counter = self.counters.pop(host)
+        self.name.set(*self.counters)
+        if counter.is_running:
+            counter.signal(signal.SIGTERM)
+        status = counter.ended()
+        has_given_up = bool(counter.events("program-too-old"))
+        assert status == has_given_up
+        counter.expect_status(status)
+        return has_given_up
+
+    def start_renders(self, *builds):
+        for build in builds:
+            render = self.stage.service("render-svc", {
+                "counter_url": f"http://{self.name.name}:{self.port}", "drain_ms": DRAIN_MS,
+                "resolve_ms": 100, "request_deadline_ms": 15000}, env=self.name.env, start=False)
+            render.build_dir = build or render.build_dir
+            self.renders.append(render.start().until_ready())
 
     @property
     def version(self):
         return self.ledger.value("SELECT max(version) FROM pathcount_schema")
 
+    def check(self, load):
+        tally = load.stop()
+        assert set(tally.statuses) == {200} and not tally.lost and not tally.refused, tally
+        assert audit(tally, self.ledger.counts()) == sum(tally.acknowledged.values())
+        kept, scanned = self.ledger.totals_both_ways()
+        assert kept == scanned
 
-def roll(places, house, build, load):
-    """One after the other, with hits between: old and new ones work side by side."""
-    for place in places:
-        place.roll(house.stage, build)
-        load.until_acknowledged(200)
 
-
-def test_upgrade_and_rollback_under_load_lose_nothing(stage, previous):
+@pytest.mark.parametrize("renderers", ["old", "new"])
+def test_a_roll_to_the_journal_under_load_refuses_nobody(stage, previous, renderers):
+    """Two old counter-svc are replaced one after the other. The first new one waits: the ledger is the
+    old ones' until a renderer is known to reach it."""
     old, old_version = previous
     house = House(stage)
-    for place in house.counters + house.renders:
-        place.roll(stage, old)
+    for host in HOSTS[:2]:
+        house.start_counter(host, old)
+    house.start_renders(*[old if renderers == "old" else None] * 2)
+    load = stage.load(house.renders, PATHS, clients=8, timeout=60)
+    load.until_acknowledged(300)
     assert house.version == old_version
-    load = stage.load(house.renders, PATHS, clients=16)
-    load.until_acknowledged(500)
 
-    roll(house.counters, house, None, load)
+    new = house.start_counter(HOSTS[2])
+    assert new.events("migration-awaited")
+    if renderers == "new":  # they stay with the lowest address, an old one, whatever else there is
+        load.until_acknowledged(300)
+        assert house.version == old_version
+    gave_up = house.stop_counter(HOSTS[0])
+    load.until_acknowledged(300)
+    house.start_counter(HOSTS[0])
+    gave_up |= house.stop_counter(HOSTS[1])
+    load.until_acknowledged(300)
     assert house.version == schema_version()
-    roll(house.renders, house, None, load)
-
-    roll(house.renders, house, old, load)
-    roll(house.counters, house, old, load)
-    assert house.version == schema_version(), "the ledger stays as the newer programs made it"
-
-    roll(house.counters + house.renders, house, None, load)
-    tally = load.stop()
-    assert set(tally.statuses) == {200} and not tally.lost and not tally.refused, tally
-    assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
-    kept, scanned = house.ledger.totals_both_ways()
-    assert kept == scanned
+    house.start_counter(HOSTS[1])
+    load.until_acknowledged(300)
+    house.check(load)
 
 
-def test_a_new_renderer_works_with_an_old_counter_and_the_other_way_round(stage, previous):
-    """So either service can be rolled first."""
+def test_an_old_program_does_not_count_beside_the_journal(stage, previous):
+    """It ends, and says why; what it was asked is counted at a new one."""
     old, _ = previous
-    for counter_build, render_build in ((old, None), (None, old)):
-        house = House(stage)
-        for place in house.counters:
-            place.roll(stage, counter_build)
-        for place in house.renders:
-            place.roll(stage, render_build)
-        load = stage.load(house.renders, PATHS, clients=4)
-        load.until_acknowledged(100)
-        tally = load.stop()
-        assert set(tally.statuses) == {200} and not tally.lost, tally
-        assert audit(tally, house.ledger.counts()) == sum(tally.acknowledged.values())
+    house = House(stage)
+    before = house.start_counter(HOSTS[0], old)
+    lane = Api(before.address).lane()
+    Api(before.address).post(lane, 1, {"/a": 1})
+    after = Api(house.start_counter(HOSTS[1]).address)
+    assert after.post(lane, 1, {"/a": 1}).json()["repeat"] is True
+    assert Api(before.address).post(lane, 2, {"/a": 1}, timeout=60).status == 503
+    assert house.stop_counter(HOSTS[0])
+    assert after.post(lane, 2, {"/a": 1}).json() == {
+        "lane": lane, "sequence": 2, "repeat": False, "counts": [2]}
+    again = house.stage.service("counter-svc", house.ledger.keys, start=False)
+    again.build_dir = old
+    again.launch()
+    assert again.ended() == 1
+    again.expect_status(1)
+    assert again.events("program-too-old")
+    assert house.ledger.folded() == {"/a": 2}
+
+
+def test_a_million_paths_are_migrated_without_rewriting_the_table(stage, previous):
+    old, _ = previous
+    house = House(stage)
+    house.start_counter(HOSTS[0], old)
+    house.stop_counter(HOSTS[0])
+    house.ledger.run("INSERT INTO pathcount (path, count) SELECT '/' || n, n "
+                     "FROM generate_series(1, 1000000) AS n")
+    house.ledger.run("UPDATE pathcount_lane SET paths = 1000000, hits = 500000500000 WHERE lane = 0")
+    file = house.ledger.value("SELECT pg_relation_filenode('pathcount')")
+    api = Api(house.start_counter(HOSTS[0]).address)
+    lane = until(lambda: (answer := api.ask("POST", "/v1/lanes")).status == 201 and answer,
+                 "a lane").json()["lane"]
+    assert house.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
+    for sequence in range(1, 50):  # while the ranking's index is built
+        assert api.post(lane, sequence, {"/7": 1, "/new": 1}).json()["counts"] == [7 + sequence, sequence]
+    assert api.totals() == {"paths": 1000001, "hits": 500000500000 + 98}
+    assert api.view(limit=2)["counts"] == [1000000, 999999]
+    until(lambda: house.ledger.value("SELECT to_regproc('pathcount_tier') IS NULL"),
+          "the ranking's index", seconds=120)
+    assert api.view(limit=2, after="10:/10")["paths"] == ["/9", "/8"]
+    assert house.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
+
+
+def revert(ledger):
+    with open(os.path.join(ROOT, "counter-svc", "schema", "revert-004.sql"), encoding="utf-8") as file:
+        text = file.read()
+    with ledger.connect_as_owner() as owner:
+        owner.execute(text)
+
+
+def test_the_way_back_and_forth_again_keeps_every_count_and_every_lane(stage, previous):
+    old, old_version = previous
+    house = House(stage)
+    api = Api(house.start_counter(HOSTS[0]).address)
+    lane = api.lane()
+    for sequence in range(1, 6):
+        api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1})
+    house.stop_counter(HOSTS[0])
+    revert(house.ledger)
+    assert house.version == old_version
+
+    api = Api(house.start_counter(HOSTS[0], old).address)
+    assert api.totals() == {"paths": 6, "hits": 10}
+    assert api.post(lane, 5, {"/5": 1, "/a": 1}).json()["repeat"] is True
+    assert api.post(lane, 6, {"/a": 1, "/b": 1}).json()["counts"] == [6, 1]
+    assert api.pages(limit=2) == [("/a", 6)] + [(f"/{n}", 1) for n in "12345b"]
+    house.stop_counter(HOSTS[0])
+
+    api = Api(house.start_counter(HOSTS[0]).address)
+    assert api.post(lane, 6, {"/a": 1, "/b": 1}).json()["repeat"] is True
+    assert api.post(lane, 7, {"/a": 1}).json()["counts"] == [7]
+    assert house.ledger.folded() == {"/a": 7, "/b": 1, **{f"/{n}": 1 for n in range(1, 6)}}
+    assert house.ledger.totals() == house.ledger.totals_by_scanning()
+
+
+def test_the_way_back_is_not_taken_while_hits_are_set_aside(stage):
+    ledger = stage.ledger()
+    api = stage.counter(ledger).api
+    ledger.run("ALTER TABLE pathcount ADD CHECK (path <> '/forbidden')")
+    api.count({"/a": 1, "/forbidden": 1})
+    ledger.folded()
+    with pytest.raises(Exception, match="pathcount_quarantine has rows"):
+        revert(ledger)
+    assert api.count({"/a": 1}) == {"/a": 2}
+    assert ledger.counts() == {"/a": 2, "/forbidden": 1}

@@ -300,13 +300,19 @@ class Ledger:
 
     # --- what is in it
 
+    @property
+    def _counts(self):
+        """Where the counts are: the table and what the journal has behind it; the table alone before
+        there is a journal."""
+        return "pathcount_now" if self.value("SELECT to_regclass('pathcount_now')") else "pathcount"
+
     def counts(self):
-        """path → count: the table and what the journal has behind it."""
-        return dict(self.run("SELECT path, count FROM pathcount_now"))
+        """path → count."""
+        return dict(self.run(f"SELECT path, count FROM {self._counts}"))
 
     def count(self, path):
         """The count of a path; 0 when it has no row."""
-        rows = self.run("SELECT count FROM pathcount_now WHERE path = %s", path)
+        rows = self.run(f"SELECT count FROM {self._counts} WHERE path = %s", path)
         return rows[0][0] if rows else 0
 
     def folded(self):

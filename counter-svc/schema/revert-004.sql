@@ -1,0 +1,43 @@
+-- Brings a ledger back to what programs before the journal can work with (schema version 3): the way
+-- back of 004-journal.sql. Folds everything first. Not run by counter-svc: see swarm/revert-journal.
+-- The table is rewritten, which takes a second or so for a million paths.
+
+BEGIN;
+SET LOCAL lock_timeout = '30s';
+SET LOCAL client_min_messages = warning;
+
+LOCK TABLE pathcount_journal IN ACCESS EXCLUSIVE MODE;
+SELECT pathcount_fold();
+
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pathcount_quarantine) THEN
+        RAISE EXCEPTION 'pathcount_quarantine has rows: add them to pathcount or delete them first';
+    END IF;
+END
+$$;
+
+ALTER TABLE pathcount_lanes RENAME TO pathcount_lane;
+ALTER TABLE pathcount_lane
+    ADD COLUMN paths BIGINT NOT NULL DEFAULT 0,
+    ADD COLUMN hits NUMERIC NOT NULL DEFAULT 0;
+INSERT INTO pathcount_lane (lane, paths, hits) SELECT 0, paths, hits FROM pathcount_totals;
+
+-- As in 003-tiers.sql; both are still there when the ranking's index was not replaced yet.
+ALTER TABLE pathcount ADD COLUMN IF NOT EXISTS tier BIGINT NOT NULL
+GENERATED ALWAYS AS (
+    count & (-1::bigint << (4 * greatest(length(to_hex(count)) - 3, (count > 255)::int)))
+) STORED;
+CREATE OR REPLACE FUNCTION pathcount_tier(count BIGINT) RETURNS BIGINT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN count & (-1::bigint << (4 * greatest(length(to_hex(count)) - 3, (count > 255)::int)));
+DROP INDEX IF EXISTS pathcount_by_count;
+CREATE INDEX IF NOT EXISTS pathcount_ranking ON pathcount (tier DESC, path);
+
+DROP VIEW pathcount_now;
+DROP FUNCTION pathcount_edited(), pathcount_fold(), pathcount_fold_row_by_row(BIGINT, BIGINT),
+    pathcount_fold(BIGINT, BIGINT, TEXT[], TEXT);
+DROP TABLE pathcount_journal, pathcount_checkpoint, pathcount_totals, pathcount_quarantine;
+
+DELETE FROM pathcount_schema WHERE version > 3;
+COMMIT;
