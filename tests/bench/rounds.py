@@ -144,6 +144,7 @@ class Round:
 
     def idle(self):
         pair = self.world.small
+        already_open = pair.connections()
         try:
             with loads.idle_connections(pair.port, Target(self.few), self.plan.idle,
                                         self.seed("open")) as opened:
@@ -151,6 +152,7 @@ class Round:
                 figure = self._wrk("beside idle", pair, Target(self.few))
                 if figure:
                     figure.memory = pair.memory()
+            pair.until_closed(already_open)
         except LoadFailed as error:
             # without the idle connections a figure that was measured beside them is void
             self.world.figures.get("beside idle", [])[self.number:] = []

@@ -1,7 +1,6 @@
 """The subjects of the measurements: pathcount's pair of services, and the peers.
 
-Each has a `port` (if it serves HTTP), a `table` to audit (None if it stores nothing), and `cpu()`,
-the seconds of CPU time that its processes have used so far, by name.
+A subject that serves HTTP has a `port`. Subject describes the rest.
 """
 
 import array
@@ -52,7 +51,29 @@ class MeasuredService(Service):
     starter = STARTER
 
 
-class Pair:
+class Subject:
+    """What a measurement needs to know: `table` is audited (None if nothing is stored)."""
+
+    table = None
+
+    def cpu(self):
+        """Seconds of CPU time that the processes have used so far, by name."""
+        return {}
+
+    def connections(self):
+        """How many connections are open; 0 if the subject does not report it."""
+        return 0
+
+    def until_closed(self, number):
+        """Waits until no more than so many connections are open. Closing thousands of them takes
+        CPU time that must not be charged to the next measurement."""
+        try:
+            until(lambda: self.connections() <= number, "connections to be closed")
+        except AssertionError as error:
+            raise LoadFailed(str(error)) from None
+
+
+class Pair(Subject):
     """counter-svc and render-svc with a ledger of so many paths: release builds with default
     settings, as `make run` starts them. `counter_keys` and `render_keys` override settings; the
     programs are those in `build_dir`."""
@@ -81,6 +102,9 @@ class Pair:
     def cpu(self):
         return {"render-svc": accounting.cpu_of(self.render.pid),
                 "counter-svc": accounting.cpu_of(self.counter.pid)}
+
+    def connections(self):
+        return self.render.metric("pathcount_connections")
 
     def memory(self):
         return {"render-svc": accounting.memory_of(self.render.pid),
@@ -127,7 +151,7 @@ class Pair:
         return answer.json()
 
 
-class Flask:
+class Flask(Subject):
     """The exercise that pathcount descends from: Flask and psycopg2, served by two gunicorn
     workers, on a table whose only index is its primary key."""
 
@@ -163,7 +187,7 @@ class Flask:
         return {"gunicorn": accounting.cpu_of_family(self.process.pid)}
 
 
-class Upserts:
+class Upserts(Subject):
     """The table that pgbench writes to; its only index is its primary key. With `like`, a pair, it
     is a copy of the pair's table, with its rows, columns and indexes, in another schema."""
 
@@ -181,9 +205,6 @@ class Upserts:
                        "FROM generate_series(0, %s - 1) AS i", paths)
             ledger.run("VACUUM (ANALYZE) pathcount")
         self.table = Table(ledger, f"{self.schema}.pathcount", in_flight=False)
-
-    def cpu(self):
-        return {}
 
 
 class RedisCounts:
@@ -212,7 +233,7 @@ class RedisCounts:
         return load.acknowledged
 
 
-class Redis:
+class Redis(Subject):
     """Debian's redis-server on a Unix socket, with an append-only file that is flushed before every
     answer (`appendfsync always`) and no snapshots."""
 
@@ -263,10 +284,8 @@ class Redis:
         return {"Redis": accounting.cpu_of_family(self.process.pid)}
 
 
-class Constant:
+class Constant(Subject):
     """Plain libh2o with a constant body, running for the time of a block."""
-
-    table = None
 
     def __init__(self, body, content_type, threads):
         self._file = tempfile.NamedTemporaryFile(prefix="pathcount-bench-")

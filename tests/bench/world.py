@@ -98,10 +98,12 @@ class World:
         """Runs `load()` against a subject and audits it. Keeps and returns the figure. If hits were
         lost or counted twice, it keeps a failed check and returns None."""
         try:
+            already_open = subject.connections()
             before, cores = self._cpu(subject), accounting.cores()
             done = load()
             ended = time.monotonic()
             settled = subject.table.settle() if subject.table else ended
+            subject.until_closed(already_open)
             # ended children are counted in clock ticks, so a difference may round below 0
             used = {process: max(seconds - before[process], 0)
                     for process, seconds in self._cpu(subject).items()}
