@@ -57,6 +57,7 @@ def test_everything_comes_back(stage, ledger, command, tmp_path):
     counter = stage.counter(ledger)
     hits = {path: n + 1 for n, path in enumerate(PATHS)}
     counter.api.count(hits)
+    assert ledger.folded() == hits
     before = rows(ledger)
     command("backup", tmp_path / "dump")
     counter.stop()
@@ -156,26 +157,59 @@ def test_old_lanes_are_not_forgotten_at_once(stage, ledger, command, tmp_path):
     api = stage.counter(ledger).api
     lane = api.lane()
     counts_of(api.post(lane, 1, {"/a": 1}), {"/a": 1})
-    ledger.run("UPDATE pathcount_lane SET used_at = now() - interval '1 week'")
+    ledger.folded()
+    ledger.run("UPDATE pathcount_lanes SET used_at = now() - interval '1 week'")
     command("backup", tmp_path / "dump")
     command("restore", "--replace", tmp_path / "dump")
-    assert ledger.value("SELECT max(now() - used_at) < interval '1 hour' FROM pathcount_lane WHERE lane <> 0")
+    assert ledger.value("SELECT max(now() - used_at) < interval '1 hour' FROM pathcount_lanes")
+    until(lambda: api.post(lane, 1, {"/a": 1}).json().get("repeat"), "the repeat to be known")
 
 
 def test_a_backup_of_an_older_schema_is_brought_up_to_date(stage, ledger, command, tmp_path):
     """Although the counter was connected all the time."""
     counter = stage.counter(ledger)
     counter.api.count({"/a": 2})
-    ledger.run("DROP INDEX pathcount_ranking")
-    ledger.run("ALTER TABLE pathcount DROP COLUMN tier")
-    ledger.run("DROP FUNCTION pathcount_tier")
-    ledger.run("CREATE INDEX pathcount_ranking ON pathcount (count DESC, path)")
-    ledger.run("DELETE FROM pathcount_schema WHERE version >= 3")
+    counter.stop()
+    with open(os.path.join(ROOT, "counter-svc", "schema", "revert-004.sql"), encoding="utf-8") as file:
+        with ledger.connect_as_owner() as owner:
+            owner.execute(file.read())
     command("backup", tmp_path / "dump")
+    counter.restart().until_ready()
+    api = Api(counter.address)
+    assert until(lambda: api.post(api.lane(), 1, {"/a": 1}).status == 200, "a hit to be counted")
     command("restore", "--replace", tmp_path / "dump")
-    until(lambda: counter.api.post(counter.api.lane(), 1, {"/a": 1}).status == 200, "a hit to be counted")
-    assert ledger.value("SELECT max(version) FROM pathcount_schema") >= 3
+    assert ledger.value("SELECT max(version) FROM pathcount_schema") == 3
+    assert ledger.counts() == {"/a": 2}
+
+    def count_again():
+        lane = api.ask("POST", "/v1/lanes")
+        return lane.status == 201 and api.post(lane.json()["lane"], 1, {"/a": 1}).status == 200
+
+    until(count_again, "a hit to be counted")
+    assert ledger.value("SELECT max(version) FROM pathcount_schema") == 4
     assert ledger.count("/a") == 3
+
+
+def test_a_backup_beside_folds_has_every_hit_that_was_confirmed_before_it(stage, ledger, command, tmp_path):
+    """Whatever is in the journal, in the tables, or just being moved and cleared: once, and all of it."""
+    counter = stage.counter(ledger, fold_interval_ms=100)
+    load = stage.load([stage.render(counter)], PATHS, clients=8)
+    load.until_acknowledged(200)
+    bounds = []
+    for number in range(4):
+        least = {path: load.tally.acknowledged[path] for path in PATHS}
+        command("backup", tmp_path / f"{number}")
+        bounds.append((least, {path: load.tally.sent[path] for path in PATHS}))
+        load.until_acknowledged(300)
+    tally = load.stop()
+    assert set(tally.statuses) == {200}
+    counter.stop()
+    for number, (least, most) in enumerate(bounds):
+        command("restore", "--replace", tmp_path / f"{number}")
+        counts = ledger.counts()
+        for path in PATHS:
+            assert least[path] <= counts.get(path, 0) <= most[path]
+        assert ledger.totals() == ledger.totals_by_scanning()
 
 
 def test_backup_and_restore_under_load(stage, ledger, command, tmp_path):
