@@ -3,6 +3,7 @@
 #define COUNTER_COUNTER_H
 
 #include "counter-svc/journal/journal.h"
+#include "counter-svc/ranking.h"
 #include "counter-svc/views.h"
 #include "service/service.h"
 
@@ -25,6 +26,7 @@ struct counter {
     struct worker *worker;
     struct journal *journal;
     struct views *views;
+    struct ranking *ranking; /* NULL until the ledger has this program's schema */
 };
 
 /* The names of the internal API's routes, for logs. */

@@ -37,6 +37,9 @@ struct counter_metrics {
     atomic_uint_fast64_t reloads;
     atomic_uint_fast64_t unfolded_entries;
     atomic_uint_fast64_t unfolded_s;
+    atomic_uint_fast64_t unfolded_paths;
+    atomic_uint_fast64_t max_unfolded;
+    atomic_uint_fast64_t max_cached_bytes;
     struct histogram fold_seconds;
     atomic_uint_fast64_t fold_failures;
     atomic_uint_fast64_t folded_entries;

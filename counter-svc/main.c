@@ -105,8 +105,11 @@ static void publish_readiness(void *data)
 
     if (counter->journal == NULL || counter->views == NULL)
         return;
-    if (journal_has_ledger(counter->journal))
+    if (journal_has_ledger(counter->journal)) {
         views_migrate(counter->views);
+        if (counter->ranking == NULL)
+            counter->ranking = ranking_open(counter->worker, &counter->config->session);
+    }
     problem = journal_problem(counter->journal);
     if (problem == NULL)
         problem = views_problem(counter->views);
@@ -147,6 +150,7 @@ static void stop(struct worker *worker)
 {
     struct counter *counter = worker->app;
 
+    ranking_close(counter->ranking);
     views_close(counter->views);
     journal_close(counter->journal);
     free(counter);

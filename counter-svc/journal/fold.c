@@ -38,7 +38,7 @@
 #define VACUUM_MIN_ROWS  20000
 #define VACUUM_TABLE_MS  20000
 
-enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING, FOLD_RANKING };
+enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING };
 
 struct fold {
     struct worker *worker;
@@ -54,6 +54,7 @@ struct fold {
     int64_t *cuts; /* where slices end, in order; owned */
     size_t n_cuts, max_cuts;
     size_t slice_paths, slice_mentions; /* behind the last cut */
+    size_t unfolded_paths, sent_paths;  /* hit since they were folded; of the fold at PostgreSQL */
     int64_t start, upto;                /* of the fold at PostgreSQL, or the last one */
     int64_t folded;                     /* what this session has folded, as far as it knows */
     int64_t target;                     /* fold up to here now; 0: nowhere */
@@ -70,7 +71,6 @@ struct fold {
     size_t dead_entries, dead_rows;
     uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
 
-    size_t ranking_step;
     struct timer tick, pause;
     struct turn_end turn_end;
 };
@@ -82,7 +82,6 @@ static void on_turn_end(struct turn_end *turn_end);
 static void on_folded(void *data, const struct pg_answer *answer);
 static void on_cleared(void *data, const struct pg_answer *answer);
 static void on_vacuumed(void *data, const struct pg_answer *answer);
-static void on_ranking_step(void *data, const struct pg_answer *answer);
 
 struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
                        const struct fold_settings *settings, const struct state *state,
@@ -113,7 +112,6 @@ static void on_session_change(void *data)
 
     fold->activity = FOLD_IDLE;
     fold->folded = 0; /* it may be another server */
-    fold->ranking_step = 0;
     kick(fold);
 }
 
@@ -143,6 +141,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
     fold->own_entries += own;
     fold->is_follower = !own;
     fold->slice_paths += pinned;
+    fold->unfolded_paths += pinned;
     fold->slice_mentions += paths;
     if (fold->slice_paths >= SLICE_PATHS || fold->slice_mentions >= SLICE_MENTIONS)
         add_cut(fold, fold->state->position);
@@ -150,7 +149,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
 
 void fold_note_load(struct fold *fold)
 {
-    fold->n_cuts = fold->slice_paths = fold->slice_mentions = 0;
+    fold->n_cuts = fold->slice_paths = fold->slice_mentions = fold->unfolded_paths = 0;
     fold->folded = 0;
     fold->unfolded_since_ms = 0;
 }
@@ -195,6 +194,7 @@ static void on_tick(struct timer *timer)
         fold->unfolded_since_ms = now_ms;
     else if (is_due(fold, now_ms))
         fold->target = fold->state->position;
+    metric_set(&fold->metrics->unfolded_paths, fold->unfolded_paths);
     metric_set(&fold->metrics->unfolded_s,
                fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
     fold->own_entries = 0;
@@ -215,7 +215,8 @@ static void send_fold(struct fold *fold)
     fold->n_cuts -= old;
     memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
     fold->upto = fold->n_cuts != 0 ? fold->cuts[0] : fold->state->position;
-    fold->dead_rows += fold->n_cuts != 0 ? SLICE_PATHS : fold->slice_paths;
+    fold->sent_paths = fold->n_cuts != 0 ? SLICE_PATHS : fold->unfolded_paths;
+    fold->dead_rows += fold->sent_paths;
     if (fold->n_cuts == 0)
         fold->slice_paths = fold->slice_mentions = 0;
     pg_add_int8(&numbers, fold->start);
@@ -266,31 +267,6 @@ static bool send_vacuum(struct fold *fold, uint64_t now_ms)
     return true;
 }
 
-/* What 004-journal.sql leaves to be done beside folds: the ranking gets an index on counts in place of
- * the one on tiers. Each statement is a transaction of its own; an index whose making was interrupted
- * is made anew. Only one process does it at a time. */
-static const char *const RANKING[] = {
-    "SELECT (to_regclass('pathcount_ranking') IS NOT NULL AND "
-    "pg_try_advisory_lock(7809632580312394868))::int",
-    "SELECT set_config('pathcount.statement_timeout', current_setting('statement_timeout'), false),"
-    "set_config('pathcount.lock_timeout', current_setting('lock_timeout'), false),"
-    "set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
-    "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
-    "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
-    /* with it goes the index on it */
-    "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
-    "SELECT set_config('statement_timeout', current_setting('pathcount.statement_timeout'), false),"
-    "set_config('lock_timeout', current_setting('pathcount.lock_timeout'), false),"
-    "pg_advisory_unlock(7809632580312394868)",
-};
-#define N_RANKING (sizeof(RANKING) / sizeof(RANKING[0]))
-
-static void send_ranking_step(struct fold *fold)
-{
-    fold->activity = FOLD_RANKING;
-    session_run_long(fold->session, RANKING[fold->ranking_step], on_ranking_step, fold);
-}
-
 static bool may_force(struct fold *fold, uint64_t now_ms)
 {
     if (!fold->is_wanted || now_ms - fold->forced_at_ms < FORCED_EVERY_MS)
@@ -309,10 +285,6 @@ static void on_turn_end(struct turn_end *turn_end)
         timer_is_waiting(&fold->pause))
         return;
     fold->sent_ns = monotonic_ns();
-    if (fold->ranking_step < N_RANKING) {
-        send_ranking_step(fold);
-        return;
-    }
     if (!fold->state->is_loaded)
         return;
     if (fold->is_wanted && !has_unfolded(fold)) {
@@ -373,13 +345,12 @@ static bool is_refusal(const struct pg_answer *answer)
 }
 
 /* How many paths went to the quarantine. */
-static void note_refused(struct fold *fold, const PGresult *result)
+static void note_refused(const PGresult *result)
 {
     int64_t refused = pg_int8(PQgetvalue(result, 0, 0));
 
     if (refused == 0)
         return;
-    metric_add(&fold->metrics->quarantined_paths, (uint64_t)refused);
     log_event(LOG_LEVEL_ERROR, "quarantined", "paths=%lld table=pathcount_quarantine",
               (long long)refused);
 }
@@ -401,7 +372,7 @@ static void on_folded(void *data, const struct pg_answer *answer)
     moved = !PQgetisnull(answer->result, 0, 0) &&
             (fold->row_by_row || *PQgetvalue(answer->result, 0, 0) != 0);
     if (moved && fold->row_by_row)
-        note_refused(fold, answer->result);
+        note_refused(answer->result);
     fold->row_by_row = false;
     if (!moved) {
         fold->folded = 0; /* another process was faster: the journal's session will see how far */
@@ -411,6 +382,8 @@ static void on_folded(void *data, const struct pg_answer *answer)
     }
     metric_add(&fold->metrics->folded_entries, (uint64_t)(fold->upto - fold->start));
     fold->folded = fold->upto;
+    fold->unfolded_paths -=
+        fold->sent_paths < fold->unfolded_paths ? fold->sent_paths : fold->unfolded_paths;
     fold->unfolded_since_ms = has_unfolded(fold) ? monotonic_ms() : 0;
     fold->owner.on_folded(fold->owner.data, fold->folded);
 }
@@ -431,20 +404,6 @@ static void on_cleared(void *data, const struct pg_answer *answer)
 static void on_vacuumed(void *data, const struct pg_answer *answer)
 {
     is_done(data, answer, "vacuum");
-}
-
-static void on_ranking_step(void *data, const struct pg_answer *answer)
-{
-    struct fold *fold = data;
-
-    if (!is_done(fold, answer, "ranking")) {
-        fold->ranking_step = 0;
-        return;
-    }
-    if (fold->ranking_step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "1") != 0)
-        fold->ranking_step = N_RANKING;
-    else
-        ++fold->ranking_step;
 }
 
 void fold_close(struct fold *fold)

@@ -47,6 +47,8 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
     journal->writer = draw_writer();
     journal->problem = "The connection to PostgreSQL has not been made yet.";
     metric_set(&journal->metrics->ledger_max_paths, (uint64_t)settings->max_paths);
+    metric_set(&journal->metrics->max_unfolded, (uint64_t)settings->max_unfolded);
+    metric_set(&journal->metrics->max_cached_bytes, (uint64_t)settings->max_cached_bytes);
     state_init(&journal->state);
     h2o_linklist_init_anchor(&journal->queue);
     h2o_linklist_init_anchor(&journal->taken);

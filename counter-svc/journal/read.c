@@ -299,7 +299,14 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
 /* --- head --- */
 
 /* Columns of head.sql. */
-enum head_column { HEAD_CHECKPOINT, HEAD_GENERATION, HEAD_NOW, HEAD_LAST, HEAD_ID };
+enum head_column {
+    HEAD_CHECKPOINT,
+    HEAD_GENERATION,
+    HEAD_NOW,
+    HEAD_LAST,
+    HEAD_ID,
+    HEAD_QUARANTINED
+};
 
 void head_send(struct journal *journal)
 {
@@ -328,6 +335,8 @@ static void on_head(void *data, const struct pg_answer *answer)
         journal_step(journal);
         return;
     }
+    metric_set(&journal->metrics->quarantined_paths,
+               (uint64_t)number_at(result, 0, HEAD_QUARANTINED));
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
     if (note_checkpoint(journal, number_at(result, 0, HEAD_CHECKPOINT)))

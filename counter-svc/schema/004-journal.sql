@@ -2,7 +2,7 @@
 --
 -- This migration only creates and renames, so that it takes milliseconds whatever the ledger's size.
 -- Renaming pathcount_lane makes every statement of an older program fail at once, so that none can
--- write beside the journal. 005-ranking.sql replaces the ranking's index afterwards.
+-- write beside the journal. The ranking's index is replaced afterwards, beside hits (ranking.c).
 --
 --     count(path) = pathcount + pathcount_quarantine + entries behind the checkpoint
 --
@@ -274,7 +274,10 @@ BEGIN
     PERFORM pathcount_fold();
     UPDATE pathcount_totals
     SET paths = (SELECT count(*) FROM pathcount WHERE path >= '/')
-            + (SELECT count(*) FROM pathcount_quarantine WHERE path NOT IN (SELECT path FROM pathcount)),
+            + (
+                SELECT count(*) FROM pathcount_quarantine AS q
+                WHERE path >= '/' AND NOT EXISTS (SELECT FROM pathcount WHERE path = q.path)
+            ),
         hits = (SELECT coalesce(sum(count), 0) FROM pathcount)
             + (SELECT coalesce(sum(count), 0) FROM pathcount_quarantine);
     UPDATE pathcount_checkpoint SET generation = floor(random() * 9e15)::bigint;

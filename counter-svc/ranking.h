@@ -1,0 +1,21 @@
+/* What 004-journal.sql leaves to be done beside hits and folds: the ranking gets an index on counts in
+ * place of the one on tiers, which takes a second or so for a million paths.
+ *
+ * On a session of its own that is closed afterwards. Each statement is a transaction of its own, and one
+ * process does it at a time; an index whose making was interrupted is made anew. All calls from the loop's
+ * thread.
+ */
+#ifndef COUNTER_RANKING_H
+#define COUNTER_RANKING_H
+
+#include "counter-svc/session.h"
+
+struct ranking;
+
+/* Looks whether it is to be done, and does it. To be called once the ledger has this program's schema. */
+struct ranking *ranking_open(struct worker *worker, const struct session_settings *settings);
+
+/* Takes NULL. Ends it in the middle if need be. */
+void ranking_close(struct ranking *ranking);
+
+#endif
