@@ -25,10 +25,10 @@
 #include "render-svc/http_client.h"
 
 #define REPLICAS_MAX         64
-#define REPLICAS_FAILED_MS   5000
-#define REPLICAS_PROBE_MS    1000
-#define REPLICAS_HOLD_MS     5000
-#define REPLICAS_MAX_HOLD_MS 300000
+#define REPLICAS_FAILED_MS   UINT64_C(5000)
+#define REPLICAS_PROBE_MS    UINT64_C(1000)
+#define REPLICAS_HOLD_MS     UINT64_C(5000)
+#define REPLICAS_MAX_HOLD_MS UINT64_C(300000)
 
 /* Whether a report made the worker move to another address, and why. In the order of their names in
  * metrics. */
