@@ -77,6 +77,10 @@ bool asset_answer(h2o_req_t *req, const char *path, size_t len)
         if (!is_named(file, path, len))
             continue;
         request_of(req)->route = ROUTE_ASSET;
+        if (method_is(req, "OPTIONS")) {
+            answer_options(req, METHODS_TO_READ);
+            return true;
+        }
         if (vary >= 0)
             h2o_delete_header(&req->res.headers, vary);
         if (current)

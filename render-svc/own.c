@@ -17,17 +17,18 @@ static void answer_about(const struct asked *asked);
 static const struct route {
     enum route_id id;
     const char *name;
-    bool with_path;    /* what comes behind the name, from its slash on, is a path of its own */
-    bool for_programs; /* errors are problems, whatever is accepted */
-    const char *methods;
+    bool with_path;      /* what comes behind the name, from its slash on, is a path of its own */
+    bool for_programs;   /* errors are problems, whatever is accepted */
+    const char *methods; /* OPTIONS, which is answered by itself, is among them */
     void (*handle)(const struct asked *asked);
 } ROUTES[] = {
-    {ROUTE_ABOUT, "/-/", false, false, "GET, HEAD", answer_about},
-    {ROUTE_PATHS, "/-/paths", false, false, "GET, HEAD", browse_rows},
-    {ROUTE_PATH, "/-/paths", true, false, "GET, HEAD", browse_path},
-    {ROUTE_LIVE, "/-/live", false, true, "GET, HEAD", live_watch},
-    {ROUTE_OPENAPI, "/-/openapi.yml", false, true, "GET, HEAD", openapi_answer},
-    {ROUTE_BADGE, "/-/badge", true, true, "GET, HEAD", beacon_badge},
+    {ROUTE_ABOUT, "/-/", false, false, METHODS_TO_READ, answer_about},
+    {ROUTE_PATHS, "/-/paths", false, false, METHODS_TO_READ, browse_rows},
+    {ROUTE_PATH, "/-/paths", true, false, METHODS_TO_READ, browse_path},
+    {ROUTE_LIVE, "/-/live", false, true, METHODS_TO_READ, live_watch},
+    {ROUTE_OPENAPI, "/-/openapi.yml", false, true, METHODS_TO_READ, openapi_answer},
+    {ROUTE_HEALTH, "/-/health", false, true, METHODS_TO_READ, health_answer},
+    {ROUTE_BADGE, "/-/badge", true, true, METHODS_TO_READ, beacon_badge},
     {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };
 
@@ -53,10 +54,12 @@ static bool allows(const char *methods, h2o_iovec_t method)
     return false;
 }
 
-static void handle_route(const struct route *route, struct asked *asked)
+static void handle_route(const struct route *route, const struct asked *asked)
 {
     if (!allows(route->methods, asked->req->method))
         reply_wrong_method(asked->req, route->methods, asked->json);
+    else if (method_is(asked->req, "OPTIONS") && route->id != ROUTE_HIT) /* that has more to say */
+        answer_options(asked->req, route->methods);
     else
         route->handle(asked);
 }
@@ -82,8 +85,8 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
         handle_route(route, &asked);
         return;
     }
-    if (!method_is(req, "GET") && !method_is(req, "HEAD"))
-        reply_wrong_method(req, "GET, HEAD", asked.json);
+    if (!allows(METHODS_TO_READ, req->method))
+        reply_wrong_method(req, METHODS_TO_READ, asked.json);
     else if (!asset_answer(req, path, len))
         reply_error(req, 404, "There is nothing of this name here.", asked.json);
 }

@@ -6,6 +6,7 @@
  *     export.c    /-/paths, as CSV of everything
  *     live.c      /-/live
  *     openapi.c   /-/openapi.yml
+ *     health.c    /-/health
  *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
@@ -44,6 +45,7 @@ void browse_path(const struct asked *asked);
 void export_rows(h2o_req_t *req, const struct view *view);
 
 void openapi_answer(const struct asked *asked);
+void health_answer(const struct asked *asked);
 void live_watch(const struct asked *asked);
 void beacon_hit(const struct asked *asked);
 void beacon_badge(const struct asked *asked);

@@ -45,6 +45,7 @@ enum route_id {
     ROUTE_PATH,
     ROUTE_LIVE,
     ROUTE_OPENAPI,
+    ROUTE_HEALTH,
     ROUTE_BADGE,
     ROUTE_HIT,
     ROUTE_ASSET,

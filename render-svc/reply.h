@@ -14,6 +14,9 @@
 #define TYPE_SVG  "image/svg+xml"
 #define TYPE_GIF  "image/gif"
 
+/* The methods of what can only be looked at. */
+#define METHODS_TO_READ "GET, HEAD, OPTIONS"
+
 /* Adds the headers that every answer has; Cache-Control: no-store among them. */
 void reply_add_headers(h2o_req_t *req);
 

@@ -39,7 +39,7 @@ const char *const render_routes[N_ROUTES + 1] = {
     [ROUTE_NONE] = "none",   [ROUTE_VISIT] = "visit",     [ROUTE_ABOUT] = "about",
     [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",       [ROUTE_LIVE] = "live",
     [ROUTE_BADGE] = "badge", [ROUTE_OPENAPI] = "openapi", [ROUTE_HIT] = "hit",
-    [ROUTE_ASSET] = "asset",
+    [ROUTE_ASSET] = "asset", [ROUTE_HEALTH] = "health",
 };
 
 static enum form choose_form(h2o_req_t *req)
@@ -70,12 +70,17 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     request_of(req)->route = ROUTE_VISIT;
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
-    if (!method_is(req, "GET") && !method_is(req, "HEAD") &&
-        !own_is(req->path.base, req->path.len)) /* there other methods are known, too */
-        reply_wrong_method(req, "GET, HEAD", form != FORM_HTML);
+    /* below /-/ other methods are known, too: there, what is wrong is that it cannot be a path */
+    if (!method_is(req, "GET") && !method_is(req, "HEAD") && !method_is(req, "OPTIONS") &&
+        (error == PATH_OK || !own_is(req->path.base, req->path.len)))
+        reply_wrong_method(req, METHODS_TO_READ, form != FORM_HTML);
+    else if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*"))) /* OPTIONS of the server */
+        answer_options(req, METHODS_TO_READ);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error),
                     form != FORM_HTML);
+    else if (method_is(req, "OPTIONS"))
+        answer_options(req, METHODS_TO_READ);
     else
         begin_visit(req, path, len, form);
     return 0;

@@ -31,20 +31,6 @@ static const char *why_not_live(const struct admin *admin)
     return NULL;
 }
 
-/* Says why the process cannot do its work, or NULL. One worker that can is enough to be sent work,
- * but as connections spread over all, each of them must. */
-static const char *why_not_ready(const struct admin *admin)
-{
-    if (*admin->stopping)
-        return "it is stopping";
-    for (size_t i = 0; i < admin->n_workers; ++i) {
-        const char *why = atomic_load(&admin->workers[i].not_ready);
-        if (why != NULL)
-            return why;
-    }
-    return NULL;
-}
-
 static void answer_whether(h2o_req_t *req, const char *what, const char *why_not)
 {
     char body[256];
@@ -80,7 +66,7 @@ static void add_own_metrics(struct buffer *to, const struct admin *admin)
                            "\",libh2o=\"" H2O_VERSION "\"} 1\n");
     add_host(to);
     metrics_add_gauge(to, "pathcount_ready", "Whether it can do its work now (1), as /ready says.",
-                      why_not_ready(admin) == NULL);
+                      service_why_not_ready() == NULL);
     metrics_add_gauge(to, "pathcount_workers", "Threads, each with a loop of its own.",
                       admin->n_workers);
     metrics_add_gauge(to, "pathcount_connections_limit",
@@ -106,29 +92,34 @@ static enum admin_route find_route(const h2o_req_t *req)
     static const char *const PATHS[] = {
         [ADMIN_LIVE] = "/live", [ADMIN_READY] = "/ready", [ADMIN_METRICS] = "/metrics"};
 
+    size_t len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
+
     for (size_t i = ADMIN_LIVE; i <= ADMIN_METRICS; ++i)
-        if (h2o_memis(req->path.base, req->path.len, PATHS[i], strlen(PATHS[i])))
+        if (h2o_memis(req->path.base, len, PATHS[i], strlen(PATHS[i])))
             return (enum admin_route)i;
     return ADMIN_NONE;
 }
 
 int admin_handle(h2o_handler_t *self, h2o_req_t *req)
 {
+    static const char METHODS[] = "GET, HEAD, OPTIONS";
     const struct admin *admin = worker_of(req)->app;
     enum admin_route route = find_route(req);
 
     (void)self;
     request_of(req)->route = route;
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    if (route == ADMIN_NONE) {
+    if (method_is(req, "OPTIONS")) {
+        answer_options(req, METHODS);
+    } else if (route == ADMIN_NONE) {
         answer_problem(req, 404, "Here are /live, /ready and /metrics.");
     } else if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
-        answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD");
-        answer_problem(req, 405, "Only GET and HEAD are allowed here.");
+        answer_header(req, H2O_TOKEN_ALLOW, METHODS);
+        answer_problem(req, 405, "Only GET, HEAD and OPTIONS are allowed here.");
     } else if (route == ADMIN_LIVE) {
         answer_whether(req, "live", why_not_live(admin));
     } else if (route == ADMIN_READY) {
-        answer_whether(req, "ready", why_not_ready(admin));
+        answer_whether(req, "ready", service_why_not_ready());
     } else {
         answer_metrics(req, admin);
     }

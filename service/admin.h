@@ -1,5 +1,6 @@
-/* The admin listener: GET /live, /ready and /metrics, about all workers of the process. It is served
- * by the main thread, whatever the workers do.
+/* The admin listener: GET /live, /ready and /metrics, about all workers of the process, with any query.
+ * OPTIONS of anything is answered 204 with Allow: HAProxy probes with it unless told otherwise. The main
+ * thread serves it, whatever the workers do.
  */
 #ifndef SERVICE_ADMIN_H
 #define SERVICE_ADMIN_H
@@ -14,7 +15,6 @@ struct admin {
     const void **metrics; /* of each worker, its struct */
     size_t n_workers;
     int64_t started_s; /* since 1970 */
-    const bool *stopping;
 };
 
 /* The names of its routes. */

@@ -127,6 +127,12 @@ void answer_nothing(h2o_req_t *req)
     send_response(req, 204, NULL, NULL, 0, SIZE_MAX); /* no length (RFC 9110, 8.6) */
 }
 
+void answer_options(h2o_req_t *req, const char *allowed)
+{
+    answer_header(req, H2O_TOKEN_ALLOW, allowed);
+    answer_nothing(req);
+}
+
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body, size_t len)
 {
     h2o_iovec_t part = h2o_strdup(&req->pool, body, len);

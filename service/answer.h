@@ -28,6 +28,9 @@ void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *ge
 /* Answers 204: it is done, and there is nothing to say about it. */
 void answer_nothing(h2o_req_t *req);
 
+/* Answers an OPTIONS: 204, with the methods that are allowed here, separated by ", ". */
+void answer_options(h2o_req_t *req, const char *allowed);
+
 /* Sends a copy of `len` bytes. */
 void answer_copy(h2o_req_t *req, int status, const char *content_type, const void *body,
                  size_t len);

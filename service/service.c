@@ -49,7 +49,7 @@ static struct {
     struct service_metrics admin_metrics; /* nobody reads them */
     h2o_socket_t *signals;
     struct timer drain;
-    bool stopping;
+    atomic_bool stopping;
     atomic_size_t running; /* workers whose thread has not ended */
     atomic_int status;
 } process;
@@ -202,7 +202,6 @@ static int run(void)
         .metrics = process.metrics,
         .n_workers = process.n_workers,
         .started_s = started_s,
-        .stopping = &process.stopping,
     };
     log_listening("admin", admin_listener);
     log_listening("main", listener);
@@ -239,6 +238,8 @@ static int start_workers(int listener)
         return -1;
     process.listener = listener;
     atomic_store(&process.running, (size_t)process.settings->workers);
+    for (int64_t i = 0; i < process.settings->workers; ++i)
+        atomic_store(&process.workers[i].not_ready, "it is starting");
     for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
         struct worker *worker = &process.workers[process.n_workers];
         worker->index = (unsigned)process.n_workers;
@@ -247,7 +248,6 @@ static int start_workers(int listener)
         process.metrics[process.n_workers] = worker->metrics;
         if (worker->metrics == NULL)
             return -1;
-        atomic_store(&worker->not_ready, "it is starting");
         errno = pthread_create(&worker->_thread, NULL, work, worker);
         if (errno != 0)
             return -1;
@@ -355,6 +355,19 @@ static void on_drained(struct timer *timer)
 {
     (void)timer;
     want_all(WORKER_CLOSING);
+}
+
+const char *service_why_not_ready(void)
+{
+    if (atomic_load(&process.stopping))
+        return "it is stopping";
+    /* all were there before the first worker's thread: process.n_workers may still grow */
+    for (int64_t i = 0; i < process.settings->workers; ++i) {
+        const char *why = atomic_load(&process.workers[i].not_ready);
+        if (why != NULL)
+            return why;
+    }
+    return NULL;
 }
 
 void service_give_up(void)

@@ -185,6 +185,10 @@ struct service {
  * for a wrong command line or configuration. */
 int service_main(const struct service *service, int argc, char **argv);
 
+/* Says why the process cannot do its work now, as static text, or NULL when it can. One worker that can
+ * would be enough to do work, but connections spread over all of them, so each must. Any thread. */
+const char *service_why_not_ready(void);
+
 /* Lets the whole process stop, in an orderly way, with exit status 1: for what no waiting mends.
  * The reason has been logged. Any thread. */
 void service_give_up(void);

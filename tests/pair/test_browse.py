@@ -177,11 +177,11 @@ def test_head_answers_as_get_does_without_a_body(face, target):
     assert (answer.status, answer.body) == (200, b"")
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/live", "/-/badge/a.svg", "/-/openapi.yml"])
 def test_nothing_can_be_changed_there(face, method, target):
     answer = face.ask(method, target, JSON)
-    assert (answer.status, answer.header("allow")) == (405, "GET, HEAD")
+    assert (answer.status, answer.header("allow")) == (405, "GET, HEAD, OPTIONS")
 
 
 # --- when counter-svc does not answer

@@ -316,9 +316,27 @@ def test_the_admin_listener_answers_live_and_ready_and_nothing_else(stage, name)
     assert get(service.admin, "/ready").status == 503
     assert get(service.admin, "/ready").text.strip()
     assert "s3cret" not in get(service.admin, "/ready").text
-    for target in ("/", "/nowhere", "/v1/totals", "/live/", "/-/icon.svg"):
+    for target in ("/", "/nowhere", "/v1/totals", "/live/", "/-/icon.svg", "/?/live", "/nowhere?/live"):
         assert get(service.admin, target).status == 404, target
-    assert ask(service.admin, "POST", "/live").status == 405
+    answer = ask(service.admin, "POST", "/live")
+    assert (answer.status, answer.header("allow")) == (405, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("name", BOTH)
+def test_the_admin_listener_ignores_queries(stage, name):
+    service = stage.service(name, RIGHT[name])
+    for query in ("?", "?x", "?x=1", "?x=1&x=2", "??", "?a/b", "?%zz"):
+        assert get(service.admin, "/live" + query).text == "live\n"
+        assert get(service.admin, "/ready" + query).text == get(service.admin, "/ready").text
+        assert "pathcount_build_info" in get(service.admin, "/metrics" + query).text
+
+
+@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("target", ["/", "*", "/live", "/ready", "/metrics?x=1", "/nowhere"])
+def test_the_admin_listener_answers_options(stage, name, target):
+    service = stage.service(name, RIGHT[name])
+    answer = ask(service.admin, "OPTIONS", target)
+    assert (answer.status, answer.header("allow")) == (204, "GET, HEAD, OPTIONS")
 
 
 def test_both_are_ready_when_they_can_do_their_work(stage):

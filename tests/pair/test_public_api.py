@@ -5,14 +5,16 @@ The client in harness.face holds every answer it gets against that file; here is
 
 import os
 import re
+import signal
 
 import pytest
 import yaml
 
 from harness import contract
 from harness.face import Face
-from harness.http import get
+from harness.http import MINIMAL, Connection, ask, get
 from harness.services import ROOT
+from harness.wait import until
 
 
 @pytest.fixture(scope="module")
@@ -41,19 +43,94 @@ def test_visits_are_as_described(face, target, accept):
 def test_every_place_below_the_prefix_is_described(face):
     """The table of routes, read from its source, has nothing that the file leaves out."""
     with open(os.path.join(ROOT, "render-svc", "own.c"), encoding="utf-8") as file:
-        routes = re.findall(r'{ROUTE_\w+, "(/-/[^"]*)", (true|false), (?:true|false), "([^"]*)"',
-                            file.read())
+        routes = re.findall(r'{ROUTE_\w+, "(/-/[^"]*)", (true|false), (?:true|false), '
+                            '("[^"]*"|METHODS_TO_READ)', file.read())
     assert len(routes) >= 6
     described = {(method, template) for method, template, _ in contract.PUBLIC.operations()}
     for name, with_path, methods in routes:
+        methods = "GET" if methods == "METHODS_TO_READ" else methods.strip('"')
         for method in set(methods.split(", ")) - {"HEAD"}:
             assert any(one == method and (template.startswith(name + "/") if with_path == "true"
                                           else template == name)
                        for one, template in described), f"{method} {name}"
 
 
+@pytest.mark.parametrize("target", [
+    "/", "/a", "/a?x=y", "/a//b", "/-/", "/-/paths", "/-/paths?limit=x", "/-/paths/a", "/-/live", "/-/badge/a.svg",
+    "/-/openapi.yml", "/-/health", "*"])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+def test_options_name_the_methods(pair, version, target):
+    """HAProxy's `option httpchk` asks so, in HTTP/1.0 and without Host."""
+    before = pair.ledger.totals()
+    with Connection(pair.address) as connection:
+        connection.sock.sendall(f"OPTIONS {target} HTTP/{version}\r\n{'Host: a' if version == '1.1' else 'A: b'}"
+                                "\r\n\r\n".encode())
+        answer = connection.receive()
+    contract.PUBLIC.check("OPTIONS", target if target != "*" else "/a", answer)
+    assert answer.status == 204
+    assert pair.ledger.totals() == before
+
+
+def test_options_of_files(pair):
+    for target in set(re.findall(r"/-/assets/[^\"]+", get(pair.address, "/-/").text)):
+        answer = ask(pair.address, "OPTIONS", target)
+        assert (answer.status, answer.header("allow")) == (204, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.parametrize("target, status", [("/-/nothing", 404), ("/%zz", 400), ("/" + "a" * 2049, 414)])
+def test_options_of_nothing(pair, target, status):
+    assert ask(pair.address, "OPTIONS", target).status == status
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+@pytest.mark.parametrize("target", ["/-/../visit", "/-/hit/../../visit", "/%2d/../visit"])
+def test_no_method_counts_a_path_but_get(pair, method, target):
+    """Whatever the path looked like before it was resolved."""
+    assert ask(pair.address, method, target, body=b"").status == 405
+    assert pair.ledger.count("/visit") == 0
+
+
+# --- health
+
+
+@pytest.mark.parametrize("target", ["/-/health", "/-/health?", "/-/health?x=1&x=2"])
+def test_health_is_200_and_counts_nothing(pair, face, target):
+    before = pair.ledger.totals()
+    for method in ("GET", "HEAD"):
+        answer = face.ask(method, target)
+        assert answer.status == 200 and answer.header("cache-control") == "no-store"
+    assert pair.ledger.totals() == before
+
+
+def test_health_is_503_while_hits_cannot_be_counted(stage, outage):
+    """And goes with /ready in all else."""
+    pair = stage.pair()
+    face = Face(pair.address)
+    assert face.get("/-/health").status == 200
+    outage.stop()
+    until(lambda: face.get("/-/health").status == 503, "PostgreSQL to be missed")
+    assert pair.render.ready().status == 503
+    assert "PostgreSQL" not in face.get("/-/health").text  # the reason is not for everybody
+    outage.start()
+    until(lambda: face.get("/-/health").status == 200, "PostgreSQL to be back")
+    pair.counter.kill()
+    until(lambda: face.get("/-/health").status == 503, "counter-svc to be missed")
+    pair.counter.restart()
+    until(lambda: face.get("/-/health").status == 200, "counter-svc to be back")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_health_is_503_from_the_beginning_of_a_stop(stage, workers):
+    pair = stage.pair(render_keys={"drain_ms": 30000, "workers": workers})
+    face = Face(pair.address)
+    assert face.get("/-/health").status == 200
+    pair.render.signal(signal.SIGTERM)
+    until(lambda: face.get("/-/health").status == 503, "the stop to begin")
+    assert get(pair.address, "/still", MINIMAL).status == 200
+
+
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/live?limit=x", "/-/badge/a.svg",
-                                    "/-/hit/a.gif", "/-/openapi.yml", "/-/nothing"])
+                                    "/-/hit/a.gif", "/-/openapi.yml", "/-/health", "/-/nothing"])
 def test_every_answer_has_the_headers_that_protect(pair, target):
     answer = get(pair.address, target)
     assert answer.header("x-content-type-options") == "nosniff"

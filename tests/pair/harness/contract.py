@@ -64,6 +64,9 @@ class Contract:
         """Fails unless the file describes exactly such an answer to such a request. Requests that
         the file does not know are held to its form of an error only."""
         described = self.operation("GET" if method == "HEAD" else method, target)
+        if method == "OPTIONS" and described is None and answer.status == 204:
+            self._check_options(target, answer)
+            return
         if described is None:
             assert answer.status in (404, 405), f"{method} {target}: undescribed, but {answer.start}"
             if method != "HEAD" and answer.media_type != "text/html":
@@ -87,6 +90,12 @@ class Contract:
             self.validate(answer.document(), content[answer.media_type].get("schema", {}))
             if answer.status >= 400:
                 check_problem(answer)
+
+    def _check_options(self, target, answer):
+        """Where OPTIONS has no description of its own it names the methods that are described."""
+        methods = {method for method in map(str.upper, METHODS) if self.operation(method, target)}
+        assert methods and set(answer.header("allow").split(", ")) == methods | {"HEAD", "OPTIONS"}
+        assert answer.body == b"" and answer.header("content-length") is None
 
     def check_request(self, request):
         """Fails unless the file describes such a request, body included."""

@@ -1,0 +1,17 @@
+/* /-/health: whether a hit could be counted now, for load balancers that only reach the public port. It
+ * says what /ready of the admin listener says, without the reason, which is the operator's; so it is 503
+ * from the beginning of a stop, too. It counts nothing and asks nobody. The query is ignored. */
+
+#include "render-svc/own.h"
+#include "service/answer.h"
+#include "service/service.h"
+
+void health_answer(const struct asked *asked)
+{
+    if (service_why_not_ready() == NULL) {
+        answer_copy(asked->req, 200, "text/plain; charset=utf-8", H2O_STRLIT("ready\n"));
+        return;
+    }
+    answer_header_named(asked->req, "retry-after", "1");
+    answer_problem(asked->req, 503, "Hits cannot be counted now.");
+}
