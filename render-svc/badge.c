@@ -1,6 +1,7 @@
 #include "render-svc/badge.h"
 
 #include "proto/path.h"
+#include "render-svc/badge_text.h"
 #include "render-svc/page_text.h"
 #include "render-svc/query.h"
 
@@ -138,44 +139,18 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
 
 /* What the styles differ in; lengths in pixels. */
 static const struct look {
-    int height, radius, padding, font, baseline;
-    bool gradient, shadow, upper;
-    const char *font_weight;
+    int height, radius, padding, baseline;
+    bool gradient, shadow, is_capital;
+    struct badge_font font;
 } LOOKS[] = {
-    [BADGE_FLAT] = {20, 3, 5, 11, 14, true, true, false, "normal"},
-    [BADGE_FLAT_SQUARE] = {20, 0, 5, 11, 14, false, false, false, "normal"},
-    [BADGE_PLASTIC] = {18, 4, 5, 11, 13, true, true, false, "normal"},
-    [BADGE_FOR_THE_BADGE] = {28, 0, 11, 10, 18, false, false, true, "bold"},
+    [BADGE_FLAT] = {20, 3, 5, 14, true, true, false, {11, false}},
+    [BADGE_FLAT_SQUARE] = {20, 0, 5, 14, false, false, false, {11, false}},
+    [BADGE_PLASTIC] = {18, 4, 5, 13, true, true, false, {11, false}},
+    [BADGE_FOR_THE_BADGE] = {28, 0, 11, 18, false, false, true, {10, true}},
 };
 
-/* Widths of the printable ASCII characters in Verdana of 11 pixels, in hundredths of a pixel. */
-static const short WIDTHS[] = {
-    387,  433, 505, 900, 699, 1184, 799, 296,  499, 499, 699, 900, 400, 499,  400, 499, /*   */
-    699,  699, 699, 699, 699, 699,  699, 699,  699, 699, 499, 499, 900, 900,  900, 600, /* 0 */
-    1100, 752, 754, 768, 848, 696,  632, 853,  827, 463, 500, 762, 612, 927,  823, 866, /* @ */
-    663,  866, 765, 752, 678, 805,  752, 1088, 754, 677, 754, 499, 499, 499,  900, 699, /* P */
-    699,  661, 685, 573, 685, 655,  387, 685,  696, 302, 379, 651, 302, 1070, 696, 668, /* ` */
-    685,  685, 469, 573, 433, 696,  651, 900,  651, 651, 578, 698, 499, 698,  900,      /* p */
-};
-
-/* How wide a text is shown: near enough, as the text is then made to fit. */
-static int width_of(const char *text, size_t len, const struct look *look)
-{
-    int hundredths = 0;
-
-    for (size_t i = 0; i < len; ++i) {
-        unsigned char c = (unsigned char)text[i];
-        if (c >= 0x20 && c < 0x7F)
-            hundredths += WIDTHS[(look->upper && c >= 'a' && c <= 'z' ? c - 0x20 : c) - 0x20];
-        else if (c >= 0xE1)
-            hundredths += 1100; /* the first byte of a character that is likely a wide one */
-        else if (c >= 0xC0)
-            hundredths += 750;
-    }
-    if (look->upper) /* smaller, but bold and spaced */
-        hundredths = hundredths * 21 / 20 + 125 * (int)len;
-    return (hundredths + 99) / 100;
-}
+/* What capital letters are spaced by, in hundredths of a pixel. */
+#define CAPITAL_SPACING 125
 
 /* Appends text with numbers in it, of 255 characters at most. */
 __attribute__((format(printf, 2, 3))) static void add(struct buffer *to, const char *format, ...)
@@ -197,22 +172,29 @@ static void add_color(struct buffer *to, uint32_t color)
     buffer_add_string(to, text);
 }
 
-static void add_text(struct buffer *to, const char *text, size_t len, bool upper)
-{
-    char copy[LABEL_MAX_BYTES];
-
-    for (size_t i = 0; i < len; ++i)
-        copy[i] = (char)(upper && text[i] >= 'a' && text[i] <= 'z' ? text[i] - 0x20 : text[i]);
-    html_add_text(to, copy, len);
-}
-
 /* One of the two halves, from `x` on. */
 struct half {
-    const char *text;
-    size_t len;
+    struct buffer text;
     uint32_t color;
-    int x, width, text_width;
+    int x, width, text_width; /* 0: there is no such half */
+    bool is_known;            /* text_width */
 };
+
+/* Takes the text and room for it. */
+static void init_half(struct half *half, const char *text, size_t len, int x,
+                      const struct look *look)
+{
+    struct buffer *shown = &half->text;
+
+    badge_text_add(shown, text, len, look->is_capital);
+    half->x = x;
+    if (shown->len == 0)
+        return;
+    half->text_width = badge_text_width(shown->bytes, shown->len, &look->font, &half->is_known);
+    if (look->is_capital && half->is_known)
+        half->text_width += CAPITAL_SPACING * (int)badge_text_count(shown->bytes, shown->len) / 100;
+    half->width = half->text_width + 2 * look->padding;
+}
 
 static bool is_light(uint32_t color)
 {
@@ -220,25 +202,29 @@ static bool is_light(uint32_t color)
            175 * 1000;
 }
 
+/* Draws a half's text once. Only where its width is known is it held to that width: the browser spaces
+ * characters for it, which takes letters apart that are to be joined. */
+static void draw_line(struct buffer *to, const struct half *half, int y, const char *attributes)
+{
+    add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);
+    if (half->is_known)
+        add(to, " textLength=\"%d\"", half->text_width);
+    buffer_add_string(to, attributes);
+    buffer_add_literal(to, ">");
+    html_add_text(to, half->text.bytes, half->text.len);
+    buffer_add_literal(to, "</text>");
+}
+
 static void draw_text(struct buffer *to, const struct half *half, const struct look *look)
 {
     bool light = is_light(half->color);
-    int x = half->x + half->width / 2;
 
-    if (look->shadow) {
-        add(to, "<text aria-hidden=\"true\" x=\"%d\" y=\"%d\" textLength=\"%d\" fill=\"", x,
-            look->baseline + 1, half->text_width);
-        buffer_add_string(to, light ? "#ccc" : "#010101");
-        buffer_add_literal(to, "\" fill-opacity=\".3\">");
-        add_text(to, half->text, half->len, look->upper);
-        buffer_add_literal(to, "</text>");
-    }
-    add(to, "<text x=\"%d\" y=\"%d\" textLength=\"%d\" fill=\"", x, look->baseline,
-        half->text_width);
-    buffer_add_string(to, light ? "#333" : "#fff");
-    buffer_add_literal(to, "\">");
-    add_text(to, half->text, half->len, look->upper);
-    buffer_add_literal(to, "</text>\n");
+    if (look->shadow)
+        draw_line(to, half, look->baseline + 1,
+                  light ? " aria-hidden=\"true\" fill=\"#ccc\" fill-opacity=\".3\""
+                        : " aria-hidden=\"true\" fill=\"#010101\" fill-opacity=\".3\"");
+    draw_line(to, half, look->baseline, light ? " fill=\"#333\"" : " fill=\"#fff\"");
+    buffer_add_literal(to, "\n");
 }
 
 static void draw_ground(struct buffer *to, const struct half *half, const struct look *look)
@@ -249,43 +235,36 @@ static void draw_ground(struct buffer *to, const struct half *half, const struct
     buffer_add_literal(to, "\"/>");
 }
 
-/* A name for whoever does not see it. */
-static void add_name(struct buffer *to, const struct half *halves)
+/* A name for people who do not see it. */
+static void add_name(struct buffer *to, const struct buffer *label, const struct buffer *number)
 {
-    html_add_text(to, halves[0].text, halves[0].len);
-    if (halves[0].len != 0)
+    if (label->len != 0) {
+        html_add_text(to, label->bytes, label->len);
         buffer_add_literal(to, ": ");
-    html_add_text(to, halves[1].text, halves[1].len);
+    }
+    html_add_text(to, number->bytes, number->len);
 }
 
-void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
+static void draw_head(struct buffer *to, const struct badge *badge, const struct buffer *number,
+                      int width, const struct look *look)
 {
-    const struct look *look = &LOOKS[badge->style];
-    struct buffer text = {0};
-    struct half halves[2] = {{badge->label, badge->label_len, badge->label_color, 0, 0, 0},
-                             {.color = badge->color}};
-    int width = 0;
+    struct buffer label = {0};
 
-    if (number == BADGE_NO_NUMBER)
-        buffer_add_literal(&text, "counted");
-    else
-        html_add_number(&text, number);
-    halves[1].text = text.bytes;
-    halves[1].len = text.len;
-    for (int i = 0; i < 2; ++i) {
-        halves[i].x = width;
-        halves[i].text_width = width_of(halves[i].text, halves[i].len, look);
-        halves[i].width = halves[i].len != 0 ? halves[i].text_width + 2 * look->padding : 0;
-        width += halves[i].width;
-    }
+    badge_text_add(&label, badge->label, badge->label_len, false);
     add(to,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\" "
         "aria-label=\"",
         width, look->height);
-    add_name(to, halves);
+    add_name(to, &label, number);
     buffer_add_literal(to, "\">\n<title>");
-    add_name(to, halves);
+    add_name(to, &label, number);
     buffer_add_literal(to, "</title>\n");
+    buffer_free(&label);
+}
+
+static void draw_grounds(struct buffer *to, const struct half *halves, int width,
+                         const struct look *look)
+{
     if (look->gradient)
         buffer_add_literal(to, "<linearGradient id=\"s\" x2=\"0\" y2=\"100%\">"
                                "<stop offset=\"0\" stop-color=\"#bbb\" stop-opacity=\".1\"/>"
@@ -299,15 +278,34 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
             draw_ground(to, &halves[i], look);
     if (look->gradient)
         add(to, "<rect width=\"%d\" height=\"%d\" fill=\"url(#s)\"/>", width, look->height);
+    buffer_add_literal(to, "</g>\n");
+}
+
+void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
+{
+    const struct look *look = &LOOKS[badge->style];
+    struct half halves[2] = {{.color = badge->label_color}, {.color = badge->color}};
+    struct buffer text = {0};
+    int width;
+
+    if (number == BADGE_NO_NUMBER)
+        buffer_add_literal(&text, "counted");
+    else
+        html_add_number(&text, number);
+    init_half(&halves[0], badge->label, badge->label_len, 0, look);
+    init_half(&halves[1], text.bytes, text.len, halves[0].width, look);
+    width = halves[0].width + halves[1].width;
+    draw_head(to, badge, &text, width, look);
+    draw_grounds(to, halves, width, look);
     add(to,
-        "</g>\n<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
-        "font-size=\"%d\" font-weight=\"",
-        look->font);
-    buffer_add_string(to, look->font_weight);
-    buffer_add_literal(to, "\">\n");
+        "<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
+        "font-size=\"%d\" font-weight=\"%s\">\n",
+        look->font.size, look->font.is_bold ? "bold" : "normal");
     for (int i = 0; i < 2; ++i)
         if (halves[i].width != 0)
             draw_text(to, &halves[i], look);
     buffer_add_literal(to, "</g>\n</svg>\n");
+    for (int i = 0; i < 2; ++i)
+        buffer_free(&halves[i].text);
     buffer_free(&text);
 }

@@ -142,6 +142,16 @@ class Browser:
         """The number in large figures."""
         return int(self.text(".count strong").replace(",", ""))
 
+    def fonts_of(self, selector):
+        """The names of the fonts that the text of an element is shown in."""
+        self._command("DOM.enable")
+        self._command("CSS.enable")
+        root = self._command("DOM.getDocument")["root"]["nodeId"]
+        node = self._command("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        fonts = self._command("CSS.getPlatformFontsForNode", nodeId=node)["fonts"]
+        self._command("CSS.disable")
+        return {font["familyName"] for font in fonts}
+
     def is_within_view(self, selector):
         return self.run(
             "const {top, bottom} = document.querySelector(arguments[0]).getBoundingClientRect();"

@@ -12,7 +12,7 @@ from harness.wait import Later
 SVG = "{http://www.w3.org/2000/svg}"
 
 HOSTILE = ["<script>alert(1)</script>", '"><svg onload=alert(1)>', "'", "]]>", "&amp;", "&#x3c;", "<!--",
-           "\u202eabc", "\U0010fffd", "é", "日本語", " ", "a" * 256]
+           "\u202eabc", "\U0010fffd", "é", "日本語", "\u00a0", "a" * 256]
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,18 @@ def test_a_label_is_shown_as_text(face, label, style):
     assert shown == label if style == "flat" else shown.lower() == label.lower()
 
 
-def test_without_a_label_there_is_only_the_number(face):
-    assert texts(face.get("/-/badge/label.svg?label=")) == ["0"]
+@pytest.mark.parametrize("label", ["", "+", "%20++"])
+def test_without_a_label_there_is_only_the_number(face, label):
+    assert texts(face.get("/-/badge/label.svg?label=" + label)) == ["0"]
+
+
+def test_spaces_of_a_label_are_as_they_are_shown(face):
+    assert texts(face.get("/-/badge/label.svg?label=++a++b+")) == ["a b", "0"]
+
+
+def test_a_label_in_capitals_is_so_in_any_alphabet(face):
+    query = urlencode({"label": "vus à présent: είδη", "style": "for-the-badge"})
+    assert texts(face.get("/-/badge/label.svg?" + query)) == ["VUS À PRÉSENT: ΕΊΔΗ", "0"]
 
 
 @pytest.mark.parametrize("query, color", [

@@ -152,6 +152,46 @@ static void text_on_a_light_ground_is_dark(void **state)
     buffer_free(&svg);
 }
 
+static void assert_lacks(const struct buffer *svg, const char *part)
+{
+    if (memmem(svg->bytes, svg->len, part, strlen(part)) != NULL)
+        fail_msg("%.*s\nholds %s", (int)svg->len, svg->bytes, part);
+}
+
+/* The browser may only space the characters of a text of which the width is known. */
+static void only_text_of_a_known_width_is_held_to_it(void **state)
+{
+    static const char known[] = "caf\xc3\xa9",
+                      joined[] = "\xd9\x85\xd8\xb1\xd8\xad\xd8\xa8\xd8\xa7";
+    struct badge badge = read_badge("style=flat-square");
+    struct buffer svg = {0};
+
+    (void)state;
+    badge.label = known;
+    badge.label_len = sizeof(known) - 1;
+    badge_render(&svg, &badge, 5);
+    assert_holds(&svg, "y=\"14\" textLength=\"23\" fill=\"#fff\">caf\xc3\xa9<");
+    svg.len = 0;
+    badge.label = joined;
+    badge.label_len = sizeof(joined) - 1;
+    badge_render(&svg, &badge, 5);
+    assert_holds(&svg, "y=\"14\" fill=\"#fff\">\xd9\x85");
+    assert_holds(&svg, "textLength=\"7\" fill=\"#fff\">5<");
+    buffer_free(&svg);
+}
+
+static void a_label_of_spaces_is_none(void **state)
+{
+    struct badge badge = read_badge("label=+++&style=flat-square");
+    struct buffer svg = {0};
+
+    (void)state;
+    badge_render(&svg, &badge, 5);
+    assert_holds(&svg, "<title>5</title>");
+    assert_lacks(&svg, "#555555");
+    buffer_free(&svg);
+}
+
 /* --- queries --- */
 
 static void what_is_not_taken_is_left(void **state)
@@ -190,6 +230,8 @@ int main(void)
         cmocka_unit_test(numbers_have_their_thousands_apart),
         cmocka_unit_test(no_byte_of_a_label_is_markup),
         cmocka_unit_test(text_on_a_light_ground_is_dark),
+        cmocka_unit_test(only_text_of_a_known_width_is_held_to_it),
+        cmocka_unit_test(a_label_of_spaces_is_none),
         cmocka_unit_test(what_is_not_taken_is_left),
         cmocka_unit_test(an_empty_query_has_nothing),
     };
