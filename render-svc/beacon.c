@@ -64,7 +64,6 @@ static struct beacon *begin(const struct asked *asked)
     struct beacon *beacon = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*beacon), on_gone);
 
     *beacon = (struct beacon){.req = asked->req, .path = asked->path, .path_len = asked->path_len};
-    reply_is_for_all_origins(asked->req);
     return beacon;
 }
 
@@ -106,19 +105,9 @@ static bool read_badge(struct beacon *beacon, const struct asked *asked)
 
 /* --- /-/hit/ANY/PATH --- */
 
-/* What a browser asks before a page of another origin may send a body of any type. Beacons come with
- * credentials, for which a browser wants its own origin named; there is nothing they would open. */
+/* What a browser asks before a page of another origin may send a body of any type. */
 static void answer_preflight(h2o_req_t *req)
 {
-    h2o_iovec_t origin = request_header(req, "origin");
-
-    if (origin.base != NULL) {
-        h2o_set_header_by_str(&req->pool, &req->res.headers,
-                              H2O_STRLIT("access-control-allow-origin"), 0, origin.base, origin.len,
-                              1);
-        answer_header_named(req, "access-control-allow-credentials", "true");
-        answer_header(req, H2O_TOKEN_VARY, "origin");
-    }
     answer_header_named(req, "access-control-allow-methods", "GET, HEAD, POST");
     answer_header_named(req, "access-control-allow-headers", "content-type");
     answer_header_named(req, "access-control-max-age", PREFLIGHT_AGE_S);

@@ -37,6 +37,16 @@ bool own_is(const char *path, size_t len)
     return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
 }
 
+bool own_is_for_all_origins(const char *path, size_t len)
+{
+    static const char *const PREFIXES[] = {"/-/badge/", "/-/hit/"};
+
+    for (size_t i = 0; i < sizeof(PREFIXES) / sizeof(PREFIXES[0]); ++i)
+        if (len >= strlen(PREFIXES[i]) && memcmp(path, PREFIXES[i], strlen(PREFIXES[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool route_matches(const struct route *route, const char *path, size_t len)
 {
     size_t name_len = strlen(route->name);
@@ -69,6 +79,8 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
     h2o_iovec_t accept = request_header(req, "accept");
     struct asked asked = {.req = req, .path = "", .query = ""};
 
+    if (own_is_for_all_origins(path, len))
+        reply_is_for_all_origins(req);
     asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
     if (req->query_at != SIZE_MAX) {
         asked.query = req->path.base + req->query_at + 1;

@@ -30,7 +30,17 @@ void reply_may_be_kept(h2o_req_t *req, const char *value)
 
 void reply_is_for_all_origins(h2o_req_t *req)
 {
-    answer_header_named(req, "access-control-allow-origin", "*");
+    h2o_iovec_t origin = request_header(req, "origin");
+
+    h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, H2O_STRLIT("origin"), 1);
+    if (origin.base != NULL) {
+        h2o_add_header_by_str(&req->pool, &req->res.headers,
+                              H2O_STRLIT("access-control-allow-origin"), 0, NULL, origin.base,
+                              origin.len);
+        answer_header_named(req, "access-control-allow-credentials", "true");
+    } else {
+        answer_header_named(req, "access-control-allow-origin", "*");
+    }
     answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
 }
 

@@ -23,7 +23,9 @@ void reply_add_headers(h2o_req_t *req);
 /* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
 void reply_may_be_kept(h2o_req_t *req, const char *value);
 
-/* Lets pages of other origins use the answer. */
+/* Lets pages of other origins use the answer, an error as well. A browser that sends credentials
+ * wants its origin named and credentials allowed (the Fetch standard, "CORS check"), or else the page
+ * is told that a hit failed which was counted. Credentials open nothing here. */
 void reply_is_for_all_origins(h2o_req_t *req);
 
 /* Answer with a 200: with `count` parts, which live as long as the request (answer_parts), and of which

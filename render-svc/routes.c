@@ -56,6 +56,7 @@ static enum form choose_form(h2o_req_t *req)
 int render_handle(h2o_handler_t *self, h2o_req_t *req)
 {
     enum form form = choose_form(req);
+    bool is_json = form != FORM_HTML; /* errors are problems */
     char *path = h2o_mem_alloc_pool(&req->pool, req->path.len);
     enum path_error error;
     size_t len;
@@ -68,17 +69,21 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         return 0;
     }
     request_of(req)->route = ROUTE_VISIT;
+    if (own_is_for_all_origins(req->path.base, req->path.len)) {
+        reply_is_for_all_origins(req);
+        is_json = true;
+    }
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
     /* below /-/ other methods are known, too: there, what is wrong is that it cannot be a path */
     if (!method_is(req, "GET") && !method_is(req, "HEAD") && !method_is(req, "OPTIONS") &&
         (error == PATH_OK || !own_is(req->path.base, req->path.len)))
-        reply_wrong_method(req, METHODS_TO_READ, form != FORM_HTML);
+        reply_wrong_method(req, METHODS_TO_READ, is_json);
     else if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*"))) /* OPTIONS of the server */
         answer_options(req, METHODS_TO_READ);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error),
-                    form != FORM_HTML);
+                    is_json);
     else if (method_is(req, "OPTIONS"))
         answer_options(req, METHODS_TO_READ);
     else

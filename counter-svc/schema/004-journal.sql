@@ -265,7 +265,8 @@ $$;
 
 -- To be called in the transaction that has changed `pathcount` or `pathcount_quarantine` with SQL, as
 -- its last statement. Computes the totals anew, and lets every counter-svc read everything anew. Hits
--- wait from here to the commit. They are not lost.
+-- wait from here to the commit. They are not lost. Such a transaction begins with pathcount_fold(): from
+-- there on folds wait for it, which might otherwise deadlock with it.
 CREATE FUNCTION pathcount_edited() RETURNS VOID
 LANGUAGE plpgsql
 AS $$

@@ -123,13 +123,46 @@ def test_the_pixel_is_the_classic_one(face):
     assert answer.body.startswith(b"GIF89a\x01\x00\x01\x00") and answer.body.endswith(b";")
 
 
+def assert_is_for_all_origins(answer, origin):
+    """A page of this origin may read the answer, whether it has sent credentials or not."""
+    assert answer.header("access-control-allow-origin") == origin
+    assert answer.header("access-control-allow-credentials") == "true"
+    assert answer.header("vary") == "origin"
+    assert answer.header("cross-origin-resource-policy") == "cross-origin"
+
+
 @pytest.mark.parametrize("method, target", [("GET", "/-/hit/fresh.svg"), ("GET", "/-/hit/fresh.gif"),
                                             ("POST", "/-/hit/fresh")])
 def test_hits_are_kept_by_nobody_and_for_every_origin(face, method, target):
     answer = face.ask(method, target, {"Origin": "https://elsewhere.example"})
     assert answer.header("cache-control") == "no-store"
+    assert_is_for_all_origins(answer, "https://elsewhere.example")
+
+
+ORIGINS = [
+    ("OPTIONS", "/-/hit/origin", 204), ("POST", "/-/hit/origin", 204), ("GET", "/-/hit/origin.svg", 200),
+    ("GET", "/-/hit/origin.gif", 200), ("HEAD", "/-/hit/origin.gif", 200), ("GET", "/-/badge/origin.svg", 200),
+    ("POST", "/-/hit/%zz", 400), ("GET", "/-/hit/%FF.gif", 400), ("GET", "/-/hit/x.svg?color=none", 400),
+    ("GET", "/-/badge/origin", 404), ("GET", "/-/hit/origin", 405), ("PUT", "/-/hit/origin", 405),
+    ("POST", "/-/badge/origin.svg", 405), ("POST", "/-/hit/" + "a" * 2048, 414)]
+
+
+@pytest.mark.parametrize("method, target, status", ORIGINS)
+def test_every_answer_is_for_the_origin_that_asks(face, method, target, status):
+    for origin in ("https://elsewhere.example", "http://127.0.0.1:8000", "null"):
+        answer = face.ask(method, target, {"Origin": origin})
+        assert answer.status == status
+        assert_is_for_all_origins(answer, origin)
+    answer = face.ask(method, target)
     assert answer.header("access-control-allow-origin") == "*"
-    assert answer.header("cross-origin-resource-policy") == "cross-origin"
+    assert answer.header("access-control-allow-credentials") is None
+    assert answer.header("vary") == "origin"
+
+
+@pytest.mark.parametrize("target", ["/origin", "/-/", "/-/paths", "/-/paths?format=json", "/-/live?x", "/-/nothing"])
+def test_what_is_not_for_all_origins_is_for_none(face, target):
+    answer = face.get(target, {"Origin": "https://elsewhere.example"})
+    assert answer.header("access-control-allow-origin") is None
 
 
 @pytest.mark.parametrize("target, path", [
@@ -177,8 +210,7 @@ def test_a_browser_is_told_that_it_may_send_a_beacon(pair, face):
         "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type"})
     assert answer.status == 204
-    assert answer.header("access-control-allow-origin") == "https://elsewhere.example"
-    assert answer.header("access-control-allow-credentials") == "true"
+    assert_is_for_all_origins(answer, "https://elsewhere.example")
     assert "POST" in answer.header("access-control-allow-methods")
     assert answer.header("access-control-allow-headers") == "content-type"
     assert pair.ledger.count("/preflight") == 0

@@ -428,6 +428,7 @@ def test_edits_while_hits_are_counted_lose_none(stage, ledger):
     clients = [Later(hammer, path) for path in ("/a", "/b")]
     for _ in range(20):
         with ledger.connect() as connection, connection.transaction():
+            connection.execute("SELECT pathcount_fold()")  # folds wait from here on
             connection.execute("DELETE FROM pathcount WHERE path = '/deleted'")
             connection.execute("INSERT INTO pathcount (path, count) VALUES ('/edited', 1) "
                                "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + 1")

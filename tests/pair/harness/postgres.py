@@ -381,7 +381,8 @@ class Ledger:
     def until_migrated(self):
         """Waits until the ranking has its new index: while that is made, it waits for every transaction
         there is, and would be taken for what a test waits for."""
-        until(lambda: self.value("SELECT to_regclass('pathcount_ranking') IS NULL"), "the ranking's index")
+        until(lambda: self.value("SELECT to_regclass('pathcount_journal') IS NULL "
+                                 "OR to_regproc('pathcount_tier') IS NULL"), "the ranking's index")
 
     @contextlib.contextmanager
     def held_appends(self, **columns):

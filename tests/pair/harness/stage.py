@@ -57,6 +57,7 @@ class Stage:
         counter = self.service("counter-svc", {**ledger.keys, **keys})
         if ready:
             counter.until_ready()
+            ledger.until_migrated()
         counter.api = Api(counter.address)
         return counter
 
