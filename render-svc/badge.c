@@ -93,6 +93,26 @@ static bool read_style(h2o_iovec_t value, enum badge_style *style)
     return false;
 }
 
+/* Reads a number of seconds, of any length. */
+static bool read_seconds(h2o_iovec_t value, int *seconds)
+{
+    int number = 0;
+
+    if (value.base == NULL)
+        return true;
+    for (size_t i = 0; i < value.len; ++i) {
+        if (value.base[i] < '0' || value.base[i] > '9')
+            return false;
+        if (number < BADGE_CACHE_MAX_S)
+            number = number * 10 + (value.base[i] - '0');
+    }
+    if (number > BADGE_CACHE_MAX_S)
+        number = BADGE_CACHE_MAX_S;
+    if (number > *seconds)
+        *seconds = number;
+    return value.len != 0;
+}
+
 /* Whether XML can hold the text (XML 1.0, 2.2), and a badge show it in a line. */
 static bool is_label(h2o_iovec_t value)
 {
@@ -110,18 +130,17 @@ static bool is_label(h2o_iovec_t value)
 
 const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
 {
-    static const char *const NAMES[] = {"label", "color", "labelColor", "style"};
-    h2o_iovec_t values[4], rest;
-    const char *error = query_take(pool, query, len, NAMES, 4, values, &rest);
+    static const char *const NAMES[] = {"label", "color", "labelColor", "style", "cacheSeconds"};
+    h2o_iovec_t values[5], rest;
+    const char *error = query_take(pool, query, len, NAMES, 5, values, &rest);
 
     *badge = (struct badge){.label = "hits",
                             .label_len = 4,
                             .color = DEFAULT_COLOR,
-                            .label_color = DEFAULT_LABEL_COLOR};
+                            .label_color = DEFAULT_LABEL_COLOR,
+                            .cache_s = BADGE_CACHE_MIN_S};
     if (error != NULL)
         return error;
-    if (rest.len != 0)
-        return "The query has an unknown parameter: label, color, labelColor and style are known.";
     if (values[0].base != NULL) {
         if (!is_label(values[0]))
             return "\"label\" is not text of at most 256 bytes without control characters.";
@@ -132,6 +151,8 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
         return "A color is neither a known name nor 3 or 6 hexadecimal digits.";
     if (!read_style(values[3], &badge->style))
         return "\"style\" is not flat, flat-square, plastic or for-the-badge.";
+    if (!read_seconds(values[4], &badge->cache_s))
+        return "\"cacheSeconds\" is not a whole number.";
     return NULL;
 }
 

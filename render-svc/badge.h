@@ -1,10 +1,14 @@
 /* A badge as a README shows it: a label and a number side by side, as SVG. It holds nothing but
  * shapes and text: no script, no style, nothing from elsewhere. Any thread.
  *
- *     label=TEXT        at most 256 bytes (default: hits); empty: the number alone
- *     color=COLOUR      behind the number: a name or 3 or 6 hexadecimal digits (default: blue)
- *     labelColor=COLOUR behind the label (default: grey)
- *     style=STYLE       flat, flat-square, plastic, for-the-badge (default: flat)
+ *     label=TEXT         at most 256 bytes (default: hits); empty: the number alone
+ *     color=COLOUR       behind the number: a name or 3 or 6 hexadecimal digits (default: blue)
+ *     labelColor=COLOUR  behind the label (default: grey)
+ *     style=STYLE        flat, flat-square, plastic, for-the-badge (default: flat)
+ *     cacheSeconds=NUMBER how long a badge that counts nothing may be kept; see cache_s
+ *
+ * Other parameters are ignored. Pages and readers add such to images, so that they are not taken from
+ * a cache, or to see where a visit comes from; a broken image would count nothing.
  */
 #ifndef RENDER_BADGE_H
 #define RENDER_BADGE_H
@@ -20,9 +24,14 @@ struct badge {
     size_t label_len;
     uint32_t color, label_color; /* 0xRRGGBB */
     enum badge_style style;
+    int cache_s; /* BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S; a number beyond either is taken for it */
 };
 
-/* Reads a query; its texts are in the pool. Returns NULL, or a sentence about what is wrong. */
+/* A minute, which is the default, to a year. */
+#define BADGE_CACHE_MIN_S 60
+#define BADGE_CACHE_MAX_S 31536000
+
+/* Reads a query; its texts are in the pool. Returns NULL, or a sentence about a value that is wrong. */
 const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
     __attribute__((warn_unused_result));
 

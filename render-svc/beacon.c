@@ -11,16 +11,16 @@
 #include "service/answer.h"
 #include "service/request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define SVG_SUFFIX ".svg"
 #define GIF_SUFFIX ".gif"
 
-/* How long a badge may be kept: images are asked for far more often than anybody looks. */
-#define BADGE_CACHING "public, max-age=60"
-
 /* How long browsers may remember what they are allowed. */
 #define PREFLIGHT_AGE_S "86400"
+
+#define CACHING_BYTES 32
 
 enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
 
@@ -210,6 +210,15 @@ void beacon_badge(const struct asked *asked)
     buffer_free(&target);
 }
 
+/* Images are asked for far more often than anybody looks. */
+static void may_be_kept(struct beacon *beacon)
+{
+    char *value = h2o_mem_alloc_pool(&beacon->req->pool, CACHING_BYTES);
+
+    snprintf(value, CACHING_BYTES, "public, max-age=%d", beacon->badge.cache_s);
+    reply_may_be_kept(beacon->req, value);
+}
+
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 {
     struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, fetch, fetch);
@@ -224,7 +233,7 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
     }
     found = rows.size != 0 &&
             h2o_memis(rows.rows[0].path, rows.rows[0].path_len, beacon->path, beacon->path_len);
-    reply_may_be_kept(beacon->req, BADGE_CACHING);
+    may_be_kept(beacon);
     answer_badge(beacon, found ? rows.rows[0].count : 0);
     rows_free(&rows);
     return true;

@@ -37,9 +37,10 @@ static const struct topic TOPICS[] = {
        "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"}}},
     {"badge",
      "Show a number without counting",
-     "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code> and "
+     "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "
      "<code>style</code> (<code>flat</code>, <code>flat-square</code>, <code>plastic</code>, "
-     "<code>for-the-badge</code>) are what other badges know them as.",
+     "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) mean what they mean "
+     "for other badges. Other parameters are ignored.",
      {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
       {"In HTML",
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},

@@ -49,11 +49,20 @@ def test_a_badge_of_a_path_that_was_never_counted_shows_0(pair, face):
     assert texts(face.get("/-/badge/never/on.svg")) == ["hits", "0"]
 
 
-def test_a_badge_may_be_kept_for_a_minute_and_used_anywhere(face):
-    answer = face.get("/-/badge/kept.svg")
-    assert answer.header("cache-control") == "public, max-age=60"
-    assert answer.header("access-control-allow-origin") == "*"
-    assert answer.header("cross-origin-resource-policy") == "cross-origin"
+@pytest.mark.parametrize("query, seconds", [
+    ("", 60), ("cacheSeconds=0", 60), ("cacheSeconds=60", 60), ("cacheSeconds=86400", 86400),
+    ("cacheSeconds=99999999999", 31536000)])
+def test_a_badge_may_be_kept_for_a_minute_or_longer(face, query, seconds):
+    answer = face.get("/-/badge/kept.svg?" + query)
+    assert answer.header("cache-control") == f"public, max-age={seconds}"
+    assert answer.header("vary") == "origin"
+
+
+def test_a_badge_that_counts_is_kept_by_nobody_whatever_is_asked_for(pair, face):
+    for number in (1, 2):
+        answer = face.get("/-/hit/never/kept.svg?cacheSeconds=86400")
+        assert texts(answer) == ["hits", str(number)]
+        assert answer.header("cache-control") == "no-store"
 
 
 @pytest.mark.parametrize("label", HOSTILE)
@@ -98,12 +107,30 @@ def test_every_style_is_another(face, style):
 @pytest.mark.parametrize("query", [
     "color=", "color=nocolor", "color=12345", "color=1234567", "color=%22", "color=gg0000", "color=%23",
     "labelColor=url(x)", "style=round", "style=", "label=" + "a" * 257, "label=%00", "label=%0a", "label=%FF",
-    "label=%EF%BF%BE", "label=%1b", "labl=x", "label=a&label=b", "label"])
+    "label=%EF%BF%BE", "label=%1b", "label=a&label=b", "label", "cacheSeconds=x", "cacheSeconds="])
 @pytest.mark.parametrize("place", ["badge", "hit"])
 def test_what_a_badge_cannot_be_is_400_and_counts_nothing(pair, face, place, query):
     answer = face.get(f"/-/{place}/refused.svg?{query}")
     assert (answer.status, answer.media_type) == (400, "application/problem+json")
     assert pair.ledger.count("/refused") == 0
+
+
+OTHERS = ["cb=1", "v=2", "utm_source=a&utm_medium=b", "1732365296123", "maxAge=3600", "logo=github", "labl=x",
+          "amp;style=plastic", "t=1&t=2", "x=%FF", "%zz", "&", "=", "cacheSeconds=60"]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_images_take_no_notice_of_other_parameters(pair, face, other):
+    path = "/others/" + quote(other, safe="")
+    assert texts(face.get(f"/-/hit{path}.svg?{other}&label=a")) == ["a", "1"]
+    assert texts(face.get(f"/-/badge{path}.svg?label=a&{other}")) == ["a", "1"]
+    assert face.get(f"/-/hit{path}.gif?{other}").status == 200
+    assert pair.ledger.count("/others/" + other) == 2
+
+
+@pytest.mark.parametrize("target", ["/-/paths?prefx=/a", "/-/paths/a?fromat=json", "/-/live?oder=path"])
+def test_elsewhere_a_misspelt_parameter_is_an_error(face, target):
+    assert face.get(target).status == 400
 
 
 # --- hits

@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "render-svc/badge.h"
 #include "render-svc/query.h"
 
@@ -65,26 +67,65 @@ static void parameters_are_read(void **state)
     assert_int_equal(read_badge("color=%23000").color, 0);
 }
 
-static void what_is_no_parameter_is_refused(void **state)
+static void a_value_that_is_none_is_refused(void **state)
 {
     static const char *const queries[] = {
         "color=g00", "color=@00",    "color=`00",       "color=1234",
         "color=",    "color=%23",    "style=",          "style=x",
         "label=%01", "label=%7F",    "label=%FF",       "label=%EF%BF%BF",
-        "label=%zz", "label",        "label=a&label=a", "colour=red",
-        "&",         "color=+00",    "color=red;",      "labelColor=%00",
-        "color=G00", "color=%20red",
+        "label=%zz", "label",        "label=a&label=a", "cacheSeconds=",
+        "color=+00", "color=red;",   "labelColor=%00",  "cacheSeconds=-1",
+        "color=G00", "color=%20red", "cacheSeconds=1m", "cacheSeconds=1.5",
     };
 
     (void)state;
     for (size_t i = 0; i < SIZE(queries); i++) {
         struct badge badge;
 
-        /* an empty piece of a query is nothing: it is the only one that may pass */
-        if (strcmp(queries[i], "&") != 0 &&
-            badge_read(&pool, queries[i], strlen(queries[i]), &badge) == NULL)
+        if (badge_read(&pool, queries[i], strlen(queries[i]), &badge) == NULL)
             fail_msg("%s", queries[i]);
     }
+}
+
+static void other_parameters_are_ignored_whatever_they_are(void **state)
+{
+    static const char *const queries[] = {
+        "cb=1",     "v",     "&",       "&&=&",      "utm_source=a&utm_source=b",
+        "colour=x", "Label", "LABEL=x", "%zz=1",     "t=%FF%00",
+        "=",        "?",     "amp;x=1", "label[]=x",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(queries); i++) {
+        char query[64];
+        struct badge badge;
+
+        snprintf(query, sizeof(query), "%s&color=f00&%s", queries[i], queries[i]);
+        badge = read_badge(query);
+        assert_int_equal(badge.color, 0xff0000);
+        assert_int_equal(badge.label_len, 4);
+    }
+}
+
+static void a_badge_may_be_kept_for_a_minute_to_a_year(void **state)
+{
+    static const struct {
+        const char *query;
+        int cache_s;
+    } cases[] = {
+        {"", 60},
+        {"cacheSeconds=0", 60},
+        {"cacheSeconds=59", 60},
+        {"cacheSeconds=61", 61},
+        {"cacheSeconds=0003600", 3600},
+        {"cacheSeconds=31536000", 31536000},
+        {"cacheSeconds=31536001", 31536000},
+        {"cacheSeconds=99999999999999999999999999", 31536000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++)
+        assert_int_equal(read_badge(cases[i].query).cache_s, cases[i].cache_s);
 }
 
 static void assert_holds(const struct buffer *svg, const char *part)
@@ -226,7 +267,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_parameters_it_is_flat_and_says_hits),
         cmocka_unit_test(parameters_are_read),
-        cmocka_unit_test(what_is_no_parameter_is_refused),
+        cmocka_unit_test(a_value_that_is_none_is_refused),
+        cmocka_unit_test(other_parameters_are_ignored_whatever_they_are),
+        cmocka_unit_test(a_badge_may_be_kept_for_a_minute_to_a_year),
         cmocka_unit_test(numbers_have_their_thousands_apart),
         cmocka_unit_test(no_byte_of_a_label_is_markup),
         cmocka_unit_test(text_on_a_light_ground_is_dark),
