@@ -96,20 +96,42 @@ static void apply_range(struct wish *wishes, struct span range)
     }
 }
 
-enum accept_form accept_choose(const char *value, size_t len, bool offers_csv)
+static void read_wishes(const char *value, size_t len, struct wish wishes[N_FORMS])
 {
-    struct wish wishes[N_FORMS] = {{0, 0}};
     struct span rest = {value, len};
-    int best = ACCEPT_HTML;
 
+    memset(wishes, 0, N_FORMS * sizeof(*wishes));
     while (rest.len != 0)
         apply_range(wishes, take(&rest, ','));
+}
+
+static enum accept_form choose(const struct wish *wishes, bool offers_csv)
+{
+    int best = ACCEPT_HTML;
+
     for (int i = 0; i < (offers_csv ? N_FORMS : N_FORMS - 1); ++i)
         if (wishes[i].weight > wishes[best].weight ||
             (wishes[i].weight == wishes[best].weight && wishes[i].weight != 0 &&
              wishes[i].specificity > wishes[best].specificity))
             best = i;
     return (enum accept_form)best;
+}
+
+enum accept_form accept_choose(const char *value, size_t len, bool offers_csv)
+{
+    struct wish wishes[N_FORMS];
+
+    read_wishes(value, len, wishes);
+    return choose(wishes, offers_csv);
+}
+
+bool accept_names_html(const char *value, size_t len)
+{
+    struct wish wishes[N_FORMS];
+
+    read_wishes(value, len, wishes);
+    return choose(wishes, true) == ACCEPT_HTML && wishes[ACCEPT_HTML].specificity == 3 &&
+           wishes[ACCEPT_HTML].weight != 0;
 }
 
 bool accept_prefers_json(const char *value, size_t len)

@@ -15,6 +15,10 @@ enum accept_form { ACCEPT_HTML, ACCEPT_JSON, ACCEPT_CSV };
  * in the wrong form is better than none. */
 enum accept_form accept_choose(const char *value, size_t len, bool offers_csv);
 
+/* Whether text/html is named and wanted most, as by a browser that opens an address: an image, a
+ * script or a program does not name it. */
+bool accept_names_html(const char *value, size_t len);
+
 /* Whether JSON is wanted rather than HTML. */
 bool accept_prefers_json(const char *value, size_t len);
 

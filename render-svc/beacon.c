@@ -146,7 +146,7 @@ void beacon_hit(const struct asked *asked)
     if (!path_will_do(beacon) || (beacon->image == IMAGE_BADGE && !read_badge(beacon, asked)))
         return;
     if (method_is(asked->req, "HEAD"))
-        answer_head(asked->req, 200, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
+        reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
     else
         count(beacon);
 }
@@ -156,6 +156,7 @@ static void answer_badge(struct beacon *beacon, int64_t number)
     struct buffer svg = {0};
 
     badge_render(&svg, &beacon->badge, number);
+    reply_add_policy(beacon->req, TYPE_SVG);
     answer_copy(beacon->req, 200, TYPE_SVG, svg.bytes, svg.len);
     buffer_free(&svg);
 }
@@ -170,14 +171,16 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
 
     (void)rows;
     timer_stop(&beacon->deadline);
-    if (number.count == 0)
+    if (number.count == 0) {
         reply_unavailable(beacon->req, "The visit could not be counted.", true);
-    else if (beacon->image == IMAGE_BADGE)
+    } else if (beacon->image == IMAGE_BADGE) {
         answer_badge(beacon, number.overflow ? BADGE_NO_NUMBER : number.count);
-    else if (beacon->image == IMAGE_GIF)
+    } else if (beacon->image == IMAGE_GIF) {
+        reply_add_policy(beacon->req, TYPE_GIF);
         answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
-    else
+    } else {
         answer_nothing(beacon->req);
+    }
 }
 
 static void on_deadline(struct timer *timer)

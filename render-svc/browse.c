@@ -88,8 +88,16 @@ static bool answer_failure(struct browse *browse, const struct http_answer *answ
     return true;
 }
 
+/* A browser that opens JSON or CSV saves it. If Firefox showed JSON, it would do so in a page of its
+ * own and ask for /favicon.ico whatever the policy of the answer is, and that would be counted. */
 static void answer_buffer(struct browse *browse, const char *type, struct buffer *body)
 {
+    if (browse->form == ACCEPT_JSON)
+        answer_header_named(browse->req, "content-disposition",
+                            "attachment; filename=\"pathcount.json\"");
+    else if (browse->form == ACCEPT_CSV)
+        answer_header_named(browse->req, "content-disposition",
+                            "attachment; filename=\"pathcount.csv\"");
     reply_copy(browse->req, type, body->bytes, body->len, browse->form != ACCEPT_HTML);
     buffer_free(body);
 }
@@ -206,8 +214,6 @@ static void answer_rows_csv(struct browse *browse, const struct rows *rows)
 
     csv_add_rows_head(&csv);
     csv_add_rows(&csv, rows);
-    answer_header_named(browse->req, "content-disposition",
-                        "attachment; filename=\"pathcount.csv\"");
     answer_buffer(browse, TYPE_CSV, &csv);
 }
 

@@ -1,5 +1,6 @@
 #include "render-svc/reply.h"
 
+#include "render-svc/accept.h"
 #include "render-svc/page.h"
 #include "service/answer.h"
 #include "service/log.h"
@@ -15,12 +16,33 @@ void reply_add_headers(h2o_req_t *req)
     answer_header(req, H2O_TOKEN_VARY, "accept, prefer");
     answer_header_named(req, "x-content-type-options", "nosniff");
     answer_header_named(req, "referrer-policy", "no-referrer");
+    answer_header_named(req, "x-request-id", request_trace(req));
+}
+
+/* Pages need their own files. */
+static void add_page_policy(h2o_req_t *req)
+{
     answer_header_named(req, "content-security-policy",
                         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
                         "connect-src 'self'; form-action 'self'; base-uri 'none'; "
                         "frame-ancestors 'none'");
     answer_header_named(req, "x-frame-options", "DENY");
-    answer_header_named(req, "x-request-id", request_trace(req));
+}
+
+/* Images may be in anybody's <object>, <embed> or <iframe>, where they are documents that do nothing.
+ * (Browsers style the document that they make around a GIF.) */
+static void add_image_policy(h2o_req_t *req)
+{
+    answer_header_named(req, "content-security-policy",
+                        "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+}
+
+void reply_add_policy(h2o_req_t *req, const char *content_type)
+{
+    if (strcmp(content_type, TYPE_HTML) == 0)
+        add_page_policy(req);
+    else if (strcmp(content_type, TYPE_SVG) == 0 || strcmp(content_type, TYPE_GIF) == 0)
+        add_image_policy(req);
 }
 
 void reply_may_be_kept(h2o_req_t *req, const char *value)
@@ -59,25 +81,41 @@ void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, s
 
     for (size_t i = 0; i < count; ++i)
         len += parts[i].len;
-    if (make_room(req, len - shared, shared, json))
-        answer_parts(req, 200, content_type, parts, count);
+    if (!make_room(req, len - shared, shared, json))
+        return;
+    reply_add_policy(req, content_type);
+    answer_parts(req, 200, content_type, parts, count);
 }
 
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json)
 {
-    if (make_room(req, len, 0, json))
-        answer_copy(req, 200, content_type, body, len);
+    if (!make_room(req, len, 0, json))
+        return;
+    reply_add_policy(req, content_type);
+    answer_copy(req, 200, content_type, body, len);
+}
+
+void reply_head(h2o_req_t *req, const char *content_type)
+{
+    reply_add_policy(req, content_type);
+    answer_head(req, 200, content_type);
 }
 
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
 {
+    ssize_t saved =
+        h2o_find_header_by_str(&req->res.headers, H2O_STRLIT("content-disposition"), -1);
+    h2o_iovec_t accept = request_header(req, "accept");
     struct buffer page = {0};
 
-    if (json) {
+    if (saved >= 0) /* an error is to be read, not saved */
+        h2o_delete_header(&req->res.headers, saved);
+    if (json && !accept_names_html(accept.base, accept.len)) {
         answer_problem(req, status, detail);
         return;
     }
     page_add_error(&page, status, status_title(status), detail, request_trace(req));
+    reply_add_policy(req, TYPE_HTML);
     answer_copy(req, status, TYPE_HTML, page.bytes, page.len);
     buffer_free(&page);
 }

@@ -17,8 +17,12 @@
 /* The methods of what can only be looked at. */
 #define METHODS_TO_READ "GET, HEAD, OPTIONS"
 
-/* Adds the headers that every answer has; Cache-Control: no-store among them. */
+/* Adds the headers that every answer has, Cache-Control: no-store among them. */
 void reply_add_headers(h2o_req_t *req);
+
+/* Adds the Content-Security-Policy of a type of its own, TYPE_HTML, TYPE_SVG or TYPE_GIF. Every other
+ * type has the policy of service/answer.h. The functions below that send call it themselves. */
+void reply_add_policy(h2o_req_t *req, const char *content_type);
 
 /* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
 void reply_may_be_kept(h2o_req_t *req, const char *value);
@@ -35,7 +39,11 @@ void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, s
                  size_t shared, bool json);
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json);
 
-/* Answers with an error: a problem (RFC 9457) or a small page. */
+/* Answers a HEAD, as answer_head does. */
+void reply_head(h2o_req_t *req, const char *content_type);
+
+/* Answers with an error: a problem (RFC 9457) or a small page. A browser that opens the address gets
+ * the page even with `json`. */
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json);
 
 /* The same with a 503: nothing was confirmed, asking again may help. */

@@ -192,7 +192,7 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
     if (visit->form == FORM_MINIMAL)
         answer_header_named(req, "preference-applied", "return=minimal");
     if (method_is(req, "HEAD")) {
-        answer_head(req, 200, content_type(visit));
+        reply_head(req, content_type(visit));
         return;
     }
     if (rows != NULL)

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#define POLICY "content-security-policy"
+
 const char *status_title(int status)
 {
     switch (status) {
@@ -76,14 +78,25 @@ void answer_header_named(h2o_req_t *req, const char *name, const char *value)
                           strlen(value));
 }
 
+/* Adds what a browser may do with an answer of which the handler has not said it: nothing. */
+static void add_policy(h2o_req_t *req)
+{
+    if (h2o_find_header_by_str(&req->res.headers, H2O_STRLIT(POLICY), -1) >= 0)
+        return;
+    answer_header_named(req, POLICY, "default-src 'none'; frame-ancestors 'none'");
+    answer_header_named(req, "x-frame-options", "DENY");
+}
+
 static void begin_response(h2o_req_t *req, int status, const char *content_type,
                            size_t content_length, h2o_generator_t *generator)
 {
     req->res.status = status;
     req->res.reason = status_title(status);
     req->res.content_length = content_length;
-    if (content_type != NULL)
+    if (content_type != NULL) {
         answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
+        add_policy(req);
+    }
     /* a request that was read before the stop began is still marked as one to be kept alive */
     if (req->conn->ctx->shutdown_requested)
         req->http1_is_persistent = 0;

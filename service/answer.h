@@ -4,6 +4,10 @@
  * and close the connection after anything else), none has a body to HEAD, and while the service is
  * stopping each says `Connection: close`. Headers of its own are put on the request with
  * h2o_add_header before. All calls from the request's loop, once per request.
+ *
+ * A response with a body has a Content-Security-Policy. Unless the handler has added one, a browser
+ * may load nothing for the document and may not show it in a frame. So a browser that opens JSON or
+ * an error does not ask for /favicon.ico, which render-svc would count.
  */
 #ifndef SERVICE_ANSWER_H
 #define SERVICE_ANSWER_H

@@ -104,6 +104,10 @@ class Browser:
             field.send_keys(Keys.ENTER)
             until(lambda: self._is_gone(page), "the form to be sent")
 
+    def save_nothing(self):
+        """What would be saved to a file is dropped."""
+        self._command("Browser.setDownloadBehavior", behavior="deny")
+
     # --- what is there
 
     def find(self, selector):
@@ -122,6 +126,10 @@ class Browser:
     def run(self, script, *arguments):
         """What a piece of JavaScript returns; also where the page's own is off."""
         return self.driver.execute_script(script, *arguments)
+
+    def ask(self, script, *arguments):
+        """What a piece of JavaScript hands to its last argument, a function."""
+        return self.driver.execute_async_script(script, *arguments)
 
     @property
     def rows(self):

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 
 from browser import Browser  # noqa: E402 (the path above comes first)
+from elsewhere import Elsewhere  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 
@@ -75,6 +76,13 @@ def own(stage):
 def unreachable(stage):
     """A render-svc whose counter-svc is not there."""
     return stage.render(("127.0.0.1", 1), ready=False, request_deadline_ms=100)
+
+
+@pytest.fixture(scope="session")
+def elsewhere():
+    site = Elsewhere()
+    yield site
+    site.close()
 
 
 def started(script):

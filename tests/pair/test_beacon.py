@@ -14,6 +14,10 @@ SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = ["<script>alert(1)</script>", '"><svg onload=alert(1)>', "'", "]]>", "&amp;", "&#x3c;", "<!--",
            "\u202eabc", "\U0010fffd", "é", "日本語", "\u00a0", "a" * 256]
 
+# As a navigation of a browser has it, and as an <img> has it.
+NAVIGATION = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
+IMAGE = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+
 
 @pytest.fixture(scope="module")
 def face(pair):
@@ -190,6 +194,51 @@ def test_every_answer_is_for_the_origin_that_asks(face, method, target, status):
 def test_what_is_not_for_all_origins_is_for_none(face, target):
     answer = face.get(target, {"Origin": "https://elsewhere.example"})
     assert answer.header("access-control-allow-origin") is None
+
+
+# --- in a browser
+
+
+@pytest.mark.parametrize("target", ["/-/badge/framed.svg", "/-/hit/framed.svg", "/-/hit/framed.gif"])
+def test_images_may_be_documents_in_any_page_and_load_nothing(face, target):
+    for method in ("GET", "HEAD"):
+        answer = face.ask(method, target)
+        assert answer.header("x-frame-options") is None
+        assert answer.header("content-security-policy") == \
+            "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@pytest.mark.parametrize("target", [
+    "/-/paths?format=json", "/-/paths?format=csv", "/-/paths?format=csv&limit=5", "/-/paths/none?format=json",
+    "/-/openapi.yml", "/-/live?limit=x", "/-/badge/none", "/-/hit/none", "/-/hit/x.svg?color=none",
+    "/" + "a" * 20_000])
+def test_what_is_no_page_lets_a_browser_ask_for_nothing_more(pair, target):
+    answer = get(pair.address, target)
+    assert answer.media_type != "text/html"
+    assert answer.header("content-security-policy") == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.header("x-frame-options") == "DENY"
+
+
+@pytest.mark.parametrize("target, status", [
+    ("/-/badge/none", 404), ("/-/hit/none", 405), ("/-/hit/x.svg?color=none", 400), ("/-/hit/%zz.gif", 400),
+    ("/-/live?limit=x", 400), ("/-/paths?format=json&x", 400), ("/-/paths/none?format=json", 404)])
+def test_an_error_is_a_page_to_a_browser_that_opens_it_and_a_problem_to_an_image(face, target, status):
+    page = face.get(target, NAVIGATION)
+    assert (page.status, page.media_type) == (status, "text/html")
+    assert page.header("content-disposition") is None and 'rel="icon"' in page.text
+    problem = face.get(target, IMAGE)
+    assert (problem.status, problem.media_type) == (status, "application/problem+json")
+
+
+@pytest.mark.parametrize("target", ["/-/paths", "/-/paths/saved"])
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_a_browser_saves_what_is_no_page(pair, face, target, form):
+    pair.api.count({"/saved": 1})
+    answer = face.get(f"{target}?format={form}", NAVIGATION)
+    assert answer.header("content-disposition") == f'attachment; filename="pathcount.{form}"'
+
+
+# --- paths
 
 
 @pytest.mark.parametrize("target, path", [

@@ -301,6 +301,31 @@ static void return_minimal_is_a_preference_for_less(void **state)
     assert_full(full);
 }
 
+static void a_browser_that_opens_an_address_names_html(void **state)
+{
+    static const char *const named[] = {
+        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+        "text/html",
+        "application/json;q=0.9, text/html",
+        "text/html;q=0.5, */*;q=0.1",
+    };
+    static const char *const unnamed[] = {
+        "",
+        "*/*",
+        "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8",
+        "text/event-stream",
+        "text/*",
+        "text/html;q=0",
+        "application/json, text/html;q=0.9",
+        "*/*, text/html;q=0.5",
+        "text/css,*/*;q=0.1",
+    };
+
+    (void)state;
+    assert_all(accept_names_html, true, named, SIZE(named));
+    assert_all(accept_names_html, false, unnamed, SIZE(unnamed));
+}
+
 static void csv_is_chosen_where_it_is_offered(void **state)
 {
     static const struct {
@@ -343,6 +368,7 @@ int main(void)
         cmocka_unit_test(a_malformed_weight_counts_as_1),
         cmocka_unit_test(no_value_at_all_is_read_too_far_whatever_it_is),
         cmocka_unit_test(return_minimal_is_a_preference_for_less),
+        cmocka_unit_test(a_browser_that_opens_an_address_names_html),
         cmocka_unit_test(csv_is_chosen_where_it_is_offered),
     };
 
