@@ -44,7 +44,7 @@ def outage(cluster):
 
 @pytest.fixture
 def pair(stage):
-    return stage.pair(render_keys={"workers": 2}, counter_keys={"workers": 2})
+    return stage.pair(render_keys={"workers": 2})
 
 
 # --- the exposition
@@ -175,7 +175,7 @@ def test_what_prometheus_sees_holds_after_an_outage(outage, stage, tmp_path):
         load = stage.load(renders, ["/a", "/b", "/c"])
         load.until_acknowledged(200)
         until(lambda: prometheus.value("sum(up)") == 4, "all four to be scraped")
-        with contextlib.suppress(psycopg.OperationalError), ledger.locked("/a"):
+        with contextlib.suppress(psycopg.OperationalError), ledger.held_appends():
             ledger.until_waiting()  # a statement to be lost
             outage.kill()
         until(lambda: prometheus.query("sum(pathcount_ready) == 0"), "the outage to be seen", 30)
