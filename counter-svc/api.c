@@ -23,7 +23,7 @@ struct call {
     h2o_req_t *req;
     struct journal_request *journal_request; /* NULL: none is on its way */
     struct view_request *view_request;       /* the same */
-    char *path; /* of GET /v1/paths/{path} */
+    char *path;                              /* of GET /v1/paths/{path} */
     size_t path_len;
     struct view *view;      /* whose rows are wanted; NULL: none */
     enum encoding encoding; /* of the answer to a batch */

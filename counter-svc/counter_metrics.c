@@ -31,8 +31,9 @@ const struct metric counter_metrics[] = {
      .help = "Time from sending an entry until PostgreSQL has confirmed its commit."},
     {NUMBER("pathcount_ledger_commit_failures_total", METRIC_COUNTER, commit_failures),
      LABELLED("reason", "passing", "other", "standby", "lost"),
-     .help = "Statements of the journal that failed by what PostgreSQL said: a passing failure, any "
-             "other, a warning about the standby; or the connection went."},
+     .help =
+         "Statements of the journal that failed by what PostgreSQL said: a passing failure, any "
+         "other, a warning about the standby; or the connection went."},
     {NUMBER("pathcount_journal_conflicts_total", METRIC_COUNTER, conflicts),
      .help = "Entries that were not appended, as another counter-svc had appended one."},
     {NUMBER("pathcount_journal_reloads_total", METRIC_COUNTER, reloads),

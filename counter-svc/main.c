@@ -51,8 +51,8 @@ static const struct config_key KEYS[] = {
     {KEY("fold_interval_ms", CONFIG_INTEGER, journal.fold.interval_ms), .fallback = "5000",
      .min = 100, .max = 60000, .unit = "ms",
      .help = "How often the journal is folded into the tables under load."},
-    {KEY("max_reads", CONFIG_INTEGER, views.max_reads), .fallback = "1000", .min = 1,
-     .max = 100000, .help = "Views that may wait; more are answered 503."},
+    {KEY("max_reads", CONFIG_INTEGER, views.max_reads), .fallback = "1000", .min = 1, .max = 100000,
+     .help = "Views that may wait; more are answered 503."},
     {KEY("read_deadline_ms", CONFIG_INTEGER, views.deadline_ms), .fallback = "3000", .min = 100,
      .max = 60000, .unit = "ms",
      .help = "How long a view may wait until it leaves for PostgreSQL."},
@@ -137,9 +137,8 @@ static int start(struct worker *worker, const void *data)
     *counter = (struct counter){.config = data, .worker = worker};
     worker->app = counter;
     log_rotation(counter->config);
-    counter->journal =
-        journal_open(worker, &counter->config->session, &counter->config->journal,
-                     &(struct journal_owner){publish_readiness, on_folded, counter});
+    counter->journal = journal_open(worker, &counter->config->session, &counter->config->journal,
+                                    &(struct journal_owner){publish_readiness, on_folded, counter});
     counter->views = views_open(worker, &counter->config->session, &counter->config->views,
                                 counter->journal, publish_readiness, counter);
     publish_readiness(counter);

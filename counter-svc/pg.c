@@ -370,9 +370,8 @@ size_t pg_padding(const char *name, const struct pg_parameter *parameters, int c
     behind_execute = (bytes + DESCRIBE_BYTES + EXECUTE_BYTES) % LIBPQ_BLOCK_BYTES;
     if (behind_execute == 0)
         return 1;
-    return behind_execute > LIBPQ_BLOCK_BYTES - SYNC_BYTES
-               ? LIBPQ_BLOCK_BYTES - behind_execute + 1
-               : 0;
+    return behind_execute > LIBPQ_BLOCK_BYTES - SYNC_BYTES ? LIBPQ_BLOCK_BYTES - behind_execute + 1
+                                                           : 0;
 }
 
 static void on_query_overdue(struct timer *timer)

@@ -30,7 +30,7 @@ struct session {
     bool awaits_migration;
     bool may_migrate;
     const char *problem; /* NULL: none */
-    bool loss_logged; /* one line for each loss, not for each attempt */
+    bool loss_logged;    /* one line for each loss, not for each attempt */
 };
 
 static const struct {

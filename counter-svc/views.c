@@ -25,8 +25,8 @@ struct view_request {
     struct views *views;
     enum request_kind kind;
     struct trace trace;
-    struct view *view;  /* REQUEST_ROWS */
-    struct buffer path; /* REQUEST_PATH */
+    struct view *view;            /* REQUEST_ROWS */
+    struct buffer path;           /* REQUEST_PATH */
     struct journal_request *head; /* NULL: it is known */
     int64_t target;               /* what is to be folded */
     bool is_stale;                /* it was not, in time */
@@ -312,8 +312,7 @@ static void finish_away(struct views *views, struct view_result *result)
     views->busy = false;
     while (!h2o_linklist_is_empty(&views->away)) {
         struct view_request *request = request_of(views->away.next);
-        result->age_ms =
-            request->is_stale ? (int64_t)(monotonic_ms() - views->complete_ms) : 0;
+        result->age_ms = request->is_stale ? (int64_t)(monotonic_ms() - views->complete_ms) : 0;
         finish(request, result);
     }
     kick(views);
@@ -413,8 +412,7 @@ static void begin_page(struct page *page, const struct state *state)
 static bool add_row(struct page *page, const struct view *view, struct row row, size_t *bytes)
 {
     *bytes += row.path_len;
-    if (page->rows.size == view->limit ||
-        (page->rows.size != 0 && *bytes > VIEW_MAX_PATH_BYTES))
+    if (page->rows.size == view->limit || (page->rows.size != 0 && *bytes > VIEW_MAX_PATH_BYTES))
         return false;
     page->table[page->rows.size++] = row;
     return true;
@@ -493,8 +491,7 @@ static void send_path(struct views *views, const struct buffer *path)
 static void add_unfolded(struct path_detail *detail, const struct state *state,
                          const struct buffer *path)
 {
-    const struct slot *slot =
-        state != NULL ? state_find(state, path->bytes, path->len) : NULL;
+    const struct slot *slot = state != NULL ? state_find(state, path->bytes, path->len) : NULL;
 
     if (slot != NULL && slot->has_row && slot->count > detail->count)
         detail->count = slot->count;

@@ -82,8 +82,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     else if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*"))) /* OPTIONS of the server */
         answer_options(req, METHODS_TO_READ);
     else if (error != PATH_OK)
-        reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error),
-                    is_json);
+        reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
         answer_options(req, METHODS_TO_READ);
     else

@@ -106,8 +106,7 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
 
     request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] =
-            add_path(gathering, gathering->slots[i], batch->entries[i].hits);
+        request->numbers[i] = add_path(gathering, gathering->slots[i], batch->entries[i].hits);
     entry->lanes[entry->n_batches] = batch->lane;
     entry->sequences[entry->n_batches++] = batch->sequence;
     take(gathering, request, JOURNAL_APPLIED);
@@ -121,8 +120,8 @@ static void take_repeat(struct gathering *gathering, struct journal_request *req
 
     request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] = number_of(
-            state, gathering->slots[i]->has_row ? gathering->slots[i] : state->overflow);
+        request->numbers[i] =
+            number_of(state, gathering->slots[i]->has_row ? gathering->slots[i] : state->overflow);
     take(gathering, request, JOURNAL_REPEAT);
 }
 
@@ -146,8 +145,7 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
     if (batch->sequence == lane->sequence) {
         if (find_slots(gathering, batch))
             take_repeat(gathering, request);
-    } else if (!gathering->is_full &&
-               journal->entry.n_paths + batch->size < ENTRY_MAX_PATHS &&
+    } else if (!gathering->is_full && journal->entry.n_paths + batch->size < ENTRY_MAX_PATHS &&
                gathering->path_bytes + bytes <= ENTRY_MAX_PATH_BYTES &&
                find_slots(gathering, batch)) {
         take_next(gathering, request);

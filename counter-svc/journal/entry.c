@@ -64,8 +64,8 @@ static bool get_int8(const PGresult *result, int row, int column, int64_t *value
     return true;
 }
 
-static bool get_int8_array(const PGresult *result, int row, int column, int64_t *values, size_t most,
-                           size_t *count)
+static bool get_int8_array(const PGresult *result, int row, int column, int64_t *values,
+                           size_t most, size_t *count)
 {
     int found = PQgetisnull(result, row, column)
                     ? -1
@@ -131,8 +131,7 @@ int entry_decode(const PGresult *result, int row, struct journal_entry *entry, c
         n_sequences != entry->n_batches ||
         !get_int8_array(result, row, ENTRY_OPENED, entry->opened, ENTRY_MAX_LANES,
                         &entry->n_opened) ||
-        !get_int8_array(result, row, ENTRY_ENDED, entry->ended, ENTRY_MAX_LANES,
-                        &entry->n_ended) ||
+        !get_int8_array(result, row, ENTRY_ENDED, entry->ended, ENTRY_MAX_LANES, &entry->n_ended) ||
         !get_paths(result, row, entry)) {
         *error = "an entry of the journal is not of the form that this program writes";
         return -1;

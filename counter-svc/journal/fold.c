@@ -33,10 +33,10 @@
 #define CLEAR_ENTRIES 5000
 
 /* Vacuum: at most so often, and once so many rows are dead. */
-#define VACUUM_EVERY_MS  1000
-#define VACUUM_ENTRIES   500
-#define VACUUM_MIN_ROWS  20000
-#define VACUUM_TABLE_MS  20000
+#define VACUUM_EVERY_MS 1000
+#define VACUUM_ENTRIES  500
+#define VACUUM_MIN_ROWS 20000
+#define VACUUM_TABLE_MS 20000
 
 enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING };
 

@@ -47,12 +47,12 @@ struct journal;
 struct journal_request;
 
 struct journal_settings {
-    int64_t max_batches;      /* that wait; further ones are JOURNAL_UNAVAILABLE */
+    int64_t max_batches;       /* that wait; further ones are JOURNAL_UNAVAILABLE */
     int64_t batch_deadline_ms; /* how long a request may wait for a statement */
-    int64_t lane_forget_s;    /* lanes that are silent for longer end */
-    int64_t max_paths;        /* that have a row */
-    int64_t max_cached_bytes; /* of memory for paths */
-    int64_t max_unfolded;     /* entries behind the checkpoint */
+    int64_t lane_forget_s;     /* lanes that are silent for longer end */
+    int64_t max_paths;         /* that have a row */
+    int64_t max_cached_bytes;  /* of memory for paths */
+    int64_t max_unfolded;      /* entries behind the checkpoint */
     struct fold_settings fold;
 };
 

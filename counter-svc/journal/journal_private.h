@@ -49,20 +49,20 @@ struct journal {
     int64_t writer; /* this process */
 
     enum journal_activity activity;
-    uint64_t sent_ns;     /* when its statement was */
-    bool is_behind;       /* others have appended, or may have: catch up before anything else */
-    bool head_wanted;     /* look whether they have */
-    bool just_looked_up;  /* what is complete leaves before more is looked up */
+    uint64_t sent_ns;    /* when its statement was */
+    bool is_behind;      /* others have appended, or may have: catch up before anything else */
+    bool head_wanted;    /* look whether they have */
+    bool just_looked_up; /* what is complete leaves before more is looked up */
     uint64_t look_up_after_ms; /* no path is looked up before */
-    bool was_full;        /* new batches wait for a fold */
-    bool forget_due;      /* there are lanes that have been silent for too long */
-    unsigned broken_loads; /* in a row, after which the checkpoint's entry was not there */
-    const char *problem;  /* NULL: none */
+    bool was_full;             /* new batches wait for a fold */
+    bool forget_due;           /* there are lanes that have been silent for too long */
+    unsigned broken_loads;     /* in a row, after which the checkpoint's entry was not there */
+    const char *problem;       /* NULL: none */
 
     h2o_linklist_t queue; /* what waits */
     int64_t n_queued;
-    h2o_linklist_t taken; /* what the statement at PostgreSQL is for */
-    struct journal_entry entry;   /* the one at PostgreSQL */
+    h2o_linklist_t taken;       /* what the statement at PostgreSQL is for */
+    struct journal_entry entry; /* the one at PostgreSQL */
     struct buffer parameters;
     struct buffer missing; /* paths to be looked up, as an array's elements */
     size_t n_missing;

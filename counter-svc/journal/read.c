@@ -108,8 +108,7 @@ void load_send(struct journal *journal)
 
     pg_add_int8(&rows, STATE_TOP_ROWS);
     run(journal, JOURNAL_LOADING, STATEMENT_LOAD,
-        (struct pg_parameter[]){{rows.bytes, rows.len},
-                                {PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1}},
+        (struct pg_parameter[]){{rows.bytes, rows.len}, {PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1}},
         2, on_loaded);
     buffer_free(&rows);
 }
@@ -199,11 +198,10 @@ static void on_loaded(void *data, const struct pg_answer *answer)
     }
     state->overflow = state_find(state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1);
     if (state->overflow == NULL)
-        state->overflow =
-            state_add(state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1,
-                      PQgetisnull(result, 0, LOAD_OVERFLOW) ? -1
-                                                            : number_at(result, 0, LOAD_OVERFLOW),
-                      state->checkpoint);
+        state->overflow = state_add(
+            state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1,
+            PQgetisnull(result, 0, LOAD_OVERFLOW) ? -1 : number_at(result, 0, LOAD_OVERFLOW),
+            state->checkpoint);
     state->overflow->kept = true;
     state->is_loaded = true;
     journal->is_behind = true; /* what stands behind the checkpoint comes next */

@@ -76,8 +76,8 @@ size_t state_lanes(const struct state *state)
 
 static struct slot **bucket_of(const struct state *state, const char *path, size_t len)
 {
-    return &state->_buckets[XXH3_64bits_withSeed(path, len, state->_seed) &
-                            (state->_n_buckets - 1)];
+    return &state
+                ->_buckets[XXH3_64bits_withSeed(path, len, state->_seed) & (state->_n_buckets - 1)];
 }
 
 struct slot *state_find(const struct state *state, const char *path, size_t len)
@@ -182,10 +182,8 @@ struct slot *state_add(struct state *state, const char *path, size_t len, int64_
 
     grow(state);
     bucket = bucket_of(state, path, len);
-    *slot = (struct slot){.next = *bucket,
-                          .position = checkpoint,
-                          .path_len = (uint32_t)len,
-                          .has_row = count >= 0};
+    *slot = (struct slot){
+        .next = *bucket, .position = checkpoint, .path_len = (uint32_t)len, .has_row = count >= 0};
     memcpy(slot->path, path, len);
     *bucket = slot;
     /* by its position it belongs before those that were hit behind the checkpoint; the list's head is

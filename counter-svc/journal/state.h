@@ -43,11 +43,11 @@ struct slot {
     struct slot *next;   /* in its bucket */
     int64_t count;       /* as of `position`; at the end of int64_t it stays there */
     int64_t position;
-    int64_t pending;   /* hits in the entry that is being made */
+    int64_t pending; /* hits in the entry that is being made */
     uint32_t path_len;
-    bool has_row : 1;  /* false: no row, not even one with a count of 0 */
+    bool has_row : 1; /* false: no row, not even one with a count of 0 */
     bool in_top : 1;
-    bool kept : 1;     /* is never forgotten */
+    bool kept : 1; /* is never forgotten */
     char path[];
 };
 

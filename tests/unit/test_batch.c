@@ -14,7 +14,6 @@
 
 #include "proto/batch.h"
 
-
 /* xorshift64: the same numbers in each run. */
 static uint64_t random_below(uint64_t *seed, uint64_t limit)
 {

@@ -207,8 +207,8 @@ static void what_is_no_array_of_bigint_is_refused(void **state)
 
 static void texts_come_back(void **state)
 {
-    static const char bytes[] = "\0\0\0\1\0\0\0\1\0\0\0\x19" LEN("\4") "\0\0\0\2/a" NULL_ONE
-                                "\0\0\0\0\0\0\0\3/\xc3\xa9";
+    static const char bytes[] =
+        "\0\0\0\1\0\0\0\1\0\0\0\x19" LEN("\4") "\0\0\0\2/a" NULL_ONE "\0\0\0\0\0\0\0\3/\xc3\xa9";
     struct pg_array array;
     const char *text;
     size_t len;

@@ -363,8 +363,12 @@ static void lanes_begin_move_on_and_end(void **unused)
     assert_int_equal(state_lane(&state, 5)->sequence, 0);
     assert_int_equal(state_lanes(&state), 2);
     assert_null(state_lane(&state, 6));
-    entry = (struct journal_entry){.position = 2, .kind = ENTRY_KIND, .at_ms = 2000, .n_batches = 1,
-                                   .lanes = {9}, .sequences = {1}};
+    entry = (struct journal_entry){.position = 2,
+                                   .kind = ENTRY_KIND,
+                                   .at_ms = 2000,
+                                   .n_batches = 1,
+                                   .lanes = {9},
+                                   .sequences = {1}};
     state_apply(&state, &entry, 0);
     assert_int_equal(state_lane(&state, 9)->sequence, 1);
     assert_int_equal(state_silent_lanes(&state, 1001, silent, 4), 1);
