@@ -71,6 +71,5 @@ def test_a_repeat_is_no_later_hit(api):
     ("20000-01-01T00:00:00Z", None)])
 def test_times_are_told_in_utc_as_far_as_they_can_be(api, ledger, stored, told):
     api.count({"/a": 1})
-    ledger.folded()
     ledger.edited("UPDATE pathcount SET first_hit_at = %s", stored)
     assert api.get("/a")["first"] == told

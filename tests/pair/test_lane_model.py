@@ -5,19 +5,22 @@ LANE_MODEL_EXAMPLES sets how many sequences of events are tried, each run others
 few, and the same ones every time.
 """
 
+import contextlib
 import os
 
 import hypothesis
 from hypothesis import strategies
 from hypothesis.stateful import (
-    Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test)
+    Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule,
+    run_state_machine_as_test)
 
 from harness.api import counts_of
+from harness.postgres import Ledger
 
 EXAMPLES = int(os.environ.get("LANE_MODEL_EXAMPLES") or 0)
 
 SETTINGS = hypothesis.settings(
-    max_examples=EXAMPLES or 12, stateful_step_count=25, derandomize=not EXAMPLES, deadline=None,
+    max_examples=EXAMPLES or 30, stateful_step_count=25, derandomize=not EXAMPLES, deadline=None,
     database=None, print_blob=True,
     suppress_health_check=list(hypothesis.HealthCheck))
 
@@ -45,6 +48,10 @@ def machine(ledger, counters):
             ledger.run("SELECT pathcount_fold(); DELETE FROM pathcount; DELETE FROM pathcount_lanes; "
                        "SELECT pathcount_edited()")
             self.counts, self.sequences = {}, {}
+
+        @initialize(target=lanes)
+        def there_are_lanes_to_begin_with(self):
+            return multiple(*(self.a_lane_is_new_and_at_0(at) for at in (0, 1, 0)))
 
         def store(self, lane, hits):
             lane.sequence, lane.last = lane.sequence + 1, hits
@@ -168,7 +175,20 @@ def machine(ledger, counters):
     return Model
 
 
+class OneConnection(Ledger):
+    """A ledger that is looked at over one connection, since it is after every step."""
+
+    def __init__(self, ledger, connection):
+        super().__init__(ledger.cluster, ledger.role, ledger.password, ledger.database)
+        self._connection = connection
+
+    def connect(self):
+        return contextlib.nullcontext(self._connection)
+
+
 def test_counters_do_what_the_model_of_the_lanes_says(stage):
     ledger = stage.ledger()
     counters = [stage.counter(ledger).api for _ in range(2)]
-    run_state_machine_as_test(machine(ledger, counters), settings=SETTINGS)
+    with ledger.connect() as connection:
+        run_state_machine_as_test(machine(OneConnection(ledger, connection), counters),
+                                  settings=SETTINGS)

@@ -419,9 +419,11 @@ class Ledger:
               "an entry to be appended")
 
     def edited(self, sql, *values):
-        """Changes the table as an operator may: the statement, and then pathcount_edited(), in one
-        transaction."""
+        """Changes the table as an operator may, in one transaction: the statement, and pathcount_edited()
+        as the last one. The fold before it brings in the hits so far, and keeps other folds waiting: one
+        that has the checkpoint and waits for a row that was changed would be a deadlock."""
         with self.connect() as connection, connection.transaction():
+            connection.execute("SELECT pathcount_fold()")
             connection.execute(sql, values or None)
             connection.execute("SELECT pathcount_edited()")
 
