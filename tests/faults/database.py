@@ -92,7 +92,7 @@ fault("commits fail to be serialized")(_failing("40001", at_commit=True))
 
 @fault("statements meet their timeout")
 def _statement_timeout(world, _):
-    """The row of one path takes longer to write than a statement may take."""
+    """An entry with hits of one path takes longer to append than a statement may take."""
     world.ledger.slow_writing(world.paths[0], 5)
     yield
     world.ledger.forget_failures()
@@ -100,7 +100,7 @@ def _statement_timeout(world, _):
 
 @fault("statements meet deadlocks")
 def _deadlocks(world, _):
-    """A stranger locks two rows in the wrong order; whoever finds the deadlock gives way."""
+    """A stranger locks two rows in the wrong order. Either the fold or the stranger gives way."""
     first, second = sorted(world.paths[:2])
     with world.ledger.connect() as stranger:
         stranger.execute("SET lock_timeout = '2s'")
@@ -110,7 +110,7 @@ def _deadlocks(world, _):
                 stranger.execute("BEGIN")
                 stranger.execute("SELECT 1 FROM pathcount WHERE path = %s FOR UPDATE", (second,))
                 with contextlib.suppress(AssertionError):
-                    until(world.ledger.waiting_for_locks, "a batch to wait", 1)
+                    until(world.ledger.waiting_for_locks, "a fold to wait", 1)
                 stranger.execute("SELECT 1 FROM pathcount WHERE path = %s FOR UPDATE", (first,))
             stranger.execute("ROLLBACK")
         yield
@@ -158,11 +158,7 @@ def _stale_batch(world, chance):
 @fault("a batch is repeated after its lane was forgotten", "moment")
 def _forgotten_batch(world, chance):
     old = until(lambda: _moved_on(world), "a lane to move on")
-    world.ledger.run(
-        "WITH gone AS (DELETE FROM pathcount_lane WHERE lane <> 0 RETURNING paths, hits) "
-        "UPDATE pathcount_lane SET paths = pathcount_lane.paths + g.paths, "
-        "hits = pathcount_lane.hits + g.hits FROM (SELECT coalesce(sum(paths), 0) AS paths, "
-        "coalesce(sum(hits), 0) AS hits FROM gone) g WHERE lane = 0")
+    world.ledger.end_lanes()
     yield
     _send_again(world, chance, old)
 

@@ -6,8 +6,11 @@ process also takes everything away that it had mounted.
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import pathlib
+import socket
+import struct
 import subprocess
 import threading
 
@@ -15,7 +18,8 @@ from harness.postgres import SETTINGS, Cluster, Ledger
 from harness.wait import until
 
 DISK_MB = 160
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 NODE_SETTINGS = {
     **SETTINGS,
@@ -31,14 +35,23 @@ NODE_SETTINGS = {
 }
 
 
-def private_mounts():
-    """What this process mounts from now on is its own. (os.unshare comes with Python 3.12.) To be
-    called once, before it starts threads that are to see it."""
+def private_mounts_and_ports():
+    """What this process mounts from now on is its own, and so is its loopback: no other process has
+    its ports. (os.unshare comes with Python 3.12.) To be called once, before it starts threads that
+    are to see it."""
     assert threading.current_thread() is threading.main_thread()
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNS) != 0:
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+    _loopback_up()
+
+
+def _loopback_up():
+    with socket.socket() as sock:
+        request = struct.pack("16sh14x", b"lo", 0)
+        name, flags = struct.unpack("16sh14x", fcntl.ioctl(sock, SIOCGIFFLAGS, request))
+        fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack("16sh14x", name, flags | IFF_UP))
 
 
 class Node(Cluster):

@@ -30,8 +30,8 @@ CLIENT_TIMEOUT_S = 8
 MEMORY_ALLOWANCE_KB = 8 * 1024
 
 IN_FLIGHT = ("", "at PostgreSQL", "answered")
-"""Where a batch is known to be when the fault strikes: nowhere in particular, waiting for a lock,
-or committed with its answer on the way."""
+"""Where a batch is known to be when the fault strikes: nowhere in particular, in an append that waits
+for the journal's next position, or committed with its answer on the way."""
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Strikes:
     def _in_flight(self, where):
         """Sees to it that a batch is where it is said to be; yields what lets it go on."""
         if where == "at PostgreSQL":
-            held = self.world.ledger.locked(self.world.paths[0])
+            held = self.world.ledger.held_appends()
             release, released = held.__enter__(), []
             try:
                 self.world.ledger.until_waiting(1)
@@ -138,6 +138,7 @@ class Strikes:
             assert service.is_running, f"{service.name} has ended"
             outcome.restarted += service.starts - before
         outcome.stored = self._audited(tally)
+        self._check_ledger()
         outcome.sent = sum(tally.sent.values())
         outcome.acknowledged = sum(tally.acknowledged.values())
         outcome.statuses = dict(tally.statuses)
@@ -164,18 +165,36 @@ class Strikes:
 
     def audit_everything(self):
         """Once more, all that was ever sent: what was on its way then has come, or never will."""
-        asked = set()
+        world, asked = self.world, set()
         for tally in self._tallies:
             self._audited(tally)
             asked |= set(tally.sent)
-        unasked = {path for path in self.world.ledger.counts() if path not in asked}
-        assert not unasked, f"paths that nobody asked for: {unasked}"
-        until(self._totals_agree, "the lanes to have what the rows have")
+        unasked = {path for path in world.ledger.counts() if path not in asked}
+        assert not unasked, f"paths without a request: {unasked}"
+        until(self._everything_is_folded, "the table to have what the journal has", 30)
+        self._check_ledger()
 
-    def _totals_agree(self):
-        kept, scanned = self.world.ledger.totals_both_ways()
-        assert kept == scanned, f"the lanes have {kept}, the rows {scanned}"
-        return True
+    def _everything_is_folded(self):
+        """Whether the table alone has every hit, as of one moment."""
+        unfolded, differ = self.world.ledger.run(
+            "SELECT (SELECT max(position) FROM pathcount_journal) - "
+            "(SELECT position FROM pathcount_checkpoint), count(*) "
+            "FROM pathcount_now FULL JOIN pathcount USING (path) "
+            "WHERE pathcount.count IS DISTINCT FROM pathcount_now.count")[0]
+        assert unfolded != 0 or differ == 0, f"{differ} rows differ after the last fold"
+        return unfolded == 0
+
+    def _check_ledger(self):
+        """The journal has no gap, the quarantine is empty, and the totals are
+        those of the rows."""
+        ledger = self.world.ledger
+        kept, scanned = ledger.totals_both_ways()
+        assert kept == scanned, f"the totals are {kept}, the rows add up to {scanned}"
+        missing = ledger.value("SELECT max(position) - min(position) + 1 - count(*) "
+                               "FROM pathcount_journal")
+        assert missing == 0, f"{missing} entries are missing in the journal"
+        refused = ledger.run("SELECT path, count, error FROM pathcount_quarantine")
+        assert not refused, f"the table has refused hits: {refused}"
 
 
 def _quietly(call, *arguments):

@@ -22,7 +22,7 @@ from harness.http import MINIMAL, Connection, ask  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 
 from memory import MemoryGroup  # noqa: E402
-from nodes import Database, private_mounts  # noqa: E402
+from nodes import Database, private_mounts_and_ports  # noqa: E402
 
 COUNTER_NAME = "counter-svc.faults"
 COUNTER_HOSTS = ("127.1.0.1", "127.1.0.2")
@@ -58,7 +58,7 @@ def name_the_counters():
     hosts = pathlib.Path("/etc/hosts").read_text(encoding="utf-8")
     if COUNTER_NAME in hosts:
         return
-    private_mounts()
+    private_mounts_and_ports()
     file = pathlib.Path(tempfile.mkdtemp(prefix="pathcount-hosts-"), "hosts")
     file.write_text(hosts + "".join(f"\n{host} {COUNTER_NAME}" for host in COUNTER_HOSTS) + "\n",
                     encoding="utf-8")
