@@ -117,10 +117,14 @@ class Wire(Listener):
 
     def _answer(self, server, client):
         passage = Passage(server, client)
-        with contextlib.suppress(OSError, Gone):
+        try:
             while data := server.recv(65536):
                 self._passing.wait()
                 self._treatment(passage, data)
+        except ConnectionResetError:
+            reset_at_close(client)  # as it came
+        except (OSError, Gone):
+            pass
         self._end(server, client)
 
     @staticmethod
