@@ -101,6 +101,27 @@ def test_the_database_stays_where_its_volume_is():
         postgres["environment"]["POSTGRES_USER"]
 
 
+def test_the_database_s_data_is_where_every_official_image_can_have_it():
+    """Up to 17 the images' VOLUME is /var/lib/postgresql/data, from 18 on it is /var/lib/postgresql and the
+    other is not there. Only the latter belongs to the user postgres in all of them. The volumes of stacks
+    from before have `pgdata` at their top."""
+    postgres = SERVICES["postgres"]
+    volume, = [one for one in postgres["volumes"] if one["type"] == "volume"]
+    assert postgres["user"] == "postgres"
+    assert (volume["source"], volume["target"]) == ("ledger", "/var/lib/postgresql")
+    assert postgres["environment"]["PGDATA"] == "/var/lib/postgresql/pgdata"
+
+
+def test_the_readme_s_data_is_where_every_official_image_can_have_it():
+    """Started as root, the images make the folder that PGDATA names, and look for no other if it is not
+    their own default. Volumes from before have the data at their top."""
+    section = (REPO / "README.md").read_text(encoding="utf-8").split("\n## One host\n")[1]
+    run, = re.findall(r"--name pathcount-postgres .*?POSTGRES_IMAGE", section, re.DOTALL)
+    assert "--volume pathcount-data:/var/lib/postgresql/data " in run
+    assert "--env PGDATA=/var/lib/postgresql/data " in run
+    assert "--user" not in run
+
+
 def test_secrets_are_files_with_versions():
     for secret in STACK["secrets"].values():
         assert secret["external"] and re.search(r"_v\$\{\w+_VERSION:-1\}$", secret["name"])
