@@ -52,7 +52,7 @@ const struct metric counter_metrics[] = {
      .help = "Paths that were hit since they were last folded, roughly."},
     {NUMBER("pathcount_journal_unfolded_entries_limit", METRIC_GAUGE, max_unfolded),
      .help = "Entries that may wait for a fold; beyond, batches are answered 503 (max_unfolded)."},
-    {NUMBER("pathcount_journal_quarantined_paths", METRIC_HIGHEST, quarantined_paths),
+    {NUMBER("pathcount_journal_quarantined_paths", METRIC_GAUGE, quarantined_paths),
      .help = "Paths in pathcount_quarantine, whose rows the table has refused, up to 1,000."},
     {NUMBER("pathcount_cached_paths", METRIC_GAUGE, cached_paths),
      .help = "Paths whose counts are in memory."},

@@ -106,6 +106,7 @@ static void publish_readiness(void *data)
     if (counter->journal == NULL || counter->views == NULL)
         return;
     if (journal_has_ledger(counter->journal)) {
+        views_follow(counter->views, journal_host(counter->journal));
         views_migrate(counter->views);
         if (counter->ranking == NULL)
             counter->ranking = ranking_open(counter->worker, &counter->config->session);

@@ -454,6 +454,18 @@ void pg_leave_host(struct pg *pg, const char *reason)
     lose(pg, reason);
 }
 
+size_t pg_host(const struct pg *pg)
+{
+    return pg->host;
+}
+
+void pg_follow(struct pg *pg, size_t host)
+{
+    pg->first_host = host;
+    if (pg->connected && pg->host != host)
+        lose(pg, "the journal is on another host");
+}
+
 static void lose(struct pg *pg, const char *reason)
 {
     static const struct pg_answer LOST = {.outcome = PG_LOST, .sqlstate = ""};

@@ -89,6 +89,13 @@ void pg_reset(struct pg *pg, const char *reason);
  * not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
 
+/* Which host of the URL it is connected to, or was last. */
+size_t pg_host(const struct pg *pg);
+
+/* Connects to this host of the URL first from now on; leaves another one. Not from within a query's
+ * callback of the same connection. */
+void pg_follow(struct pg *pg, size_t host);
+
 /* How many bytes more the parameters of a prepared statement should have, so that libpq hands its last
  * messages, Execute and Sync, to the kernel in one write. libpq writes blocks of 8,192 bytes while it
  * puts messages together; one that ends between the two, or within Sync, would leave PostgreSQL in the

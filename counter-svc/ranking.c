@@ -9,21 +9,26 @@
 /* The pause after a statement was refused, with jitter. */
 #define RETRY_MS 1000
 
+/* The pause before it is looked again whether another process has done it. */
+#define ELSEWHERE_MS 5000
+
 static const char *const STEPS[] = {
-    "SELECT (to_regclass('pathcount_ranking') IS NOT NULL AND "
-    "pg_try_advisory_lock(7809632580312394868))::int",
-    "SELECT set_config('pathcount.statement_timeout', current_setting('statement_timeout'), false),"
-    "set_config('pathcount.lock_timeout', current_setting('lock_timeout'), false),"
-    "set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
+    /* what is to be done: nothing any more, all of it, or only what comes behind the index; or another
+     * process does it */
+    "SELECT CASE WHEN to_regproc('pathcount_tier') IS NULL THEN 'nothing' "
+    "WHEN NOT pg_try_advisory_lock(7809632580312394868) THEN 'elsewhere' "
+    "WHEN EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('pathcount_by_count') "
+    "AND indisvalid) THEN 'column' ELSE 'all' END",
+    "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
     "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
-    /* with it goes the index on it */
+    /* everything that reads or folds queues behind the next statement while that waits */
+    "SET lock_timeout = '50ms'",
+    /* with the column goes the index on it */
     "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
-    "SELECT set_config('statement_timeout', current_setting('pathcount.statement_timeout'), false),"
-    "set_config('lock_timeout', current_setting('pathcount.lock_timeout'), false),"
-    "pg_advisory_unlock(7809632580312394868)",
 };
-#define N_STEPS (sizeof(STEPS) / sizeof(STEPS[0]))
+#define STEP_COLUMN 4
+#define N_STEPS     (sizeof(STEPS) / sizeof(STEPS[0]))
 
 struct ranking {
     struct worker *worker;
@@ -86,8 +91,15 @@ static void on_step(void *data, const struct pg_answer *answer)
         go_on(ranking, RETRY_MS + jitter(RETRY_MS));
         return;
     }
-    if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "1") != 0)
-        ranking->step = N_STEPS; /* it has been done, or another process does it */
+    if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "elsewhere") == 0) {
+        go_on(ranking,
+              ELSEWHERE_MS + jitter(ELSEWHERE_MS)); /* that process may end before it is done */
+        return;
+    }
+    if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "nothing") == 0)
+        ranking->step = N_STEPS;
+    else if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "column") == 0)
+        ranking->step = STEP_COLUMN;
     else
         ++ranking->step;
     go_on(ranking, 0);

@@ -59,8 +59,8 @@ static void prepare_next(struct session *session);
 static void on_prepared(void *data, const struct pg_answer *answer);
 static void on_lost(void *data, const char *reason);
 
-static struct session *open(struct worker *worker, const struct session_settings *settings,
-                            const struct session_owner *owner, bool asynchronous)
+static struct session *open_session(struct worker *worker, const struct session_settings *settings,
+                                    const struct session_owner *owner, bool asynchronous)
 {
     struct session *session = h2o_mem_alloc(sizeof(*session));
     struct pg_owner pg_owner = {.on_connected = on_connected, .on_lost = on_lost, .data = session};
@@ -79,14 +79,14 @@ static struct session *open(struct worker *worker, const struct session_settings
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
                              const struct session_owner *owner)
 {
-    return open(worker, settings, owner, false);
+    return open_session(worker, settings, owner, false);
 }
 
 struct session *session_open_asynchronous(struct worker *worker,
                                           const struct session_settings *settings,
                                           const struct session_owner *owner)
 {
-    return open(worker, settings, owner, true);
+    return open_session(worker, settings, owner, true);
 }
 
 static void set_ready(struct session *session, bool ready)
@@ -290,6 +290,16 @@ void session_run_long(struct session *session, const char *sql, pg_callback call
 const char *session_problem(const struct session *session)
 {
     return session->problem;
+}
+
+size_t session_host(const struct session *session)
+{
+    return pg_host(session->pg);
+}
+
+void session_follow(struct session *session, size_t host)
+{
+    pg_follow(session->pg, host);
 }
 
 void session_leave_host(struct session *session, const char *reason)

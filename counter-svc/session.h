@@ -84,6 +84,11 @@ size_t session_padding(enum statement statement, const struct pg_parameter *para
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data);
 void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data);
 
+/* Which host of the URL it is connected to, or was last; and connects to that one first from now on,
+ * leaving another one. */
+size_t session_host(const struct session *session);
+void session_follow(struct session *session, size_t host);
+
 /* Drops the connection and makes a new one, to the next host of the URL if it has several: for a server
  * whose commits are not safe. As the last thing in a statement's callback. */
 void session_leave_host(struct session *session, const char *reason);

@@ -72,6 +72,7 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
     struct views *views = memory_allocate(1, sizeof(*views));
 
     *views = (struct views){.worker = worker,
+                            .complete_ms = monotonic_ms(),
                             .metrics = counter_metrics_of(worker),
                             .settings = settings,
                             .journal = journal,
@@ -91,6 +92,11 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
 const char *views_problem(const struct views *views)
 {
     return session_problem(views->session);
+}
+
+void views_follow(struct views *views, size_t host)
+{
+    session_follow(views->session, host);
 }
 
 void views_migrate(struct views *views)
@@ -224,14 +230,17 @@ static void on_head(void *data, const struct journal_result *result)
 
 void views_on_folded(struct views *views, int64_t position)
 {
+    const struct state *state = journal_state(views->journal);
     h2o_linklist_t *next;
+
+    if (state != NULL && position >= state->position)
+        views->complete_ms = monotonic_ms();
 
     for (h2o_linklist_t *link = views->folding.next; link != &views->folding; link = next) {
         struct view_request *request = request_of(link);
         next = link->next;
         if (request->head != NULL || request->target > position)
             continue;
-        views->complete_ms = monotonic_ms();
         enqueue(request);
     }
 }
@@ -399,13 +408,12 @@ static void add_cursors(struct page *page, const struct view *view, bool more)
     }
 }
 
-/* An empty page with the totals of a state, which may be NULL. */
+/* An empty page with the totals of a state. */
 static void begin_page(struct page *page, const struct state *state)
 {
     page->rows = (struct rows){.rows = page->table};
     page->next = page->previous = (struct buffer){0};
-    if (state != NULL)
-        page->rows.totals = (struct totals){state->paths, state->hits};
+    page->rows.totals = (struct totals){state->paths, state->hits};
 }
 
 /* Adds a row unless the page is full. */
@@ -455,14 +463,19 @@ static void on_rows(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
     const PGresult *result = answer->result;
+    const struct state *state = journal_state(views->journal);
     const struct view *view;
     struct page page;
     size_t bytes = 0;
 
     if (!has_answer(views, answer))
         return;
+    if (state == NULL) { /* it is being read anew: there are no totals */
+        finish_away(views, &(struct view_result){0});
+        return;
+    }
     view = request_of(views->away.next)->view;
-    begin_page(&page, journal_state(views->journal));
+    begin_page(&page, state);
     for (int i = 0; i < PQntuples(result); ++i) {
         struct row row = {PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0),
                           pg_int8(PQgetvalue(result, i, 1))};

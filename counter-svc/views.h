@@ -58,6 +58,9 @@ void view_cancel(struct view_request *request);
 /* Everything up to this position is in the table. */
 void views_on_folded(struct views *views, int64_t position);
 
+/* Reads on this host of the URL, where the journal is. */
+void views_follow(struct views *views, size_t host);
+
 /* Another session has brought the ledger up to this program's schema. */
 void views_migrate(struct views *views);
 

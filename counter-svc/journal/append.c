@@ -168,6 +168,14 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     journal_take(request, JOURNAL_APPLIED);
 }
 
+void append_make_room(struct journal *journal)
+{
+    size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
+
+    if (state_bytes(&journal->state) > max_bytes)
+        state_evict(&journal->state, max_bytes - max_bytes / 16);
+}
+
 /* Whether there are as many entries, or pinned paths, as there may be: then new batches wait for a
  * fold. */
 static bool is_full(struct journal *journal)
@@ -176,8 +184,8 @@ static bool is_full(struct journal *journal)
     size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
 
     /* what was looked up for this very entry stays, however little memory there is */
-    if (!journal->just_looked_up && state_bytes(state) > max_bytes)
-        state_evict(state, max_bytes - max_bytes / 16);
+    if (!journal->just_looked_up)
+        append_make_room(journal);
     if (state->position - state->checkpoint < journal->settings->max_unfolded &&
         (journal->just_looked_up || state_bytes(state) <= max_bytes))
         return false;
@@ -235,6 +243,21 @@ static void forget_pending(struct journal_entry *entry)
 
 /* --- sending --- */
 
+/* A lane that has a batch in the entry is not silent any more. */
+static void keep_used_lanes(struct journal_entry *entry)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < entry->n_ended; ++i) {
+        bool is_used = false;
+        for (size_t j = 0; j < entry->n_batches; ++j)
+            is_used |= entry->lanes[j] == entry->ended[i];
+        if (!is_used)
+            entry->ended[n++] = entry->ended[i];
+    }
+    entry->n_ended = n;
+}
+
 static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -245,6 +268,7 @@ static void send_entry(struct journal *journal)
         entry->n_ended =
             state_silent_lanes(&journal->state, silent_ms, entry->ended, ENTRY_MAX_LANES);
     journal->forget_due = entry->n_ended == ENTRY_MAX_LANES;
+    keep_used_lanes(entry);
     entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
                  parameters);
     parameters[ENTRY_N_PARAMETERS - 1] = (struct pg_parameter){

@@ -115,6 +115,11 @@ static void on_session_change(void *data)
     kick(fold);
 }
 
+void fold_follow(struct fold *fold, size_t host)
+{
+    session_follow(fold->session, host);
+}
+
 void fold_migrate(struct fold *fold)
 {
     if (session_awaits_migration(fold->session))
@@ -150,7 +155,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
 void fold_note_load(struct fold *fold)
 {
     fold->n_cuts = fold->slice_paths = fold->slice_mentions = fold->unfolded_paths = 0;
-    fold->folded = 0;
+    fold->folded = fold->target = fold->cleared_upto = 0; /* positions may be lower now */
     fold->unfolded_since_ms = 0;
 }
 
@@ -183,13 +188,25 @@ static bool is_due(const struct fold *fold, uint64_t now_ms)
     return fold->own_entries <= LIGHT_ENTRIES || age_ms >= interval_ms;
 }
 
+/* Drops the cuts that the tables have passed. */
+static void drop_old_cuts(struct fold *fold)
+{
+    size_t old = 0;
+
+    while (old < fold->n_cuts && fold->cuts[old] <= checkpoint_of(fold))
+        ++old;
+    fold->n_cuts -= old;
+    memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
+}
+
 static void on_tick(struct timer *timer)
 {
     struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, tick, timer);
     uint64_t now_ms = monotonic_ms();
 
+    drop_old_cuts(fold);
     if (!has_unfolded(fold))
-        fold->unfolded_since_ms = 0;
+        fold->unfolded_since_ms = fold->unfolded_paths = 0;
     else if (fold->unfolded_since_ms == 0)
         fold->unfolded_since_ms = now_ms;
     else if (is_due(fold, now_ms))
@@ -207,13 +224,9 @@ static void on_tick(struct timer *timer)
 static void send_fold(struct fold *fold)
 {
     struct buffer numbers = {0};
-    size_t old = 0;
 
     fold->start = checkpoint_of(fold);
-    while (old < fold->n_cuts && fold->cuts[old] <= fold->start)
-        ++old;
-    fold->n_cuts -= old;
-    memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
+    drop_old_cuts(fold);
     fold->upto = fold->n_cuts != 0 ? fold->cuts[0] : fold->state->position;
     fold->sent_paths = fold->n_cuts != 0 ? SLICE_PATHS : fold->unfolded_paths;
     fold->dead_rows += fold->sent_paths;
@@ -375,6 +388,7 @@ static void on_folded(void *data, const struct pg_answer *answer)
         note_refused(answer->result);
     fold->row_by_row = false;
     if (!moved) {
+        fold->is_wanted = true; /* whoever waits for a fold still does */
         fold->folded = 0; /* another process was faster: the journal's session will see how far */
         pause_fold(fold);
         fold->owner.on_folded(fold->owner.data, fold->state->checkpoint);

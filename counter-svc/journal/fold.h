@@ -47,6 +47,9 @@ void fold_note_load(struct fold *fold);
 /* Folds everything as soon as it may. */
 void fold_soon(struct fold *fold);
 
+/* Folds on this host of the URL, where the journal is. */
+void fold_follow(struct fold *fold, size_t host);
+
 /* Another session has brought the ledger up to this program's schema. */
 void fold_migrate(struct fold *fold);
 

@@ -127,6 +127,11 @@ static void count_answered(const struct journal_request *request, enum journal_o
     metric_add(&metrics->hits_answered[outcome], (uint64_t)request->n_hits);
 }
 
+size_t journal_host(const struct journal *journal)
+{
+    return session_host(journal->session);
+}
+
 bool journal_has_ledger(const struct journal *journal)
 {
     return session_is_ready(journal->session);
@@ -352,6 +357,8 @@ static void on_refresh_due(struct timer *timer)
 
     int64_t silent_ms = journal->state.now_ms - journal->settings->lane_forget_s * 1000, lane;
 
+    if (session_is_ready(journal->session))
+        fold_migrate(journal->fold); /* its own look at the schema may have come later */
     journal->head_wanted = true;
     journal->forget_due = state_silent_lanes(&journal->state, silent_ms, &lane, 1) != 0;
     timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
@@ -449,6 +456,7 @@ static void on_ready(void *data)
         journal_set_problem(journal, NULL); /* it can count as soon as it is asked to */
     else
         fold_migrate(journal->fold);
+    fold_follow(journal->fold, session_host(journal->session));
     journal->owner.on_change(journal->owner.data);
     journal_kick(journal);
 }

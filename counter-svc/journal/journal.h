@@ -98,6 +98,9 @@ const struct state *journal_state(const struct journal *journal);
 /* Folds soon; the owner's on_folded follows when that has worked. */
 void journal_fold(struct journal *journal);
 
+/* Which host of the URL the journal is on. */
+size_t journal_host(const struct journal *journal);
+
 /* Whether the ledger has this program's schema, and PostgreSQL can be reached. */
 bool journal_has_ledger(const struct journal *journal);
 

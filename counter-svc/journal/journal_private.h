@@ -113,6 +113,9 @@ void journal_reset(struct journal *journal, const char *reason);
 /* Takes what can leave together, and sends it. Returns false when nothing waits that could. */
 bool append_send(struct journal *journal);
 
+/* Forgets paths until there is no more of them than there may be, or the others are needed. */
+void append_make_room(struct journal *journal);
+
 /* --- read.c --- */
 
 void load_send(struct journal *journal);

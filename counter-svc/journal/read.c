@@ -165,7 +165,7 @@ static bool read_top(struct state *state, const PGresult *result)
                             PQgetlength(result, 0, LOAD_TOP_PATHS)))
         return false;
     for (size_t i = 0; i < paths.count; ++i) {
-        if (!pg_array_next(&paths, &path, &len) || !next_number(&counts, &count) || count < 0)
+        if (!pg_array_next(&paths, &path, &len) || path == NULL || !next_number(&counts, &count))
             return false;
         if (state_find(state, path, len) == NULL)
             state_add(state, path, len, count, state->checkpoint);
@@ -214,7 +214,13 @@ static void on_loaded(void *data, const struct pg_answer *answer)
 void catch_up_send(struct journal *journal)
 {
     struct buffer numbers = {0};
+    h2o_linklist_t *next;
 
+    for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
+        next = link->next;
+        if (request_of(link)->kind == REQUEST_READ)
+            journal_take(request_of(link), JOURNAL_APPLIED);
+    }
     pg_add_int8(&numbers, journal->state.position);
     pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* with the one that is known */
     run(journal, JOURNAL_CATCHING_UP, STATEMENT_CATCH_UP,
@@ -251,6 +257,7 @@ static bool apply_all(struct journal *journal, const PGresult *result, int64_t c
         fold_note_entry(journal->fold, journal->entry.n_paths, pinned, false);
         journal->entry.n_paths = 0;
     }
+    append_make_room(journal); /* a process that is asked for nothing learns of every path */
     return true;
 }
 
@@ -269,6 +276,7 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
 {
     struct journal *journal = data;
     const PGresult *result = answer->result;
+    h2o_linklist_t confirmed;
     int64_t checkpoint;
 
     if (!journal_is_done(journal, answer))
@@ -289,9 +297,16 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
     }
     if (!note_checkpoint(journal, checkpoint) || !apply_all(journal, result, checkpoint))
         return;
-    if (PQntuples(result) <= CATCH_UP_ENTRIES)
-        set_newest(journal, result, ENTRY_NOW);
+    if (PQntuples(result) > CATCH_UP_ENTRIES) {
+        journal_put_back(journal); /* there is more to come */
+        journal_step(journal);
+        return;
+    }
+    set_newest(journal, result, ENTRY_NOW);
+    h2o_linklist_init_anchor(&confirmed);
+    h2o_linklist_insert_list(&confirmed, &journal->taken);
     journal_step(journal);
+    journal_answer(&confirmed);
 }
 
 /* --- head --- */

@@ -30,8 +30,8 @@ void state_init(struct state *state)
         ;
     h2o_linklist_init_anchor(&state->_slots);
     state->_n_buckets = MIN_BUCKETS;
-    state->_buckets = memory_allocate(MIN_BUCKETS, sizeof(*state->_buckets));
-    state->top = memory_allocate(STATE_TOP_ROWS, sizeof(*state->top));
+    state->_buckets = memory_allocate(MIN_BUCKETS, sizeof(struct slot *));
+    state->top = memory_allocate(STATE_TOP_ROWS, sizeof(struct slot *));
 }
 
 void state_clear(struct state *state)
@@ -42,7 +42,7 @@ void state_clear(struct state *state)
         h2o_linklist_unlink(&slot->link);
         free(slot);
     }
-    memset(state->_buckets, 0, state->_n_buckets * sizeof(*state->_buckets));
+    memset(state->_buckets, 0, state->_n_buckets * sizeof(struct slot *));
     tdestroy(state->_lanes, free);
     state->_lanes = NULL;
     state->is_loaded = false;
@@ -96,7 +96,7 @@ static void grow(struct state *state)
         return;
     state->_n_buckets *= 2;
     free(state->_buckets);
-    state->_buckets = memory_allocate(state->_n_buckets, sizeof(*state->_buckets));
+    state->_buckets = memory_allocate(state->_n_buckets, sizeof(struct slot *));
     for (h2o_linklist_t *link = state->_slots.next; link != &state->_slots; link = link->next) {
         struct slot *slot = slot_of(link), **bucket = bucket_of(state, slot->path, slot->path_len);
         slot->next = *bucket;
@@ -170,7 +170,7 @@ static void rank(struct state *state, struct slot *slot, int64_t new_count)
         return;
     }
     to = place_of(state, slot, new_count, from);
-    memmove(&state->top[to + 1], &state->top[to], (from - to) * sizeof(*state->top));
+    memmove(&state->top[to + 1], &state->top[to], (from - to) * sizeof(struct slot *));
     state->top[to] = slot;
     slot->count = new_count;
 }

@@ -142,7 +142,9 @@ counted AS (
             ELSE p.count + excluded.count
         END,
         last_hit_at = greatest(p.last_hit_at, excluded.last_hit_at)
-    RETURNING path, xmax = 0 AS is_new
+    RETURNING
+        path,
+        xmax = 0 AND NOT EXISTS (SELECT FROM pathcount_quarantine WHERE path = p.path) AS is_new
 ),
 refused AS (
     INSERT INTO pathcount_quarantine AS q (path, count, error)
@@ -273,6 +275,9 @@ AS $$
 BEGIN
     LOCK TABLE pathcount_journal IN EXCLUSIVE MODE;
     PERFORM pathcount_fold();
+    IF EXISTS (SELECT FROM pathcount WHERE count < 0) THEN
+        RAISE EXCEPTION 'pathcount has a count below zero';
+    END IF;
     UPDATE pathcount_totals
     SET paths = (SELECT count(*) FROM pathcount WHERE path >= '/')
             + (

@@ -19,7 +19,7 @@ SELECT
     entry.new_paths,
     CASE WHEN entry.position > $1::bigint THEN ARRAY(
         SELECT (
-            SELECT least(sum(part.count), 9223372036854775807)::bigint
+            SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
             FROM (
                 SELECT count FROM pathcount WHERE path = asked.path
                 UNION ALL

@@ -1,7 +1,7 @@
 -- Everything that a state begins with, from one snapshot: the checkpoint's position, id and
 -- generation; how many paths and hits there are in all; the lanes with their sequences and when they
 -- were used, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2,
--- NULL when there is none; and the time.
+-- NULL when there is none; and the time. What the table has refused of a row belongs to its count.
 SELECT
     checkpoint.position,
     checkpoint.id,
@@ -13,7 +13,15 @@ SELECT
     lane.used_at,
     top.paths,
     top.counts,
-    (SELECT count FROM pathcount WHERE path = $2::text),
+    (
+        SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
+        FROM (
+            SELECT count FROM pathcount WHERE path = $2::text
+            UNION ALL
+            SELECT count FROM pathcount_quarantine WHERE path = $2::text
+        ) AS part
+        HAVING count(*) <> 0
+    ),
     (extract(epoch FROM now()) * 1000)::bigint
 FROM pathcount_checkpoint AS checkpoint
 CROSS JOIN pathcount_totals AS totals
@@ -29,9 +37,17 @@ CROSS JOIN (
         array_agg(path ORDER BY count DESC, path) AS paths,
         array_agg(count ORDER BY count DESC, path) AS counts
     FROM (
-        SELECT path, count
-        FROM pathcount
-        ORDER BY count DESC, path
-        LIMIT $1::bigint
+        SELECT
+            ranked.path,
+            greatest(
+                least(ranked.count::numeric + coalesce(refused.count, 0), 9223372036854775807), 0
+            )::bigint AS count
+        FROM (
+            SELECT path, count
+            FROM pathcount
+            ORDER BY count DESC, path
+            LIMIT $1::bigint
+        ) AS ranked
+        LEFT JOIN pathcount_quarantine AS refused USING (path)
     ) AS first
 ) AS top

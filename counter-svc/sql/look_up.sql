@@ -6,7 +6,7 @@ SELECT
     (SELECT id FROM pathcount_journal WHERE position = $2::bigint),
     ARRAY(
         SELECT (
-            SELECT least(sum(part.count), 9223372036854775807)::bigint
+            SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
             FROM (
                 SELECT count FROM pathcount WHERE path = asked.path
                 UNION ALL
