@@ -75,12 +75,12 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     }
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
+    if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))
+        error = PATH_OK; /* it is OPTIONS: strict.h refuses this target to any other method */
     /* below /-/ other methods are known, too: there, what is wrong is that it cannot be a path */
     if (!method_is(req, "GET") && !method_is(req, "HEAD") && !method_is(req, "OPTIONS") &&
         (error == PATH_OK || !own_is(req->path.base, req->path.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);
-    else if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*"))) /* OPTIONS of the server */
-        answer_options(req, METHODS_TO_READ);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
