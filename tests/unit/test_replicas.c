@@ -36,7 +36,7 @@ static enum replicas_move set(struct replicas *replicas, int first, int last)
 
     for (int number = first; number <= last; ++number)
         found[number - first] = address(number);
-    return replicas_set(replicas, found, (size_t)(last - first + 1), now);
+    return replicas_set(replicas, found, (size_t)last - (size_t)first + 1, now);
 }
 
 static int set_up(void **state)
