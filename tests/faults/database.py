@@ -86,11 +86,11 @@ def _failing(sqlstate, at_commit):
     return strikes
 
 
-fault("statements fail to be serialized")(_failing("40001", at_commit=False))
-fault("commits fail to be serialized")(_failing("40001", at_commit=True))
+fault("statements fail to be serialized", needs_hits=True)(_failing("40001", at_commit=False))
+fault("commits fail to be serialized", needs_hits=True)(_failing("40001", at_commit=True))
 
 
-@fault("statements meet their timeout")
+@fault("statements meet their timeout", needs_hits=True)
 def _statement_timeout(world, _):
     """An entry with hits of one path takes longer to append than a statement may take."""
     world.ledger.slow_writing(world.paths[0], 5)
@@ -116,7 +116,7 @@ def _deadlocks(world, _):
         yield
 
 
-@fault("the table is locked by somebody")
+@fault("the table is locked by somebody", unnoticed=True)
 def _table_locked(world, _):
     with world.ledger.connect() as stranger:
         stranger.execute("BEGIN")
@@ -126,7 +126,7 @@ def _table_locked(world, _):
 
 
 @fault("PostgreSQL is gone for good and its standby takes over", "moment")
-def _fail_over(world, _):
+def failing_over(world, _):
     world.database.primary.kill()
     yield
     world.database.fail_over()

@@ -70,7 +70,7 @@ def _short_of_memory(pick):
 
 
 def _a_counter(world, _):
-    return world.counters[world.in_use]
+    return world.in_use
 
 
 def _a_render(world, chance):

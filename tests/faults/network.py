@@ -43,10 +43,12 @@ for _name, _action, _share in (
 
 @fault("nobody reaches a counter-svc")
 def _refused(world, _):
-    victim = world.counter_proxies[world.in_use]
-    victim.stop_listening()
+    victims = world.proxies_before(world.in_use)
+    for one in victims:
+        one.stop_listening()
     yield
-    victim.listen_again()
+    for one in victims:
+        one.listen_again()
 
 
 @fault("nobody reaches any counter-svc")
@@ -75,7 +77,7 @@ def _bytes(wires_of, treatment):
     return strikes
 
 
-def _hole(wires_of):
+def hole(wires_of):
     """Nothing passes in either direction."""
     def strikes(world, _):
         with contextlib.ExitStack() as stack:
@@ -101,4 +103,4 @@ for _whose, _wires_of in (("PostgreSQL", lambda world: world.postgres_wires),
     fault(f"connections to {_whose} are reset in place of an answer")(
         _bytes(_wires_of, wire.reset))
     fault(f"connections to {_whose} are cut at any moment", "moment")(_cut(_wires_of))
-    fault(f"nothing passes to or from {_whose}", "frozen")(_hole(_wires_of))
+    fault(f"nothing passes to or from {_whose}", "frozen")(hole(_wires_of))

@@ -18,6 +18,7 @@ from harness.postgres import SETTINGS, Cluster, Ledger
 from harness.wait import until
 
 DISK_MB = 160
+STATEMENT_S = 30
 CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -121,6 +122,8 @@ class Database:
     def __init__(self):
         self.primary = Node("a")
         self.standby = None
+        # whatever the tests ask ends; a fault that blocks itself fails
+        self.primary.run(f"ALTER ROLE postgres SET statement_timeout = '{STATEMENT_S}s'")
         made = self.primary.ledger()
         self._role = (made.role, made.password, made.database)
 

@@ -9,7 +9,7 @@ from harness.wire import Halt
 from table import fault
 
 
-def _killed(world, services):
+def killed(world, services):
     for service in services:
         service.kill()
     yield
@@ -19,36 +19,36 @@ def _killed(world, services):
 
 @fault("a counter-svc is killed", "moment")
 def _counter_killed(world, _):
-    yield from _killed(world, [world.counters[world.in_use]])
+    yield from killed(world, [world.in_use])
 
 
 @fault("a counter-svc is killed and stays away", "away")
 def _counter_away(world, _):
-    yield from _killed(world, [world.counters[world.in_use]])
+    yield from killed(world, [world.in_use])
 
 
 @fault("every counter-svc is killed", "moment")
 def _counters_killed(world, _):
-    yield from _killed(world, world.counters)
+    yield from killed(world, world.counters)
 
 
 @fault("every counter-svc is killed and stays away", "away")
 def _counters_away(world, _):
-    yield from _killed(world, world.counters)
+    yield from killed(world, world.counters)
 
 
 @fault("a render-svc is killed", "moment")
 def _render_killed(world, chance):
-    yield from _killed(world, [chance.choice(world.renders)])
+    yield from killed(world, [chance.choice(world.renders)])
 
 
 @fault("a render-svc is killed and stays away", "away")
 def _render_away(world, chance):
-    yield from _killed(world, [chance.choice(world.renders)])
+    yield from killed(world, [chance.choice(world.renders)])
 
 
 @fault("PostgreSQL is killed", "moment")
-def _postgres_killed(world, _):
+def postgres_killed(world, _):
     world.database.primary.kill()
     yield
     world.database.primary.start()
@@ -56,7 +56,7 @@ def _postgres_killed(world, _):
 
 @fault("PostgreSQL is killed and stays away", "away")
 def _postgres_away(world, chance):
-    yield from _postgres_killed(world, chance)
+    yield from postgres_killed(world, chance)
 
 
 @fault("a backend of PostgreSQL is killed", "moment")
@@ -71,7 +71,7 @@ def _backend_killed(world, chance):
 
 @fault("a counter-svc is stopped", "frozen")
 def _counter_frozen(world, _):
-    victim = world.counters[world.in_use]
+    victim = world.in_use
     victim.freeze()
     yield
     victim.thaw()
@@ -87,7 +87,7 @@ def _counters_frozen(world, _):
 
 
 @fault("a counter-svc is stopped in the middle of reading an answer", "frozen")
-def _counter_frozen_reading(world, chance):
+def counters_frozen_reading(world, chance):
     """Half of what PostgreSQL says has come when the counters are stopped, as nobody can say whose
     connection it is."""
     halt = Halt()

@@ -12,10 +12,12 @@ from harness.load import Load, Tally, audit
 from harness.proxy import Gate
 from harness.wait import Later, until
 
-import database  # noqa: F401 (each of the four fills the table)
+import database  # noqa: F401 (each of them fills the table)
+import journal  # noqa: F401
 import machine  # noqa: F401
 import network  # noqa: F401
 import processes  # noqa: F401
+import writers  # noqa: F401
 from table import FAULTS
 from world import BACK_S
 
@@ -68,11 +70,12 @@ class Strikes:
         """Lets one fault happen under load; returns its Outcome, or fails."""
         world, number, started = self.world, len(self._tallies), time.monotonic()
         fault, chance = FAULTS[name], random.Random(f"{self.seed} {number} {name}")
+        in_flight = "" if fault.needs_hits else in_flight
         outcome = Outcome(number, name, in_flight)
         starts = [service.starts for service in world.services]
         memory = world.memory_kb()
         world.paths = [f"/{number}/{n}" for n in range(PATHS)]
-        tally = Tally()
+        tally, world.extra = Tally(), []
         self._tallies.append(tally)
         world.until_as_before(tally, world.paths[0])
         for path in world.paths:  # so that every row is there
@@ -82,16 +85,21 @@ class Strikes:
                     timeout=CLIENT_TIMEOUT_S, tally=tally, pause_s=PAUSE_S).start()
         try:
             load.until_acknowledged(FEW)
+            if fault.two_writers:
+                world.let_both_write()
             with self._in_flight(in_flight) as let_go:
                 with fault.strikes(world, chance):
                     let_go()
                     time.sleep(fault.seconds(world.times))
+                    if fault.unnoticed:
+                        load.until_acknowledged(FEW)
             probes = Tally()
             outcome.recovered_s = world.until_as_before(probes, f"/{number}/probe")
             load.until_acknowledged(FEW)
         finally:
             load.stop()
-        self._merge(tally, probes)
+        for other in [probes, *world.extra]:
+            self._merge(tally, other)
         assert outcome.recovered_s <= BACK_S, f"{name}: back after {outcome.recovered_s:.1f} s"
         world.mend()
         self._judge(outcome, tally, starts, memory)
@@ -99,13 +107,14 @@ class Strikes:
         self.outcomes.append(outcome)
         return outcome
 
-    def _merge(self, tally, probes):
-        for path, numbers in probes.numbers.items():
+    @staticmethod
+    def _merge(tally, other):
+        for path, numbers in other.numbers.items():
             tally.numbers[path] += numbers
-        tally.sent += probes.sent
-        tally.acknowledged += probes.acknowledged
-        tally.statuses += probes.statuses
-        tally.lost += probes.lost
+        tally.sent += other.sent
+        tally.acknowledged += other.acknowledged
+        tally.statuses += other.statuses
+        tally.lost += other.lost
 
     @contextlib.contextmanager
     def _in_flight(self, where):

@@ -16,15 +16,18 @@ class Fault:
     name: str
     lasts: str  # "moment", or which of the world's Times: "hold", "away", "frozen"
     strikes: Callable  # a context manager
+    unnoticed: bool = False  # hits are counted and answered while it lasts
+    two_writers: bool = False  # both counter-svc append when it begins
+    needs_hits: bool = False  # it begins only while hits are counted: no batch is held in flight
 
     def seconds(self, times):
         return 0.0 if self.lasts == "moment" else getattr(times, f"{self.lasts}_s")
 
 
-def fault(name, lasts="hold"):
+def fault(name, lasts="hold", **traits):
     """Puts a generator into the table."""
     def put(generator):
         assert name not in FAULTS, name
-        FAULTS[name] = Fault(name, lasts, contextlib.contextmanager(generator))
+        FAULTS[name] = Fault(name, lasts, contextlib.contextmanager(generator), **traits)
         return generator
     return put

@@ -1,10 +1,12 @@
-"""What the faults strike: all there is of a pathcount, on loopback, with a proxy on each way.
+"""What the faults strike: a whole pathcount on loopback, with a proxy on each way.
 
     clients ── Wire ──▶ 2 × render-svc ── HttpProxy ──▶ 2 × counter-svc ── Wire ──▶ PostgreSQL
                                                                                └──▶ its standby
 
-Both render-svc know both counter-svc by one name, and both counter-svc know both servers as a list.
-The standby is synchronous, so no commit is confirmed that it has not.
+Each render-svc knows both counter-svc by one name of its own, whose addresses are proxies of its own.
+So both use the same counter-svc, as in a service with replicas, unless the proxies of one are swapped:
+then each uses another, and both counter-svc append. Both counter-svc know both servers as a list. The
+standby is synchronous, so no commit is confirmed before the standby has it.
 """
 
 import contextlib
@@ -19,13 +21,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 
 from harness.faultlib import Clock  # noqa: E402 (the path above comes first)
 from harness.http import MINIMAL, Connection, ask  # noqa: E402
+from harness.ports import free_port  # noqa: E402
 from harness.stage import Stage  # noqa: E402
+from harness.wait import until  # noqa: E402
 
 from memory import MemoryGroup  # noqa: E402
 from nodes import Database, private_mounts_and_ports  # noqa: E402
 
-COUNTER_NAME = "counter-svc.faults"
-COUNTER_HOSTS = ("127.1.0.1", "127.1.0.2")
+# one name for each render-svc, and the addresses behind it
+COUNTER_NAMES = {"counter-svc-1.faults": ("127.1.0.1", "127.1.0.2"),
+                 "counter-svc-2.faults": ("127.1.1.1", "127.1.1.2")}
 
 # "Service as before within 5 s" is what is told; the limit is further away, for a machine that has
 # other things to do as well.
@@ -45,23 +50,23 @@ class Times:
 
 
 # lock_timeout_ms is longer than by default, so that a batch is at PostgreSQL, waiting for a lock,
-# when the fault strikes.
+# when the fault strikes. Folds come often, so that faults strike them as well.
 SHORT = Times(0.6, 2.0, 2.5,
               {"request_deadline_ms": 1500, "call_deadline_ms": 500},
               {"batch_deadline_ms": 1200, "read_deadline_ms": 1200, "statement_timeout_ms": 1200,
-               "lock_timeout_ms": 600, "connect_timeout_ms": 1500})
-LONG = Times(2.0, 20.0, 12.0, {}, {"lock_timeout_ms": 1000})
+               "lock_timeout_ms": 600, "connect_timeout_ms": 1500, "fold_interval_ms": 100})
+LONG = Times(2.0, 20.0, 12.0, {}, {"lock_timeout_ms": 1000, "fold_interval_ms": 100})
 
 
 def name_the_counters():
-    """Gives both proxies before the counters one name, in this process's own /etc/hosts."""
+    """Gives the proxies before the counters their names, in this process's own /etc/hosts."""
     hosts = pathlib.Path("/etc/hosts").read_text(encoding="utf-8")
-    if COUNTER_NAME in hosts:
+    if all(name in hosts for name in COUNTER_NAMES):
         return
     private_mounts_and_ports()
     file = pathlib.Path(tempfile.mkdtemp(prefix="pathcount-hosts-"), "hosts")
-    file.write_text(hosts + "".join(f"\n{host} {COUNTER_NAME}" for host in COUNTER_HOSTS) + "\n",
-                    encoding="utf-8")
+    file.write_text(hosts + "".join(f"\n{host} {name}" for name in COUNTER_NAMES
+                                    for host in COUNTER_NAMES[name]) + "\n", encoding="utf-8")
     file.parent.chmod(0o755)
     subprocess.run(["mount", "--bind", file, "/etc/hosts"], check=True)
     subprocess.run(["rm", "-r", file.parent], check=False)  # the mount keeps the file
@@ -97,11 +102,10 @@ class World:
             **self.database.ledger.keys, **self.times.counter, "max_connections": 100,
             "postgres_url": ",".join("%s:%d" % wire.address for wire in (first, second))})
             for _ in range(2)]
-        self.counter_proxies = self._proxies()
-        port = self.counter_proxies[0].address[1]
+        self._ways = [self._proxies(hosts) for hosts in COUNTER_NAMES.values()]
         self.renders = [self._service("render-svc", {
-            **self.times.render, "counter_url": f"http://{COUNTER_NAME}:{port}",
-            "max_connections": 100}) for _ in range(2)]
+            **self.times.render, "counter_url": f"http://{name}:{way[0].address[1]}",
+            "max_connections": 100}) for name, way in zip(COUNTER_NAMES, self._ways)]
         self.doors = [self.stage.wire(render) for render in self.renders]
         for service in self.services:
             service.until_ready(120)
@@ -115,17 +119,11 @@ class World:
         service.group = group
         return service.start()
 
-    def _proxies(self):
-        """A proxy before each counter, all on one port, as replicas of a service are."""
-        first = self.stage.proxy(self.counters[0], host=COUNTER_HOSTS[0])
-        for _ in range(20):
-            with contextlib.suppress(OSError):
-                second = self.stage.proxy(self.counters[1], host=COUNTER_HOSTS[1],
-                                          port=first.address[1])
-                return [first, second]
-            first.stop_listening()
-            first = self.stage.proxy(self.counters[0], host=COUNTER_HOSTS[0])
-        raise AssertionError("no port is free on both addresses")
+    def _proxies(self, hosts):
+        """A proxy before each counter, both on one port, as replicas of a service are."""
+        port = free_port(hosts)
+        return [self.stage.proxy(counter, host=host, port=port)
+                for counter, host in zip(self.counters, hosts)]
 
     def close(self):
         self._stack.close()
@@ -145,9 +143,48 @@ class World:
         return list(self._wires.values())
 
     @property
+    def counter_proxies(self):
+        return [proxy for way in self._ways for proxy in way]
+
+    def proxies_before(self, counter):
+        return [proxy for proxy in self.counter_proxies if proxy.target == counter.address]
+
+    @property
     def in_use(self):
-        """The index of the counter-svc that the renderers use: what strikes it is noticed."""
-        return int(self.renders[0].metric("pathcount_upstream_rank")) - 1
+        """The counter-svc that the first render-svc uses: what strikes it is noticed."""
+        rank = self._ranks()[0]
+        return next(counter for counter in self.counters
+                    if counter.address == self._ways[0][rank].target)
+
+    @property
+    def idle(self):
+        """The other one."""
+        return next(counter for counter in self.counters if counter is not self.in_use)
+
+    def _ranks(self):
+        return [int(render.metric("pathcount_upstream_rank")) - 1 for render in self.renders]
+
+    def let_both_write(self):
+        """Lets each render-svc use another counter-svc than the other, until mend(). Waits until both
+        have appended hits."""
+        start = self.ledger.value("SELECT max(position) FROM pathcount_journal")
+
+        def both_write():
+            first, second = self._ranks()
+            self._aim(self._ways[1], swapped=first == second)
+            return self.ledger.value(
+                "SELECT count(DISTINCT writer) FROM pathcount_journal "
+                "WHERE position > %s AND writer <> 0 AND paths <> '{}'", start) == 2
+        until(both_write, "both counter-svc to append", 30)
+
+    def exchange_counters(self):
+        """Each render-svc uses another counter-svc than a moment ago, until mend()."""
+        for first, second in self._ways:
+            first.target, second.target = second.target, first.target
+
+    def _aim(self, way, swapped=False):
+        for proxy, counter in zip(way, self.counters[::-1] if swapped else self.counters):
+            proxy.target = counter.address
 
     def door_of(self, render):
         return self.doors[self.renders.index(render)]
@@ -157,6 +194,8 @@ class World:
         self.database.protect()
         for node in (self.database.primary, self.database.standby):
             self._wires[node.name].target = node.address
+        for way in self._ways:
+            self._aim(way)
         for proxy in self.counter_proxies:
             proxy.seen.clear()
 

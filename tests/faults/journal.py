@@ -1,0 +1,194 @@
+"""What happens to the journal, to folds and to the table that they fill. Hits do not notice most of it."""
+
+import contextlib
+import os
+import re
+import signal
+import time
+
+import psycopg
+
+from harness.load import Tally
+from harness.services import ROOT
+from harness.wait import until
+
+from table import fault
+
+FOLDING = "query LIKE '%%pathcount_fold(%%'"
+FOLD_SESSION = f"{FOLDING} OR query LIKE '%%DELETE FROM pathcount_journal%%' OR query LIKE 'VACUUM%%'"
+
+
+# --- folds
+
+
+@contextlib.contextmanager
+def _held_rows(world, paths):
+    """An open transaction has changed the rows of these paths. It yields what ends it earlier."""
+    with world.ledger.connect() as stranger:
+        stranger.execute("BEGIN")
+        stranger.execute(
+            "INSERT INTO pathcount (path, count) SELECT path, 0 FROM unnest(%s::text[]) AS path "
+            "ORDER BY path ON CONFLICT (path) DO UPDATE SET count = pathcount.count", (list(paths),))
+        yield lambda: stranger.execute("ROLLBACK")
+        stranger.execute("ROLLBACK")
+
+
+@fault("rows of the table are held by an open transaction", "away", unnoticed=True)
+def _rows_held(world, chance):
+    with _held_rows(world, chance.sample(world.paths, 3)):
+        yield
+
+
+@fault("folds are ended at any statement", needs_hits=True, unnoticed=True)
+def _folds_ended(world, chance):
+    """In their middle, where they wait for a row, and at any other moment."""
+    for path in chance.sample(world.paths, 3):
+        with _held_rows(world, [path]):
+            _end(world, until(lambda: world.ledger.backends(
+                f"wait_event_type = 'Lock' AND {FOLDING}"), "a fold to wait for a row"))
+    for _ in range(15):
+        time.sleep(chance.uniform(0, 0.1))
+        _end(world, world.ledger.backends(FOLD_SESSION))
+    yield
+
+
+def _end(world, pids):
+    for pid in pids:
+        world.ledger.run("SELECT pg_terminate_backend(%s)", pid)
+
+
+def _failing_folds(sqlstate, at_commit):
+    def strikes(world, _):
+        for path in world.paths[:3]:
+            world.ledger.fail_folding(path, sqlstate, times=3, at_commit=at_commit)
+        yield
+        world.ledger.forget_failures()
+    return strikes
+
+
+fault("folds fail to be serialized", unnoticed=True)(_failing_folds("40001", at_commit=False))
+fault("commits of folds fail to be serialized", unnoticed=True)(
+    _failing_folds("40001", at_commit=True))
+
+
+@fault("the table refuses a path", needs_hits=True, unnoticed=True)
+def _path_refused(world, _):
+    """Its hits go to the quarantine, until an operator adds them to the table."""
+    world.ledger.fail_folding(world.paths[0], "23514")
+    until(lambda: world.ledger.run("SELECT path FROM pathcount_quarantine"), "hits in quarantine")
+    yield
+    world.ledger.forget_failures()  # waits for the fold that is under way
+    _edit(world, "WITH back AS (DELETE FROM pathcount_quarantine RETURNING path, count) "
+                 "INSERT INTO pathcount (path, count) SELECT path, count FROM back ON CONFLICT (path) "
+                 "DO UPDATE SET count = pathcount.count + excluded.count")
+
+
+def _edit(world, sql, *values):
+    """What an operator does. PostgreSQL may end the edit in place of a fold, when each waits for the
+    other."""
+    def edited():
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            world.ledger.edited(sql, *values)
+            return True
+        return False
+    until(edited, "the table to be edited")
+
+
+@fault("PostgreSQL is killed before a fold is on disk", needs_hits=True)
+def _fold_undone(world, _):
+    """Everything is folded, and the journal's session may know. Nothing has written the fold to the
+    disk when PostgreSQL is killed: no append commits, and the writer of the log is stopped."""
+    ledger, node = world.ledger, world.database.primary
+    with contextlib.ExitStack() as stack:
+        let_fold = stack.enter_context(_ending_with_server(_held_rows(world, world.paths)))
+        until(lambda: ledger.unfolded() > 0, "entries that are not folded")
+        stack.enter_context(_ending_with_server(ledger.held_appends()))
+        writer = ledger.value("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+        before = _checkpoint(ledger)
+        os.kill(writer, signal.SIGSTOP)
+        let_fold()
+        until(lambda: ledger.unfolded() == 0, "everything to be folded")
+        assert _checkpoint(ledger) > before
+        node.kill()
+    node.start()
+    yield
+
+
+@contextlib.contextmanager
+def _ending_with_server(held):
+    """A context that may end after its server did."""
+    value = held.__enter__()
+    try:
+        yield value
+    finally:
+        with contextlib.suppress(psycopg.OperationalError):
+            held.__exit__(None, None, None)
+
+
+def _checkpoint(ledger):
+    return ledger.value("SELECT position FROM pathcount_checkpoint")
+
+
+# --- the journal is cleared
+
+
+def _clear_statement():
+    with open(os.path.join(ROOT, "counter-svc", "sql", "clear.sql"), encoding="utf-8") as file:
+        return re.sub(r"\$\d", "%s", "".join(line for line in file if not line.startswith("--")))
+
+
+@fault("the journal is cleared while a counter-svc is stopped", "frozen", two_writers=True)
+def _cleared_while_frozen(world, _):
+    """It goes on with a state whose entry is gone."""
+    victim = world.in_use
+    victim.freeze()
+    last = world.ledger.value("SELECT max(position) FROM pathcount_journal")
+    yield
+    clear = _clear_statement()
+
+    def is_cleared():
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            world.ledger.run("SELECT pathcount_fold()")
+        world.ledger.run(clear, 0, 10**6)
+        return world.ledger.value("SELECT min(position) FROM pathcount_journal") > last
+    until(is_cleared, "the journal to be cleared")
+    victim.thaw()
+
+
+# --- operators
+
+
+MAINTENANCE = ("VACUUM FULL pathcount", "CREATE INDEX extra ON pathcount (last_hit_at)",
+               "VACUUM FULL pathcount_journal", "REINDEX TABLE pathcount", "DROP INDEX extra",
+               "VACUUM FULL pathcount_checkpoint", "REINDEX TABLE pathcount_journal")
+
+
+@fault("tables are rewritten and get indexes", "moment", needs_hits=True, unnoticed=True)
+def _maintenance(world, _):
+    for _ in range(3):
+        for statement in MAINTENANCE:
+            _maintain(world, statement)
+    yield
+
+
+def _maintain(world, statement):
+    def done():
+        with contextlib.suppress(psycopg.errors.DeadlockDetected):
+            world.ledger.run(statement)
+            return True
+        return False
+    until(done, statement)
+
+
+@fault("the table is edited", "moment", needs_hits=True, unnoticed=True)
+def _edited(world, _):
+    """Counts of rows that are hit, and of one that is not, grow by hand."""
+    tally = Tally()
+    world.extra.append(tally)
+    for number in range(10):
+        paths = [world.paths[number], f"{world.paths[0]}/edited"]
+        _edit(world, "INSERT INTO pathcount (path, count) SELECT unnest(%s::text[]), 1 "
+                     "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + 1", paths)
+        tally.sent.update(paths)
+        tally.acknowledged.update(paths)
+    yield
