@@ -155,7 +155,7 @@ def _stale_batch(world, chance):
     _send_again(world, chance, old)
 
 
-@fault("a batch is repeated after its lane was forgotten", "moment")
+@fault("a batch is repeated after its lane was forgotten", "moment", needs_hits=True)
 def _forgotten_batch(world, chance):
     old = until(lambda: _moved_on(world), "a lane to move on")
     world.ledger.end_lanes()

@@ -8,7 +8,8 @@ import time
 
 import psycopg
 
-from harness.load import Tally
+from harness.api import Api
+from harness.load import Load, Tally
 from harness.services import ROOT
 from harness.wait import until
 
@@ -153,6 +154,47 @@ def _cleared_while_frozen(world, _):
         return world.ledger.value("SELECT min(position) FROM pathcount_journal") > last
     until(is_cleared, "the journal to be cleared")
     victim.thaw()
+
+
+# --- memory
+
+
+@fault("hardly any path stays in memory", "moment", needs_hits=True)
+def _small_memory(world, chance):
+    """Rows of the ranking stay in memory, and a megabyte of others. All other paths are looked up when
+    they are hit again, on connections that are cut."""
+    _restart(world, {"max_cached_bytes": 1048576})
+    paths = [f"{world.paths[0]}/{n}/" + "x" * 1900 for n in range(2500)]
+    seeded, tally = Tally(), Tally()
+    Api(world.in_use.address).count_all(dict.fromkeys(paths, 1), 60)
+    seeded.sent.update(paths)
+    seeded.acknowledged.update(paths)
+    before = _looked_up(world)
+    load = Load([door.address for door in world.doors], paths, clients=6, tally=tally,
+                hits_each=150).start()
+    for _ in range(4):
+        load.until_acknowledged(50)
+        for wire in chance.choice([world.postgres_wires, world.counter_proxies]):
+            wire.cut_all()
+    load.finished()
+    looked_up = _looked_up(world) - before
+    assert looked_up > 100, f"{looked_up} paths were looked up for {tally}"
+    world.extra += [seeded, tally]
+    yield
+    _restart(world, {"max_cached_bytes": 134217728})
+
+
+def _looked_up(world):
+    return sum(counter.metric("pathcount_looked_up_paths_total") for counter in world.counters)
+
+
+def _restart(world, keys):
+    for counter in world.counters:
+        counter.stop()
+        counter.keys.update(keys)
+        counter.restart()
+    for counter in world.counters:
+        counter.until_ready()
 
 
 # --- operators
