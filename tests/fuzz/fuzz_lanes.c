@@ -393,6 +393,7 @@ static void answer_truly(struct counter_call *call, struct buffer *body, bool wi
     struct model_batch *batch = call->batch;
     int status = ledger_apply(&world.ledger, batch);
 
+    ledger_confirm(&world.ledger);
     if (status == 200) {
         batch->confirmed = true;
         encode_counts(body, call, with_rows && call->wants_rows);
@@ -621,7 +622,10 @@ static void step(uint8_t event)
             ledger_forget(&world.ledger, world.ledger.issued - argument % 64);
         break;
     case 6:
-        ledger_arrive(&world.ledger, argument);
+        if (argument & 128)
+            ledger_lose(&world.ledger);
+        else
+            ledger_arrive(&world.ledger, argument);
         break;
     default:
         end_turn();

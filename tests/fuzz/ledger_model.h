@@ -1,5 +1,6 @@
-/* counter-svc and its ledger as far as a lane is concerned: what sql/apply_*.sql does, in memory, and
- * what may be on its way there. It holds itself to one thing: no batch is ever stored twice.
+/* counter-svc and its journal as far as a lane is concerned, and the batches on their way there. The
+ * last entry may be lost when a standby takes over, unless a later answer has proved that it is safe.
+ * The model holds itself to one thing: no batch is ever stored twice.
  */
 #ifndef TESTS_LEDGER_MODEL_H
 #define TESTS_LEDGER_MODEL_H
@@ -37,7 +38,10 @@ struct ledger {
     struct model_batch *last[MAX_ISSUED + 1]; /* stored on each lane */
     int64_t counts[N_PATHS];
     int64_t sent[N_PATHS], stored[N_PATHS]; /* hits */
-    struct model_batch *late[MAX_LATE];     /* requests that nobody waits for any more */
+    struct model_batch *latest;             /* the batch of the last entry, if that is not safe */
+    struct model_batch *before;             /* stored on its lane before it */
+    int64_t counts_before[N_PATHS];
+    struct model_batch *late[MAX_LATE]; /* requests that nobody waits for any more */
     size_t n_late;
 };
 
@@ -60,17 +64,45 @@ static inline void ledger_init(struct ledger *ledger)
     memset(ledger->sequences, 0xff, sizeof(ledger->sequences));
 }
 
+/* An answer needs an entry that is safe, and then all entries before it are safe as well. */
+static inline void ledger_confirm(struct ledger *ledger)
+{
+    batch_leave(ledger->latest);
+    batch_leave(ledger->before);
+    ledger->latest = ledger->before = NULL;
+}
+
+/* A standby takes over that does not have the last entry. */
+static inline void ledger_lose(struct ledger *ledger)
+{
+    struct model_batch *batch = ledger->latest;
+
+    if (batch == NULL)
+        return;
+    MUST(!batch->confirmed && --batch->stored == 0);
+    --ledger->sequences[batch->lane];
+    batch_leave(ledger->last[batch->lane]);
+    ledger->last[batch->lane] = ledger->before;
+    ledger->before = NULL;
+    memcpy(ledger->counts, ledger->counts_before, sizeof(ledger->counts));
+    for (size_t i = 0; i < N_PATHS; ++i)
+        ledger->stored[i] -= batch->hits[i];
+    ledger_confirm(ledger);
+}
+
 /* A new lane, or 0 when there have been very many. */
 static inline int64_t ledger_issue(struct ledger *ledger)
 {
     if (ledger->issued == MAX_ISSUED)
         return 0;
+    ledger_confirm(ledger);
     ledger->sequences[++ledger->issued] = 0;
     return ledger->issued;
 }
 
 static inline void ledger_forget(struct ledger *ledger, int64_t lane)
 {
+    ledger_confirm(ledger);
     ledger->sequences[lane] = -1;
     batch_leave(ledger->last[lane]);
     ledger->last[lane] = NULL;
@@ -93,8 +125,11 @@ static inline int ledger_apply(struct ledger *ledger, struct model_batch *batch)
     }
     if (!ledger_expects(ledger, batch))
         return 409;
+    ledger_confirm(ledger); /* of several entries only the last is ever lost */
+    ledger->latest = batch_keep(batch);
+    ledger->before = ledger->last[batch->lane];
+    memcpy(ledger->counts_before, ledger->counts, sizeof(ledger->counts));
     ledger->sequences[batch->lane] = batch->sequence;
-    batch_leave(ledger->last[batch->lane]);
     ledger->last[batch->lane] = batch_keep(batch);
     MUST(++batch->stored == 1);
     for (size_t i = 0; i < N_PATHS; ++i) {
@@ -135,6 +170,7 @@ static inline void ledger_fini(struct ledger *ledger)
 {
     while (ledger->n_late != 0)
         ledger_arrive(ledger, 0);
+    ledger_confirm(ledger);
     for (int64_t lane = 1; lane <= ledger->issued; ++lane)
         batch_leave(ledger->last[lane]);
 }
