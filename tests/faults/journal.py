@@ -1,4 +1,4 @@
-"""What happens to the journal, to folds and to the table that they fill. Hits do not notice most of it."""
+"""Faults of the journal, of folds and of the table that they fill. Most do not disturb hits."""
 
 import contextlib
 import os
@@ -16,7 +16,8 @@ from harness.wait import until
 from table import fault
 
 FOLDING = "query LIKE '%%pathcount_fold(%%'"
-FOLD_SESSION = f"{FOLDING} OR query LIKE '%%DELETE FROM pathcount_journal%%' OR query LIKE 'VACUUM%%'"
+FOLD_SESSION = (f"{FOLDING} OR query LIKE '%%DELETE FROM pathcount_journal%%' "
+                "OR query LIKE 'VACUUM%%'")
 
 
 # --- folds
@@ -29,7 +30,8 @@ def _held_rows(world, paths):
         stranger.execute("BEGIN")
         stranger.execute(
             "INSERT INTO pathcount (path, count) SELECT path, 0 FROM unnest(%s::text[]) AS path "
-            "ORDER BY path ON CONFLICT (path) DO UPDATE SET count = pathcount.count", (list(paths),))
+            "ORDER BY path ON CONFLICT (path) DO UPDATE SET count = pathcount.count",
+            (list(paths),))
         yield lambda: stranger.execute("ROLLBACK")
         stranger.execute("ROLLBACK")
 
@@ -80,13 +82,13 @@ def _path_refused(world, _):
     yield
     world.ledger.forget_failures()  # waits for the fold that is under way
     _edit(world, "WITH back AS (DELETE FROM pathcount_quarantine RETURNING path, count) "
-                 "INSERT INTO pathcount (path, count) SELECT path, count FROM back ON CONFLICT (path) "
-                 "DO UPDATE SET count = pathcount.count + excluded.count")
+                 "INSERT INTO pathcount (path, count) SELECT path, count FROM back "
+                 "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + excluded.count")
 
 
 def _edit(world, sql, *values):
-    """What an operator does. PostgreSQL may end the edit in place of a fold, when each waits for the
-    other."""
+    """An operator's edit. It is tried again when PostgreSQL ends it because it and a fold wait for
+    each other."""
     def edited():
         with contextlib.suppress(psycopg.errors.DeadlockDetected):
             world.ledger.edited(sql, *values)
@@ -161,8 +163,8 @@ def _cleared_while_frozen(world, _):
 
 @fault("hardly any path stays in memory", "moment", needs_hits=True)
 def _small_memory(world, chance):
-    """Rows of the ranking stay in memory, and a megabyte of others. All other paths are looked up when
-    they are hit again, on connections that are cut."""
+    """Rows of the ranking stay in memory, and a megabyte of others. All other paths are looked up
+    when they are hit again, on connections that are cut."""
     _restart(world, {"max_cached_bytes": 1048576})
     paths = [f"{world.paths[0]}/{n}/" + "x" * 1900 for n in range(2500)]
     seeded, tally = Tally(), Tally()

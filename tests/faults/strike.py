@@ -32,8 +32,8 @@ CLIENT_TIMEOUT_S = 8
 MEMORY_ALLOWANCE_KB = 8 * 1024
 
 IN_FLIGHT = ("", "at PostgreSQL", "answered")
-"""Where a batch is known to be when the fault strikes: nowhere in particular, in an append that waits
-for the journal's next position, or committed with its answer on the way."""
+"""Where a batch is known to be when the fault strikes: nowhere in particular, in an append that
+waits for the journal's next position, or committed with its answer on the way."""
 
 
 @dataclass

@@ -3,10 +3,10 @@
     clients ── Wire ──▶ 2 × render-svc ── HttpProxy ──▶ 2 × counter-svc ── Wire ──▶ PostgreSQL
                                                                                └──▶ its standby
 
-Each render-svc knows both counter-svc by one name of its own, whose addresses are proxies of its own.
-So both use the same counter-svc, as in a service with replicas, unless the proxies of one are swapped:
-then each uses another, and both counter-svc append. Both counter-svc know both servers as a list. The
-standby is synchronous, so no commit is confirmed before the standby has it.
+Each render-svc knows both counter-svc by one name of its own, whose addresses are proxies of its
+own. So both use the same counter-svc, as in a service with replicas, unless the proxies of one are
+swapped: then each uses another, and both counter-svc append. Both counter-svc know both servers as a
+list. The standby is synchronous, so no commit is confirmed before the standby has it.
 """
 
 import contextlib
@@ -165,8 +165,8 @@ class World:
         return [int(render.metric("pathcount_upstream_rank")) - 1 for render in self.renders]
 
     def let_both_write(self):
-        """Lets each render-svc use another counter-svc than the other, until mend(). Waits until both
-        have appended hits."""
+        """Lets each render-svc use another counter-svc than the other, until mend(). Waits until
+        both have appended hits."""
         start = self.ledger.value("SELECT max(position) FROM pathcount_journal")
 
         def both_write():
