@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import time
 from urllib.parse import quote
 
 from . import contract
@@ -94,11 +95,13 @@ class Watcher:
             return fields["event"], fields["id"], data
 
     def until(self, condition):
-        """The first event whose data fit a condition."""
-        while True:
+        """The first event whose data fit a condition; comments keep the connection from timing out."""
+        deadline = time.monotonic() + 2 * PATIENCE_S
+        while time.monotonic() < deadline:
             event = self.next()
             if condition(event[2]):
                 return event
+        raise AssertionError("no event fits the condition")
 
     def close(self):
         self.connection.close()
