@@ -83,9 +83,11 @@ class Watcher:
         block, _, self._text = self._text.partition("\n\n")
         return block
 
-    def next(self):
-        """(event, id, data) of the next event; comments and other lines are passed over."""
-        while True:
+    def next(self, seconds=2 * PATIENCE_S):
+        """(event, id, data) of the next event; comments, which keep the connection from timing out, and
+        other lines are passed over."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             fields = dict(line.partition(": ")[::2] for line in self._block().split("\n"))
             if "data" not in fields:
                 continue
@@ -93,15 +95,15 @@ class Watcher:
             schema = contract.PUBLIC.document()["components"]["schemas"][fields["event"].capitalize()]
             contract.PUBLIC.validate(data, schema)
             return fields["event"], fields["id"], data
+        raise AssertionError(f"no event within {seconds} s")
 
-    def until(self, condition):
-        """The first event whose data fit a condition; comments keep the connection from timing out."""
-        deadline = time.monotonic() + 2 * PATIENCE_S
-        while time.monotonic() < deadline:
-            event = self.next()
+    def until(self, condition, seconds=2 * PATIENCE_S):
+        """The first event whose data fit a condition."""
+        deadline = time.monotonic() + seconds
+        while True:
+            event = self.next(deadline - time.monotonic())
             if condition(event[2]):
                 return event
-        raise AssertionError("no event fits the condition")
 
     def close(self):
         self.connection.close()
