@@ -111,9 +111,15 @@ def _fold_undone(world, _):
         os.kill(writer, signal.SIGSTOP)
         let_fold()
         until(lambda: ledger.unfolded() == 0, "everything to be folded")
-        assert _checkpoint(ledger) > before
+        folded = _checkpoint(ledger)
+        assert folded > before
+        for counter in world.counters:  # neither folds anew before the loss is seen
+            counter.freeze()
         node.kill()
     node.start()
+    assert _checkpoint(ledger) < folded, "the fold was on disk"
+    for counter in world.counters:
+        counter.thaw()
     yield
 
 
