@@ -115,7 +115,11 @@ moved AS MATERIALIZED (
     UPDATE pathcount_checkpoint AS c
     SET position = $2, id = last.id, folded_at = clock_timestamp()
     FROM (SELECT id FROM entry WHERE position = $2) AS last
-    WHERE c.position = $1 AND (SELECT count(*) FROM entry) = $2 - $1
+    WHERE
+        c.position = $1
+        AND (SELECT count(*) FROM entry) = $2 - $1
+        -- a fold that had to wait for a restore has seen the entries of another ledger
+        AND c.generation = (SELECT generation FROM pathcount_checkpoint)
     RETURNING c.position
 ),
 hit AS MATERIALIZED (

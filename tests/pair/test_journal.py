@@ -553,6 +553,25 @@ def test_a_fold_that_is_not_from_the_checkpoint_or_misses_an_entry_moves_nothing
     assert ledger.count("/a") == 3
 
 
+def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
+    """It has seen the entries of the ledger before; the one that was restored has the same positions."""
+    with folds_kept_from(ledger, "/a"):
+        hit_all(counter.api, {"/a": 1}, 3)
+        counter.kill()
+    _, last, checkpoint = positions(ledger)
+    with ledger.connect() as restore:
+        restore.execute("BEGIN")
+        restore.execute("UPDATE pathcount_journal SET paths = '{/restored}' WHERE hits = '{1}'")
+        restore.execute("UPDATE pathcount_checkpoint SET generation = generation + 1")
+        fold = Later(ledger.value, "SELECT pathcount_fold(%s, %s, '{}', '')", checkpoint, last)
+        until(lambda: ledger.value("SELECT count(*) FROM pg_stat_activity "
+                                   "WHERE wait_event_type = 'Lock' AND query LIKE '%%pathcount_fold(%%'"),
+              "the fold to wait")
+        restore.execute("COMMIT")
+        assert fold.result() is False
+    assert ledger.counts() == {"/restored": 3}
+
+
 def test_folds_at_once_move_each_entry_once(stage, ledger):
     counter = stage.counter(ledger, fold_interval_ms=60000)
     lane = counter.api.lane()
