@@ -247,7 +247,6 @@ def test_a_ledger_of_the_first_program_is_brought_up_to_date(stage, ledger):
     left_by_the_first_program(ledger)
     api = stage.counter(ledger).api
     api.lane()
-    until(lambda: api.ask("GET", "/v1/paths/a").status == 200, "the session that reads to be set up")
     assert api.get("/a") == {"path": "/a", "count": 3, "rank": 1, "first": None, "last": None}
     assert api.count({"/a": 1}) == {"/a": 4}
     row = api.get("/a")
