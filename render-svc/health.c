@@ -1,6 +1,6 @@
 /* /-/health: whether a hit could be counted now, for load balancers that only reach the public port. It
- * says what /ready of the admin listener says, without the reason, which is the operator's; so it is 503
- * from the beginning of a stop, too. It counts nothing and asks nobody. The query is ignored. */
+ * answers as /ready of the admin listener does, without the reason, which is for operators; so it is also
+ * 503 from the beginning of a stop. It counts nothing, sends no request, and ignores the query. */
 
 #include "render-svc/own.h"
 #include "service/answer.h"

@@ -91,7 +91,7 @@ class Proxy:
             return file.read()
 
     def __enter__(self):
-        for _ in range(5):  # somebody else may take the port first
+        for _ in range(5):  # another process may take the port first
             if self._start():
                 return self
         raise AssertionError(self.log())
@@ -109,7 +109,7 @@ class Proxy:
         return self._process.poll() is None
 
     def _listens(self):
-        """Whether it does, and not somebody else at that port."""
+        """Whether the socket that listens at its port is its own."""
         port = "0100007F:%04X" % self.address[1]
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file]

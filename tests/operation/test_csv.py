@@ -37,7 +37,7 @@ def pair(stage):
 
 @pytest.fixture
 def elsewhere(cluster):
-    """A database that is nobody's ledger."""
+    """A database without a ledger."""
     return cluster.new_ledger()
 
 

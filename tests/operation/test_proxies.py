@@ -60,7 +60,7 @@ def before(site, at):
 
 
 def answered_503(passage, _data):
-    """Somebody between the two says 503 in place of what render-svc says."""
+    """The answer is replaced by a 503."""
     passage.send(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
 
 
@@ -71,8 +71,8 @@ def closed(passage, _data):
 
 @contextlib.contextmanager
 def treating(site, mishap):
-    """What happens to every answer of either host for the time of the block, but for those to the
-    proxies' own questions after its health."""
+    """What happens to every answer of either host for the time of the block, except those to the
+    proxies' health checks."""
     def treatment(passage, data):
         (type(passage).send if data.endswith(b"\r\n\r\nready\n") else mishap)(passage, data)
 

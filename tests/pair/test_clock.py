@@ -1,5 +1,5 @@
 """The machine's wall clock jumps, for PostgreSQL and both services at once: nothing that runs notices.
-Deadlines are kept, nobody is cut off, every hit is counted once."""
+Deadlines are kept, connections stay, every hit is counted once."""
 
 import time
 from types import SimpleNamespace

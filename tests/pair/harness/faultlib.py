@@ -48,7 +48,7 @@ class Name:
 
 
 class Clock:
-    """The wall clock of every process that is started in its `environment`, whoever runs it. The
+    """The wall clock of every process that is started in its `environment`, under any user. The
     monotonic clock is the machine's."""
 
     def __init__(self, step_s=0):
