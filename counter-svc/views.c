@@ -10,7 +10,7 @@
 /* How long a view waits for a fold before it is read without. */
 #define FOLD_PATIENCE_MS 750
 
-/* How old a fold may be for a page that continues another one. */
+/* How old a fold may be for a page by path that continues another one. */
 #define CONTINUED_MS 1000
 
 /* Above every path: all begin with a slash, and this is the character behind it. */
@@ -117,9 +117,12 @@ static void kick(struct views *views)
 
 /* --- requests --- */
 
+/* Whether a fold that is a second old will do: for a page by path that continues another one, which came
+ * from the same table. The first page by count comes from memory, so what continues it needs a fold. */
 static bool is_continued(const struct view_request *request)
 {
-    return request->kind == REQUEST_ROWS && request->view->has_after &&
+    return request->kind == REQUEST_ROWS && request->view->order == VIEW_BY_PATH &&
+           request->view->has_after &&
            monotonic_ms() - request->views->complete_ms <= CONTINUED_MS;
 }
 

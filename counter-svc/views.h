@@ -3,8 +3,8 @@
  * The table is behind the journal, so a view first waits for a fold of all that was committed when it
  * was asked for. Folds that are forced like this are shared, and there are two a second at most. When
  * one does not come within a fraction of a second, because another session has locked rows, the table
- * is read as it is, and the answer says how old that is. A page that continues another one is content
- * with a fold that is a second old.
+ * is read as it is, and the answer says how old that is. A page by path that continues
+ * another one is content with a fold that is a second old, so that exports do not wait for each page.
  *
  * One query is at PostgreSQL at a time. Requests for the same view that wait together share it, but only
  * as long as it has not been sent. All calls from the loop's thread.

@@ -195,6 +195,8 @@ static void drop_old_cuts(struct fold *fold)
 
     while (old < fold->n_cuts && fold->cuts[old] <= checkpoint_of(fold))
         ++old;
+    if (old == 0)
+        return;
     fold->n_cuts -= old;
     memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
 }
