@@ -122,8 +122,7 @@ static void kick(struct views *views)
 static bool is_continued(const struct view_request *request)
 {
     return request->kind == REQUEST_ROWS && request->view->order == VIEW_BY_PATH &&
-           request->view->has_after &&
-           monotonic_ms() - request->views->complete_ms <= CONTINUED_MS;
+           request->view->has_after && monotonic_ms() - request->views->complete_ms <= CONTINUED_MS;
 }
 
 static struct view_request *add(struct views *views, struct view_request *request)
