@@ -12,13 +12,16 @@
 /* The pause before it is looked again whether another process has done it. */
 #define ELSEWHERE_MS 5000
 
-static const char *const STEPS[] = {
-    /* what is to be done: nothing any more, all of it, or only what comes behind the index; or another
-     * process does it */
+/* What is to be done: nothing any more, all of it, or only what comes behind the index; or another process
+ * does it. */
+static const char LOOK[] =
     "SELECT CASE WHEN to_regproc('pathcount_tier') IS NULL THEN 'nothing' "
     "WHEN NOT pg_try_advisory_lock(7809632580312394868) THEN 'elsewhere' "
     "WHEN EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('pathcount_by_count') "
-    "AND indisvalid) THEN 'column' ELSE 'all' END",
+    "AND indisvalid) THEN 'column' ELSE 'all' END";
+
+static const char *const STEPS[] = {
+    LOOK,
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
     "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
