@@ -1,5 +1,6 @@
 #include "counter-svc/ranking.h"
 
+#include "counter-svc/sql.h"
 #include "proto/memory.h"
 #include "service/log.h"
 
@@ -12,16 +13,8 @@
 /* The pause before it is looked again whether another process has done it. */
 #define ELSEWHERE_MS 5000
 
-/* What is to be done: nothing any more, all of it, or only what comes behind the index; or another process
- * does it. */
-static const char LOOK[] =
-    "SELECT CASE WHEN to_regproc('pathcount_tier') IS NULL THEN 'nothing' "
-    "WHEN NOT pg_try_advisory_lock(7809632580312394868) THEN 'elsewhere' "
-    "WHEN EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('pathcount_by_count') "
-    "AND indisvalid) THEN 'column' ELSE 'all' END";
-
 static const char *const STEPS[] = {
-    LOOK,
+    sql_ranking,
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
     "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
