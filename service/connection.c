@@ -60,16 +60,44 @@ static h2o_socket_t *socket_of(const h2o_req_t *req)
     return req->conn->callbacks->get_socket(req->conn);
 }
 
+static struct connection *connection_of(h2o_socket_t *socket)
+{
+    return socket->on_close.data;
+}
+
+/* More came while the request is handled: the next request, or the end. It waits in the kernel. */
+static void on_readable(h2o_socket_t *socket, const char *error)
+{
+    (void)error;
+    h2o_socket_read_stop(socket);
+}
+
+void connection_request_begun(h2o_req_t *req)
+{
+    h2o_socket_t *socket = socket_of(req);
+
+    connection_of(socket)->is_handled = true;
+    h2o_socket_dont_read(socket, 1);
+    h2o_socket_read_start(socket, on_readable);
+}
+
+/* libh2o goes on reading in the same turn, or closes the socket: epoll notices nothing. */
 void connection_request_over(h2o_req_t *req)
 {
-    ++((struct connection *)socket_of(req)->on_close.data)->requests;
+    h2o_socket_t *socket = socket_of(req);
+    struct connection *connection = connection_of(socket);
+
+    ++connection->requests;
+    connection->is_handled = false;
+    h2o_socket_dont_read(socket, 0);
+    h2o_socket_read_stop(socket);
 }
 
 static enum connection_phase phase_of(const h2o_req_t *req, h2o_socket_t *socket)
 {
     if (req->timestamps.request_begin_at.tv_sec == 0)
         return CONNECTION_IDLE;
-    if (!h2o_socket_is_reading(socket))
+    if (connection_of(socket)->is_handled || !h2o_socket_is_reading(socket))
         return CONNECTION_ANSWER;
     return req->timestamps.request_body_begin_at.tv_sec != 0 ? CONNECTION_BODY : CONNECTION_HEAD;
 }
@@ -78,7 +106,7 @@ static int look_at(h2o_req_t *req, void *data)
 {
     const uint64_t *now_ms = data;
     h2o_socket_t *socket = socket_of(req);
-    struct connection *connection = socket->on_close.data;
+    struct connection *connection = connection_of(socket);
     enum connection_phase phase = phase_of(req, socket);
     uint64_t for_ms;
 

@@ -27,6 +27,7 @@
 #include "service/strict.h"
 
 #include <h2o.h>
+#include <stdbool.h>
 
 struct service_config;
 struct worker;
@@ -39,6 +40,7 @@ struct connection {
     enum connection_phase phase; /* as of the last look */
     uint64_t since_ms;
     uint64_t requests, requests_seen; /* that were answered until now; until the last look */
+    bool is_handled;                  /* from connection_request_begun to connection_request_over */
 };
 
 /* Takes over a socket that was just accepted; `on_close` gets the struct connection, to be freed,
@@ -47,6 +49,11 @@ void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_clo
 
 /* Looks over all connections of the worker, once. */
 void connections_look_over(struct worker *worker);
+
+/* Notes that handlers have the request, which libh2o has stopped reading for. The socket stays
+ * registered with epoll, without being read: to take it out and to put it back would be two system
+ * calls for each request. */
+void connection_request_begun(h2o_req_t *req);
 
 /* Notes that the request is over; its socket must still be open. */
 void connection_request_over(h2o_req_t *req);

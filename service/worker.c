@@ -36,6 +36,7 @@
 static void start_listening(struct worker *worker, int listener);
 static bool run_turn_ends(struct worker *worker);
 static void on_turn_end(h2o_timeout_entry_t *trigger);
+static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static void on_acceptable(h2o_socket_t *listener, const char *error);
 static void on_connection_close(void *data);
 static void on_accept_pause_over(struct timer *timer);
@@ -106,6 +107,7 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     conf->http2.callbacks.request_shutdown = NULL; /* would leave a timeout linked at the end */
     host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     /* no prefix: what is not a path at all shall reach the handlers too */
+    h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_request;
     strict_register(&host->fallback_path);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
     h2o_create_logger(&host->fallback_path, sizeof(h2o_logger_t))->log_access = request_log;
@@ -202,6 +204,13 @@ static void accept_connection(struct worker *worker, h2o_socket_t *socket)
     if (!timer_is_waiting(&worker->_look_over))
         timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
     h2o_accept(&worker->_accept, socket);
+}
+
+static int on_request(h2o_handler_t *self, h2o_req_t *req)
+{
+    (void)self;
+    connection_request_begun(req);
+    return -1; /* the next handler's turn */
 }
 
 static void on_acceptable(h2o_socket_t *listener, const char *error)
