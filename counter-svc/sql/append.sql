@@ -7,26 +7,16 @@
 --
 -- The lock keeps the entry from being deleted while another is chained to it. Of two that append at
 -- once, one waits for the other's position, and then inserts nothing.
-WITH previous AS MATERIALIZED (
-    SELECT entry.position, checkpoint.position AS checkpoint
-    FROM pathcount_journal AS entry
-    CROSS JOIN pathcount_checkpoint AS checkpoint
-    WHERE
-        entry.position = $1::bigint AND entry.id = $2::bigint
-        AND checkpoint.generation = $3::bigint
-        AND $13::text IS NOT NULL
-    FOR KEY SHARE OF entry
-),
-added AS (
-    INSERT INTO pathcount_journal
-        (position, id, kind, writer, lanes, sequences, opened, ended, paths, hits, new_paths)
-    SELECT
-        position + 1, $4::bigint, 1, $5::bigint, $6::bigint[], $7::bigint[], $8::bigint[],
-        $9::bigint[], $10::text[], $11::bigint[], $12::bigint
-    FROM previous
-    ON CONFLICT (position) DO NOTHING
-    RETURNING at
-)
-SELECT (extract(epoch FROM added.at) * 1000)::bigint, previous.checkpoint
-FROM added
-CROSS JOIN previous
+INSERT INTO pathcount_journal
+    (position, id, kind, writer, lanes, sequences, opened, ended, paths, hits, new_paths)
+SELECT
+    entry.position + 1, $4::bigint, 1, $5::bigint, $6::bigint[], $7::bigint[], $8::bigint[],
+    $9::bigint[], $10::text[], $11::bigint[], $12::bigint
+FROM pathcount_journal AS entry
+WHERE
+    entry.position = $1::bigint AND entry.id = $2::bigint
+    AND (SELECT generation FROM pathcount_checkpoint) = $3::bigint
+    AND $13::text IS NOT NULL
+FOR KEY SHARE OF entry
+ON CONFLICT (position) DO NOTHING
+RETURNING (extract(epoch FROM at) * 1000)::bigint, (SELECT position FROM pathcount_checkpoint)
