@@ -169,7 +169,7 @@ ROOT_HERE := $(filter 0,$(shell id -u))
 
 .PHONY: test
 test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test page operation security bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
+	@tools/need build test model page operation security bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
 	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
 
 .PHONY: faultlib
@@ -213,6 +213,16 @@ test-operation: ## the tests of what an operator relies on alone
 test-faults: ## faults under load, as root; FAULTS=long: for hours, FAULTS_SEED=… replays
 	@tools/need build test
 	@tests/run test-faults
+
+.PHONY: test-model
+test-model: ## search the model of the journal's protocol with spin; two minutes
+	@tools/need build model
+	@tests/run test-model
+
+.PHONY: model
+model: ## the same in larger sizes: hours, and up to 8 GB of memory
+	@tools/need build model
+	@/usr/bin/python3 tests/model --large
 
 # what the page is checked with: not a part of anything that is built
 .PHONY: page-checkers
