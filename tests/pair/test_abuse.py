@@ -329,6 +329,23 @@ def test_every_request_is_answered_in_time_whatever_counter_svc_does(stage):
     pair.counter.thaw()
 
 
+def test_what_comes_while_a_request_is_handled_waits_and_costs_nothing(stage):
+    """The next request, and the client's end, are readable all the time until the first request is
+    answered: neither may keep the loop busy."""
+    pair = stage.pair({"request_deadline_ms": 1500})
+    pair.counter.freeze()
+    with connected(pair.address, 2) as [pipelining, closing]:
+        for sock in (pipelining, closing):
+            sock.sendall(HEAD + b"Accept: application/json\r\n\r\n")
+        until(lambda: pair.render.metric("pathcount_hits_accepted_total") == 2, "two requests")
+        pipelining.sendall(HEAD + b"Accept: application/json\r\n\r\n")
+        closing.shutdown(socket.SHUT_WR)
+        before = pair.render.cpu_seconds()
+        assert Stream(pipelining).message(True).status == 503
+        assert pair.render.cpu_seconds() - before < 0.5
+        pair.counter.thaw()
+
+
 # --- overload
 
 def test_a_queue_that_does_not_move_is_not_joined(stage):

@@ -163,6 +163,12 @@ class Service:
         with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
             return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
+    def cpu_seconds(self):
+        """The CPU time that it has used."""
+        with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
+            ticks = file.read().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
     def metric(self, name):
         """A number without labels that it counts about itself."""
         text = get(self.admin, "/metrics").text
