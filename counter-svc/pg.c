@@ -1,6 +1,7 @@
 #include "counter-svc/pg.h"
 
 #include "counter-svc/counter_metrics.h"
+#include "counter-svc/refusal.h"
 #include "service/log.h"
 
 #include <errno.h>
@@ -44,12 +45,13 @@ struct pg {
     bool both_tried;            /* at this address */
     uint64_t pause_ms;
     struct timer pause;
-    char reason[256]; /* why the last attempt failed */
+    char reason[REASON_BYTES]; /* why the last attempt failed */
 
     /* the connection */
     PGconn *conn;         /* NULL: none */
     h2o_socket_t *socket; /* over a duplicate of its descriptor; NULL: none */
     bool connected;
+    bool is_set_up;
     struct timer deadline; /* of an attempt, or of the query */
 
     /* the query; there is one while `callback` is set */
@@ -93,7 +95,7 @@ static void disconnect(struct pg *pg)
     pg->socket = NULL;
     PQfinish(pg->conn);
     pg->conn = NULL;
-    pg->connected = false;
+    pg->connected = pg->is_set_up = false;
     PQclear(pg->result);
     pg->result = NULL;
 }
@@ -225,6 +227,14 @@ static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
     return true;
 }
 
+/* libpq's own message, or more when it only says that the server accepts no writes. */
+static const char *why_not_connected(const PGconn *conn)
+{
+    const char *message = PQerrorMessage(conn);
+
+    return strstr(message, "session is read-only") != NULL ? REASON_READ_ONLY : message;
+}
+
 static void on_connecting(h2o_socket_t *socket, const char *error)
 {
     struct pg *pg = socket->data;
@@ -233,7 +243,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
     (void)error;
     if (wanted == PGRES_POLLING_FAILED) {
         if (!try_other_password(pg))
-            attempt_failed(pg, PQerrorMessage(pg->conn));
+            attempt_failed(pg, why_not_connected(pg->conn));
         return;
     }
     if (!watch_connecting(pg, wanted) || wanted != PGRES_POLLING_OK)
@@ -409,6 +419,18 @@ static void finish_query(struct pg *pg)
     PQclear(result);
 }
 
+/* Hands on the notifications that have come; those that come within a query are of no use to anybody. */
+static void take_notifications(struct pg *pg)
+{
+    PGnotify *notification;
+
+    while ((notification = PQnotifies(pg->conn)) != NULL) {
+        if (pg->callback == NULL && pg->owner.on_notified != NULL)
+            pg->owner.on_notified(pg->owner.data, notification->relname);
+        PQfreemem(notification);
+    }
+}
+
 static void on_readable(h2o_socket_t *socket, const char *error)
 {
     struct pg *pg = socket->data;
@@ -418,6 +440,7 @@ static void on_readable(h2o_socket_t *socket, const char *error)
         lose(pg, PQerrorMessage(pg->conn));
         return;
     }
+    take_notifications(pg);
     while (!PQisBusy(pg->conn)) {
         PGresult *result = PQgetResult(pg->conn);
         if (PQstatus(pg->conn) == CONNECTION_BAD) {
@@ -454,6 +477,16 @@ void pg_leave_host(struct pg *pg, const char *reason)
     lose(pg, reason);
 }
 
+void pg_set_up_done(struct pg *pg)
+{
+    pg->is_set_up = true;
+}
+
+int pg_announced_process(const struct pg *pg)
+{
+    return PQbackendPID(pg->conn);
+}
+
 size_t pg_host(const struct pg *pg)
 {
     return pg->host;
@@ -471,13 +504,13 @@ static void lose(struct pg *pg, const char *reason)
     static const struct pg_answer LOST = {.outcome = PG_LOST, .sqlstate = ""};
     pg_callback callback = pg->callback;
     struct counter_metrics *metrics = counter_metrics_of(pg->worker);
-    bool was_connected = pg->connected;
+    bool was_connected = pg->connected, was_set_up = pg->is_set_up;
 
     metric_add(was_connected ? &metrics->losses : &metrics->connect_failures, 1);
     if (reason != pg->reason)
         snprintf(pg->reason, sizeof(pg->reason), "%.*s", (int)strcspn(reason, "\n"), reason);
     disconnect(pg);
-    pg->pause_ms = was_connected || pg->pause_ms == 0 ? MIN_PAUSE_MS : pg->pause_ms * 2;
+    pg->pause_ms = was_set_up || pg->pause_ms == 0 ? MIN_PAUSE_MS : pg->pause_ms * 2;
     if (pg->pause_ms > MAX_PAUSE_MS)
         pg->pause_ms = MAX_PAUSE_MS;
     timer_stop(&pg->pause);

@@ -50,6 +50,9 @@ struct pg_owner {
     /* The connection is gone, or could not be made; the next attempt follows by itself. A query
      * that was under way has had its callback. */
     void (*on_lost)(void *data, const char *reason);
+    /* Another session has notified a channel that this one listens to, while no query was under way. It
+     * does not drop the connection. NULL: nothing is listened to. */
+    void (*on_notified)(void *data, const char *channel);
     void *data;
 };
 
@@ -88,6 +91,14 @@ void pg_reset(struct pg *pg, const char *reason);
 /* The same, and begins with the next host of the URL: for a server that answers, but whose commits are
  * not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
+
+/* The connection has been set up. When one is dropped before that, the pause before the next attempt grows
+ * as after an attempt that failed. */
+void pg_set_up_done(struct pg *pg);
+
+/* The number of the server process that was announced when the connection was made (BackendKeyData,
+ * PostgreSQL's manual, 55.2). A pooler announces a number of its own. */
+int pg_announced_process(const struct pg *pg);
 
 /* Which host of the URL it is connected to, or was last. */
 size_t pg_host(const struct pg *pg);

@@ -177,6 +177,68 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return "";
 }
 
+/* The parameters of a URI, or NULL: there are none, or what follows the question mark may be part of a
+ * password. Without percent-encoding a password may hold the slash, the question mark and the at sign that
+ * end the parts of a URI; the at sign that ends the password itself is then behind the question mark. */
+static const char *parameters_of(const char *uri)
+{
+    const char *at = strstr(uri, "://") + 3, *rest = at + strcspn(at, "@/"), *parameters;
+
+    parameters = strchr(*rest == '@' ? rest : at, '?');
+    return parameters == NULL || strchr(parameters, '@') != NULL ? NULL : parameters + 1;
+}
+
+static bool is_parameter(const PQconninfoOption *known, const char *name, size_t len)
+{
+    /* the one name that libpq accepts in a URI for another parameter */
+    if (len == strlen("ssl") && memcmp(name, "ssl", len) == 0)
+        return true;
+    for (; known->keyword != NULL; ++known)
+        if (strlen(known->keyword) == len && memcmp(name, known->keyword, len) == 0)
+            return true;
+    return false;
+}
+
+/* What to do about parameters that other programs' URIs have. */
+static const char *remedy_for(const char *name, size_t len)
+{
+    static const struct {
+        const char *name, *remedy;
+    } REMEDIES[] = {
+        {"pgbouncer",
+         "remove it; PostgreSQL may be behind PgBouncer if that has pool_mode = session"},
+        {"schema", "write options=-csearch_path%3DSCHEMA instead, or set search_path for the role"},
+    };
+
+    for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); ++i)
+        if (strlen(REMEDIES[i].name) == len && memcmp(name, REMEDIES[i].name, len) == 0)
+            return REMEDIES[i].remedy;
+    return "remove it; PostgreSQL's manual, section 34.1.2, lists the parameters";
+}
+
+/* Says why libpq refuses a URI. libpq's own message would quote the password; only the name of a parameter
+ * is quoted here, if it looks like one. */
+static int refuse_uri(const char *uri, char *error, size_t error_size)
+{
+    PQconninfoOption *known = PQconndefaults();
+    const char *name = known != NULL ? parameters_of(uri) : NULL;
+
+    snprintf(error, error_size,
+             "postgres_url: expected a postgresql:// URI that libpq understands; percent-encode "
+             "special characters in the password");
+    for (; name != NULL; name = strchr(name, '&') != NULL ? strchr(name, '&') + 1 : NULL) {
+        size_t len = strcspn(name, "=&");
+        if (len == 0 || len > 40 || name[len] != '=' || is_parameter(known, name, len) ||
+            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") < len)
+            continue;
+        snprintf(error, error_size, "postgres_url: the URI has an unknown parameter \"%.*s\": %s",
+                 (int)len, name, remedy_for(name, len));
+        break;
+    }
+    PQconninfoFree(known);
+    return -1;
+}
+
 int postgres_url_parse(const char *text, const char *user, const char *password,
                        const char *database, struct postgres_url *url, char *error,
                        size_t error_size)
@@ -187,13 +249,9 @@ int postgres_url_parse(const char *text, const char *user, const char *password,
 
     *url = (struct postgres_url){0};
     if (is_uri) {
-        options = PQconninfoParse(text, NULL); /* its message would quote the password */
-        if (options == NULL) {
-            snprintf(error, error_size,
-                     "postgres_url: expected a postgresql:// URI that libpq "
-                     "understands");
-            return -1;
-        }
+        options = PQconninfoParse(text, NULL);
+        if (options == NULL)
+            return refuse_uri(text, error, error_size);
         result = add_uri_hosts(url,
                                *value_of(options, "hostaddr") ? value_of(options, "hostaddr")
                                                               : value_of(options, "host"),

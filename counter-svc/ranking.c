@@ -42,8 +42,9 @@ struct ranking *ranking_open(struct worker *worker, const struct session_setting
     struct ranking *ranking = memory_allocate(1, sizeof(*ranking));
 
     *ranking = (struct ranking){.worker = worker};
-    ranking->session = session_open(
-        worker, settings, &(struct session_owner){on_session_change, on_session_change, ranking});
+    ranking->session =
+        session_open(worker, settings, SESSION_RANKING,
+                     &(struct session_owner){on_session_change, on_session_change, ranking});
     return ranking;
 }
 

@@ -44,7 +44,7 @@ static void fail(struct schema *schema, const struct pg_answer *answer)
     if (answer->outcome == PG_FAILED)
         log_event(LOG_LEVEL_ERROR, "schema-failed", "sqlstate=%s error=%s", answer->sqlstate,
                   LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
-    schema->_callback(schema->_data, SCHEMA_FAILED);
+    schema->_callback(schema->_data, SCHEMA_FAILED, answer);
 }
 
 /* The value in the last result's first row, as a number; results of text queries are text. */
@@ -91,13 +91,13 @@ static void on_version(void *data, const struct pg_answer *answer)
         log_event(LOG_LEVEL_ERROR, "program-too-old",
                   "error=\"this program is number %d, the ledger (version %d) needs %d or later\"",
                   SCHEMA_VERSION, number(answer, 0), number(answer, 1));
-        schema->_callback(schema->_data, SCHEMA_TOO_NEW);
+        schema->_callback(schema->_data, SCHEMA_TOO_NEW, NULL);
     } else if (shuts_out(number(answer, 0)) && !schema->_may_shut_out) {
-        schema->_callback(schema->_data, SCHEMA_WAITS);
+        schema->_callback(schema->_data, SCHEMA_WAITS, NULL);
     } else if (number(answer, 0) < SCHEMA_VERSION) {
         migrate(schema);
     } else {
-        schema->_callback(schema->_data, SCHEMA_READY);
+        schema->_callback(schema->_data, SCHEMA_READY, NULL);
     }
 }
 

@@ -22,10 +22,12 @@ enum schema_outcome {
     SCHEMA_READY,
     SCHEMA_WAITS,   /* a migration would shut out programs that may be at work */
     SCHEMA_TOO_NEW, /* only a newer program can work with this ledger */
-    SCHEMA_FAILED,  /* PostgreSQL refused, it has been logged; or the connection went */
+    SCHEMA_FAILED,  /* PostgreSQL refused, which has been logged; or the connection was lost */
 };
 
-typedef void (*schema_callback)(void *data, enum schema_outcome outcome);
+/* `answer` is PostgreSQL's for SCHEMA_FAILED, good during the call; otherwise NULL. */
+typedef void (*schema_callback)(void *data, enum schema_outcome outcome,
+                                const struct pg_answer *answer);
 
 /* A look at the schema; lives as long as its connection, zeroed before its first use. */
 struct schema {

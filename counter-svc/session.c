@@ -1,6 +1,8 @@
 #include "counter-svc/session.h"
 
 #include "counter-svc/counter_metrics.h"
+#include "counter-svc/pooler.h"
+#include "counter-svc/refusal.h"
 #include "counter-svc/sql.h"
 #include "service/log.h"
 #include "service/service.h"
@@ -15,78 +17,76 @@
 /* Reasons that are kept, so that another thread can read them at any time. */
 #define MAX_PROBLEMS 64
 
+static const char MANY_PROBLEMS[] = "PostgreSQL cannot be used; the log has the reason.";
+
 /* How much longer than the server's own limit we wait before the connection is given up. */
 #define GRACE_MS 1000
 
 struct session {
+    struct worker *worker;
     struct counter_metrics *metrics;
     const struct session_settings *settings;
     struct session_owner owner;
+    enum session_role role;
     struct pg *pg;
+    struct pooler_check pooler_check;
     struct schema schema;
-    int prepared; /* how many statements are, in this connection */
-    bool asynchronous;
+    int preparing; /* the statement that is being prepared in this connection */
     bool ready;
     bool awaits_migration;
     bool may_migrate;
     const char *problem; /* NULL: none */
-    bool loss_logged;    /* one line for each loss, not for each attempt */
+    const char *logged;  /* the problem that the log has: a line for each, not for each attempt */
 };
 
 static const struct {
+    enum session_role role;
     const char *name, *sql;
 } STATEMENTS[N_STATEMENTS] = {
-    [STATEMENT_APPEND] = {"append", sql_append},
-    [STATEMENT_LOAD] = {"load", sql_load},
-    [STATEMENT_CATCH_UP] = {"catch_up", sql_catch_up},
-    [STATEMENT_HEAD] = {"head", sql_head},
-    [STATEMENT_LOOK_UP] = {"look_up", sql_look_up},
-    [STATEMENT_FOLD] = {"fold", sql_fold},
-    [STATEMENT_FOLD_ROW_BY_ROW] = {"fold_row_by_row", sql_fold_row_by_row},
-    [STATEMENT_CLEAR] = {"clear", sql_clear},
-    [STATEMENT_ROWS_BY_COUNT] = {"rows_by_count", sql_rows_by_count},
-    [STATEMENT_ROWS_BY_PATH] = {"rows_by_path", sql_rows_by_path},
-    [STATEMENT_ROWS_BY_COUNT_BACK] = {"rows_by_count_back", sql_rows_by_count_back},
-    [STATEMENT_ROWS_BY_PATH_BACK] = {"rows_by_path_back", sql_rows_by_path_back},
-    [STATEMENT_PATH] = {"path", sql_path},
+    [STATEMENT_APPEND] = {SESSION_JOURNAL, "append", sql_append},
+    [STATEMENT_LOAD] = {SESSION_JOURNAL, "load", sql_load},
+    [STATEMENT_CATCH_UP] = {SESSION_JOURNAL, "catch_up", sql_catch_up},
+    [STATEMENT_HEAD] = {SESSION_JOURNAL, "head", sql_head},
+    [STATEMENT_LOOK_UP] = {SESSION_JOURNAL, "look_up", sql_look_up},
+    [STATEMENT_FOLD] = {SESSION_FOLDS, "fold", sql_fold},
+    [STATEMENT_FOLD_ROW_BY_ROW] = {SESSION_FOLDS, "fold_row_by_row", sql_fold_row_by_row},
+    [STATEMENT_CLEAR] = {SESSION_FOLDS, "clear", sql_clear},
+    [STATEMENT_ROWS_BY_COUNT] = {SESSION_VIEWS, "rows_by_count", sql_rows_by_count},
+    [STATEMENT_ROWS_BY_PATH] = {SESSION_VIEWS, "rows_by_path", sql_rows_by_path},
+    [STATEMENT_ROWS_BY_COUNT_BACK] = {SESSION_VIEWS, "rows_by_count_back", sql_rows_by_count_back},
+    [STATEMENT_ROWS_BY_PATH_BACK] = {SESSION_VIEWS, "rows_by_path_back", sql_rows_by_path_back},
+    [STATEMENT_PATH] = {SESSION_VIEWS, "path", sql_path},
 };
 
 static void on_connected(void *data);
+static void on_pooler_checked(void *data, const char *problem);
 static void on_settings(void *data, const struct pg_answer *answer);
 static void look_at_schema(struct session *session);
-static void on_schema(void *data, enum schema_outcome outcome);
-static void prepare_next(struct session *session);
+static void on_schema(void *data, enum schema_outcome outcome, const struct pg_answer *answer);
+static void prepare_from(struct session *session, int first);
 static void on_prepared(void *data, const struct pg_answer *answer);
 static void on_lost(void *data, const char *reason);
+static void on_notified(void *data, const char *channel);
 
-static struct session *open_session(struct worker *worker, const struct session_settings *settings,
-                                    const struct session_owner *owner, bool asynchronous)
+struct session *session_open(struct worker *worker, const struct session_settings *settings,
+                             enum session_role role, const struct session_owner *owner)
 {
     struct session *session = h2o_mem_alloc(sizeof(*session));
-    struct pg_owner pg_owner = {.on_connected = on_connected, .on_lost = on_lost, .data = session};
+    struct pg_owner pg_owner = {.on_connected = on_connected,
+                                .on_lost = on_lost,
+                                .on_notified = on_notified,
+                                .data = session};
 
-    *session = (struct session){.metrics = counter_metrics_of(worker),
+    *session = (struct session){.worker = worker,
+                                .metrics = counter_metrics_of(worker),
                                 .settings = settings,
                                 .owner = *owner,
-                                .asynchronous = asynchronous,
+                                .role = role,
                                 .problem = "PostgreSQL has not been asked yet."};
     metric_add(&session->metrics->sessions_wanted, 1);
     session->pg =
         pg_open(worker, &settings->url, (uint64_t)settings->connect_timeout_ms, &pg_owner);
     return session;
-}
-
-struct session *session_open(struct worker *worker, const struct session_settings *settings,
-                             const struct session_owner *owner)
-{
-    return open_session(worker, settings, owner, false);
-}
-
-struct session *session_open_asynchronous(struct worker *worker,
-                                          const struct session_settings *settings,
-                                          const struct session_owner *owner)
-{
-    return open_session(worker, settings, owner, true);
 }
 
 static void set_ready(struct session *session, bool ready)
@@ -101,6 +101,7 @@ void session_close(struct session *session)
         return;
     set_ready(session, false);
     metric_subtract(&session->metrics->sessions_wanted, 1);
+    pooler_check_stop(&session->pooler_check);
     pg_close(session->pg);
     free(session);
 }
@@ -112,15 +113,29 @@ static uint64_t deadline_ms(const struct session *session)
 
 /* --- setting it up --- */
 
+/* Nothing is set in a server process that may be another client's. */
+static void on_connected(void *data)
+{
+    struct session *session = data;
+
+    pooler_check_start(&session->pooler_check, session->worker, &session->settings->url,
+                       (uint64_t)session->settings->connect_timeout_ms, deadline_ms(session),
+                       session->pg, on_pooler_checked, session);
+}
+
 /* What the guarantees rest on is set here and not left to the server's configuration. Plans are
  * generic: the statements are made so that one fits every parameter, and planning costs more than
  * they do. All walk an index and stop early: no plan shall read and sort whole tables, and none be
  * compiled or shared out, which costs more than they do, too. */
-static void on_connected(void *data)
+static void on_pooler_checked(void *data, const char *problem)
 {
     struct session *session = data;
     char sql[1024];
 
+    if (problem != NULL) {
+        pg_reset(session->pg, problem);
+        return;
+    }
     snprintf(sql, sizeof(sql),
              "SET synchronous_commit = %s;"
              "SET client_min_messages = warning;" /* they tell of commits that are not safe */
@@ -135,7 +150,7 @@ static void on_connected(void *data)
              "SET lock_timeout = %lld;"
              "SET idle_in_transaction_session_timeout = %lld;"
              "SELECT getdatabaseencoding()",
-             session->asynchronous ? "off" : "on",
+             session->role == SESSION_FOLDS ? "off" : "on",
              (long long)session->settings->statement_timeout_ms,
              (long long)session->settings->lock_timeout_ms,
              (long long)session->settings->statement_timeout_ms);
@@ -145,15 +160,30 @@ static void on_connected(void *data)
 static void on_settings(void *data, const struct pg_answer *answer)
 {
     struct session *session = data;
+    char reason[REASON_BYTES];
 
     if (answer->outcome == PG_LOST)
         return;
-    if (answer->outcome == PG_FAILED || PQntuples(answer->result) != 1)
-        pg_reset(session->pg, "the session's settings were refused");
-    else if (strcmp(PQgetvalue(answer->result, 0, 0), "UTF8") != 0)
-        pg_reset(session->pg, "the database's encoding is not UTF8");
-    else
+    if (answer->outcome == PG_FAILED) {
+        session_fail(session, "A setting of the session was refused", answer);
+    } else if (PQntuples(answer->result) != 1) {
+        pg_reset(session->pg, "The encoding of the database is not known.");
+    } else if (strcmp(PQgetvalue(answer->result, 0, 0), "UTF8") != 0) {
+        snprintf(reason, sizeof(reason),
+                 "The encoding of the database is %.32s, not UTF8. Use a database that was created "
+                 "with ENCODING 'UTF8'.",
+                 PQgetvalue(answer->result, 0, 0));
+        pg_reset(session->pg, reason);
+    } else {
         look_at_schema(session);
+    }
+}
+
+/* It can be used, or will be once it has been told to migrate. */
+static void note_set_up(struct session *session)
+{
+    session->problem = session->logged = NULL;
+    pg_set_up_done(session->pg);
 }
 
 static void look_at_schema(struct session *session)
@@ -161,24 +191,23 @@ static void look_at_schema(struct session *session)
     schema_prepare(&session->schema, session->pg, session->may_migrate, on_schema, session);
 }
 
-static void on_schema(void *data, enum schema_outcome outcome)
+static void on_schema(void *data, enum schema_outcome outcome, const struct pg_answer *answer)
 {
     struct session *session = data;
 
     if (outcome == SCHEMA_READY) {
-        session->prepared = 0;
-        prepare_next(session);
+        prepare_from(session, 0);
     } else if (outcome == SCHEMA_WAITS && session->may_migrate) {
         look_at_schema(session); /* told meanwhile */
     } else if (outcome == SCHEMA_WAITS) {
         log_event(LOG_LEVEL_INFO, "migration-awaited", "");
         session->awaits_migration = true;
-        session->problem = NULL;
+        note_set_up(session);
         session->owner.on_ready(session->owner.data);
     } else if (outcome == SCHEMA_TOO_NEW) {
         service_give_up();
-    } else if (pg_is_idle(session->pg)) {
-        pg_reset(session->pg, "the ledger's schema could not be made");
+    } else if (answer->outcome == PG_FAILED) {
+        session_fail(session, "The tables of the ledger could not be made", answer);
     }
 }
 
@@ -196,10 +225,23 @@ void session_migrate(struct session *session)
     look_at_schema(session);
 }
 
-static void prepare_next(struct session *session)
+/* Prepares the next statement of the session's role, from `first` on; after the last one it is ready. */
+static void prepare_from(struct session *session, int first)
 {
-    pg_run_prepare(session->pg, STATEMENTS[session->prepared].name,
-                   STATEMENTS[session->prepared].sql, deadline_ms(session), on_prepared, session);
+    session->preparing = first;
+    while (session->preparing < N_STATEMENTS &&
+           STATEMENTS[session->preparing].role != session->role)
+        ++session->preparing;
+    if (session->preparing < N_STATEMENTS) {
+        pg_run_prepare(session->pg, STATEMENTS[session->preparing].name,
+                       STATEMENTS[session->preparing].sql, deadline_ms(session), on_prepared,
+                       session);
+        return;
+    }
+    set_ready(session, true);
+    note_set_up(session);
+    log_event(LOG_LEVEL_INFO, "postgres-connected", "");
+    session->owner.on_ready(session->owner.data);
 }
 
 static void on_prepared(void *data, const struct pg_answer *answer)
@@ -208,22 +250,14 @@ static void on_prepared(void *data, const struct pg_answer *answer)
 
     if (answer->outcome == PG_LOST)
         return;
-    if (answer->outcome == PG_FAILED) {
-        log_event(LOG_LEVEL_ERROR, "prepare-failed", "statement=%s sqlstate=%s error=%s",
-                  STATEMENTS[session->prepared].name, answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
-        pg_reset(session->pg, "a statement could not be prepared");
+    if (answer->outcome == PG_DONE) {
+        prepare_from(session, session->preparing + 1);
         return;
     }
-    if (++session->prepared < N_STATEMENTS) {
-        prepare_next(session);
-        return;
-    }
-    set_ready(session, true);
-    session->problem = NULL;
-    session->loss_logged = false;
-    log_event(LOG_LEVEL_INFO, "postgres-connected", "");
-    session->owner.on_ready(session->owner.data);
+    log_event(LOG_LEVEL_ERROR, "prepare-failed", "statement=%s sqlstate=%s error=%s",
+              STATEMENTS[session->preparing].name, answer->sqlstate,
+              LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+    session_fail(session, "A statement could not be prepared", answer);
 }
 
 /* A copy of a sentence that stays for as long as the process: the admin thread may be reading it. */
@@ -236,7 +270,7 @@ static const char *keep_problem(const char *reason)
         if (strcmp(kept[i], reason) == 0)
             return kept[i];
     if (n_kept == MAX_PROBLEMS)
-        return "PostgreSQL cannot be used; the log has the reason.";
+        return MANY_PROBLEMS;
     return kept[n_kept++] = h2o_strdup(NULL, reason, SIZE_MAX).base;
 }
 
@@ -245,12 +279,20 @@ static void on_lost(void *data, const char *reason)
     struct session *session = data;
 
     set_ready(session, false);
+    pooler_check_stop(&session->pooler_check);
     session->awaits_migration = false;
     session->problem = keep_problem(reason);
-    if (!session->loss_logged)
+    if (session->problem != session->logged || session->problem == MANY_PROBLEMS)
         log_event(LOG_LEVEL_ERROR, "postgres-lost", "reason=%s", LOG_QUOTED(reason));
-    session->loss_logged = true;
+    session->logged = session->problem;
     session->owner.on_lost(session->owner.data);
+}
+
+static void on_notified(void *data, const char *channel)
+{
+    struct session *session = data;
+
+    pooler_check_note(&session->pooler_check, channel);
 }
 
 /* --- using it --- */
@@ -310,4 +352,15 @@ void session_leave_host(struct session *session, const char *reason)
 void session_reset(struct session *session, const char *reason)
 {
     pg_reset(session->pg, reason);
+}
+
+void session_fail(struct session *session, const char *what, const struct pg_answer *answer)
+{
+    char reason[REASON_BYTES];
+
+    refusal_reason(what, answer, reason);
+    if (refusal_is_read_only(answer->sqlstate))
+        pg_leave_host(session->pg, reason);
+    else
+        pg_reset(session->pg, reason);
 }

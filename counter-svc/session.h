@@ -1,11 +1,21 @@
 /* A connection that is set up for the ledger: settings, schema and prepared statements. When it is
- * lost, it comes back by itself and is set up again.
+ * lost, it comes back by itself and is set up again. A connection whose server process a pooler shares
+ * with others is never set up (pooler.h).
  */
 #ifndef COUNTER_SESSION_H
 #define COUNTER_SESSION_H
 
 #include "counter-svc/pg.h"
 #include "counter-svc/schema.h"
+
+/* What a session is for. Each session prepares its own statements alone: should a pooler ever lead one
+ * session to another's server process, its statements do not exist there. */
+enum session_role {
+    SESSION_JOURNAL,
+    SESSION_FOLDS, /* its commits are not waited for: what it does can be done again */
+    SESSION_VIEWS,
+    SESSION_RANKING /* runs SQL text only */
+};
 
 enum statement {
     STATEMENT_APPEND,
@@ -44,12 +54,7 @@ struct session_owner {
 struct session;
 
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
-                             const struct session_owner *owner);
-
-/* The same for a session whose commits are not waited for: what it does can be done again. */
-struct session *session_open_asynchronous(struct worker *worker,
-                                          const struct session_settings *settings,
-                                          const struct session_owner *owner);
+                             enum session_role role, const struct session_owner *owner);
 
 /* Takes NULL. No callback runs any more. */
 void session_close(struct session *session);
@@ -70,7 +75,7 @@ bool session_is_ready(const struct session *session);
 /* Whether a statement can be run now. */
 bool session_is_idle(const struct session *session);
 
-/* Runs a statement in a transaction of its own; see pg.h for what the answer means. Parameters are
+/* Runs a statement of its role in a transaction of its own; see pg.h for what the answer means. Parameters are
  * in PostgreSQL's binary format and copied; so is the result's format. */
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
@@ -96,5 +101,9 @@ void session_leave_host(struct session *session, const char *reason);
 /* Drops the connection and makes a new one: for an answer that cannot be understood. As the last
  * thing in a statement's callback. */
 void session_reset(struct session *session, const char *reason);
+
+/* The same for a statement that PostgreSQL refused: the reason is PostgreSQL's, after `what`, the beginning
+ * of a sentence. Leaves a host that accepts no writes. As the last thing in a statement's callback. */
+void session_fail(struct session *session, const char *what, const struct pg_answer *answer);
 
 #endif

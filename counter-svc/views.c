@@ -2,6 +2,7 @@
 
 #include "counter-svc/counter_metrics.h"
 #include "counter-svc/pg_array.h"
+#include "counter-svc/refusal.h"
 #include "proto/memory.h"
 #include "service/log.h"
 
@@ -84,7 +85,7 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
     timer_queue_init(&views->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
     timer_queue_init(&views->patience, &worker->timers, FOLD_PATIENCE_MS);
     views->session =
-        session_open(worker, session_settings,
+        session_open(worker, session_settings, SESSION_VIEWS,
                      &(struct session_owner){on_session_change, on_session_change, views});
     return views;
 }
@@ -343,8 +344,9 @@ static bool has_answer(struct views *views, const struct pg_answer *answer)
                   request_of(views->away.next)->trace.id);
     finish_away(views, &(struct view_result){0});
     /* a missing table: the schema is to be looked at anew */
-    if (answer->outcome == PG_FAILED && answer->sqlstate[0] == '4')
-        session_reset(views->session, "a view could not be read");
+    if (answer->outcome == PG_FAILED &&
+        (answer->sqlstate[0] == '4' || refusal_is_pooled(answer->sqlstate)))
+        session_fail(views->session, "A view could not be read", answer);
     return false;
 }
 

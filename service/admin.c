@@ -4,7 +4,6 @@
 #include "service/metrics.h"
 #include "service/request.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,11 +32,19 @@ static const char *why_not_live(const struct admin *admin)
 
 static void answer_whether(h2o_req_t *req, const char *what, const char *why_not)
 {
-    char body[256];
-    int len = why_not == NULL ? snprintf(body, sizeof(body), "%s\n", what)
-                              : snprintf(body, sizeof(body), "not %s: %s\n", what, why_not);
+    struct buffer body = {0};
 
-    answer_copy(req, why_not == NULL ? 200 : 503, "text/plain; charset=utf-8", body, (size_t)len);
+    if (why_not != NULL)
+        buffer_add_literal(&body, "not ");
+    buffer_add_string(&body, what);
+    if (why_not != NULL) {
+        buffer_add_literal(&body, ": ");
+        buffer_add_string(&body, why_not);
+    }
+    buffer_add_literal(&body, "\n");
+    answer_copy(req, why_not == NULL ? 200 : 503, "text/plain; charset=utf-8", body.bytes,
+                body.len);
+    buffer_free(&body);
 }
 
 /* What the machine calls itself; where the stack is watched, a task is called as its host. */

@@ -2,6 +2,7 @@
 
 #include "counter-svc/counter_metrics.h"
 #include "counter-svc/pg_array.h"
+#include "counter-svc/refusal.h"
 #include "proto/memory.h"
 #include "service/log.h"
 
@@ -94,9 +95,9 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
                           .settings = settings,
                           .state = state,
                           .owner = *owner};
-    fold->session = session_open_asynchronous(
-        worker, session_settings,
-        &(struct session_owner){on_session_change, on_session_change, fold});
+    fold->session =
+        session_open(worker, session_settings, SESSION_FOLDS,
+                     &(struct session_owner){on_session_change, on_session_change, fold});
     timer_start_after(&worker->timers, &fold->tick, TICK_MS, on_tick);
     return fold;
 }
@@ -342,6 +343,8 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
                   answer->sqlstate,
                   LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
         pause_fold(fold);
+        if (refusal_is_pooled(answer->sqlstate))
+            session_fail(fold->session, "A statement of the folds failed", answer);
     }
     return false;
 }

@@ -54,8 +54,8 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
     h2o_linklist_init_anchor(&journal->taken);
     timer_queue_init(&journal->deadlines, &worker->timers, (uint64_t)settings->batch_deadline_ms);
     timer_start_after(&worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
-    journal->session =
-        session_open(worker, session_settings, &(struct session_owner){on_ready, on_lost, journal});
+    journal->session = session_open(worker, session_settings, SESSION_JOURNAL,
+                                    &(struct session_owner){on_ready, on_lost, journal});
     journal->fold = fold_open(worker, session_settings, &settings->fold, &journal->state,
                               &(struct fold_owner){on_folded, journal});
     return journal;
@@ -430,7 +430,7 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         /* a missing table, a bug: the schema is to be looked at anew */
         metric_add(&metrics->commit_failures[FAILURE_OTHER], 1);
         journal_answer_unavailable(&journal->taken);
-        session_reset(journal->session, "a statement of the journal failed");
+        session_fail(journal->session, "A statement of the journal failed", answer);
     }
     journal_kick(journal);
     return false;

@@ -19,7 +19,11 @@
 #define EXPECTED_HOSTS                                                                             \
     "postgres_url: expected HOST[:PORT], up to 16 of them separated by commas, a directory or a "  \
     "postgresql:// URI"
-#define EXPECTED_URI "postgres_url: expected a postgresql:// URI that libpq understands"
+#define EXPECTED_URI                                                                               \
+    "postgres_url: expected a postgresql:// URI that libpq understands; percent-encode special "   \
+    "characters in the password"
+#define UNKNOWN(name, remedy) "postgres_url: the URI has an unknown parameter \"" name "\": " remedy
+#define LISTED                "remove it; PostgreSQL's manual, section 34.1.2, lists the parameters"
 
 static struct postgres_url parsed(const char *text, const char *user, const char *password,
                                   const char *database)
@@ -360,7 +364,6 @@ static void a_long_list_of_what_is_refused_is_read_to_its_end_only(void **state)
 static void a_uri_that_libpq_does_not_understand_is_refused_without_the_password(void **state)
 {
     static const char *const texts[] = {
-        "postgresql://ann:hunter2@db:1/?nosuch=1",
         "postgresql://ann:hunter2@db/%zz",
         "postgresql://ann:hunter2@[::1/db",
         "postgresql://ann:hunter2@db/?sslmode",
@@ -368,6 +371,47 @@ static void a_uri_that_libpq_does_not_understand_is_refused_without_the_password
         "postgresql://ann:hunter2@db/?password=hunter2=x",
         "postgresql://[::1]x/",
         "postgresql://[]/",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(texts); i++)
+        assert_refused(texts[i], EXPECTED_URI);
+}
+
+static void an_unknown_parameter_is_named_with_its_remedy(void **state)
+{
+    static const struct {
+        const char *text, *expected;
+    } cases[] = {
+        {"postgresql://ann:hunter2@db:1/?nosuch=1", UNKNOWN("nosuch", LISTED)},
+        {"postgresql://ann:hunter2@db/name?nosuch=hunter2", UNKNOWN("nosuch", LISTED)},
+        {"postgres://db?prepareThreshold=0", UNKNOWN("prepareThreshold", LISTED)},
+        {"postgresql://ann:hunter2@db/name?sslmode=require&ssl=true&no-such.1_=&password=hunter2",
+         UNKNOWN("no-such.1_", LISTED)},
+        {"postgresql://ann:hunt?er2@db/name?nosuch=1", UNKNOWN("nosuch", LISTED)},
+        {"postgresql://ann:hunter2@db/name?pgbouncer=true",
+         UNKNOWN("pgbouncer", "remove it; PostgreSQL may be behind PgBouncer if that has pool_mode "
+                              "= session")},
+        {"postgresql://ann:hunter2@db/name?connect_timeout=1&schema=public",
+         UNKNOWN("schema", "write options=-csearch_path%3DSCHEMA instead, or set search_path for "
+                           "the role")},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++)
+        assert_refused(cases[i].text, cases[i].expected);
+}
+
+static void a_password_that_looks_like_a_parameter_is_not_named(void **state)
+{
+    static const char *const texts[] = {
+        "postgresql://ann:pw/x?hunter2=y@db/name",
+        "postgresql://ann:pw/x?y&hunter2=z@db/name?sslmode=require",
+        "postgresql://ann:pw/?hunter2=@db",
+        "postgresql://db/name?hunter2",
+        "postgresql://db/name?%68unter2=1",
+        "postgresql://db/name?hunter2/=1",
+        "postgresql://db/name?hunter2hunter2hunter2hunter2hunter2hunter2=1",
     };
 
     (void)state;
@@ -433,6 +477,8 @@ int main(void)
         cmocka_unit_test(a_name_has_at_most_255_bytes),
         cmocka_unit_test(a_long_list_of_what_is_refused_is_read_to_its_end_only),
         cmocka_unit_test(a_uri_that_libpq_does_not_understand_is_refused_without_the_password),
+        cmocka_unit_test(an_unknown_parameter_is_named_with_its_remedy),
+        cmocka_unit_test(a_password_that_looks_like_a_parameter_is_not_named),
         cmocka_unit_test(a_uri_with_an_impossible_port_is_refused_without_the_password),
         cmocka_unit_test(an_error_is_cut_to_the_room_it_has),
         cmocka_unit_test(a_freed_url_is_empty),

@@ -1,0 +1,181 @@
+"""PgBouncer between counter-svc and PostgreSQL: session pooling works, and whatever shares server processes
+between clients is refused before anything is counted through it."""
+
+import contextlib
+import itertools
+import string
+
+import pytest
+
+from harness.load import audit
+from harness.pooler import PgBouncer
+from harness.wait import until
+from harness.wire import Wire
+
+REFUSED = ("PostgreSQL is behind a pooler that shares server connections between clients (transaction or "
+           "statement pooling). Nothing is counted through it. Connect to PostgreSQL directly, or use "
+           "session pooling (PgBouncer: pool_mode = session).")
+SMALL = ("PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 5 server "
+         "connections for each counter-svc (PgBouncer: default_pool_size).")
+
+@pytest.fixture
+def ledger(stage):
+    return stage.ledger()
+
+
+@contextlib.contextmanager
+def pooled(ledger, **settings):
+    with PgBouncer(ledger.cluster, [ledger], **settings) as pooler:
+        yield pooler
+
+
+def through(pooler):
+    return {"postgres_url": "%s:%d" % pooler.address}
+
+
+def until_refused(counter, reason=REFUSED):
+    def answered():
+        answer = counter.ready()
+        assert (answer.status, answer.text) == (503, f"not ready: {reason}\n")
+        return True
+
+    until(answered, "the reason")
+
+
+def assert_untouched(ledger):
+    """Nothing was made in the database."""
+    assert ledger.value("SELECT count(*) FROM pg_class WHERE relname LIKE 'pathcount%'") == 0
+
+
+def leftovers(connection):
+    """What sessions of counter-svc leave in a server process that they share."""
+    return connection.execute(
+        "SELECT (SELECT count(*) FROM pg_prepared_statements), current_setting('enable_seqscan'), "
+        "current_setting('synchronous_commit'), current_setting('statement_timeout')").fetchone()
+
+
+# --- session pooling
+
+
+def test_session_pooling_counts_exactly_and_survives_restarts(stage, ledger):
+    with pooled(ledger) as pooler:
+        counter = stage.counter(ledger, **through(pooler))
+        render = stage.render(counter)
+        load = stage.load([render], ["/a", "/b"])
+        for _ in range(2):
+            load.until_acknowledged(100)
+            counter.kill()
+            counter.restart()
+            counter.until_ready()
+            render.until_ready()
+            load.until_acknowledged(100)
+        for pid in ledger.backends():
+            ledger.run("SELECT pg_terminate_backend(%s)", pid)
+        load.until_acknowledged(100)
+        tally = load.stop()
+        audit(tally, ledger.counts(), repeats=True)
+        assert not counter.events("prepare-failed")
+
+
+def test_the_sessions_of_a_session_pool_are_set_up(stage, ledger):
+    with pooled(ledger) as pooler:
+        stage.counter(ledger, **through(pooler))
+        # the witnesses are gone, and nothing is listened to any more
+        until(lambda: len(pooler.ask("SHOW CLIENTS")) == 3 + 1, "three sessions, and this question")
+        assert ledger.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                            "AND query LIKE 'LISTEN%%'") == 0
+
+
+def test_a_session_pool_that_is_too_small_is_named(stage, ledger):
+    with pooled(ledger, default_pool_size=1) as pooler:
+        counter = stage.counter(ledger, ready=False, connect_timeout_ms=500, statement_timeout_ms=500,
+                                **through(pooler))
+        until(lambda: SMALL in counter.ready().text, "the reason")
+        assert_untouched(ledger)
+        pooler.reload(default_pool_size=5)
+        counter.until_ready()
+        counter.api.count({"/a": 1})
+
+
+# --- what shares processes
+
+
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+@pytest.mark.parametrize("settings", [{"default_pool_size": 1}, {"default_pool_size": 20},
+                                      {"default_pool_size": 20, "server_round_robin": 1}])
+def test_shared_processes_are_refused_and_nothing_is_counted(stage, ledger, mode, settings):
+    with pooled(ledger, pool_mode=mode, **settings) as pooler:
+        with pooler.connect(ledger) as client:
+            before = leftovers(client)
+        counter = stage.counter(ledger, ready=False, **through(pooler))
+        until_refused(counter)
+        assert {event["reason"] for event in counter.events("postgres-lost")} == {f'"{REFUSED}"'}
+        assert not counter.events("postgres-connected")
+        assert counter.api.ask("POST", "/v1/lanes").status == 503
+        assert_untouched(ledger)
+        with pooler.connect(ledger) as client:
+            assert leftovers(client) == before
+        pooler.reload(pool_mode="session")
+        counter.until_ready()
+        counter.api.count({"/a": 1})
+        assert ledger.counts() == {"/a": 1}
+
+
+class PoolEach(Wire):
+    """Leads each connection to a pool of its own: the pooler knows the database under as many names. So
+    nobody else ever uses the server process of a connection, as if it were a session's."""
+
+    def __init__(self, target, database):
+        self._database = database.encode()
+        self._letters = itertools.cycle(string.ascii_lowercase)
+        super().__init__(target)
+
+    @staticmethod
+    def name(letter, database):
+        return letter + database[1:]  # of the same length, as it is in a message
+
+    def _pass(self, source, to):
+        name = self.name(next(self._letters), self._database.decode()).encode()
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                to.sendall(data.replace(b"\0database\0" + self._database + b"\0",
+                                        b"\0database\0" + name + b"\0"))
+        self._end(source, to)
+
+
+def test_a_shared_process_that_nobody_else_happens_to_use_is_refused(stage, ledger):
+    names = [PoolEach.name(letter, ledger.database) for letter in string.ascii_lowercase]
+    with PgBouncer(ledger.cluster, [ledger], names=dict.fromkeys(names, ledger.database),
+                   pool_mode="transaction") as pooler:
+        with PoolEach(pooler.address, ledger.database) as wire:
+            counter = stage.counter(ledger, ready=False, statement_timeout_ms=1000, **through(wire))
+            until_refused(counter)
+            assert not counter.events("postgres-connected")
+            assert_untouched(ledger)
+
+
+def test_a_pool_that_becomes_shared_is_refused_and_the_counts_stay_exact(stage, ledger):
+    with pooled(ledger) as pooler:
+        counter = stage.counter(ledger, **through(pooler))
+        render = stage.render(counter)
+        load = stage.load([render], ["/a", "/b"])
+        load.until_acknowledged(100)
+        pooler.reload(pool_mode="transaction")
+        until_refused(counter)
+        failed, = {event["sqlstate"] for event in counter.events("journal-failed")}
+        assert failed == "26000"
+        pooler.reload(pool_mode="session")
+        counter.until_ready()
+        load.until_acknowledged(100)
+        audit(load.stop(), ledger.counts(), repeats=True)
+
+
+def test_a_statement_that_exists_already_is_a_shared_process_too(stage, ledger):
+    """A pool that hands processes on as they are: each has a statement of an earlier client."""
+    with pooled(ledger, server_reset_query="") as pooler:
+        with contextlib.ExitStack() as clients:
+            for _ in range(3):
+                clients.enter_context(pooler.connect(ledger)).execute("PREPARE append AS SELECT 1")
+        counter = stage.counter(ledger, ready=False, **through(pooler))
+        until_refused(counter)
+        assert {event["sqlstate"] for event in counter.events("prepare-failed")} == {"42P05"}
