@@ -64,6 +64,20 @@ void pooler_check_stop(struct pooler_check *check)
         h2o_linklist_unlink(&check->_link);
 }
 
+/* The pooler shares processes. So it does with the other connections, which have passed the check if the
+ * pooler was configured anew since: what they have set up is in a process that is not theirs any more. */
+static void refuse_all(struct pooler_check *check)
+{
+    while (!h2o_linklist_is_empty(&pooled)) {
+        struct pooler_check *other =
+            H2O_STRUCT_FROM_MEMBER(struct pooler_check, _link, pooled.next);
+        pooler_check_stop(other);
+        if (other != check)
+            other->_callback(other->_data, REASON_POOLED);
+    }
+    finish(check, REASON_POOLED);
+}
+
 /* Whether an answer can be read. One that was lost is followed by the loss of its connection; one that was
  * refused ends the check. */
 static bool has_answer(struct pooler_check *check, const struct pg_answer *answer)
@@ -106,7 +120,7 @@ static void on_process(void *data, const struct pg_answer *answer)
         return;
     }
     if (is_known(check->_process)) {
-        finish(check, REASON_POOLED);
+        refuse_all(check);
         return;
     }
     h2o_linklist_insert(&pooled, &check->_link);
@@ -148,7 +162,7 @@ static void on_witness_process(void *data, const struct pg_answer *answer)
     if (!has_answer(check, answer))
         return;
     if (is_known(process_of(answer))) {
-        finish(check, REASON_POOLED);
+        refuse_all(check);
         return;
     }
     while (getrandom(&number, sizeof(number), 0) != sizeof(number))
@@ -169,7 +183,7 @@ static void on_listening(void *data, const struct pg_answer *answer)
     if (!has_answer(check, answer))
         return;
     if (process_of(answer) != check->_process) {
-        finish(check, REASON_POOLED);
+        refuse_all(check);
         return;
     }
     snprintf(sql, sizeof(sql), "NOTIFY %s", check->_channel);
@@ -208,5 +222,8 @@ static void on_overdue(struct timer *timer)
 {
     struct pooler_check *check = H2O_STRUCT_FROM_MEMBER(struct pooler_check, _deadline, timer);
 
-    finish(check, check->_is_notified ? REASON_POOLED : REASON_NO_CONNECTION_LEFT);
+    if (check->_is_notified)
+        refuse_all(check);
+    else
+        finish(check, REASON_NO_CONNECTION_LEFT);
 }

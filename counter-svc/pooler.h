@@ -24,7 +24,8 @@
 #include "counter-svc/pg.h"
 #include "counter-svc/refusal.h"
 
-/* `problem` is NULL when the process belongs to the connection; otherwise a reason, good during the call. */
+/* `problem` is NULL when the process belongs to the connection; otherwise a reason, good during the call:
+ * the connection is to be dropped. */
 typedef void (*pooler_callback)(void *data, const char *problem);
 
 /* The check of a connection, and its process while the connection is open. Zeroed before its first use. */
@@ -45,7 +46,10 @@ struct pooler_check {
 
 /* Checks a connection that is idle and has just been made. The callback runs exactly once unless the
  * connection is lost or the check is stopped first. The caller may drop the connection in it, as the last
- * thing, and runs nothing on the connection before. `url` must outlive the check. */
+ * thing, and runs nothing on the connection before. `url` must outlive the check.
+ *
+ * A connection that has passed may be refused later, by one more callback, when the check of another
+ * connection finds that processes are shared: the mode of a pooler can change while it runs. */
 void pooler_check_start(struct pooler_check *check, struct worker *worker,
                         const struct postgres_url *url, uint64_t connect_timeout_ms,
                         uint64_t query_timeout_ms, struct pg *pg, pooler_callback callback,
