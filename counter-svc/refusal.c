@@ -28,15 +28,15 @@ const char *refusal_reason(const char *what, const struct pg_answer *answer,
     const char *message = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
     const char *remedy = "";
 
-    if (refusal_is_pooled(answer->sqlstate))
-        return strcpy(reason, REASON_POOLED);
-    if (refusal_is_read_only(answer->sqlstate))
-        return strcpy(reason, REASON_READ_ONLY);
     for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); ++i)
         if (strcmp(answer->sqlstate, REMEDIES[i].sqlstate) == 0)
             remedy = REMEDIES[i].remedy;
-    /* the message is cut before the remedy is */
-    snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what, message != NULL ? message : "no message",
-             remedy);
+    if (refusal_is_pooled(answer->sqlstate))
+        snprintf(reason, REASON_BYTES, "%s", REASON_POOLED);
+    else if (refusal_is_read_only(answer->sqlstate))
+        snprintf(reason, REASON_BYTES, "%s", REASON_READ_ONLY);
+    else /* the message is cut before the remedy is */
+        snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what,
+                 message != NULL ? message : "no message", remedy);
     return reason;
 }
