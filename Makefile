@@ -37,7 +37,7 @@ CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -
 CFLAGS ?= $(if $(filter coverage,$(SANITIZER)),-O0,-O2) -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
-LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lyaml -ljansson -lseccomp -lunistring -lpthread
+LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lz -lyaml -ljansson -lseccomp -lunistring -lpthread
 
 COMMON_SRC := $(wildcard proto/*.c service/*.c)
 COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*/*.c counter-svc/*.S)

@@ -74,18 +74,26 @@ static void apply(struct wish *wish, int specificity, int weight)
         *wish = (struct wish){weight, specificity};
 }
 
-/* Applies one media range with its parameters to every form. */
-static void apply_range(struct wish *wishes, struct span range)
+/* The weight among these parameters. */
+static int weight_of(struct span parameters)
 {
-    struct span type = take(&range, ';');
     int weight = 1000;
 
-    while (range.len != 0) {
-        struct span parameter = take(&range, ';');
+    while (parameters.len != 0) {
+        struct span parameter = take(&parameters, ';');
         struct span name = take(&parameter, '=');
         if (is(name, "q"))
             weight = read_weight(trim(parameter));
     }
+    return weight;
+}
+
+/* Applies one media range with its parameters to every form. */
+static void apply_range(struct wish *wishes, struct span range)
+{
+    struct span type = take(&range, ';');
+    int weight = weight_of(range);
+
     for (int i = 0; i < N_FORMS; ++i) {
         if (is(type, FORMS[i].type))
             apply(&wishes[i], 3, weight);
@@ -137,6 +145,27 @@ bool accept_names_html(const char *value, size_t len)
 bool accept_prefers_json(const char *value, size_t len)
 {
     return accept_choose(value, len, false) == ACCEPT_JSON;
+}
+
+bool accept_allows_gzip(const char *value, size_t len)
+{
+    struct span rest = {value, len};
+    int gzip = -1, identity = 0, any = 0;
+
+    while (rest.len != 0) {
+        struct span coding = take(&rest, ',');
+        struct span name = take(&coding, ';');
+        int weight = weight_of(coding);
+        if (is(name, "gzip") || is(name, "x-gzip"))
+            gzip = weight;
+        else if (is(name, "identity"))
+            identity = weight;
+        else if (is(name, "*"))
+            any = weight;
+    }
+    if (gzip < 0)
+        gzip = any;
+    return gzip > 0 && gzip >= identity;
 }
 
 bool prefer_is_minimal(const char *value, size_t len)

@@ -22,6 +22,10 @@ bool accept_names_html(const char *value, size_t len);
 /* Whether JSON is wanted rather than HTML. */
 bool accept_prefers_json(const char *value, size_t len);
 
+/* Whether an Accept-Encoding header allows gzip, and does not prefer the answer as it is (RFC 9110,
+ * 12.5.3). */
+bool accept_allows_gzip(const char *value, size_t len);
+
 /* Whether a Prefer header asks for return=minimal. */
 bool prefer_is_minimal(const char *value, size_t len);
 

@@ -28,10 +28,11 @@ static const struct file {
 };
 
 static char paths[N_ASSETS][48];
-static pthread_once_t named = PTHREAD_ONCE_INIT;
+static struct reply_constant contents[N_ASSETS];
+static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
-/* Names each after its content. */
-static void name_files(void)
+/* Names each after its content, and compresses it. */
+static void prepare_files(void)
 {
     for (int i = 0; i < N_ASSETS; ++i) {
         const struct file *file = &FILES[i];
@@ -42,12 +43,14 @@ static void name_files(void)
         for (size_t at = 0; at < HASH_BYTES; ++at)
             snprintf(hex + 2 * at, 3, "%02x", hash[at]);
         snprintf(paths[i], sizeof(paths[i]), "%s%s%s", file->stem, hex, file->ending);
+        contents[i].plain = h2o_iovec_init(file->from, (size_t)(file->to - file->from));
+        reply_pack_constant(&contents[i]);
     }
 }
 
 const char *asset_path(enum asset asset)
 {
-    pthread_once(&named, name_files);
+    pthread_once(&prepared, prepare_files);
     return paths[asset];
 }
 
@@ -71,8 +74,6 @@ bool asset_answer(h2o_req_t *req, const char *path, size_t len)
         const struct file *file = &FILES[i];
         const char *own = asset_path((enum asset)i);
         bool current = h2o_memis(path, len, own, strlen(own));
-        h2o_iovec_t body = h2o_iovec_init(file->from, (size_t)(file->to - file->from));
-        ssize_t vary = h2o_find_header(&req->res.headers, H2O_TOKEN_VARY, -1);
 
         if (!is_named(file, path, len))
             continue;
@@ -81,11 +82,11 @@ bool asset_answer(h2o_req_t *req, const char *path, size_t len)
             answer_options(req, METHODS_TO_READ);
             return true;
         }
-        if (vary >= 0)
-            h2o_delete_header(&req->res.headers, vary);
+        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, H2O_STRLIT("accept-encoding"),
+                       1);
         if (current)
             reply_may_be_kept(req, "public, max-age=31536000, immutable");
-        answer_parts(req, 200, file->type, &body, 1);
+        reply_constant(req, file->type, &contents[i]);
         return true;
     }
     return false;

@@ -25,8 +25,10 @@ struct export
     h2o_generator_t generator; /* first: what libh2o hands back is this */
     h2o_req_t *req;
     struct render *render;
-    struct view view;   /* its cursor moves on */
-    struct buffer text; /* the page that is being written */
+    struct view view;    /* its cursor moves on */
+    struct buffer text;  /* the page that is being written */
+    struct gzip *gzip;   /* NULL: it is not compressed */
+    struct gzip_sum sum; /* of what is compressed until now */
     struct fetch fetch;
     struct timer stall;
     bool begun;
@@ -100,6 +102,21 @@ static bool move_on(struct view *view, const struct rows *rows)
     return true;
 }
 
+/* Compresses the page in its place; all pages are one gzip member. */
+static void pack_page(struct export *export, bool is_last)
+{
+    struct buffer packed = {0};
+
+    if (!export->begun)
+        buffer_add_literal(&packed, GZIP_HEAD);
+    export->sum = gzip_join(
+        export->sum, gzip_add_piece(export->gzip, &packed, export->text.bytes, export->text.len));
+    if (is_last)
+        gzip_add_end(&packed, export->sum);
+    buffer_free(&export->text);
+    export->text = packed;
+}
+
 static bool on_page(struct fetch *fetch, const struct http_answer *answer)
 {
     struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, fetch, fetch);
@@ -116,6 +133,10 @@ static bool on_page(struct fetch *fetch, const struct http_answer *answer)
     csv_add_rows(&export->text, &rows);
     more = move_on(&export->view, &rows);
     rows_free(&rows);
+    if (!export->begun)
+        export->gzip = reply_begin_gzip(export->req);
+    if (export->gzip != NULL)
+        pack_page(export, !more);
     if (!export->begun) {
         export->begun = true;
         answer_stream(export->req, TYPE_CSV, &export->generator);

@@ -6,6 +6,9 @@
  * between (IPVS, a quarter of an hour) forgets it. */
 #define MAX_IDLE_MS 20000
 
+/* Of zlib, for answers that are made for one request or one batch (docs/performance.md). */
+#define GZIP_LEVEL 1
+
 #define KEY(name_, type_, field_)                                                                  \
     .name = name_, .type = type_, .offset = offsetof(struct render_config, field_)
 
@@ -30,6 +33,8 @@ static const struct config_key KEYS[] = {
      .max = 1000, .help = "Different views that are watched in a worker; more are answered 503."},
     {KEY("lanes", CONFIG_INTEGER, lanes.lanes), .fallback = "3", .min = 1, .max = 64,
      .help = "Lanes of each worker: batches that it may have away at a time."},
+    {KEY("gzip", CONFIG_BOOLEAN, gzip), .fallback = "true",
+     .help = "Whether to compress answers for clients that accept it."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
      .max = 60000, .unit = "ms",
      .help = "How long counter-svc may take for a call, before it is made again elsewhere."},
@@ -74,6 +79,7 @@ static int start(struct worker *worker, const void *data)
     render->fetcher =
         fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
     render->live = live_create(worker, render->fetcher, &config->live);
+    render->gzip = gzip_create(GZIP_LEVEL);
     timer_queue_init(&render->stalls, &worker->timers, (uint64_t)config->service.idle_ms);
     timer_queue_init(&render->deadlines, &worker->timers, (uint64_t)config->request_deadline_ms);
     return 0;
@@ -84,6 +90,7 @@ static void stop(struct worker *worker)
     struct render *render = worker->app;
 
     live_destroy(render->live);
+    gzip_destroy(render->gzip);
     fetcher_destroy(render->fetcher);
     table_destroy(render->table);
     lanes_destroy(render->lanes);

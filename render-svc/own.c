@@ -109,7 +109,6 @@ static void answer_about(const struct asked *asked)
     struct buffer page = {0};
 
     page_add_api(&page, host.base, host.len);
-    reply_add_policy(asked->req, TYPE_HTML);
-    answer_copy(asked->req, 200, TYPE_HTML, page.bytes, page.len);
+    reply_copy(asked->req, TYPE_HTML, page.bytes, page.len, asked->json);
     buffer_free(&page);
 }

@@ -30,6 +30,8 @@ static struct {
     h2o_iovec_t before_totals; /* controls */
     h2o_iovec_t before_rows;   /* head of the table */
     h2o_iovec_t instead_of_rows;
+    h2o_iovec_t packed_head; /* the beginning of a gzip member, with `head` in it */
+    struct gzip_sum packed_head_sum;
 } constant;
 static pthread_once_t rendered = PTHREAD_ONCE_INIT;
 
@@ -169,11 +171,16 @@ static h2o_iovec_t take(struct buffer *text)
 
 static void render_constants(void)
 {
+    struct gzip *gzip = gzip_create(9);
     struct buffer text = {0};
 
     page_add_head(&text, "Path Count", NULL);
     buffer_add_literal(&text, "<div class=\"side\">\n");
     constant.head = take(&text);
+    buffer_add_literal(&text, GZIP_HEAD);
+    constant.packed_head_sum = gzip_add_piece(gzip, &text, constant.head.base, constant.head.len);
+    constant.packed_head = take(&text);
+    gzip_destroy(gzip);
     page_add_controls(&text, &TOP);
     buffer_add_literal(&text, "</div>\n<section aria-labelledby=\"rows\">\n"
                               "<h2 id=\"rows\">Highest counts</h2>\n<p class=\"totals\">");
@@ -239,45 +246,153 @@ static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
     buffer_add_literal(to, "</tbody>\n");
 }
 
-size_t page_of_visit(h2o_mem_pool_t *pool, const char *path, size_t path_len, struct number number,
-                     const char *rows, size_t rows_len, const struct page_index *index,
-                     h2o_iovec_t parts[PAGE_PARTS])
+void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
+                      size_t path_len, struct number number)
 {
     struct buffer own = {0};
-    size_t encoded_at, encoded_len, apart_at, count = 0;
-    unsigned row = 0;
-    h2o_iovec_t kept;
+    size_t encoded_at, encoded_len;
 
-    pthread_once(&rendered, render_constants);
+    visit->row = 0;
     buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
     encoded_at = own.len + sizeof(HTML_LINK) - 1;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n");
     add_number(&own, number);
-    if (rows != NULL) {
-        row = number.overflow ? index->overflow
-                              : find_row(index, rows, own.bytes + encoded_at, encoded_len);
-        add_place(&own, row, index);
+    if (visit->rows != NULL) {
+        visit->row = number.overflow
+                         ? visit->index->overflow
+                         : find_row(visit->index, visit->rows, own.bytes + encoded_at, encoded_len);
+        add_place(&own, visit->row, visit->index);
     }
-    apart_at = own.len;
-    if (rows != NULL && row == 0)
-        add_row_apart(&own, path, path_len, number, index);
-    kept = h2o_strdup(pool, own.bytes, own.len);
+    visit->apart_at = own.len;
+    if (visit->rows != NULL && visit->row == 0)
+        add_row_apart(&own, path, path_len, number, visit->index);
+    visit->own = h2o_strdup(pool, own.bytes, own.len);
     buffer_free(&own);
+}
 
+size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PARTS])
+{
+    const struct page_index *index = visit->index;
+    const char *rows = visit->rows;
+    size_t count = 0, apart_at = visit->apart_at;
+
+    pthread_once(&rendered, render_constants);
     parts[count++] = constant.head;
-    parts[count++] = h2o_iovec_init(kept.base, apart_at);
+    parts[count++] = h2o_iovec_init(visit->own.base, apart_at);
     if (rows == NULL) {
         parts[count++] = constant.instead_of_rows;
-    } else if (row != 0) {
-        size_t start = index->starts[row - 1], behind = start + sizeof(PAGE_ROW) - 1;
+    } else if (visit->row != 0) {
+        size_t start = index->starts[visit->row - 1], behind = start + sizeof(PAGE_ROW) - 1;
         parts[count++] = h2o_iovec_init(rows, start);
         parts[count++] = h2o_iovec_init(H2O_STRLIT(PAGE_ROW_MARKED));
-        parts[count++] = h2o_iovec_init(rows + behind, rows_len - behind);
+        parts[count++] = h2o_iovec_init(rows + behind, visit->rows_len - behind);
     } else {
         parts[count++] = h2o_iovec_init(rows, index->apart);
-        parts[count++] = h2o_iovec_init(kept.base + apart_at, kept.len - apart_at);
-        parts[count++] = h2o_iovec_init(rows + index->apart, rows_len - index->apart);
+        parts[count++] = h2o_iovec_init(visit->own.base + apart_at, visit->own.len - apart_at);
+        parts[count++] = h2o_iovec_init(rows + index->apart, visit->rows_len - index->apart);
     }
     return count;
+}
+
+/* --- compressed --- */
+
+void page_pack_rows(struct gzip *gzip, struct buffer *to, const char *rows, size_t rows_len,
+                    const struct page_index *index, struct page_pieces *pieces)
+{
+    struct gzip_sum sums[PAGE_PIECES], sum = {0};
+    size_t from = to->len;
+
+    *pieces = (struct page_pieces){.size = 1};
+    for (unsigned row = 0; row < index->size; row += PAGE_PIECE_ROWS)
+        pieces->text[pieces->size++] = index->starts[row];
+    pieces->text[pieces->size++] = (uint32_t)index->apart;
+    pieces->text[pieces->size] = (uint32_t)rows_len;
+    for (unsigned i = 0; i < pieces->size; ++i) {
+        pieces->before[i] = sum;
+        sums[i] =
+            gzip_add_piece(gzip, to, rows + pieces->text[i], pieces->text[i + 1] - pieces->text[i]);
+        sum = gzip_join(sum, sums[i]);
+        pieces->at[i + 1] = (uint32_t)(to->len - from);
+    }
+    for (unsigned i = pieces->size - 1; i > 0; --i)
+        pieces->after[i - 1] = gzip_join(sums[i], pieces->after[i]);
+}
+
+/* The piece of a row, from 1. */
+static unsigned piece_of(unsigned row)
+{
+    return 1 + (row - 1) / PAGE_PIECE_ROWS;
+}
+
+struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const char *rows,
+                                 const struct page_index *index, const struct page_pieces *pieces,
+                                 unsigned row)
+{
+    unsigned piece = piece_of(row);
+    size_t from = pieces->text[piece], start = index->starts[row - 1];
+    size_t behind = start + sizeof(PAGE_ROW) - 1;
+    struct buffer text = {0};
+    struct gzip_sum sum;
+
+    buffer_add(&text, rows + from, start - from);
+    buffer_add_literal(&text, PAGE_ROW_MARKED);
+    buffer_add(&text, rows + behind, pieces->text[piece + 1] - behind);
+    sum = gzip_add_piece(gzip, to, text.bytes, text.len);
+    buffer_free(&text);
+    return sum;
+}
+
+/* Takes what the visitor's own text is packed to into the pool. */
+static h2o_iovec_t pack_own(h2o_mem_pool_t *pool, const char *text, size_t len,
+                            struct gzip_sum *sum)
+{
+    struct buffer packed = {0};
+    h2o_iovec_t part;
+
+    *sum = gzip_join(*sum, gzip_add_plain(&packed, text, len));
+    part = h2o_strdup(pool, packed.bytes, packed.len);
+    buffer_free(&packed);
+    return part;
+}
+
+static h2o_iovec_t end_of_member(h2o_mem_pool_t *pool, struct gzip_sum sum)
+{
+    struct buffer end = {0};
+    h2o_iovec_t part;
+
+    gzip_add_end(&end, sum);
+    part = h2o_strdup(pool, end.bytes, end.len);
+    buffer_free(&end);
+    return part;
+}
+
+size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool,
+                            const char *packed, const struct page_pieces *pieces,
+                            const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],
+                            size_t *shared)
+{
+    unsigned piece = visit->row != 0 ? piece_of(visit->row) : pieces->size - 1;
+    size_t behind = pieces->at[visit->row != 0 ? piece + 1 : piece];
+    const char *apart = visit->own.base + visit->apart_at;
+    struct gzip_sum sum;
+
+    pthread_once(&rendered, render_constants);
+    sum = constant.packed_head_sum;
+    parts[0] = constant.packed_head;
+    parts[1] = pack_own(pool, visit->own.base, visit->apart_at, &sum);
+    parts[2] = h2o_iovec_init(packed, pieces->at[piece]);
+    sum = gzip_join(sum, pieces->before[piece]);
+    *shared = pieces->at[piece] + pieces->at[pieces->size] - behind;
+    if (marked != NULL) {
+        parts[3] = h2o_iovec_init(marked->bytes, marked->len);
+        *shared += marked->len;
+        sum = gzip_join(gzip_join(sum, marked->sum), pieces->after[piece]);
+    } else {
+        parts[3] = pack_own(pool, apart, visit->own.len - visit->apart_at, &sum);
+        sum = gzip_join(sum, pieces->after[piece - 1]);
+    }
+    parts[4] = h2o_iovec_init(packed + behind, pieces->at[pieces->size] - behind);
+    parts[5] = end_of_member(pool, sum);
+    return PAGE_PARTS;
 }

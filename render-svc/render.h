@@ -3,6 +3,7 @@
 #define RENDER_RENDER_H
 
 #include "render-svc/fetch.h"
+#include "render-svc/gzip.h"
 #include "render-svc/lanes.h"
 #include "render-svc/live.h"
 #include "render-svc/render_metrics.h"
@@ -19,6 +20,7 @@ struct render_config {
     struct lanes_settings lanes;
     int64_t max_reads;
     int64_t max_exports;
+    bool gzip;
     struct live_settings live;
 };
 
@@ -29,6 +31,7 @@ struct render {
     struct table *table;
     struct fetcher *fetcher;
     struct live *live;
+    struct gzip *gzip;
     struct timer_queue deadlines; /* of requests */
     struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
     const struct render_config *config;

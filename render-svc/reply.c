@@ -2,6 +2,7 @@
 
 #include "render-svc/accept.h"
 #include "render-svc/page.h"
+#include "render-svc/render.h"
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
@@ -13,7 +14,7 @@
 void reply_add_headers(h2o_req_t *req)
 {
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    answer_header(req, H2O_TOKEN_VARY, "accept, prefer");
+    answer_header(req, H2O_TOKEN_VARY, "accept, accept-encoding, prefer");
     answer_header_named(req, "x-content-type-options", "nosniff");
     answer_header_named(req, "referrer-policy", "no-referrer");
     answer_header_named(req, "x-request-id", request_trace(req));
@@ -74,6 +75,40 @@ static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
     return false;
 }
 
+struct gzip *reply_begin_gzip(h2o_req_t *req)
+{
+    const struct render *render = worker_of(req)->app;
+    h2o_iovec_t accept;
+
+    if (!render->config->gzip)
+        return NULL;
+    accept = request_header(req, "accept-encoding");
+    if (accept.base == NULL || !accept_allows_gzip(accept.base, accept.len))
+        return NULL;
+    answer_header(req, H2O_TOKEN_CONTENT_ENCODING, "gzip");
+    return render->gzip;
+}
+
+void reply_pack_constant(struct reply_constant *constant)
+{
+    struct gzip *gzip = gzip_create(9);
+    struct buffer packed = {0};
+
+    gzip_add(gzip, &packed, constant->plain.base, constant->plain.len);
+    constant->packed = h2o_strdup(NULL, packed.bytes, packed.len);
+    buffer_free(&packed);
+    gzip_destroy(gzip);
+}
+
+void reply_constant(h2o_req_t *req, const char *content_type, const struct reply_constant *constant)
+{
+    h2o_iovec_t body = constant->plain;
+
+    if (constant->packed.len < body.len && reply_begin_gzip(req) != NULL)
+        body = constant->packed;
+    answer_parts(req, 200, content_type, &body, 1);
+}
+
 void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
                  size_t shared, bool json)
 {
@@ -89,10 +124,20 @@ void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, s
 
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json)
 {
-    if (!make_room(req, len, 0, json))
-        return;
-    reply_add_policy(req, content_type);
-    answer_copy(req, 200, content_type, body, len);
+    struct gzip *gzip =
+        len >= GZIP_MIN_BYTES && len <= GZIP_MAX_BYTES ? reply_begin_gzip(req) : NULL;
+    struct buffer packed = {0};
+
+    if (gzip != NULL) {
+        gzip_add(gzip, &packed, body, len);
+        body = packed.bytes;
+        len = packed.len;
+    }
+    if (make_room(req, len, 0, json)) {
+        reply_add_policy(req, content_type);
+        answer_copy(req, 200, content_type, body, len);
+    }
+    buffer_free(&packed);
 }
 
 void reply_head(h2o_req_t *req, const char *content_type)
@@ -101,15 +146,21 @@ void reply_head(h2o_req_t *req, const char *content_type)
     answer_head(req, 200, content_type);
 }
 
+static void remove_header(h2o_req_t *req, const char *name)
+{
+    ssize_t at = h2o_find_header_by_str(&req->res.headers, name, strlen(name), -1);
+
+    if (at >= 0)
+        h2o_delete_header(&req->res.headers, at);
+}
+
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
 {
-    ssize_t saved =
-        h2o_find_header_by_str(&req->res.headers, H2O_STRLIT("content-disposition"), -1);
     h2o_iovec_t accept = request_header(req, "accept");
     struct buffer page = {0};
 
-    if (saved >= 0) /* an error is to be read, not saved */
-        h2o_delete_header(&req->res.headers, saved);
+    remove_header(req, "content-disposition"); /* an error is to be read, not saved */
+    remove_header(req, "content-encoding");
     if (json && !accept_names_html(accept.base, accept.len)) {
         answer_problem(req, status, detail);
         return;

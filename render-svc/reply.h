@@ -32,9 +32,26 @@ void reply_may_be_kept(h2o_req_t *req, const char *value);
  * is told that a hit failed which was counted. Credentials open nothing here. */
 void reply_is_for_all_origins(h2o_req_t *req);
 
+/* The compressor to use for the answer, which then has the headers of one that is compressed; NULL: it
+ * is to be sent as it is. */
+struct gzip *reply_begin_gzip(h2o_req_t *req);
+
+/* Text that never changes, and the same as one gzip member. */
+struct reply_constant {
+    h2o_iovec_t plain, packed;
+};
+
+/* Answers with a 200 and whichever of the two the client takes. */
+void reply_constant(h2o_req_t *req, const char *content_type,
+                    const struct reply_constant *constant);
+
+/* Compresses `plain` as small as it gets. Takes its time, so once in the process. */
+void reply_pack_constant(struct reply_constant *constant);
+
 /* Answer with a 200: with `count` parts, which live as long as the request (answer_parts), and of which
- * `shared` bytes are others', too; with a copy. With a 503 instead, when clients that do not read leave
- * no room for it (unsent.h). */
+ * `shared` bytes are others', too; with a copy, which is
+ * compressed where the client allows it. With a 503 instead, when clients that do not read leave no room
+ * for it (unsent.h). */
 void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
                  size_t shared, bool json);
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json);

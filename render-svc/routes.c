@@ -29,8 +29,8 @@ struct visit {
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
-static void on_rows(struct table_wait *wait, struct table_text *rows);
-static void answer_visit(struct visit *visit, struct table_text *rows);
+static void on_rows(struct table_wait *wait, struct table_rows *rows);
+static void answer_visit(struct visit *visit, struct table_rows *rows);
 static void refuse_visit(struct visit *visit, const char *detail);
 static void on_deadline(struct timer *timer);
 static void on_gone(void *data);
@@ -92,11 +92,6 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
 
 /* --- a visit --- */
 
-static enum table_form table_form(const struct visit *visit)
-{
-    return visit->form == FORM_HTML ? TABLE_HTML : TABLE_JSON;
-}
-
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form)
 {
     struct render *render = worker_of(req)->app;
@@ -108,7 +103,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     visit->hit.trace = &request_of(req)->trace;
     visit->hit.wants_rows = form != FORM_MINIMAL;
     if (method_is(req, "HEAD")) {
-        table_wait(render->table, &visit->wait, table_form(visit), on_rows);
+        table_wait(render->table, &visit->wait, on_rows);
     } else if (!lanes_add(render->lanes, &visit->hit, on_counted)) {
         reply_unavailable(req, "Too many visits wait to be counted.", form != FORM_HTML);
         return;
@@ -127,43 +122,115 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
     } else if (visit->form == FORM_MINIMAL) {
         answer_visit(visit, NULL);
     } else if (rows != NULL) {
-        answer_visit(visit, table_rows_text(rows, table_form(visit)));
+        answer_visit(visit, rows);
     } else {
-        table_wait(render->table, &visit->wait, table_form(visit), on_rows);
+        table_wait(render->table, &visit->wait, on_rows);
     }
 }
 
-static void on_rows(struct table_wait *wait, struct table_text *rows)
+static void on_rows(struct table_wait *wait, struct table_rows *rows)
 {
     answer_visit(H2O_STRUCT_FROM_MEMBER(struct visit, wait, wait), rows);
 }
 
-static h2o_iovec_t json_own(const struct visit *visit)
-{
-    struct buffer own = {0};
-    h2o_iovec_t part;
+/* The parts of an answer, and how many of its bytes others are sent, too. */
+struct parts {
+    h2o_iovec_t parts[PAGE_PARTS];
+    size_t count;
+    size_t shared;
+};
 
-    json_add_own(&own, visit->path, visit->path_len, visit->number);
-    part = h2o_strdup(&visit->req->pool, own.bytes, own.len);
-    buffer_free(&own);
-    return part;
+/* Adds a copy of what the buffer holds, which is freed. */
+static void add_own(struct visit *visit, struct parts *to, struct buffer *own)
+{
+    to->parts[to->count++] = h2o_strdup(&visit->req->pool, own->bytes, own->len);
+    buffer_free(own);
 }
 
-/* The rows as JSON, shared with others, or what stands in their place. */
-static h2o_iovec_t json_rows(const struct visit *visit, struct table_text *rows)
+/* Adds bytes that live as long as what they are in, which is linked to the request. */
+static void add_shared(struct visit *visit, struct parts *to, void *linked, const char *bytes,
+                       size_t len)
 {
-    struct buffer none = {0};
-    h2o_iovec_t part;
+    h2o_mem_link_shared(&visit->req->pool, linked);
+    to->parts[to->count++] = h2o_iovec_init(bytes, len);
+    to->shared += len;
+}
 
-    if (rows != NULL)
-        return h2o_iovec_init(rows->bytes, rows->len);
-    if (visit->form == FORM_JSON)
-        json_add_rows(&none, NULL);
-    else
-        buffer_add_literal(&none, "}\n");
-    part = h2o_strdup(&visit->req->pool, none.bytes, none.len);
-    buffer_free(&none);
-    return part;
+static void add_json(struct visit *visit, struct table_rows *rows, struct parts *to)
+{
+    struct buffer own = {0};
+    struct table_text *text;
+
+    json_add_own(&own, visit->path, visit->path_len, visit->number);
+    if (rows == NULL) {
+        if (visit->form == FORM_JSON)
+            json_add_rows(&own, NULL);
+        else
+            buffer_add_literal(&own, "}\n");
+        add_own(visit, to, &own);
+        return;
+    }
+    text = table_rows_text(rows, TABLE_JSON);
+    add_own(visit, to, &own);
+    add_shared(visit, to, text, text->bytes, text->len);
+}
+
+static void add_packed_json(struct visit *visit, struct table_rows *rows, struct gzip *gzip,
+                            struct parts *to)
+{
+    struct table_packed *packed = table_rows_packed(rows, TABLE_JSON, gzip);
+    struct buffer own = {0}, packed_own = {0}, end = {0};
+    struct gzip_sum sum;
+
+    json_add_own(&own, visit->path, visit->path_len, visit->number);
+    buffer_add_literal(&packed_own, GZIP_HEAD);
+    sum = gzip_join(gzip_add_plain(&packed_own, own.bytes, own.len), packed->sum);
+    buffer_free(&own);
+    add_own(visit, to, &packed_own);
+    add_shared(visit, to, packed, packed->bytes, packed->len);
+    gzip_add_end(&end, sum);
+    add_own(visit, to, &end);
+}
+
+/* Renders the visitor's own part. */
+static struct page_visit begin_page(struct visit *visit, struct table_text *text)
+{
+    struct page_visit page = {0};
+
+    if (text != NULL)
+        page =
+            (struct page_visit){.rows = text->bytes, .rows_len = text->len, .index = &text->index};
+    page_begin_visit(&page, &visit->req->pool, visit->path, visit->path_len, visit->number);
+    return page;
+}
+
+static void add_page(struct visit *visit, struct table_rows *rows, struct parts *to)
+{
+    struct table_text *text = rows != NULL ? table_rows_text(rows, TABLE_HTML) : NULL;
+    struct page_visit page = begin_page(visit, text);
+
+    if (text != NULL)
+        h2o_mem_link_shared(&visit->req->pool, text);
+    to->count = page_of_visit(&page, to->parts);
+    to->shared = page.rows_len;
+}
+
+static void add_packed_page(struct visit *visit, struct table_rows *rows, struct gzip *gzip,
+                            struct parts *to)
+{
+    h2o_mem_pool_t *pool = &visit->req->pool;
+    struct page_visit page = begin_page(visit, table_rows_text(rows, TABLE_HTML));
+    struct table_packed *packed = table_rows_packed(rows, TABLE_HTML, gzip);
+    struct page_packed piece;
+
+    h2o_mem_link_shared(pool, packed);
+    if (page.row != 0) {
+        struct table_packed *marked = table_rows_marked(rows, page.row, gzip);
+        h2o_mem_link_shared(pool, marked);
+        piece = (struct page_packed){marked->bytes, marked->len, marked->sum};
+    }
+    to->count = page_of_visit_packed(&page, pool, packed->bytes, &packed->pieces,
+                                     page.row != 0 ? &piece : NULL, to->parts, &to->shared);
 }
 
 static const char *content_type(const struct visit *visit)
@@ -181,11 +248,11 @@ static void end_visit(struct visit *visit)
 }
 
 /* `rows` NULL: there are none to show, or none are wanted. */
-static void answer_visit(struct visit *visit, struct table_text *rows)
+static void answer_visit(struct visit *visit, struct table_rows *rows)
 {
     h2o_req_t *req = visit->req;
-    h2o_iovec_t parts[PAGE_PARTS];
-    size_t count = 0;
+    struct parts answer = {.count = 0};
+    struct gzip *gzip;
 
     end_visit(visit);
     if (visit->form == FORM_MINIMAL)
@@ -194,17 +261,16 @@ static void answer_visit(struct visit *visit, struct table_text *rows)
         reply_head(req, content_type(visit));
         return;
     }
-    if (rows != NULL)
-        h2o_mem_link_shared(&req->pool, rows);
-    if (visit->form == FORM_HTML) {
-        count = page_of_visit(&req->pool, visit->path, visit->path_len, visit->number,
-                              rows != NULL ? rows->bytes : NULL, rows != NULL ? rows->len : 0,
-                              rows != NULL ? &rows->index : NULL, parts);
-    } else {
-        parts[count++] = json_own(visit);
-        parts[count++] = json_rows(visit, rows);
-    }
-    reply_parts(req, content_type(visit), parts, count, rows != NULL ? rows->len : 0,
+    gzip = rows != NULL ? reply_begin_gzip(req) : NULL;
+    if (visit->form == FORM_HTML && gzip != NULL)
+        add_packed_page(visit, rows, gzip, &answer);
+    else if (visit->form == FORM_HTML)
+        add_page(visit, rows, &answer);
+    else if (gzip != NULL)
+        add_packed_json(visit, rows, gzip, &answer);
+    else
+        add_json(visit, rows, &answer);
+    reply_parts(req, content_type(visit), answer.parts, answer.count, answer.shared,
                 visit->form != FORM_HTML);
 }
 

@@ -1,6 +1,7 @@
 #include "render-svc/table.h"
 
 #include "proto/api.h"
+#include "proto/memory.h"
 #include "service/log.h"
 
 #include <stdlib.h>
@@ -44,10 +45,8 @@ struct table *table_create(struct worker *worker, struct counter_client *client)
     return table;
 }
 
-void table_wait(struct table *table, struct table_wait *wait, enum table_form form,
-                table_callback callback)
+void table_wait(struct table *table, struct table_wait *wait, table_callback callback)
 {
-    wait->_form = form;
     wait->_callback = callback;
     h2o_linklist_insert(&table->waits, &wait->_link);
     worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
@@ -129,11 +128,66 @@ struct table_text *table_rows_text(struct table_rows *rows, enum table_form form
     return rows->_texts[form];
 }
 
+/* Takes what was compressed out of the buffer. */
+static struct table_packed *take_packed(struct table_rows *rows, struct buffer *buffer,
+                                        struct gzip_sum sum)
+{
+    struct table_packed *packed = unsent_share(rows->unsent, sizeof(*packed) + buffer->len);
+
+    packed->sum = sum;
+    packed->len = buffer->len;
+    memcpy(packed->bytes, buffer->bytes, buffer->len);
+    buffer_free(buffer);
+    return packed;
+}
+
+struct table_packed *table_rows_packed(struct table_rows *rows, enum table_form form,
+                                       struct gzip *gzip)
+{
+    const struct table_text *text = table_rows_text(rows, form);
+    struct page_pieces pieces = {0};
+    struct gzip_sum sum = {0};
+    struct buffer buffer = {0};
+
+    if (rows->_packed[form] != NULL)
+        return rows->_packed[form];
+    if (form == TABLE_HTML)
+        page_pack_rows(gzip, &buffer, text->bytes, text->len, &text->index, &pieces);
+    else
+        sum = gzip_add_piece(gzip, &buffer, text->bytes, text->len);
+    rows->_packed[form] = take_packed(rows, &buffer, sum);
+    rows->_packed[form]->pieces = pieces;
+    return rows->_packed[form];
+}
+
+struct table_packed *table_rows_marked(struct table_rows *rows, unsigned row, struct gzip *gzip)
+{
+    const struct table_packed *packed = table_rows_packed(rows, TABLE_HTML, gzip);
+    const struct table_text *text = rows->_texts[TABLE_HTML];
+    struct buffer buffer = {0};
+    struct gzip_sum sum;
+
+    if (rows->_marked == NULL)
+        rows->_marked = memory_allocate(PAGE_ROWS, sizeof(struct table_packed *));
+    if (rows->_marked[row - 1] == NULL) {
+        sum = page_pack_marked(gzip, &buffer, text->bytes, &text->index, &packed->pieces, row);
+        rows->_marked[row - 1] = take_packed(rows, &buffer, sum);
+    }
+    return rows->_marked[row - 1];
+}
+
 void table_rows_fini(struct table_rows *rows)
 {
-    for (int i = 0; i < N_TABLE_FORMS; ++i)
+    for (int i = 0; i < N_TABLE_FORMS; ++i) {
         if (rows->_texts[i] != NULL)
             h2o_mem_release_shared(rows->_texts[i]);
+        if (rows->_packed[i] != NULL)
+            h2o_mem_release_shared(rows->_packed[i]);
+    }
+    for (int i = 0; rows->_marked != NULL && i < PAGE_ROWS; ++i)
+        if (rows->_marked[i] != NULL)
+            h2o_mem_release_shared(rows->_marked[i]);
+    free(rows->_marked);
 }
 
 static void serve(struct fetch *fetch, const struct rows *rows)
@@ -144,7 +198,7 @@ static void serve(struct fetch *fetch, const struct rows *rows)
         struct table_wait *wait =
             H2O_STRUCT_FROM_MEMBER(struct table_wait, _link, fetch->waits.next);
         h2o_linklist_unlink(&wait->_link);
-        wait->_callback(wait, table_rows_text(&shared, wait->_form));
+        wait->_callback(wait, &shared);
     }
     table_rows_fini(&shared);
 }

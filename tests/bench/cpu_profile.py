@@ -1,7 +1,7 @@
 """Where the CPU time of a page goes.
 
     make bench-profile    the page, 64 connections, 1,000 paths; half a minute
-    tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--seconds S] [--symbols N]
+    tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--gzip] [--seconds S] [--symbols N]
 
 Prints Markdown: the CPU time per hit of each process, of PostgreSQL's processes one by one, hits
 per commit and per flush, WAL per hit, and how much of the cores was idle. If perf can be used, a
@@ -39,6 +39,7 @@ def arguments():
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--paths", type=int, default=1000)
     parser.add_argument("--json", action="store_true", help="JSON without rows instead of the page")
+    parser.add_argument("--gzip", action="store_true", help="compressed answers")
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--symbols", type=int, default=12, help="functions listed per process")
     return parser.parse_args()
@@ -50,7 +51,7 @@ class Setup:
     def __init__(self, stack, options):
         self.folder, self.cluster = workplace(stack)
         self.pair = Pair(stack, self.cluster, self.folder, options.paths)
-        self.target = loads.Target(options.paths, json=options.json)
+        self.target = loads.Target(options.paths, json=options.json, gzip=options.gzip)
         self.options = options
 
     def load(self, seed):
@@ -93,7 +94,7 @@ def measure(setup):
     written = [now - then for now, then in zip(setup.written(), written)]
     hits = setup.pair.table.audit(done)
     wal, flushes, commits = written
-    sentence = (f"{done.rate:,.0f}/s; {hits / max(commits, 1):.1f} hits per commit, "
+    sentence = (f"{done.rate:,.0f}/s of {done.bytes_received / done.acknowledged:,.0f} bytes; {hits / max(commits, 1):.1f} hits per commit, "
                 f"{hits / max(flushes, 1):.1f} per flush, {wal / hits:.0f} bytes of WAL per hit; "
                 f"{os.cpu_count()} cores, {cores.idle_s / cores.all_s:.0%} idle.")
     return rows_of(setup, before, after, backends, total, done, hits), sentence
@@ -185,6 +186,7 @@ def main():
         setup = Setup(stack, options)
         rows, sentence = measure(setup)
         kind = "JSON without rows" if options.json else "page"
+        kind += ", gzip" if options.gzip else ""
         print(f"{kind}, {options.connections:,} connections, {options.paths:,} paths: {sentence}\n")
         print("\n".join(table.markdown(list(rows))))
         spent = sample(setup)

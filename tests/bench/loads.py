@@ -39,6 +39,7 @@ class Target:
     paths: int
     stride: int = 1
     json: bool = False
+    gzip: bool = False
 
 
 @dataclass
@@ -111,7 +112,8 @@ def descriptors():
 
 def wrk(port, target, connections, seconds, seed):
     """wrk with one thread: each connection sends its next request as soon as it has an answer."""
-    headers = [part for header in (JSON_HEADERS if target.json else PAGE_HEADERS)
+    headers = [part for header in (*(JSON_HEADERS if target.json else PAGE_HEADERS),
+                                   *(["Accept-Encoding: gzip"] if target.gzip else []))
                for part in ("-H", header)]
     with counts_file(1, target.paths) as (counts, read):
         said, cpu_s = run(

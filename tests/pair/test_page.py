@@ -336,7 +336,7 @@ def test_own_files_are_named_after_their_content_and_kept_for_ever(pair):
         assert answer.status == 200
         assert hashlib.sha256(answer.body).hexdigest()[:10] in asset
         assert answer.header("cache-control") == "public, max-age=31536000, immutable"
-        assert answer.header("vary") is None
+        assert answer.header("vary") == "accept-encoding"
         assert answer.header("x-content-type-options") == "nosniff"
 
 

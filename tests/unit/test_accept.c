@@ -354,6 +354,30 @@ static void csv_is_chosen_where_it_is_offered(void **state)
     }
 }
 
+static void gzip_is_used_where_it_is_allowed_and_not_worse(void **state)
+{
+    static const char *const allowed[] = {
+        "gzip",
+        "gzip, deflate, br, zstd",
+        "GZIP;q=1",
+        "x-gzip",
+        "*",
+        "br, *;q=0.5",
+        "gzip;q=0.001",
+        "identity;q=0.5, gzip",
+        " gzip ",
+        "gzip;q=0.5,identity;q=0.5",
+    };
+    static const char *const not_allowed[] = {
+        "",        "br",    "identity",     "gzip;q=0", "*, gzip;q=0", "identity, gzip;q=0.5",
+        "gzipped", "*;q=0", "deflate;gzip", "gzi",      ",",           ";",
+    };
+
+    (void)state;
+    assert_all(accept_allows_gzip, true, allowed, SIZE(allowed));
+    assert_all(accept_allows_gzip, false, not_allowed, SIZE(not_allowed));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +394,7 @@ int main(void)
         cmocka_unit_test(return_minimal_is_a_preference_for_less),
         cmocka_unit_test(a_browser_that_opens_an_address_names_html),
         cmocka_unit_test(csv_is_chosen_where_it_is_offered),
+        cmocka_unit_test(gzip_is_used_where_it_is_allowed_and_not_worse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,9 +170,9 @@ class Service:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name):
-        """A number without labels that it counts about itself."""
+        """A number that it counts about itself."""
         text = get(self.admin, "/metrics").text
-        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE)[1])
+        return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
 
     def _state(self):
         with open(f"/proc/{self.pid}/stat", encoding="ascii") as file:
