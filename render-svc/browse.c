@@ -313,14 +313,14 @@ void browse_path(const struct asked *asked)
     fetch(browse, &target, on_path);
 }
 
-/* `base` with this path, `suffix` and `query` behind it, in the request's pool. */
+/* The address of `base`, this path and `suffix`, in the request's pool. */
 static const char *address_of_path(struct browse *browse, const char *base,
                                    const struct path_detail *detail, const char *suffix)
 {
     struct buffer text = {0};
     h2o_iovec_t copy;
 
-    buffer_add_string(&text, base);
+    link_add_own(&text, base);
     link_add_path(&text, detail->path, detail->path_len);
     buffer_add_string(&text, suffix);
     copy = h2o_strdup(&browse->req->pool, text.bytes, text.len);

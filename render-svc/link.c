@@ -4,6 +4,33 @@
 
 #include <string.h>
 
+#define UNRESERVED "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+
+struct link_base link_base = {"", 0};
+
+void link_set_base(const char *base)
+{
+    link_base = (struct link_base){base, strlen(base)};
+}
+
+bool link_is_base(const char *text)
+{
+    do {
+        size_t len = *text == '/' ? strspn(text + 1, UNRESERVED) : 0;
+        bool dots = len <= 2 && memcmp(text + 1, "..", len) == 0;
+        if (len == 0 || dots)
+            return false;
+        text += 1 + len;
+    } while (*text != '\0');
+    return true;
+}
+
+void link_add_own(struct buffer *to, const char *path)
+{
+    buffer_add(to, link_base.at, link_base.len);
+    buffer_add_string(to, path);
+}
+
 /* Appends `?name=` or `&name=`. */
 static void add_name(struct buffer *to, char *separator, const char *name)
 {
@@ -13,12 +40,11 @@ static void add_name(struct buffer *to, char *separator, const char *name)
     *separator = '&';
 }
 
-void link_add(struct buffer *to, const char *base, const struct link *link)
+static void add_query(struct buffer *to, const struct link *link)
 {
     const struct view *view = link->view;
     char separator = '?';
 
-    buffer_add_string(to, base);
     if (view->order == VIEW_BY_PATH) {
         add_name(to, &separator, "order");
         buffer_add_literal(to, "path");
@@ -39,6 +65,19 @@ void link_add(struct buffer *to, const char *base, const struct link *link)
         add_name(to, &separator, "format");
         buffer_add_string(to, link->format);
     }
+}
+
+void link_add(struct buffer *to, const char *path, const struct link *link)
+{
+    link_add_own(to, path);
+    add_query(to, link);
+}
+
+const char *link_text(struct buffer *to, const char *path, const struct link *link)
+{
+    link_add(to, path, link);
+    buffer_add(to, "", 1);
+    return to->bytes;
 }
 
 void link_add_path(struct buffer *to, const char *path, size_t len)
@@ -79,6 +118,7 @@ void link_add_target(struct buffer *to, const struct view *view)
         link.cursor = cursor.bytes;
         link.cursor_len = cursor.len;
     }
-    link_add(to, API_PATHS, &link);
+    buffer_add_literal(to, API_PATHS);
+    add_query(to, &link);
     buffer_free(&cursor);
 }

@@ -1,6 +1,7 @@
 /* Addresses of the public API: everything that can be looked at has one, and a page leads to the
  * next by one. They hold only characters that a URL may hold; in HTML their ampersands are to be
- * escaped as any text. Any thread.
+ * escaped as any text. Each begins with the base, the part of a proxy's address space in which
+ * render-svc is. Any thread.
  */
 #ifndef RENDER_LINK_H
 #define RENDER_LINK_H
@@ -8,9 +9,28 @@
 #include "proto/buffer.h"
 #include "proto/view.h"
 
+#include <stdbool.h>
+
+#define LINK_ABOUT "/-/"
 #define LINK_PATHS "/-/paths"
 #define LINK_LIVE  "/-/live"
 #define LINK_BADGE "/-/badge"
+
+/* base_path, or "". */
+extern struct link_base {
+    const char *at;
+    size_t len;
+} link_base;
+
+/* Sets it, to a text that stays. Before any thread, and before anything is rendered. */
+void link_set_base(const char *base);
+
+/* Whether a text can be the base: segments of unreserved characters (RFC 3986, 2.3), each behind a slash,
+ * none of them . or .. */
+bool link_is_base(const char *text);
+
+/* Appends an address of the service itself, such as LINK_PATHS or the path of an asset. */
+void link_add_own(struct buffer *to, const char *path);
 
 /* What of a view an address is to say. */
 struct link {
@@ -22,8 +42,11 @@ struct link {
     const char *format; /* NULL: as Accept has it */
 };
 
-/* Appends `base` with the query that says so. */
-void link_add(struct buffer *to, const char *base, const struct link *link);
+/* Appends the address of `path`, LINK_PATHS or LINK_LIVE, with the query that says so. */
+void link_add(struct buffer *to, const char *path, const struct link *link);
+
+/* The same in an empty buffer, as a text that ends with NUL. It is freed with the buffer. */
+const char *link_text(struct buffer *to, const char *path, const struct link *link);
 
 /* Reads a public query as view_parse does; a prefix without its leading slash, which every path has,
  * gets it. Returns NULL, or a sentence about what is wrong. */

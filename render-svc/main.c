@@ -1,10 +1,15 @@
+#include "render-svc/link.h"
 #include "render-svc/render.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An idle connection to counter-svc is closed before counter-svc (idle_ms, a minute) or anything
  * between (IPVS, a quarter of an hour) forgets it. */
 #define MAX_IDLE_MS 20000
+
+#define BASE_MAX_BYTES 200
 
 /* Of zlib, for answers that are made for one request or one batch (docs/performance.md). */
 #define GZIP_LEVEL 1
@@ -35,6 +40,10 @@ static const struct config_key KEYS[] = {
      .help = "Lanes of each worker: batches that it may have away at a time."},
     {KEY("gzip", CONFIG_BOOLEAN, gzip), .fallback = "true",
      .help = "Whether to compress answers for clients that accept it."},
+    {KEY("base_path", CONFIG_STRING, base_path),
+     .help = "Where a proxy has the service, such as /hits; all links are below it."},
+    {KEY("base_path_stripped", CONFIG_BOOLEAN, base_path_stripped), .fallback = "false",
+     .help = "Whether the proxy takes base_path off the requests that it passes on."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
      .max = 60000, .unit = "ms",
      .help = "How long counter-svc may take for a call, before it is made again elsewhere."},
@@ -45,10 +54,34 @@ static const struct config_key KEYS[] = {
      .max = 600000, .unit = "ms", .help = "How often the name in counter_url is looked up."},
     {.name = NULL}};
 
+static int check_base(struct render_config *config, char *error, size_t error_size)
+{
+    const char *base = config->base_path;
+
+    if (base == NULL && config->base_path_stripped) {
+        snprintf(error, error_size, "base_path_stripped is true, but there is no base_path");
+        return -1;
+    }
+    if (base == NULL)
+        return 0;
+    if (strlen(base) > BASE_MAX_BYTES || !link_is_base(base)) {
+        snprintf(error, error_size,
+                 "base_path must be segments of A-Z a-z 0-9 - . _ ~, each behind a slash, "
+                 "such as /hits, of at most %d bytes together",
+                 BASE_MAX_BYTES);
+        return -1;
+    }
+    link_set_base(base);
+    config->base_is_in_targets = !config->base_path_stripped;
+    return 0;
+}
+
 static int check(void *data, char *error, size_t error_size)
 {
     struct render_config *config = data;
 
+    if (check_base(config, error, error_size) != 0)
+        return -1;
     config->lanes.max_wait_ms = (uint64_t)config->request_deadline_ms / 2;
 
     config->client.http = (struct http_settings){

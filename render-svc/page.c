@@ -1,6 +1,5 @@
 #include "render-svc/page.h"
 
-#include "render-svc/assets.h"
 #include "render-svc/page_table.h"
 #include "render-svc/page_text.h"
 
@@ -12,17 +11,8 @@
 /* Where the script says what changed since the last look. */
 #define SINCE "<p id=\"since\" class=\"note\" hidden></p>\n"
 
-#define MAIN_END "</main>\n</body>\n</html>\n"
-
 /* What a visit's page shows, as a page of its own. */
 static const struct view VIEW = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
-static const struct page_rows TOP = {
-    .view = &VIEW,
-    .json = LINK_PATHS "?format=json",
-    .csv = LINK_PATHS "?limit=100&format=csv",
-    .csv_all = LINK_PATHS "?format=csv",
-    .live = LINK_LIVE,
-};
 
 /* What never changes, rendered once. */
 static struct {
@@ -37,45 +27,6 @@ static pthread_once_t rendered = PTHREAD_ONCE_INIT;
 
 static void render_constants(void);
 
-/* Appends a link that all pages have. */
-static void add_to_nav(struct buffer *to, const char *address, const char *text, const char *here)
-{
-    buffer_add_literal(to, "<a href=\"");
-    buffer_add_string(to, address);
-    buffer_add_string(to, here != NULL && strcmp(here, address) == 0 ? "\" aria-current=\"page\">"
-                                                                     : "\">");
-    buffer_add_string(to, text);
-    buffer_add_literal(to, "</a>");
-}
-
-void page_add_head(struct buffer *to, const char *title, const char *here)
-{
-    buffer_add_literal(to, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                           "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</title>\n<link rel=\"icon\" href=\"");
-    buffer_add_string(to, asset_path(ASSET_ICON));
-    buffer_add_literal(to, "\">\n<link rel=\"stylesheet\" href=\"");
-    buffer_add_string(to, asset_path(ASSET_STYLE));
-    buffer_add_literal(to, "\">\n<script src=\"");
-    buffer_add_string(to, asset_path(ASSET_SCRIPT));
-    buffer_add_literal(to, "\" defer></script>\n</head>\n<body>\n"
-                           "<a class=\"skip\" href=\"#main\">Skip to the content</a>\n"
-                           "<header><a href=\"" LINK_PATHS "\"><img src=\"");
-    buffer_add_string(to, asset_path(ASSET_ICON));
-    buffer_add_literal(to, "\" alt=\"\" width=\"24\" height=\"24\">Path Count</a>\n"
-                           "<nav aria-label=\"Site\">");
-    add_to_nav(to, LINK_PATHS, "All paths", here);
-    buffer_add_literal(to, " ");
-    add_to_nav(to, "/-/", "API", here);
-    buffer_add_literal(to, "</nav></header>\n<main id=\"main\">\n");
-}
-
-void page_add_end(struct buffer *to)
-{
-    buffer_add_literal(to, MAIN_END);
-}
-
 /* --- the index of the rows --- */
 
 /* FNV-1a, of the percent-encoded path: of 100 rows in 256 slots few share one. */
@@ -89,7 +40,10 @@ static unsigned slot_of(const char *encoded, size_t len)
 }
 
 /* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
-#define ENCODED_AT (sizeof(PAGE_ROW PAGE_ROW_BAR PAGE_ROW_A HTML_LINK) - 1)
+static size_t encoded_at(void)
+{
+    return sizeof(PAGE_ROW PAGE_ROW_BAR PAGE_ROW_A HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
+}
 
 static void index_row(struct page_index *index, const char *html, size_t start, size_t encoded_len)
 {
@@ -100,7 +54,7 @@ static void index_row(struct page_index *index, const char *html, size_t start, 
         index->overflow = index->size;
         return;
     }
-    slot = slot_of(html + start + ENCODED_AT, encoded_len);
+    slot = slot_of(html + start + encoded_at(), encoded_len);
     while (index->slots[slot] != 0)
         slot = (slot + 1) & 0xFF;
     index->slots[slot] = (unsigned char)index->size;
@@ -113,7 +67,7 @@ static unsigned find_row(const struct page_index *index, const char *html, const
     unsigned slot = slot_of(encoded, len);
 
     for (; index->slots[slot] != 0; slot = (slot + 1) & 0xFF) {
-        const char *found = html + index->starts[index->slots[slot] - 1] + ENCODED_AT;
+        const char *found = html + index->starts[index->slots[slot] - 1] + encoded_at();
         /* every row ends with more bytes than the quote, so the comparison stays within it */
         if (strncmp(found, encoded, len) == 0 && found[len] == '"')
             return index->slots[slot];
@@ -131,9 +85,7 @@ static void add_next(struct buffer *to, const struct rows *rows)
 
     if (rows->next == NULL)
         return;
-    link_add(&address, LINK_PATHS, &link);
-    buffer_add(&address, "", 1);
-    page_add_pager(to, NULL, NULL, address.bytes);
+    page_add_pager(to, NULL, NULL, link_text(&address, LINK_PATHS, &link));
     buffer_free(&address);
 }
 
@@ -157,7 +109,8 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
     index->apart = to->len - from;
     buffer_add_literal(to, "</table>\n");
     add_next(to, rows);
-    buffer_add_literal(to, "</section>\n" MAIN_END);
+    buffer_add_literal(to, "</section>\n");
+    page_add_end(to);
 }
 
 /* Takes what was rendered out of the buffer. */
@@ -167,6 +120,26 @@ static h2o_iovec_t take(struct buffer *text)
 
     text->len = 0;
     return taken;
+}
+
+/* What can be done with the highest counts, as on the first page of the table. */
+static void add_controls(struct buffer *to)
+{
+    struct link link = {.view = &VIEW, .format = "json"};
+    struct page_rows page = {.view = &VIEW};
+    struct buffer json = {0}, csv = {0}, csv_all = {0}, live = {0};
+
+    page.json = link_text(&json, LINK_PATHS, &link);
+    link.format = "csv";
+    page.csv_all = link_text(&csv_all, LINK_PATHS, &link);
+    link.with_limit = true;
+    page.csv = link_text(&csv, LINK_PATHS, &link);
+    page.live = link_text(&live, LINK_LIVE, &(struct link){.view = &VIEW});
+    page_add_controls(to, &page);
+    buffer_free(&json);
+    buffer_free(&csv);
+    buffer_free(&csv_all);
+    buffer_free(&live);
 }
 
 static void render_constants(void)
@@ -181,18 +154,20 @@ static void render_constants(void)
     constant.packed_head_sum = gzip_add_piece(gzip, &text, constant.head.base, constant.head.len);
     constant.packed_head = take(&text);
     gzip_destroy(gzip);
-    page_add_controls(&text, &TOP);
+    add_controls(&text);
     buffer_add_literal(&text, "</div>\n<section aria-labelledby=\"rows\">\n"
                               "<h2 id=\"rows\">Highest counts</h2>\n<p class=\"totals\">");
     constant.before_totals = take(&text);
     buffer_add_literal(&text, "</p>\n");
     page_add_table_head(&text, &VIEW, true);
     constant.before_rows = take(&text);
-    page_add_controls(&text, &TOP);
+    add_controls(&text);
     buffer_add_literal(&text, "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
-                              "<p>Your visit is counted. <a href=\"" LINK_PATHS
-                              "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
-                              "</section>\n" MAIN_END);
+                              "<p>Your visit is counted. <a href=\"");
+    link_add_own(&text, LINK_PATHS);
+    buffer_add_literal(&text, "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
+                              "</section>\n");
+    page_add_end(&text);
     constant.instead_of_rows = take(&text);
     buffer_free(&text);
 }
@@ -250,18 +225,18 @@ void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char
                       size_t path_len, struct number number)
 {
     struct buffer own = {0};
-    size_t encoded_at, encoded_len;
+    size_t encoded, encoded_len;
 
     visit->row = 0;
     buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
-    encoded_at = own.len + sizeof(HTML_LINK) - 1;
+    encoded = own.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n");
     add_number(&own, number);
     if (visit->rows != NULL) {
         visit->row = number.overflow
                          ? visit->index->overflow
-                         : find_row(visit->index, visit->rows, own.bytes + encoded_at, encoded_len);
+                         : find_row(visit->index, visit->rows, own.bytes + encoded, encoded_len);
         add_place(&own, visit->row, visit->index);
     }
     visit->apart_at = own.len;

@@ -8,10 +8,11 @@
 
 /* A thing that can be done. */
 struct topic {
-    const char *id, *title, *text; /* HTML */
+    const char *id, *title;
+    const char *text; /* HTML, in which $ stands for the base (link.h) */
     struct {
         const char *what;    /* HTML; NULL: no more examples */
-        const char *example; /* text, in which $ stands for the origin */
+        const char *example; /* text, in which $ stands for the origin and the base */
     } examples[4];
 };
 
@@ -20,7 +21,7 @@ static const struct topic TOPICS[] = {
      "Count a hit",
      "A <code>GET</code> of any path counts it and answers with its number: as a page, or as "
      "JSON to who accepts that. The answer comes when the hit is on disk. What begins with "
-     "<code>/-/</code> is not counted.",
+     "<code>$/-/</code> is not counted.",
      {{"From a shell", "curl '$/any/path'"},
       {"As JSON, with the highest counts", "curl -H 'Accept: application/json' '$/any/path'"},
       {"As JSON, its number alone",
@@ -46,17 +47,18 @@ static const struct topic TOPICS[] = {
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},
     {"look",
      "Look at the counts",
-     "<a href=\"" LINK_PATHS "\"><code>" LINK_PATHS "</code></a> is the table: "
+     "<a href=\"$" LINK_PATHS "\"><code>$" LINK_PATHS "</code></a> is the table: "
      "<code>order=count</code> or <code>path</code>, <code>prefix=</code>, <code>limit=</code> (1 "
      "to 1,000), <code>after=</code> and <code>before=</code> with the cursors of its links. "
-     "<code>" LINK_PATHS "/any/path</code> is one path: count, rank, first and last hit. Both are "
+     "<code>$" LINK_PATHS "/any/path</code> is one path: count, rank, first and last hit. Both are "
      "HTML, JSON or CSV, by <code>Accept</code> or <code>format=</code>. Nothing is counted.",
      {{"What begins so, highest counts first", "curl '$/-/paths?prefix=/blog/&format=json'"},
       {"Everything, as a spreadsheet takes it", "curl -o pathcount.csv '$/-/paths?format=csv'"},
       {"One path", "curl '$/-/paths/any/path?format=json'"}}},
     {"live",
      "Follow the counts",
-     "<code>" LINK_LIVE "</code> sends the rows that change as they change, at most twice a second "
+     "<code>$" LINK_LIVE
+     "</code> sends the rows that change as they change, at most twice a second "
      "(Server-Sent Events).",
      {{"In a shell", "curl -N '$/-/live'"},
       {"In a page",
@@ -93,10 +95,22 @@ static void add_example(struct buffer *to, const char *example, const char *host
         html_add_text(to, example, (size_t)(origin - example));
         buffer_add_literal(to, "http://");
         html_add_text(to, host, len);
+        link_add_own(to, "");
         example = origin + 1;
     }
     html_add_text(to, example, strlen(example));
     buffer_add_literal(to, "</code></pre></div>\n");
+}
+
+static void add_html(struct buffer *to, const char *html)
+{
+    const char *base;
+
+    for (; (base = strchr(html, '$')) != NULL; html = base + 1) {
+        buffer_add(to, html, (size_t)(base - html));
+        link_add_own(to, "");
+    }
+    buffer_add_string(to, html);
 }
 
 static void add_topic(struct buffer *to, const struct topic *topic, const char *host, size_t len)
@@ -108,7 +122,7 @@ static void add_topic(struct buffer *to, const struct topic *topic, const char *
     buffer_add_literal(to, "\">");
     buffer_add_string(to, topic->title);
     buffer_add_literal(to, "</h2>\n<p>");
-    buffer_add_string(to, topic->text);
+    add_html(to, topic->text);
     buffer_add_literal(to, "</p>\n");
     for (size_t i = 0; i < 4 && topic->examples[i].what != NULL; ++i) {
         buffer_add_literal(to, "<h3>");
@@ -125,10 +139,11 @@ void page_add_api(struct buffer *to, const char *host, size_t len)
         host = ANY_HOST;
         len = sizeof(ANY_HOST) - 1;
     }
-    page_add_head(to, "API – Path Count", "/-/");
+    page_add_head(to, "API – Path Count", LINK_ABOUT);
     buffer_add_literal(to, "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
-                           "<p>All of it for programs: "
-                           "<a href=\"/-/openapi.yml\">openapi.yml</a> (OpenAPI 3.1).</p></div>\n");
+                           "<p>All of it for programs: <a href=\"");
+    link_add_own(to, "/-/openapi.yml");
+    buffer_add_literal(to, "\">openapi.yml</a> (OpenAPI 3.1).</p></div>\n");
     for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); ++i)
         add_topic(to, &TOPICS[i], host, len);
     buffer_add_literal(to, "<section aria-labelledby=\"answers\">\n"

@@ -24,14 +24,18 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
             to,
             "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
             "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
-            "<p><a class=\"button\" href=\"/hello\">Count the first hit of /hello</a></p>\n"
-            "<p>From a program it is the same <code>GET</code>; <a href=\"/-/\">the API</a> "
-            "tells how, and what else there is.</p>\n</div>\n");
+            "<p><a class=\"button\" href=\"");
+        link_add_own(to, "/hello");
+        buffer_add_literal(to, "\">Count the first hit of /hello</a></p>\n"
+                               "<p>From a program it is the same <code>GET</code>; <a href=\"");
+        link_add_own(to, LINK_ABOUT);
+        buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
         return;
     }
     buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No path begins so</h2>\n"
-                           "<p>Case, and every slash, make a difference. <a href=\"" LINK_PATHS
-                           "\">See all paths</a>.</p>\n</div>\n");
+                           "<p>Case, and every slash, make a difference. <a href=\"");
+    link_add_own(to, LINK_PATHS);
+    buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
 }
 
 /* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
@@ -150,6 +154,7 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     html_add_text(to, page->badge, strlen(page->badge));
     buffer_add_literal(to, "\" alt=\"the count as an image\" height=\"20\"></a></dd></div>\n");
     buffer_add_literal(to, "</dl>\n<p>This look counted nothing. <a href=\"");
+    link_add_own(to, "");
     /* what begins with two slashes would lead to another host */
     if (detail->path_len > 1 && detail->path[1] == '/')
         buffer_add_literal(to, "/.");

@@ -40,8 +40,10 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
     buffer_add_string(to, advice_of(status));
     buffer_add_literal(to, "</p>\n<p>Reference: <code>");
     html_add_text(to, reference, strlen(reference));
-    buffer_add_literal(to,
-                       "</code></p>\n<p class=\"pager\"><a href=\"" LINK_PATHS "\">All paths</a> "
-                       "<a href=\"/-/\">How to use it</a></p>\n</div>\n");
+    buffer_add_literal(to, "</code></p>\n<p class=\"pager\"><a href=\"");
+    link_add_own(to, LINK_PATHS);
+    buffer_add_literal(to, "\">All paths</a> <a href=\"");
+    link_add_own(to, LINK_ABOUT);
+    buffer_add_literal(to, "\">How to use it</a></p>\n</div>\n");
     page_add_end(to);
 }

@@ -22,7 +22,9 @@ static void add_link(struct buffer *to, const char *attributes, const char *addr
 
 static void add_search(struct buffer *to, const struct view *view)
 {
-    buffer_add_literal(to, "<form action=\"" LINK_PATHS "\" role=\"search\">\n");
+    buffer_add_literal(to, "<form action=\"");
+    link_add_own(to, LINK_PATHS);
+    buffer_add_literal(to, "\" role=\"search\">\n");
     if (view->order == VIEW_BY_PATH)
         buffer_add_literal(to, "<input type=\"hidden\" name=\"order\" value=\"path\">\n");
     if (view->limit != VIEW_DEFAULT_ROWS) {

@@ -19,7 +19,7 @@ void page_add_table_head(struct buffer *to, const struct view *view, bool ranked
 int64_t page_highest(const struct rows *rows);
 
 /* How a row begins. Behind these bytes, those of PAGE_ROW_BAR and PAGE_ROW_A follows a link
- * (HTML_LINK); but the overflow row has none. */
+ * (html_add_path_link); but the overflow row has none. */
 #define PAGE_ROW        "<tr>"
 #define PAGE_ROW_MARKED "<tr id=v aria-current=true>"
 #define PAGE_ROW_BAR    "<th class=b00>"

@@ -170,7 +170,8 @@ size_t html_add_path_link(struct buffer *to, const char *path, size_t len, size_
 {
     size_t tail = len, encoded;
 
-    buffer_add_literal(to, HTML_LINK);
+    buffer_add_literal(to, HTML_LINK_HREF);
+    link_add_own(to, LINK_PATHS);
     encoded = to->len;
     link_add_path(to, path, len);
     encoded = to->len - encoded;

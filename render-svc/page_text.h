@@ -26,10 +26,10 @@ void html_add_path_attribute(struct buffer *to, const char *path, size_t len);
 /* Appends a link to the path's page, from `href="` on: `<a ` stands before it already, so that it
  * can have attributes of its own. A path of more than `whole` bytes is in two parts, of which the
  * first is ellipsed when the place is short; then the whole is its title, which is what screen
- * readers say. Returns how many bytes the percent-encoded path has; it begins right behind the
- * prefix HTML_LINK. */
+ * readers say. Returns how many bytes the percent-encoded path has; before it stand HTML_LINK_HREF, the
+ * base (link.h) and LINK_PATHS. */
 size_t html_add_path_link(struct buffer *to, const char *path, size_t len, size_t whole);
-#define HTML_LINK "href=\"" LINK_PATHS
+#define HTML_LINK_HREF "href=\""
 
 /* Appends a number, which is never negative, with its thousands apart. */
 void html_add_number(struct buffer *to, int64_t number);

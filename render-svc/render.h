@@ -21,6 +21,9 @@ struct render_config {
     int64_t max_reads;
     int64_t max_exports;
     bool gzip;
+    char *base_path;
+    bool base_path_stripped;
+    bool base_is_in_targets; /* made of these two */
     struct live_settings live;
 };
 

@@ -3,6 +3,7 @@
 
 #include "proto/api.h"
 #include "render-svc/accept.h"
+#include "render-svc/link.h"
 #include "render-svc/own.h"
 #include "render-svc/page.h"
 #include "render-svc/render.h"
@@ -53,23 +54,64 @@ static enum form choose_form(h2o_req_t *req)
                                                                              : FORM_JSON;
 }
 
+/* Takes base_path off the beginning of a path. Returns false when the path is not below it. */
+static bool take_base(const char **path, size_t *len)
+{
+    if (*len < link_base.len || memcmp(*path, link_base.at, link_base.len) != 0 ||
+        (*len > link_base.len && (*path)[link_base.len] != '/'))
+        return false;
+    *path += link_base.len;
+    *len -= link_base.len;
+    return true;
+}
+
+/* Answers what is not below base_path, or is base_path itself. */
+static void answer_outside(h2o_req_t *req, const char *path, size_t len, bool is_json)
+{
+    struct buffer text = {0};
+    h2o_iovec_t address;
+
+    link_add_own(&text, "/");
+    address = h2o_strdup(&req->pool, text.bytes, text.len);
+    buffer_free(&text);
+    if (h2o_memis(path, len, address.base, address.len - 1)) {
+        answer_header(req, H2O_TOKEN_LOCATION, address.base);
+        answer_copy(req, 308, TYPE_HTML, "", 0);
+        return;
+    }
+    reply_error(req, 404, "This is not below the base path of the service.", is_json);
+}
+
 int render_handle(h2o_handler_t *self, h2o_req_t *req)
 {
+    const struct render *render = worker_of(req)->app;
     enum form form = choose_form(req);
     bool is_json = form != FORM_HTML; /* errors are problems */
-    char *path = h2o_mem_alloc_pool(&req->pool, req->path.len);
+    char *room = h2o_mem_alloc_pool(&req->pool, req->path.len);
+    const char *path = room;
+    h2o_iovec_t target = req->path;
     enum path_error error;
     size_t len;
 
     (void)self;
     reply_add_headers(req);
-    error = path_resolve(req->path.base, req->path.len, path, &len);
+    error = path_resolve(target.base, target.len, room, &len);
+    if (render->config->base_is_in_targets) {
+        if (error == PATH_OK && (!take_base(&path, &len) || len == 0)) {
+            answer_outside(req, room, len + (size_t)(path - room), is_json);
+            return 0;
+        }
+        if (target.len >= link_base.len && memcmp(target.base, link_base.at, link_base.len) == 0) {
+            target.base += link_base.len;
+            target.len -= link_base.len;
+        }
+    }
     if (error == PATH_OK && own_is(path, len)) {
         own_handle(req, path, len);
         return 0;
     }
     request_of(req)->route = ROUTE_VISIT;
-    if (own_is_for_all_origins(req->path.base, req->path.len)) {
+    if (own_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;
     }
@@ -79,7 +121,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         error = PATH_OK; /* it is OPTIONS: strict.h refuses this target to any other method */
     /* below /-/ other methods are known, too: there, what is wrong is that it cannot be a path */
     if (!method_is(req, "GET") && !method_is(req, "HEAD") && !method_is(req, "OPTIONS") &&
-        (error == PATH_OK || !own_is(req->path.base, req->path.len)))
+        (error == PATH_OK || !own_is(target.base, target.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);

@@ -20,6 +20,8 @@ const char *status_title(int status)
         return "No Content";
     case 303:
         return "See Other";
+    case 308:
+        return "Permanent Redirect";
     case 400:
         return "Bad Request";
     case 401:

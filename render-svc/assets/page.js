@@ -8,7 +8,8 @@
   const format = (value) => value.toLocaleString("en-US");
   const counted = (value, name) => `${format(value)} ${name}${value === 1 ? "" : "s"}`;
   /* the path that a link of the page leads to; the overflow row has none */
-  const pathOf = (link) => (link ? decodeURIComponent(link.pathname.slice("/-/paths".length))
+  const root = find("header a").pathname;
+  const pathOf = (link) => (link ? decodeURIComponent(link.pathname.slice(root.length))
     : "(other paths)");
   const table = find("table");
   const totals = find(".totals");

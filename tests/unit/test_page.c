@@ -163,13 +163,15 @@ static void hrefs_lead_back_to_the_path(void **state)
 }
 
 /* Appends a link to a path of `len` bytes and returns it, to be freed with the buffer. */
+#define BEFORE strlen(HTML_LINK_HREF LINK_PATHS)
+
 static const char *link_to(struct buffer *out, const char *path, size_t len, size_t whole)
 {
     size_t encoded = html_add_path_link(out, path, len, whole);
     const char *html = text_of(out);
 
-    assert_int_equal(strncmp(html, HTML_LINK, strlen(HTML_LINK)), 0);
-    assert_int_equal(html[strlen(HTML_LINK) + encoded], '"');
+    assert_int_equal(strncmp(html, HTML_LINK_HREF LINK_PATHS, BEFORE), 0);
+    assert_int_equal(html[BEFORE + encoded], '"');
     return html;
 }
 

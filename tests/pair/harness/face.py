@@ -61,11 +61,11 @@ def lines_of(text):
 
 
 class Watcher:
-    """A client of /-/live: its events, one after the other."""
+    """A client of /-/live: its events, one after the other. `at` is the base path."""
 
-    def __init__(self, address, query="", last=None, timeout=PATIENCE_S):
+    def __init__(self, address, query="", last=None, timeout=PATIENCE_S, at=""):
         self.connection = Connection(address, timeout)
-        self.connection.send("GET", "/-/live" + query, {"Last-Event-ID": last} if last else {})
+        self.connection.send("GET", f"{at}/-/live{query}", {"Last-Event-ID": last} if last else {})
         head = self.connection.stream.take_until(b"\r\n\r\n").decode("latin-1")
         assert head.startswith("HTTP/1.1 200 "), head
         assert "content-type: text/event-stream\r\n" in head.lower()
