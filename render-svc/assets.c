@@ -79,7 +79,7 @@ bool asset_answer(h2o_req_t *req, const char *path, size_t len)
             continue;
         request_of(req)->route = ROUTE_ASSET;
         if (method_is(req, "OPTIONS")) {
-            answer_options(req, METHODS_TO_READ);
+            reply_options(req, METHODS_TO_READ);
             return true;
         }
         h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, H2O_STRLIT("accept-encoding"),

@@ -1,11 +1,13 @@
 /* Numbers for pages elsewhere: /-/badge/ANY/PATH.svg shows a count; /-/hit/ANY/PATH.svg counts and
- * shows it, /-/hit/ANY/PATH.gif counts and shows nothing, and so does a POST to /-/hit/ANY/PATH. A
- * request reads from top to bottom: what is asked for, the hit or the read, the answer. */
+ * shows it, /-/hit/ANY/PATH.gif counts and shows nothing, and so does a POST to /-/hit/ANY/PATH, which
+ * may ask for the number as JSON. A request reads from top to bottom: what is asked for, the hit or the read, the answer. */
 
 #include "proto/api.h"
+#include "render-svc/accept.h"
 #include "render-svc/badge.h"
 #include "render-svc/link.h"
 #include "render-svc/own.h"
+#include "render-svc/page.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
 #include "service/answer.h"
@@ -17,9 +19,6 @@
 #define SVG_SUFFIX ".svg"
 #define GIF_SUFFIX ".gif"
 
-/* How long browsers may remember what they are allowed. */
-#define PREFLIGHT_AGE_S "86400"
-
 #define CACHING_BYTES 32
 
 enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
@@ -28,6 +27,7 @@ enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
 struct beacon {
     h2o_req_t *req;
     enum image image;
+    bool wants_json; /* a POST, its number */
     struct badge badge;
     const char *path; /* canonical, without the suffix */
     size_t path_len;
@@ -105,16 +105,6 @@ static bool read_badge(struct beacon *beacon, const struct asked *asked)
 
 /* --- /-/hit/ANY/PATH --- */
 
-/* What a browser asks before a page of another origin may send a body of any type. */
-static void answer_preflight(h2o_req_t *req)
-{
-    answer_header_named(req, "access-control-allow-methods", "GET, HEAD, POST");
-    answer_header_named(req, "access-control-allow-headers", "content-type");
-    answer_header_named(req, "access-control-max-age", PREFLIGHT_AGE_S);
-    answer_header(req, H2O_TOKEN_ALLOW, "GET, HEAD, POST, OPTIONS");
-    answer_nothing(req);
-}
-
 static void count(struct beacon *beacon)
 {
     struct render *render = worker_of(beacon->req)->app;
@@ -132,11 +122,10 @@ void beacon_hit(const struct asked *asked)
 {
     struct beacon *beacon = begin(asked);
 
-    if (method_is(asked->req, "OPTIONS")) {
-        answer_preflight(asked->req);
-        return;
-    }
-    if (!method_is(asked->req, "POST")) {
+    if (method_is(asked->req, "POST")) {
+        h2o_iovec_t accept = request_header(asked->req, "accept");
+        beacon->wants_json = accept_prefers_json(accept.base, accept.len);
+    } else {
         beacon->image = take_suffix(beacon);
         if (beacon->image == IMAGE_NONE) {
             reply_wrong_method(asked->req, "POST, OPTIONS", true);
@@ -161,6 +150,16 @@ static void answer_badge(struct beacon *beacon, int64_t number)
     buffer_free(&svg);
 }
 
+static void answer_json(struct beacon *beacon, struct number number)
+{
+    struct buffer json = {0};
+
+    json_add_own(&json, beacon->path, beacon->path_len, number);
+    buffer_add_literal(&json, "}\n");
+    answer_copy(beacon->req, 200, TYPE_JSON, json.bytes, json.len);
+    buffer_free(&json);
+}
+
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
 {
     /* one transparent pixel */
@@ -178,6 +177,8 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
     } else if (beacon->image == IMAGE_GIF) {
         reply_add_policy(beacon->req, TYPE_GIF);
         answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
+    } else if (beacon->wants_json) {
+        answer_json(beacon, number);
     } else {
         answer_nothing(beacon->req);
     }

@@ -37,6 +37,7 @@ void openapi_answer(const struct asked *asked)
 {
     pthread_once(&prepared, prepare);
     reply_may_be_kept(asked->req, "public, max-age=3600");
-    answer_header_named(asked->req, "access-control-allow-origin", "*");
+    if (request_header(asked->req, "origin").base == NULL) /* a copy that is kept is for all */
+        answer_header_named(asked->req, "access-control-allow-origin", "*");
     reply_constant(asked->req, "application/yaml", &file);
 }

@@ -68,8 +68,8 @@ static void handle_route(const struct route *route, const struct asked *asked)
 {
     if (!allows(route->methods, asked->req->method))
         reply_wrong_method(asked->req, route->methods, asked->json);
-    else if (method_is(asked->req, "OPTIONS") && route->id != ROUTE_HIT) /* that has more to say */
-        answer_options(asked->req, route->methods);
+    else if (method_is(asked->req, "OPTIONS"))
+        reply_options(asked->req, route->methods);
     else
         route->handle(asked);
 }
@@ -81,6 +81,8 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
 
     if (own_is_for_all_origins(path, len))
         reply_is_for_all_origins(req);
+    else
+        reply_is_public(req);
     asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
     if (req->query_at != SIZE_MAX) {
         asked.query = req->path.base + req->query_at + 1;

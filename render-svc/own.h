@@ -35,7 +35,8 @@ struct asked {
 /* Whether a canonical path belongs to the service itself. */
 bool own_is(const char *path, size_t len);
 
-/* Whether pages of other origins may use what is at a canonical path, or at a target that has none. */
+/* Whether pages of other origins may use what is at a canonical path, or at a target that has none, as
+ * images and with credentials. */
 bool own_is_for_all_origins(const char *path, size_t len);
 
 /* Handles a request for such a path, of any method and any length. */

@@ -35,7 +35,10 @@ static const struct topic TOPICS[] = {
       {"A badge that counts and shows its number",
        "<img src=\"$/-/hit/my/page.svg\" alt=\"hits\">"},
       {"A beacon, which also leaves with the reader",
-       "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"}}},
+       "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"},
+      {"A script that counts and gets the number",
+       "fetch(\"$/-/hit/my/page\", {method: \"POST\", headers: {Accept: \"application/json\"}})\n"
+       "  .then(answer => answer.json()).then(hit => console.log(hit.count));"}}},
     {"badge",
      "Show a number without counting",
      "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "

@@ -11,6 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* How long browsers may remember what they are allowed: a day. */
+#define PREFLIGHT_AGE_S "86400"
+
+/* The headers of answers that scripts of other origins may read besides the usual ones. */
+#define EXPOSED "preference-applied, retry-after, x-request-id"
+
 void reply_add_headers(h2o_req_t *req)
 {
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
@@ -51,6 +57,23 @@ void reply_may_be_kept(h2o_req_t *req, const char *value)
     h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, value, strlen(value), 1);
 }
 
+void reply_is_public(h2o_req_t *req)
+{
+    if (request_header(req, "origin").base == NULL)
+        return;
+    answer_header_named(req, "access-control-allow-origin", "*");
+    answer_header_named(req, "access-control-expose-headers", EXPOSED);
+}
+
+void reply_options(h2o_req_t *req, const char *methods)
+{
+    answer_header_named(req, "access-control-allow-methods", methods);
+    answer_header_named(req, "access-control-allow-headers",
+                        "content-type, last-event-id, prefer, traceparent, tracestate");
+    answer_header_named(req, "access-control-max-age", PREFLIGHT_AGE_S);
+    answer_options(req, methods);
+}
+
 void reply_is_for_all_origins(h2o_req_t *req)
 {
     h2o_iovec_t origin = request_header(req, "origin");
@@ -64,6 +87,7 @@ void reply_is_for_all_origins(h2o_req_t *req)
     } else {
         answer_header_named(req, "access-control-allow-origin", "*");
     }
+    answer_header_named(req, "access-control-expose-headers", EXPOSED);
     answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
 }
 

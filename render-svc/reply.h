@@ -27,10 +27,19 @@ void reply_add_policy(h2o_req_t *req, const char *content_type);
 /* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
 void reply_may_be_kept(h2o_req_t *req, const char *value);
 
-/* Lets pages of other origins use the answer, an error as well. A browser that sends credentials
- * wants its origin named and credentials allowed (the Fetch standard, "CORS check"), or else the page
- * is told that a hit failed which was counted. Credentials open nothing here. */
+/* Lets scripts of every origin read the answer, an error as well, if they send no credentials: so what a
+ * proxy shows only after a login stays hidden from other sites. Adds nothing to a request without
+ * Origin. */
+void reply_is_public(h2o_req_t *req);
+
+/* The same, and with credentials. A browser that sends them wants its origin named and credentials
+ * allowed (the Fetch standard, "CORS check"), or else the page is told that a hit failed which was
+ * counted. Also lets pages that are isolated show the answer as an image. */
 void reply_is_for_all_origins(h2o_req_t *req);
+
+/* Answers OPTIONS, and what a browser asks before a script of another origin may send other headers than
+ * the usual. `methods` are what Allow names. */
+void reply_options(h2o_req_t *req, const char *methods);
 
 /* The compressor to use for the answer, which then has the headers of one that is compressed; NULL: it
  * is to be sent as it is. */

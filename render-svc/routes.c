@@ -114,6 +114,8 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     if (own_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;
+    } else {
+        reply_is_public(req);
     }
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
@@ -126,7 +128,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
-        answer_options(req, METHODS_TO_READ);
+        reply_options(req, METHODS_TO_READ);
     else
         begin_visit(req, path, len, form);
     return 0;

@@ -64,6 +64,35 @@ def test_a_page_elsewhere_can_read_why_a_hit_is_refused(browser, elsewhere, pair
     assert pair.ledger.totals() == before
 
 
+READ = """
+const [url, done] = arguments;
+const json = {headers: {Accept: 'application/json'}};
+const minimal = {headers: {Accept: 'application/json', Prefer: 'return=minimal'}};
+(async () => {
+  const counted = await (await fetch(`${url}/-/hit/read/here`, {method: 'POST', ...json})).json();
+  const visited = await (await fetch(`${url}/read/here`, json)).json();
+  const again = await fetch(`${url}/read/here`, minimal); /* which is asked for first */
+  const page = await (await fetch(`${url}/-/paths?prefix=/read`, json)).json();
+  const csv = await (await fetch(`${url}/-/paths?format=csv&prefix=/read`)).text();
+  const missing = await fetch(`${url}/-/paths/read/nothing`, json);
+  const stream = new EventSource(`${url}/-/live?prefix=/read`);
+  const event = await new Promise((take) => stream.addEventListener('snapshot', take));
+  stream.close();
+  return [counted, visited.count, again.headers.get('preference-applied'), (await again.json()).count, page.rows, csv,
+    missing.status, (await missing.json()).status, JSON.parse(event.data).rows];
+})().then(done, (error) => done(String(error)));
+"""
+
+
+def test_a_script_elsewhere_reads_all_that_is_public(browser, elsewhere, pair):
+    elsewhere.show(browser, "")
+    rows = [{"path": "/read/here", "count": 3}]
+    assert browser.ask(READ, origin(pair)) == [
+        {"path": "/read/here", "count": 1}, 2, "return=minimal", 3, rows, "path,count\r\n/read/here,3\r\n", 404, 404, rows]
+    assert pair.ledger.count("/read/here") == 3
+    assert browser.complaints() == []
+
+
 BEACONS = """
 const [url] = arguments;
 const form = new FormData();

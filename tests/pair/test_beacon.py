@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from harness.face import Face
-from harness.http import Connection, get
+from harness.http import Connection, ask, get
 from harness.wait import Later
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -190,10 +190,50 @@ def test_every_answer_is_for_the_origin_that_asks(face, method, target, status):
     assert answer.header("vary") == "origin"
 
 
-@pytest.mark.parametrize("target", ["/origin", "/-/", "/-/paths", "/-/paths?format=json", "/-/live?x", "/-/nothing"])
-def test_what_is_not_for_all_origins_is_for_none(face, target):
+PUBLIC = ["/public", "/-/", "/-/paths", "/-/paths?format=json", "/-/paths?format=csv", "/-/paths/none?format=json",
+          "/-/live?x", "/-/openapi.yml", "/-/health", "/-/nothing", "/%zz", "/-/paths?limit=x"]
+
+
+@pytest.mark.parametrize("target", PUBLIC)
+def test_everything_else_is_for_every_origin_without_credentials(face, target):
+    """A browser refuses * to a request with credentials."""
     answer = face.get(target, {"Origin": "https://elsewhere.example"})
-    assert answer.header("access-control-allow-origin") is None
+    assert answer.header("access-control-allow-origin") == "*"
+    assert answer.header("access-control-allow-credentials") is None
+    assert "x-request-id" in answer.header("access-control-expose-headers")
+    if target != "/-/openapi.yml":
+        assert face.get(target).header("access-control-allow-origin") is None
+
+
+@pytest.mark.parametrize("target", ["/public", "/-/paths", "/-/live", "/-/badge/a.svg", "/-/hit/a", "/-/openapi.yml"])
+def test_a_browser_is_told_which_headers_a_script_may_send(pair, target):
+    before = pair.ledger.totals()
+    answer = ask(pair.address, "OPTIONS", target, {
+        "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "prefer,traceparent"})
+    assert answer.status == 204
+    assert answer.header("access-control-allow-origin") in ("*", "https://elsewhere.example")
+    assert {"prefer", "traceparent"} <= set(answer.header("access-control-allow-headers").split(", "))
+    assert "GET" in answer.header("access-control-allow-methods").split(", ")
+    assert pair.ledger.totals() == before
+
+
+def test_a_post_that_accepts_json_gets_the_number(pair, face):
+    for number in (1, 2):
+        answer = face.ask("POST", "/-/hit/posted.svg", {"Accept": "application/json", "Origin": "https://a.example"})
+        assert answer.status == 200 and answer.media_type == "application/json"
+        assert answer.json() == {"path": "/posted.svg", "count": number}
+        assert answer.header("cache-control") == "no-store"
+        assert_is_for_all_origins(answer, "https://a.example")
+    for accept in ("*/*", "text/html", "application/json;q=0.5, text/html", ""):
+        assert face.ask("POST", "/-/hit/posted.svg", {"Accept": accept}).status == 204
+    assert pair.ledger.count("/posted.svg") == 6
+
+
+def test_a_post_says_when_its_path_has_no_row_of_its_own(stage):
+    pair = stage.pair(counter_keys={"max_paths": 1})
+    for path, document in (("/a", {"path": "/a", "count": 1}), ("/b", {"path": "/b", "count": 1, "overflow": True})):
+        assert Face(pair.address).ask("POST", "/-/hit" + path, {"Accept": "application/json"}).json() == document
 
 
 # --- in a browser
@@ -288,7 +328,7 @@ def test_a_browser_is_told_that_it_may_send_a_beacon(pair, face):
     assert answer.status == 204
     assert_is_for_all_origins(answer, "https://elsewhere.example")
     assert "POST" in answer.header("access-control-allow-methods")
-    assert answer.header("access-control-allow-headers") == "content-type"
+    assert "content-type" in answer.header("access-control-allow-headers").split(", ")
     assert pair.ledger.count("/preflight") == 0
 
 
