@@ -82,6 +82,12 @@ static bool read_color(h2o_iovec_t value, uint32_t *color)
     return read_hex(value, color);
 }
 
+static bool read_numbers(h2o_iovec_t value, bool *is_short)
+{
+    *is_short = value.base != NULL && is(value, "short");
+    return value.base == NULL || *is_short || is(value, "full");
+}
+
 static bool read_style(h2o_iovec_t value, enum badge_style *style)
 {
     for (size_t i = 0; i < sizeof(STYLES) / sizeof(STYLES[0]); ++i) {
@@ -130,9 +136,10 @@ static bool is_label(h2o_iovec_t value)
 
 const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
 {
-    static const char *const NAMES[] = {"label", "color", "labelColor", "style", "cacheSeconds"};
-    h2o_iovec_t values[5], rest;
-    const char *error = query_take(pool, query, len, NAMES, 5, values, &rest);
+    static const char *const NAMES[] = {"label",        "color",   "labelColor", "style",
+                                        "cacheSeconds", "numbers", "format"};
+    h2o_iovec_t values[7], rest;
+    const char *error = query_take(pool, query, len, NAMES, 7, values, &rest);
 
     *badge = (struct badge){.label = "hits",
                             .label_len = 4,
@@ -153,7 +160,60 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
         return "\"style\" is not flat, flat-square, plastic or for-the-badge.";
     if (!read_seconds(values[4], &badge->cache_s))
         return "\"cacheSeconds\" is not a whole number.";
+    if (!read_numbers(values[5], &badge->is_short))
+        return "\"numbers\" is not full or short.";
+    badge->for_shields = values[6].base != NULL && is(values[6], "shields");
     return NULL;
+}
+
+/* --- what it says --- */
+
+/* Appends a number of three digits at most with its unit, rounded down: 999, 1k, 12.3k, 123k, 1.2M. */
+static void add_short(struct buffer *to, int64_t number)
+{
+    static const char UNITS[] = "kMGTPE";
+    int64_t unit = 1, tenths;
+    size_t power = 0; /* of a thousand */
+
+    for (; number / unit >= 1000; unit *= 1000)
+        ++power;
+    buffer_add_int(to, number / unit);
+    if (power == 0)
+        return;
+    tenths = number % unit / (unit / 10);
+    if (number / unit < 100 && tenths != 0) {
+        buffer_add_literal(to, ".");
+        buffer_add_int(to, tenths);
+    }
+    buffer_add(to, &UNITS[power - 1], 1);
+}
+
+static void add_message(struct buffer *to, int64_t number, bool is_short)
+{
+    if (number == BADGE_NO_NUMBER)
+        buffer_add_literal(to, "counted");
+    else if (is_short)
+        add_short(to, number);
+    else
+        html_add_number(to, number);
+}
+
+void badge_add_shields(struct buffer *to, const struct badge *badge, int64_t number)
+{
+    struct buffer message = {0};
+    char rest[128];
+
+    add_message(&message, number, badge->is_short);
+    buffer_add_literal(to, "{\"schemaVersion\":1,\"label\":");
+    buffer_add_json(to, badge->label, badge->label_len);
+    buffer_add_literal(to, ",\"message\":");
+    buffer_add_json(to, message.bytes, message.len);
+    buffer_free(&message);
+    snprintf(rest, sizeof(rest),
+             ",\"color\":\"%06x\",\"labelColor\":\"%06x\",\"style\":\"%s\",\"cacheSeconds\":%d}\n",
+             badge->color & 0xFFFFFF, badge->label_color & 0xFFFFFF, STYLES[badge->style],
+             badge->cache_s);
+    buffer_add_string(to, rest);
 }
 
 /* --- drawing --- */
@@ -256,7 +316,7 @@ static void draw_ground(struct buffer *to, const struct half *half, const struct
     buffer_add_literal(to, "\"/>");
 }
 
-/* A name for people who do not see it. */
+/* A name for people who do not see it, or want to know the whole number. */
 static void add_name(struct buffer *to, const struct buffer *label, const struct buffer *number)
 {
     if (label->len != 0) {
@@ -306,17 +366,15 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
 {
     const struct look *look = &LOOKS[badge->style];
     struct half halves[2] = {{.color = badge->label_color}, {.color = badge->color}};
-    struct buffer text = {0};
+    struct buffer text = {0}, whole = {0};
     int width;
 
-    if (number == BADGE_NO_NUMBER)
-        buffer_add_literal(&text, "counted");
-    else
-        html_add_number(&text, number);
+    add_message(&text, number, badge->is_short);
+    add_message(&whole, number, false);
     init_half(&halves[0], badge->label, badge->label_len, 0, look);
     init_half(&halves[1], text.bytes, text.len, halves[0].width, look);
     width = halves[0].width + halves[1].width;
-    draw_head(to, badge, &text, width, look);
+    draw_head(to, badge, &whole, width, look);
     draw_grounds(to, halves, width, look);
     add(to,
         "<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
@@ -329,4 +387,5 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
     for (int i = 0; i < 2; ++i)
         buffer_free(&halves[i].text);
     buffer_free(&text);
+    buffer_free(&whole);
 }

@@ -5,7 +5,9 @@
  *     color=COLOUR       behind the number: a name or 3 or 6 hexadecimal digits (default: blue)
  *     labelColor=COLOUR  behind the label (default: grey)
  *     style=STYLE        flat, flat-square, plastic, for-the-badge (default: flat)
+ *     numbers=NUMBERS    full, short: 12,345 or 12.3k (default: full)
  *     cacheSeconds=NUMBER how long a badge that counts nothing may be kept; see cache_s
+ *     format=shields     of a badge that counts nothing: JSON for an endpoint badge of shields.io
  *
  * Other parameters are ignored. Pages and readers add such to images, so that they are not taken from
  * a cache, or to see where a visit comes from; a broken image would count nothing.
@@ -16,6 +18,7 @@
 #include "proto/buffer.h"
 
 #include <h2o.h>
+#include <stdbool.h>
 
 enum badge_style { BADGE_FLAT, BADGE_FLAT_SQUARE, BADGE_PLASTIC, BADGE_FOR_THE_BADGE };
 
@@ -24,6 +27,8 @@ struct badge {
     size_t label_len;
     uint32_t color, label_color; /* 0xRRGGBB */
     enum badge_style style;
+    bool is_short; /* its number */
+    bool for_shields;
     int cache_s; /* BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S; a number beyond either is taken for it */
 };
 
@@ -40,5 +45,8 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
 
 /* Appends the badge with this number, from 0, or BADGE_NO_NUMBER. */
 void badge_render(struct buffer *to, const struct badge *badge, int64_t number);
+
+/* Appends the same as JSON for shields.io, which draws it (https://shields.io/badges/endpoint-badge). */
+void badge_add_shields(struct buffer *to, const struct badge *badge, int64_t number);
 
 #endif

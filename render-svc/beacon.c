@@ -160,6 +160,16 @@ static void answer_json(struct beacon *beacon, struct number number)
     buffer_free(&json);
 }
 
+static void answer_shields(struct beacon *beacon, int64_t number)
+{
+    struct buffer json = {0};
+
+    badge_add_shields(&json, &beacon->badge, number);
+    answer_header_named(beacon->req, "content-disposition", "attachment; filename=\"badge.json\"");
+    answer_copy(beacon->req, 200, TYPE_JSON, json.bytes, json.len);
+    buffer_free(&json);
+}
+
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
 {
     /* one transparent pixel */
@@ -228,17 +238,22 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
     struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, fetch, fetch);
     const char *error;
     struct rows rows;
-    bool found;
+    int64_t number;
 
     if (answer == NULL || answer->status != 200 ||
         rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
         reply_unavailable(beacon->req, "The count cannot be read just now.", true);
         return answer == NULL || answer->status != 200;
     }
-    found = rows.size != 0 &&
-            h2o_memis(rows.rows[0].path, rows.rows[0].path_len, beacon->path, beacon->path_len);
+    number = rows.size != 0 && h2o_memis(rows.rows[0].path, rows.rows[0].path_len, beacon->path,
+                                         beacon->path_len)
+                 ? rows.rows[0].count
+                 : 0;
     may_be_kept(beacon);
-    answer_badge(beacon, found ? rows.rows[0].count : 0);
+    if (beacon->badge.for_shields)
+        answer_shields(beacon, number);
+    else
+        answer_badge(beacon, number);
     rows_free(&rows);
     return true;
 }

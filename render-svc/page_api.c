@@ -44,7 +44,9 @@ static const struct topic TOPICS[] = {
      "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "
      "<code>style</code> (<code>flat</code>, <code>flat-square</code>, <code>plastic</code>, "
      "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) mean what they mean "
-     "for other badges. Other parameters are ignored.",
+     "for other badges. <code>numbers=short</code> shows 12.3k in place of 12,345, and "
+     "<code>format=shields</code> is JSON for an endpoint badge of shields.io. Other parameters "
+     "are ignored.",
      {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
       {"In HTML",
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},

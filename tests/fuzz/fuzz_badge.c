@@ -38,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         badge_render(&svg, &badge, (int64_t)size);
         check_markup(svg.bytes, svg.len);
         buffer_free(&svg);
+        badge_add_shields(&svg, &badge, (int64_t)size);
+        MUST(utf8_is_valid(svg.bytes, svg.len));
+        buffer_free(&svg);
     }
     h2o_mem_clear_pool(&pool);
     return 0;

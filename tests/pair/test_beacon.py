@@ -3,6 +3,7 @@
 import xml.etree.ElementTree
 from urllib.parse import quote, urlencode
 
+import jsonschema
 import pytest
 
 from harness.face import Face
@@ -69,6 +70,43 @@ def test_a_badge_that_counts_is_kept_by_nobody_whatever_is_asked_for(pair, face)
         assert answer.header("cache-control") == "no-store"
 
 
+def test_a_number_can_be_short(pair, face):
+    """The whole one is its name, for screen readers and as a tooltip."""
+    pair.api.count({"/short": 12_344})
+    answer = face.get("/-/badge/short.svg?numbers=short")
+    assert texts(answer) == ["hits", "12.3k"]
+    assert xml.etree.ElementTree.fromstring(answer.body).get("aria-label") == "hits: 12,344"
+    assert texts(face.get("/-/hit/short.svg?numbers=short&label=")) == ["12.3k"]
+    assert texts(face.get("/-/badge/short.svg?numbers=full")) == ["hits", "12,345"]
+
+
+SHIELDS = {  # of https://shields.io/badges/endpoint-badge
+    "type": "object", "required": ["schemaVersion", "label", "message"], "additionalProperties": False,
+    "properties": {
+        "schemaVersion": {"const": 1}, "label": {"type": "string"}, "message": {"type": "string", "minLength": 1},
+        "color": {"pattern": "^[0-9a-f]{6}$"}, "labelColor": {"pattern": "^[0-9a-f]{6}$"},
+        "style": {"enum": ["flat", "flat-square", "plastic", "for-the-badge", "social"]},
+        "cacheSeconds": {"type": "integer", "minimum": 60}}}
+
+
+@pytest.mark.parametrize("query, expected", [
+    ("", {"label": "hits", "message": "1,234,567", "color": "007ec6", "labelColor": "555555", "style": "flat",
+          "cacheSeconds": 60}),
+    ("&numbers=short&label=a%22b&color=red&style=plastic&cacheSeconds=600", {
+        "label": 'a"b', "message": "1.2M", "color": "e05d44", "style": "plastic", "cacheSeconds": 600})])
+def test_a_badge_for_shields_is_json_of_its_schema(pair, face, query, expected):
+    path = f"/shields/{len(query)}"
+    pair.api.count({path: 1234567})
+    answer = face.get(f"/-/badge{path}.svg?format=shields{query}", {"Origin": "https://a.example"})
+    assert answer.status == 200 and answer.media_type == "application/json"
+    jsonschema.validate(answer.json(), SHIELDS)
+    assert expected.items() <= answer.json().items()
+    assert answer.header("cache-control").startswith("public, max-age=")
+    assert_is_for_all_origins(answer, "https://a.example")
+    assert pair.ledger.count(path) == 1234567
+    assert face.get("/-/badge/never/shields.svg?format=shields").json()["message"] == "0"
+
+
 @pytest.mark.parametrize("label", HOSTILE)
 @pytest.mark.parametrize("style", ["flat", "for-the-badge"])
 def test_a_label_is_shown_as_text(face, label, style):
@@ -111,7 +149,7 @@ def test_every_style_is_another(face, style):
 @pytest.mark.parametrize("query", [
     "color=", "color=nocolor", "color=12345", "color=1234567", "color=%22", "color=gg0000", "color=%23",
     "labelColor=url(x)", "style=round", "style=", "label=" + "a" * 257, "label=%00", "label=%0a", "label=%FF",
-    "label=%EF%BF%BE", "label=%1b", "label=a&label=b", "label", "cacheSeconds=x", "cacheSeconds="])
+    "label=%EF%BF%BE", "label=%1b", "label=a&label=b", "label", "cacheSeconds=x", "cacheSeconds=", "numbers=long"])
 @pytest.mark.parametrize("place", ["badge", "hit"])
 def test_what_a_badge_cannot_be_is_400_and_counts_nothing(pair, face, place, query):
     answer = face.get(f"/-/{place}/refused.svg?{query}")
@@ -120,7 +158,7 @@ def test_what_a_badge_cannot_be_is_400_and_counts_nothing(pair, face, place, que
 
 
 OTHERS = ["cb=1", "v=2", "utm_source=a&utm_medium=b", "1732365296123", "maxAge=3600", "logo=github", "labl=x",
-          "amp;style=plastic", "t=1&t=2", "x=%FF", "%zz", "&", "=", "cacheSeconds=60"]
+          "amp;style=plastic", "t=1&t=2", "x=%FF", "%zz", "&", "=", "cacheSeconds=60", "format=webp"]
 
 
 @pytest.mark.parametrize("other", OTHERS)

@@ -76,6 +76,7 @@ static void a_value_that_is_none_is_refused(void **state)
         "label=%zz", "label",        "label=a&label=a", "cacheSeconds=",
         "color=+00", "color=red;",   "labelColor=%00",  "cacheSeconds=-1",
         "color=G00", "color=%20red", "cacheSeconds=1m", "cacheSeconds=1.5",
+        "numbers=",  "numbers=long",
     };
 
     (void)state;
@@ -84,6 +85,51 @@ static void a_value_that_is_none_is_refused(void **state)
 
         if (badge_read(&pool, queries[i], strlen(queries[i]), &badge) == NULL)
             fail_msg("%s", queries[i]);
+    }
+}
+
+static void a_short_number_is_rounded_down(void **state)
+{
+    static const struct {
+        int64_t number;
+        const char *shown;
+    } cases[] = {
+        {0, "0"},
+        {999, "999"},
+        {1000, "1k"},
+        {1099, "1k"},
+        {1100, "1.1k"},
+        {9999, "9.9k"},
+        {12345, "12.3k"},
+        {99999, "99.9k"},
+        {100000, "100k"},
+        {123456, "123k"},
+        {999999, "999k"},
+        {1000000, "1M"},
+        {1250000, "1.2M"},
+        {999999999, "999M"},
+        {1000000000, "1G"},
+        {1234567890123, "1.2T"},
+        {1000000000000000, "1P"},
+        {INT64_MAX, "9.2E"},
+        {BADGE_NO_NUMBER, "counted"},
+    };
+    struct badge badge =
+        read_badge("numbers=short&label=%22&color=red&style=plastic&cacheSeconds=90");
+
+    (void)state;
+    for (size_t i = 0; i < SIZE(cases); i++) {
+        struct buffer json = {0};
+        char expected[256];
+
+        badge_add_shields(&json, &badge, cases[i].number);
+        buffer_add(&json, "", 1);
+        snprintf(expected, sizeof(expected),
+                 "{\"schemaVersion\":1,\"label\":\"\\\"\",\"message\":\"%s\",\"color\":\"e05d44\","
+                 "\"labelColor\":\"555555\",\"style\":\"plastic\",\"cacheSeconds\":90}\n",
+                 cases[i].shown);
+        assert_string_equal(json.bytes, expected);
+        buffer_free(&json);
     }
 }
 
@@ -268,6 +314,7 @@ int main(void)
         cmocka_unit_test(without_parameters_it_is_flat_and_says_hits),
         cmocka_unit_test(parameters_are_read),
         cmocka_unit_test(a_value_that_is_none_is_refused),
+        cmocka_unit_test(a_short_number_is_rounded_down),
         cmocka_unit_test(other_parameters_are_ignored_whatever_they_are),
         cmocka_unit_test(a_badge_may_be_kept_for_a_minute_to_a_year),
         cmocka_unit_test(numbers_have_their_thousands_apart),
