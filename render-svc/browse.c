@@ -21,6 +21,7 @@
 struct browse {
     h2o_req_t *req;
     enum accept_form form;
+    bool with_bom;    /* CSV begins with a byte-order mark */
     struct view view; /* of /-/paths */
     bool is_export;
     struct fetch fetch;
@@ -33,7 +34,7 @@ static void on_gone(void *data);
 /* --- what is asked for --- */
 
 /* The form that is asked for by name; or else the one that is accepted best. */
-static const char *choose_form(const struct asked *asked, h2o_iovec_t name, enum accept_form *form)
+static const char *read_format(const struct asked *asked, h2o_iovec_t name, enum accept_form *form)
 {
     static const char *const NAMES[] = {
         [ACCEPT_HTML] = "html", [ACCEPT_JSON] = "json", [ACCEPT_CSV] = "csv"};
@@ -51,12 +52,41 @@ static const char *choose_form(const struct asked *asked, h2o_iovec_t name, enum
     return "\"format\" is not html, json or csv.";
 }
 
+static const char *read_bom(h2o_iovec_t value, struct browse *browse)
+{
+    if (value.base == NULL)
+        return NULL;
+    if (!h2o_memis(value.base, value.len, H2O_STRLIT("0")) &&
+        !h2o_memis(value.base, value.len, H2O_STRLIT("1")))
+        return "\"bom\" is not 0 or 1.";
+    if (browse->form != ACCEPT_CSV)
+        return "\"bom\" is for CSV: add format=csv.";
+    browse->with_bom = value.base[0] == '1';
+    return NULL;
+}
+
+/* Takes what an answer's form hangs on out of the query; what is left goes to `rest`. */
+static const char *read_form(struct browse *browse, const struct asked *asked, h2o_iovec_t *rest)
+{
+    static const char *const NAMES[] = {"format", "bom"};
+    h2o_iovec_t values[2];
+    const char *error =
+        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 2, values, rest);
+
+    if (error == NULL)
+        error = read_format(asked, values[0], &browse->form);
+    if (error == NULL)
+        error = read_bom(values[1], browse);
+    return error;
+}
+
 static struct browse *begin(const struct asked *asked)
 {
     struct browse *browse = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*browse), on_gone);
 
     browse->req = asked->req;
     browse->form = ACCEPT_HTML;
+    browse->with_bom = false;
     browse->fetch = (struct fetch){0};
     return browse;
 }
@@ -137,21 +167,17 @@ static const char *read_rows(struct browse *browse, h2o_iovec_t query)
 
 void browse_rows(const struct asked *asked)
 {
-    static const char *const NAMES[] = {"format"};
-    h2o_mem_pool_t *pool = &asked->req->pool;
     struct browse *browse = begin(asked);
     struct buffer target = {0};
-    h2o_iovec_t format, rest;
-    const char *error = query_take(pool, asked->query, asked->query_len, NAMES, 1, &format, &rest);
+    h2o_iovec_t rest;
+    const char *error = read_form(browse, asked, &rest);
 
-    if (error == NULL)
-        error = choose_form(asked, format, &browse->form);
     if (error == NULL)
         error = read_rows(browse, rest);
     if (error != NULL) {
         answer_error(browse, 400, error);
     } else if (browse->is_export) {
-        export_rows(asked->req, &browse->view);
+        export_rows(asked->req, &browse->view, browse->with_bom);
     } else {
         link_add_target(&target, &browse->view);
         fetch(browse, &target, on_rows);
@@ -175,7 +201,7 @@ static const char *neighbour(struct browse *browse, const char *name, const char
                              size_t len, const char *format)
 {
     bool with_limit = browse->view.limit != VIEW_DEFAULT_ROWS;
-    struct link link = {&browse->view, with_limit, name, cursor, len, format};
+    struct link link = {&browse->view, with_limit, name, cursor, len, format, false};
 
     return cursor != NULL ? address(browse, LINK_PATHS, &link) : NULL;
 }
@@ -212,6 +238,7 @@ static void answer_rows_csv(struct browse *browse, const struct rows *rows)
 {
     struct buffer csv = {0};
 
+    csv_begin(&csv, browse->with_bom);
     csv_add_rows_head(&csv);
     csv_add_rows(&csv, rows);
     answer_buffer(browse, TYPE_CSV, &csv);
@@ -245,6 +272,8 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     page.csv = address(browse, LINK_PATHS, &here);
     by_path.order = VIEW_BY_PATH;
     page.csv_all = address(browse, LINK_PATHS, &all);
+    all.with_bom = true;
+    page.csv_excel = address(browse, LINK_PATHS, &all);
     page_add_browse(&html, &page);
     answer_buffer(browse, TYPE_HTML, &html);
     buffer_free(&cursor);
@@ -289,17 +318,13 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 
 void browse_path(const struct asked *asked)
 {
-    static const char *const NAMES[] = {"format"};
     struct browse *browse = begin(asked);
     struct buffer target = {0};
-    h2o_iovec_t format, rest;
-    const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 1, &format, &rest);
+    h2o_iovec_t rest;
+    const char *error = read_form(browse, asked, &rest);
 
-    if (error == NULL)
-        error = choose_form(asked, format, &browse->form);
     if (error == NULL && rest.len != 0)
-        error = "The query has an unknown parameter: format is known.";
+        error = "The query has an unknown parameter: format and bom are known.";
     if (error != NULL) {
         answer_error(browse, 400, error);
         return;
@@ -346,6 +371,7 @@ static bool on_path(struct fetch *fetch, const struct http_answer *answer)
         buffer_add_literal(&body, "\n");
         answer_buffer(browse, TYPE_JSON, &body);
     } else if (browse->form == ACCEPT_CSV) {
+        csv_begin(&body, browse->with_bom);
         csv_add_detail(&body, &detail);
         answer_buffer(browse, TYPE_CSV, &body);
     } else {

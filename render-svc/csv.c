@@ -13,6 +13,12 @@ static bool needs_quotes(const char *text, size_t len)
     return false;
 }
 
+void csv_begin(struct buffer *to, bool with_bom)
+{
+    if (with_bom)
+        buffer_add_literal(to, "\xEF\xBB\xBF");
+}
+
 void csv_add_text(struct buffer *to, const char *text, size_t len)
 {
     const char *end = text + len, *quote;

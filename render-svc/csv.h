@@ -8,7 +8,13 @@
 #include "proto/api.h"
 #include "proto/detail.h"
 
+#include <stdbool.h>
+
 #define CSV_END "\r\n"
+
+/* Appends a byte-order mark, if it is wanted: without one some spreadsheets take UTF-8 for another
+ * encoding. To be called first. */
+void csv_begin(struct buffer *to, bool with_bom);
 
 /* Appends one field. Commas and ends of lines are the caller's. */
 void csv_add_text(struct buffer *to, const char *text, size_t len);

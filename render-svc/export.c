@@ -42,7 +42,7 @@ static void on_stalled(struct timer *timer);
 static void on_stop(h2o_generator_t *self, h2o_req_t *req);
 static void on_gone(void *data);
 
-void export_rows(h2o_req_t *req, const struct view *view)
+void export_rows(h2o_req_t *req, const struct view *view, bool with_bom)
 {
     struct render *render = worker_of(req)->app;
     struct export *export;
@@ -64,6 +64,7 @@ void export_rows(h2o_req_t *req, const struct view *view)
     export->req = req;
     export->render = render;
     export->view = *view;
+    csv_begin(&export->text, with_bom);
     csv_add_rows_head(&export->text);
     read_page(export);
 }

@@ -65,6 +65,10 @@ static void add_query(struct buffer *to, const struct link *link)
         add_name(to, &separator, "format");
         buffer_add_string(to, link->format);
     }
+    if (link->with_bom) {
+        add_name(to, &separator, "bom");
+        buffer_add_literal(to, "1");
+    }
 }
 
 void link_add(struct buffer *to, const char *path, const struct link *link)

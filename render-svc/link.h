@@ -40,6 +40,7 @@ struct link {
     const char *cursor;
     size_t cursor_len;
     const char *format; /* NULL: as Accept has it */
+    bool with_bom;      /* of CSV */
 };
 
 /* Appends the address of `path`, LINK_PATHS or LINK_LIVE, with the query that says so. */

@@ -45,8 +45,8 @@ void own_handle(h2o_req_t *req, const char *path, size_t len);
 void browse_rows(const struct asked *asked);
 void browse_path(const struct asked *asked);
 
-/* Answers with every row of a view, whose order is by path, as CSV. */
-void export_rows(h2o_req_t *req, const struct view *view);
+/* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
+void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
 
 void openapi_answer(const struct asked *asked);
 void health_answer(const struct asked *asked);

@@ -127,11 +127,14 @@ static void add_controls(struct buffer *to)
 {
     struct link link = {.view = &VIEW, .format = "json"};
     struct page_rows page = {.view = &VIEW};
-    struct buffer json = {0}, csv = {0}, csv_all = {0}, live = {0};
+    struct buffer json = {0}, csv = {0}, csv_all = {0}, csv_excel = {0}, live = {0};
 
     page.json = link_text(&json, LINK_PATHS, &link);
     link.format = "csv";
     page.csv_all = link_text(&csv_all, LINK_PATHS, &link);
+    link.with_bom = true;
+    page.csv_excel = link_text(&csv_excel, LINK_PATHS, &link);
+    link.with_bom = false;
     link.with_limit = true;
     page.csv = link_text(&csv, LINK_PATHS, &link);
     page.live = link_text(&live, LINK_LIVE, &(struct link){.view = &VIEW});
@@ -139,6 +142,7 @@ static void add_controls(struct buffer *to)
     buffer_free(&json);
     buffer_free(&csv);
     buffer_free(&csv_all);
+    buffer_free(&csv_excel);
     buffer_free(&live);
 }
 

@@ -19,10 +19,11 @@ struct page_rows {
     const char *first;       /* the view's first page, from which a cursor leads away */
     const char *previous;
     const char *next;
-    const char *json;    /* these rows as JSON */
-    const char *csv;     /* these rows as CSV */
-    const char *csv_all; /* every row with this prefix as CSV, in order of paths */
-    const char *live;    /* changes of these rows, as Server-Sent Events */
+    const char *json;      /* these rows as JSON */
+    const char *csv;       /* these rows as CSV */
+    const char *csv_all;   /* every row with this prefix as CSV, in order of paths */
+    const char *csv_excel; /* the same with a byte-order mark */
+    const char *live;      /* changes of these rows, as Server-Sent Events */
 };
 
 /* A page of /-/paths/ANY/PATH. A path that was not counted yet is an error instead, a 404. */

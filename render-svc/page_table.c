@@ -52,6 +52,7 @@ void page_add_controls(struct buffer *to, const struct page_rows *page)
     add_link(to, "", page->csv, "CSV");
     add_link(to, "", page->json, "JSON");
     add_link(to, "", page->csv_all, "all as CSV");
+    add_link(to, "", page->csv_excel, "all for Excel");
     buffer_add_literal(to, "</p>\n");
 }
 

@@ -93,10 +93,30 @@ def test_one_path_is_read_with_its_times(pair, elsewhere):
         ('/"one",\n', 3, 1, True, True)]
 
 
-def test_calc_reads_every_row(pair, tmp_path):
-    """It writes down what it has read: again as CSV, with every text in quotes."""
+BOM = "\ufeff".encode()
+
+
+@pytest.mark.parametrize("target", ["/-/paths?format=csv", "/-/paths?format=csv&limit=9", "/-/paths/a?format=csv"])
+def test_a_byte_order_mark_is_there_on_request_and_once(pair, target):
+    pair.api.count_all(dict.fromkeys((f"/{n:05}/{'x' * 90}" for n in range(2500)), 1) | {"/a": 1}, 1000)
+    plain, marked = (Face(pair.address).get(target + bom) for bom in ("&bom=0", "&bom=1"))
+    assert marked.body == BOM + plain.body and BOM not in plain.body
+    assert marked.header("content-type") == plain.header("content-type")
+    assert list(csv.reader(io.StringIO(marked.body.decode("utf-8-sig"), newline="")))[0][:2] == ["path", "count"]
+
+
+@pytest.mark.parametrize("query", ["format=csv&bom=", "format=csv&bom=2", "format=csv&bom", "format=json&bom=1", "bom=1"])
+def test_a_byte_order_mark_is_for_csv(pair, query):
+    for target in ("/-/paths", "/-/paths/a"):
+        assert Face(pair.address).get(f"{target}?{query}").status == 400
+
+
+@pytest.mark.parametrize("bom", ["", "&bom=1"])
+def test_calc_reads_every_row(pair, tmp_path, bom):
+    """It writes down what it has read: again as CSV, with every text in quotes. A byte-order mark, by which
+    its dialog recognises UTF-8, is no part of the first column's name."""
     pair.api.count({**COUNTS, MARKER: 1})
-    (tmp_path / "counts.csv").write_bytes(Face(pair.address).get("/-/paths?format=csv").body)
+    (tmp_path / "counts.csv").write_bytes(Face(pair.address).get("/-/paths?format=csv" + bom).body)
     done = subprocess.run(
         ["soffice", "--headless", "--norestore", f"-env:UserInstallation=file://{tmp_path}/profile",
          "--infilter=CSV:44,34,76,1", "--convert-to",

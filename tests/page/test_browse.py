@@ -190,6 +190,7 @@ def test_exports_are_what_the_page_shows(either, still):
     assert [(row["path"], row["count"]) for row in document["rows"]] == rows
     lines = get(still.address, "/-" + links["CSV"]).text.splitlines()
     assert len(lines) == 1 + len(rows)
+    assert get(still.address, "/-" + links["all for Excel"]).body.startswith("\ufeffpath,count\r\n".encode())
     lines = get(still.address, "/-" + links["all as CSV"]).text.splitlines()
     assert len(lines) == 1 + sum(path.startswith("/section-5") for path in MANY)
 

@@ -210,7 +210,7 @@ def links_of(pair):
     pages = "".join(get(pair.address, page).text for page in ("/-/paths", "/-/paths/a", "/-/"))
     links = {html.unescape(link) for link in re.findall('(?:href|src)="([^"]+)"', pages)}
     found = [link for link in links if re.match("/-/badge/|/-/assets/|.*[?&]format=", link)]
-    assert len(found) == 9, found
+    assert len(found) == 10, found
     return found
 
 

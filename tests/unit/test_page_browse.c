@@ -47,6 +47,7 @@ static struct buffer page_of_rows(const struct view *view, const struct rows *ro
         .json = "/-/paths?a=1&format=json",
         .csv = "/-/paths?limit=100&format=csv",
         .csv_all = "/-/paths?format=csv",
+        .csv_excel = "/-/paths?format=csv&bom=1",
         .live = "/-/live?a=1&b=2",
     };
     struct buffer page = {0};
