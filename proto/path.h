@@ -8,6 +8,8 @@
  *     one. Case, a trailing slash and empty segments (`//`) are kept.
  *  5. At most PATH_MAX_BYTES remain. (A row must fit a PostgreSQL index entry, 2,704 bytes.)
  *
+ * What normalize.h does, if it is asked for, comes after that.
+ *
  * A canonical path that is percent-encoded again and canonicalised is itself.
  */
 #ifndef PROTO_PATH_H

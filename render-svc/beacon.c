@@ -79,12 +79,15 @@ static enum image take_suffix(struct beacon *beacon)
     return image;
 }
 
-/* Looks the path over that is to be counted or shown; answers when it will not do. */
-static bool path_will_do(const struct beacon *beacon)
+/* Looks the path over that is to be counted or shown, and normalises it; answers when it will not do. */
+static bool take_path(struct beacon *beacon)
 {
+    bool dots = ends_with_dots(beacon);
+
+    render_normalize(beacon->req, &beacon->path, &beacon->path_len);
     if (beacon->path_len > PATH_MAX_BYTES)
         reply_error(beacon->req, 414, path_error_text(PATH_TOO_LONG), true);
-    else if (ends_with_dots(beacon))
+    else if (dots)
         reply_error(beacon->req, 400, "The path ends with a dot segment.", true);
     else if (own_is(beacon->path, beacon->path_len))
         reply_error(beacon->req, 400, "What is below /-/ is not counted.", true);
@@ -132,7 +135,7 @@ void beacon_hit(const struct asked *asked)
             return;
         }
     }
-    if (!path_will_do(beacon) || (beacon->image == IMAGE_BADGE && !read_badge(beacon, asked)))
+    if (!take_path(beacon) || (beacon->image == IMAGE_BADGE && !read_badge(beacon, asked)))
         return;
     if (method_is(asked->req, "HEAD"))
         reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
@@ -215,7 +218,7 @@ void beacon_badge(const struct asked *asked)
         return;
     }
     beacon->image = take_suffix(beacon);
-    if (!path_will_do(beacon) || !read_badge(beacon, asked))
+    if (!take_path(beacon) || !read_badge(beacon, asked))
         return;
     /* of the paths that begin so, the path itself is the first: its rank is not asked for */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");

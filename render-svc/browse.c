@@ -152,6 +152,7 @@ static const char *read_rows(struct browse *browse, h2o_iovec_t query)
     static const char *const NAMES[] = {"order", "limit"};
     h2o_mem_pool_t *pool = &browse->req->pool;
     h2o_iovec_t values[2], rest;
+    const struct render *render = worker_of(browse->req)->app;
     const char *error = query_take(pool, query.base, query.len, NAMES, 2, values, &rest);
 
     browse->is_export = browse->form == ACCEPT_CSV && values[1].base == NULL;
@@ -159,7 +160,7 @@ static const char *read_rows(struct browse *browse, h2o_iovec_t query)
         query = query.len == 0 ? h2o_iovec_init(H2O_STRLIT("order=path"))
                                : h2o_concat(pool, query, h2o_iovec_init(H2O_STRLIT("&order=path")));
     if (error == NULL)
-        error = link_read_view(query.base, query.len, &browse->view);
+        error = link_read_view(query.base, query.len, &render->config->path_rules, &browse->view);
     if (error == NULL && browse->is_export)
         error = make_export(&browse->view);
     return error;
@@ -321,7 +322,8 @@ void browse_path(const struct asked *asked)
     struct browse *browse = begin(asked);
     struct buffer target = {0};
     h2o_iovec_t rest;
-    const char *error = read_form(browse, asked, &rest);
+    const char *error = read_form(browse, asked, &rest), *path = asked->path;
+    size_t len = asked->path_len;
 
     if (error == NULL && rest.len != 0)
         error = "The query has an unknown parameter: format and bom are known.";
@@ -329,12 +331,13 @@ void browse_path(const struct asked *asked)
         answer_error(browse, 400, error);
         return;
     }
-    if (asked->path_len > PATH_MAX_BYTES) {
+    render_normalize(asked->req, &path, &len);
+    if (len > PATH_MAX_BYTES) {
         answer_error(browse, 414, path_error_text(PATH_TOO_LONG));
         return;
     }
     buffer_add_literal(&target, API_PATHS);
-    link_add_path(&target, asked->path, asked->path_len);
+    link_add_path(&target, path, len);
     fetch(browse, &target, on_path);
 }
 

@@ -96,19 +96,33 @@ void link_add_path(struct buffer *to, const char *path, size_t len)
     buffer_add_percent(to, path, (size_t)(end - path));
 }
 
-const char *link_read_view(const char *query, size_t len, struct view *view)
+static bool set_prefix(struct view *view, const char *prefix, size_t len)
 {
+    if (len > sizeof(view->prefix))
+        return false;
+    memcpy(view->prefix, prefix, len);
+    view->prefix_len = len;
+    return true;
+}
+
+const char *link_read_view(const char *query, size_t len, const struct path_rules *rules,
+                           struct view *view)
+{
+    char prefix[sizeof(view->prefix) + 1], normal[NORMALIZED_BYTES(sizeof(prefix))];
+    size_t prefix_len = 0;
     const char *error;
 
     if (view_parse(query, len, view, &error) != 0)
         return error;
-    if (!view->has_prefix || view->prefix[0] == '/')
+    if (!view->has_prefix)
         return NULL;
-    if (view->prefix_len == sizeof(view->prefix))
-        return "\"prefix\" is not UTF-8 text of at most 2,048 bytes.";
-    memmove(view->prefix + 1, view->prefix, view->prefix_len++);
-    view->prefix[0] = '/';
-    return NULL;
+    if (view->prefix_len == 0 || view->prefix[0] != '/')
+        prefix[prefix_len++] = '/';
+    memcpy(prefix + prefix_len, view->prefix, view->prefix_len);
+    prefix_len = path_normalize_prefix(rules, prefix, prefix_len + view->prefix_len, normal);
+    return set_prefix(view, normal, prefix_len)
+               ? NULL
+               : "\"prefix\" is not UTF-8 text of at most 2,048 bytes.";
 }
 
 void link_add_target(struct buffer *to, const struct view *view)

@@ -7,6 +7,7 @@
 #define RENDER_LINK_H
 
 #include "proto/buffer.h"
+#include "proto/normalize.h"
 #include "proto/view.h"
 
 #include <stdbool.h>
@@ -50,9 +51,9 @@ void link_add(struct buffer *to, const char *path, const struct link *link);
 const char *link_text(struct buffer *to, const char *path, const struct link *link);
 
 /* Reads a public query as view_parse does; a prefix without its leading slash, which every path has,
- * gets it. Returns NULL, or a sentence about what is wrong. */
-const char *link_read_view(const char *query, size_t len, struct view *view)
-    __attribute__((warn_unused_result));
+ * gets it, and is normalised by the rules. Returns NULL, or a sentence about what is wrong. */
+const char *link_read_view(const char *query, size_t len, const struct path_rules *rules,
+                           struct view *view) __attribute__((warn_unused_result));
 
 /* Appends counter-svc's address of the view's rows. */
 void link_add_target(struct buffer *to, const struct view *view);

@@ -171,7 +171,8 @@ static void watch(h2o_req_t *req, struct watched *watched)
 
 void live_watch(const struct asked *asked)
 {
-    struct live *live = ((struct render *)worker_of(asked->req)->app)->live;
+    const struct render *render = worker_of(asked->req)->app;
+    struct live *live = render->live;
     struct watched *watched;
     h2o_iovec_t rest;
     struct view view;
@@ -179,7 +180,7 @@ void live_watch(const struct asked *asked)
         query_take(&asked->req->pool, asked->query, asked->query_len, NULL, 0, NULL, &rest);
 
     if (error == NULL)
-        error = link_read_view(rest.base, rest.len, &view);
+        error = link_read_view(rest.base, rest.len, &render->config->path_rules, &view);
     if (error != NULL) {
         reply_error(asked->req, 400, error, true);
     } else if (method_is(asked->req, "HEAD")) {

@@ -33,7 +33,7 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
         return;
     }
     buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No path begins so</h2>\n"
-                           "<p>Case, and every slash, make a difference. <a href=\"");
+                           "<p>Paths are compared byte by byte. <a href=\"");
     link_add_own(to, LINK_PATHS);
     buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
 }

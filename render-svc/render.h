@@ -2,6 +2,7 @@
 #ifndef RENDER_RENDER_H
 #define RENDER_RENDER_H
 
+#include "proto/normalize.h"
 #include "render-svc/fetch.h"
 #include "render-svc/gzip.h"
 #include "render-svc/lanes.h"
@@ -24,6 +25,7 @@ struct render_config {
     char *base_path;
     bool base_path_stripped;
     bool base_is_in_targets; /* made of these two */
+    struct path_rules path_rules;
     struct live_settings live;
 };
 
@@ -58,6 +60,10 @@ enum route_id {
     N_ROUTES
 };
 extern const char *const render_routes[N_ROUTES + 1];
+
+/* Applies the rules of the configuration to a path that is counted or looked up; the result is in the
+ * request's pool. */
+void render_normalize(h2o_req_t *req, const char **path, size_t *len);
 
 /* Handles a public request. */
 int render_handle(h2o_handler_t *self, h2o_req_t *req);

@@ -54,6 +54,18 @@ static enum form choose_form(h2o_req_t *req)
                                                                              : FORM_JSON;
 }
 
+void render_normalize(h2o_req_t *req, const char **path, size_t *len)
+{
+    const struct render *render = worker_of(req)->app;
+    char *room;
+
+    if (!path_rules_are_set(&render->config->path_rules))
+        return;
+    room = h2o_mem_alloc_pool(&req->pool, NORMALIZED_BYTES(*len));
+    *len = path_normalize(&render->config->path_rules, *path, *len, room);
+    *path = room;
+}
+
 /* Takes base_path off the beginning of a path. Returns false when the path is not below it. */
 static bool take_base(const char **path, size_t *len)
 {
@@ -111,6 +123,12 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         return 0;
     }
     request_of(req)->route = ROUTE_VISIT;
+    if (error == PATH_OK)
+        render_normalize(req, &path, &len);
+    if (error == PATH_OK && own_is(path, len)) {
+        reply_error(req, 400, "Normalised, the path is below /-/, which is not counted.", is_json);
+        return 0;
+    }
     if (own_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;

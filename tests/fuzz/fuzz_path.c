@@ -1,5 +1,6 @@
 /* The canonical path: what is taken is valid, and canonicalised again is itself. */
 #include "proto/buffer.h"
+#include "proto/normalize.h"
 #include "proto/path.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -21,6 +22,23 @@ static void check_again(const char *path, size_t len)
     buffer_free(&target);
 }
 
+/* Normalised, it is valid, not too long for its room, and normalised again it is itself. */
+static void check_normalized(const char *path, size_t len, unsigned which)
+{
+    const struct path_rules rules = {(which & 1) != 0, (which & 2) != 0, (which & 4) != 0,
+                                     (which & 8) != 0};
+    char *once = malloc(NORMALIZED_BYTES(len)), *twice;
+    size_t once_len = path_normalize(&rules, path, len, once), twice_len;
+
+    MUST(once_len >= 1 && once_len <= NORMALIZED_BYTES(len) && once[0] == '/');
+    MUST(utf8_is_valid(once, once_len));
+    twice = malloc(NORMALIZED_BYTES(once_len));
+    twice_len = path_normalize(&rules, once, once_len, twice);
+    MUST(path_compare(once, once_len, twice, twice_len) == 0);
+    free(once);
+    free(twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *path = malloc(size == 0 ? 1 : size); /* what is promised, and not a byte more */
@@ -33,6 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(len >= 1 && len <= PATH_MAX_BYTES && path[0] == '/');
         MUST(path_is_valid(path, len));
         check_again(path, len);
+        check_normalized(path, len, data[size - 1]);
     } else {
         MUST(path_error_text(error) != NULL);
     }
