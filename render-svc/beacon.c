@@ -139,7 +139,7 @@ void beacon_hit(const struct asked *asked)
         return;
     if (method_is(asked->req, "HEAD"))
         reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
-    else
+    else if (!reply_refuse_ahead(asked->req, true))
         count(beacon);
 }
 

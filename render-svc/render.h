@@ -11,6 +11,9 @@
 #include "render-svc/table.h"
 #include "service/service.h"
 
+/* What becomes of hits that browsers make ahead (visitor.h). */
+enum prefetch { PREFETCH_COUNT, PREFETCH_REFUSE };
+
 struct render_config {
     struct service_config service; /* first: see service.h */
     char *counter_url;
@@ -26,6 +29,7 @@ struct render_config {
     bool base_path_stripped;
     bool base_is_in_targets; /* made of these two */
     struct path_rules path_rules;
+    int64_t prefetch; /* enum prefetch */
     struct live_settings live;
 };
 

@@ -3,6 +3,7 @@
 #include "render-svc/accept.h"
 #include "render-svc/page.h"
 #include "render-svc/render.h"
+#include "render-svc/visitor.h"
 #include "service/answer.h"
 #include "service/log.h"
 #include "service/request.h"
@@ -201,6 +202,17 @@ void reply_unavailable(h2o_req_t *req, const char *detail, bool json)
               LOG_QUOTED(detail), request_trace(req));
     answer_header_named(req, "retry-after", "1");
     reply_error(req, 503, detail, json);
+}
+
+bool reply_refuse_ahead(h2o_req_t *req, bool json)
+{
+    const struct render *render = worker_of(req)->app;
+
+    if (render->config->prefetch != PREFETCH_REFUSE || !visitor_is_ahead(req))
+        return false;
+    answer_header_named(req, "retry-after", "1");
+    reply_error(req, 503, "A prefetch is not counted here; the visit itself is.", json);
+    return true;
 }
 
 void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json)

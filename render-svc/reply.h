@@ -75,6 +75,10 @@ void reply_error(h2o_req_t *req, int status, const char *detail, bool json);
 /* The same with a 503: nothing was confirmed, asking again may help. */
 void reply_unavailable(h2o_req_t *req, const char *detail, bool json);
 
+/* The same, if the configuration says so and a browser makes the request ahead: it then asks again when its
+ * user goes there. Returns whether it was answered. */
+bool reply_refuse_ahead(h2o_req_t *req, bool json);
+
 /* The same with a 405, which names the methods there are. */
 void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json);
 

@@ -147,7 +147,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
         reply_options(req, METHODS_TO_READ);
-    else
+    else if (method_is(req, "HEAD") || !reply_refuse_ahead(req, is_json))
         begin_visit(req, path, len, form);
     return 0;
 }

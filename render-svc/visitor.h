@@ -1,0 +1,12 @@
+/* What a request says about how it came about. Nothing of it is kept. From the request's loop. */
+#ifndef RENDER_VISITOR_H
+#define RENDER_VISITOR_H
+
+#include <h2o.h>
+#include <stdbool.h>
+
+/* Whether a browser loads the page ahead, before its user goes there: prefetch or prerender
+ * (Sec-Purpose; Purpose and X-Moz of older browsers; X-Purpose of Safari's previews). */
+bool visitor_is_ahead(h2o_req_t *req);
+
+#endif
