@@ -14,6 +14,9 @@
 /* What becomes of hits that browsers make ahead (visitor.h). */
 enum prefetch { PREFETCH_COUNT, PREFETCH_REFUSE };
 
+/* What /robots.txt is: a path like any other, or a file that keeps robots away. */
+enum robots { ROBOTS_COUNT, ROBOTS_DENY };
+
 struct render_config {
     struct service_config service; /* first: see service.h */
     char *counter_url;
@@ -30,6 +33,7 @@ struct render_config {
     bool base_is_in_targets; /* made of these two */
     struct path_rules path_rules;
     int64_t prefetch; /* enum prefetch */
+    int64_t robots;   /* enum robots */
     struct live_settings live;
 };
 
@@ -61,6 +65,7 @@ enum route_id {
     ROUTE_BADGE,
     ROUTE_HIT,
     ROUTE_ASSET,
+    ROUTE_ROBOTS,
     N_ROUTES
 };
 extern const char *const render_routes[N_ROUTES + 1];

@@ -27,7 +27,7 @@ void reply_add_headers(h2o_req_t *req)
     answer_header_named(req, "x-request-id", request_trace(req));
 }
 
-/* Pages need their own files. */
+/* Pages need their own files. A robot that followed their links would count what it finds. */
 static void add_page_policy(h2o_req_t *req)
 {
     answer_header_named(req, "content-security-policy",
@@ -35,6 +35,7 @@ static void add_page_policy(h2o_req_t *req)
                         "connect-src 'self'; form-action 'self'; base-uri 'none'; "
                         "frame-ancestors 'none'");
     answer_header_named(req, "x-frame-options", "DENY");
+    answer_header_named(req, "x-robots-tag", "noindex, nofollow");
 }
 
 /* Images may be in anybody's <object>, <embed> or <iframe>, where they are documents that do nothing.

@@ -40,7 +40,7 @@ const char *const render_routes[N_ROUTES + 1] = {
     [ROUTE_NONE] = "none",   [ROUTE_VISIT] = "visit",     [ROUTE_ABOUT] = "about",
     [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",       [ROUTE_LIVE] = "live",
     [ROUTE_BADGE] = "badge", [ROUTE_OPENAPI] = "openapi", [ROUTE_HIT] = "hit",
-    [ROUTE_ASSET] = "asset", [ROUTE_HEALTH] = "health",
+    [ROUTE_ASSET] = "asset", [ROUTE_HEALTH] = "health",   [ROUTE_ROBOTS] = "robots",
 };
 
 static enum form choose_form(h2o_req_t *req)
@@ -92,6 +92,20 @@ static void answer_outside(h2o_req_t *req, const char *path, size_t len, bool is
         return;
     }
     reply_error(req, 404, "This is not below the base path of the service.", is_json);
+}
+
+/* Answers a request for /robots.txt, if that is not to be counted. */
+static bool answer_robots(h2o_req_t *req, const char *path, size_t len)
+{
+    static const char DENY[] = "User-agent: *\nDisallow: /\n";
+    const struct render *render = worker_of(req)->app;
+
+    if (render->config->robots != ROBOTS_DENY || !h2o_memis(path, len, H2O_STRLIT("/robots.txt")))
+        return false;
+    request_of(req)->route = ROUTE_ROBOTS;
+    reply_may_be_kept(req, "public, max-age=3600");
+    answer_copy(req, 200, "text/plain; charset=utf-8", DENY, sizeof(DENY) - 1);
+    return true;
 }
 
 int render_handle(h2o_handler_t *self, h2o_req_t *req)
@@ -147,6 +161,8 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
         reply_options(req, METHODS_TO_READ);
+    else if (answer_robots(req, path, len))
+        return 0;
     else if (method_is(req, "HEAD") || !reply_refuse_ahead(req, is_json))
         begin_visit(req, path, len, form);
     return 0;
