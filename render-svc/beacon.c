@@ -10,6 +10,7 @@
 #include "render-svc/page.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
+#include "render-svc/visitor.h"
 #include "service/answer.h"
 #include "service/request.h"
 
@@ -27,7 +28,8 @@ enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
 struct beacon {
     h2o_req_t *req;
     enum image image;
-    bool wants_json; /* a POST, its number */
+    bool wants_json;   /* a POST, its number */
+    bool is_uncounted; /* a hit by a browser that is left out: the number is looked up */
     struct badge badge;
     const char *path; /* canonical, without the suffix */
     size_t path_len;
@@ -37,6 +39,7 @@ struct beacon {
 };
 
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
+static void read_number(struct beacon *beacon);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
 static void on_gone(void *data);
@@ -108,6 +111,17 @@ static bool read_badge(struct beacon *beacon, const struct asked *asked)
 
 /* --- /-/hit/ANY/PATH --- */
 
+static void answer_pixel(struct beacon *beacon)
+{
+    /* transparent */
+    static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
+                              "\1\0\1\0\0\2\2D\1\0;";
+    h2o_iovec_t gif = h2o_iovec_init(GIF, sizeof(GIF) - 1);
+
+    reply_add_policy(beacon->req, TYPE_GIF);
+    answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
+}
+
 static void count(struct beacon *beacon)
 {
     struct render *render = worker_of(beacon->req)->app;
@@ -119,6 +133,18 @@ static void count(struct beacon *beacon)
         timer_start(&render->deadlines, &beacon->deadline, on_deadline);
     else
         reply_unavailable(beacon->req, "Too many visits wait to be counted.", true);
+}
+
+/* Answers without counting. */
+static void leave_out(struct beacon *beacon)
+{
+    beacon->is_uncounted = true;
+    if (beacon->image == IMAGE_BADGE || beacon->wants_json)
+        read_number(beacon);
+    else if (beacon->image == IMAGE_GIF)
+        answer_pixel(beacon);
+    else
+        answer_nothing(beacon->req);
 }
 
 void beacon_hit(const struct asked *asked)
@@ -139,6 +165,8 @@ void beacon_hit(const struct asked *asked)
         return;
     if (method_is(asked->req, "HEAD"))
         reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
+    else if (visitor_is_left_out(asked->req))
+        leave_out(beacon);
     else if (!reply_refuse_ahead(asked->req, true))
         count(beacon);
 }
@@ -157,8 +185,12 @@ static void answer_json(struct beacon *beacon, struct number number)
 {
     struct buffer json = {0};
 
-    json_add_own(&json, beacon->path, beacon->path_len, number);
-    buffer_add_literal(&json, "}\n");
+    if (beacon->is_uncounted) {
+        json_add_uncounted(&json, beacon->path, beacon->path_len, number.count);
+    } else {
+        json_add_own(&json, beacon->path, beacon->path_len, number);
+        buffer_add_literal(&json, "}\n");
+    }
     answer_copy(beacon->req, 200, TYPE_JSON, json.bytes, json.len);
     buffer_free(&json);
 }
@@ -175,11 +207,7 @@ static void answer_shields(struct beacon *beacon, int64_t number)
 
 static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
 {
-    /* one transparent pixel */
-    static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
-                              "\1\0\1\0\0\2\2D\1\0;";
     struct beacon *beacon = H2O_STRUCT_FROM_MEMBER(struct beacon, hit, hit);
-    h2o_iovec_t gif = h2o_iovec_init(GIF, sizeof(GIF) - 1);
 
     (void)rows;
     timer_stop(&beacon->deadline);
@@ -188,8 +216,7 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
     } else if (beacon->image == IMAGE_BADGE) {
         answer_badge(beacon, number.overflow ? BADGE_NO_NUMBER : number.count);
     } else if (beacon->image == IMAGE_GIF) {
-        reply_add_policy(beacon->req, TYPE_GIF);
-        answer_parts(beacon->req, 200, TYPE_GIF, &gif, 1);
+        answer_pixel(beacon);
     } else if (beacon->wants_json) {
         answer_json(beacon, number);
     } else {
@@ -209,21 +236,26 @@ static void on_deadline(struct timer *timer)
 
 void beacon_badge(const struct asked *asked)
 {
-    const struct render *render = worker_of(asked->req)->app;
     struct beacon *beacon = begin(asked);
-    struct buffer target = {0};
 
     if (!ends_with(beacon, SVG_SUFFIX)) {
         reply_error(asked->req, 404, "A badge's address ends with .svg.", true);
         return;
     }
     beacon->image = take_suffix(beacon);
-    if (!take_path(beacon) || !read_badge(beacon, asked))
-        return;
+    if (take_path(beacon) && read_badge(beacon, asked))
+        read_number(beacon);
+}
+
+static void read_number(struct beacon *beacon)
+{
+    const struct render *render = worker_of(beacon->req)->app;
+    struct buffer target = {0};
+
     /* of the paths that begin so, the path itself is the first: its rank is not asked for */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, beacon->path, beacon->path_len);
-    fetch_start(render->fetcher, &beacon->fetch, &target, &request_of(asked->req)->trace, on_rows);
+    fetch_start(render->fetcher, &beacon->fetch, &target, &request_of(beacon->req)->trace, on_rows);
     buffer_free(&target);
 }
 
@@ -252,8 +284,11 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
                                          beacon->path_len)
                  ? rows.rows[0].count
                  : 0;
-    may_be_kept(beacon);
-    if (beacon->badge.for_shields)
+    if (!beacon->is_uncounted)
+        may_be_kept(beacon);
+    if (beacon->wants_json)
+        answer_json(beacon, (struct number){number, false});
+    else if (beacon->badge.for_shields && !beacon->is_uncounted)
         answer_shields(beacon, number);
     else
         answer_badge(beacon, number);

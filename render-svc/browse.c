@@ -341,21 +341,6 @@ void browse_path(const struct asked *asked)
     fetch(browse, &target, on_path);
 }
 
-/* The address of `base`, this path and `suffix`, in the request's pool. */
-static const char *address_of_path(struct browse *browse, const char *base,
-                                   const struct path_detail *detail, const char *suffix)
-{
-    struct buffer text = {0};
-    h2o_iovec_t copy;
-
-    link_add_own(&text, base);
-    link_add_path(&text, detail->path, detail->path_len);
-    buffer_add_string(&text, suffix);
-    copy = h2o_strdup(&browse->req->pool, text.bytes, text.len);
-    buffer_free(&text);
-    return copy.base;
-}
-
 static bool on_path(struct fetch *fetch, const struct http_answer *answer)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, fetch, fetch);
@@ -378,13 +363,7 @@ static bool on_path(struct fetch *fetch, const struct http_answer *answer)
         csv_add_detail(&body, &detail);
         answer_buffer(browse, TYPE_CSV, &body);
     } else {
-        page_add_path(&body,
-                      &(struct page_path){
-                          .detail = &detail,
-                          .json = address_of_path(browse, LINK_PATHS, &detail, "?format=json"),
-                          .csv = address_of_path(browse, LINK_PATHS, &detail, "?format=csv"),
-                          .badge = address_of_path(browse, LINK_BADGE, &detail, ".svg"),
-                      });
+        page_add_path(&body, &(struct page_path){.detail = &detail});
         answer_buffer(browse, TYPE_HTML, &body);
     }
     detail_free(&detail);

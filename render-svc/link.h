@@ -15,6 +15,7 @@
 #define LINK_ABOUT "/-/"
 #define LINK_PATHS "/-/paths"
 #define LINK_LIVE  "/-/live"
+#define LINK_ME    "/-/me"
 #define LINK_BADGE "/-/badge"
 
 /* base_path, or "". */

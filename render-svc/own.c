@@ -3,6 +3,7 @@
 #include "proto/path.h"
 #include "render-svc/accept.h"
 #include "render-svc/assets.h"
+#include "render-svc/link.h"
 #include "render-svc/page_api.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
@@ -28,6 +29,7 @@ static const struct route {
     {ROUTE_LIVE, "/-/live", false, true, METHODS_TO_READ, live_watch},
     {ROUTE_OPENAPI, "/-/openapi.yml", false, true, METHODS_TO_READ, openapi_answer},
     {ROUTE_HEALTH, "/-/health", false, true, METHODS_TO_READ, health_answer},
+    {ROUTE_ME, LINK_ME, false, false, "GET, HEAD, POST, OPTIONS", me_answer},
     {ROUTE_BADGE, "/-/badge", true, true, METHODS_TO_READ, beacon_badge},
     {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
 };
@@ -45,6 +47,11 @@ bool own_is_for_all_origins(const char *path, size_t len)
         if (len >= strlen(PREFIXES[i]) && memcmp(path, PREFIXES[i], strlen(PREFIXES[i])) == 0)
             return true;
     return false;
+}
+
+bool own_is_private(const char *path, size_t len)
+{
+    return h2o_memis(path, len, H2O_STRLIT(LINK_ME));
 }
 
 static bool route_matches(const struct route *route, const char *path, size_t len)
@@ -81,7 +88,7 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
 
     if (own_is_for_all_origins(path, len))
         reply_is_for_all_origins(req);
-    else
+    else if (!own_is_private(path, len))
         reply_is_public(req);
     asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
     if (req->query_at != SIZE_MAX) {

@@ -7,6 +7,7 @@
  *     live.c      /-/live
  *     openapi.c   /-/openapi.yml
  *     health.c    /-/health
+ *     me.c        /-/me
  *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
@@ -39,6 +40,9 @@ bool own_is(const char *path, size_t len);
  * images and with credentials. */
 bool own_is_for_all_origins(const char *path, size_t len);
 
+/* Whether it is for pages of this origin alone. */
+bool own_is_private(const char *path, size_t len);
+
 /* Handles a request for such a path, of any method and any length. */
 void own_handle(h2o_req_t *req, const char *path, size_t len);
 
@@ -48,6 +52,10 @@ void browse_path(const struct asked *asked);
 /* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
 void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
 
+/* Answers a visit by a browser that is left out. */
+void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
+
+void me_answer(const struct asked *asked);
 void openapi_answer(const struct asked *asked);
 void health_answer(const struct asked *asked);
 void live_watch(const struct asked *asked);

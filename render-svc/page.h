@@ -115,6 +115,9 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
  * is the overflow row's. */
 void json_add_own(struct buffer *to, const char *path, size_t path_len, struct number number);
 
+/* Appends the whole document about a visit that is not counted. */
+void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count);
+
 /* Appends `, "totals": …, "rows": […]}`. NULL: both are null. */
 void json_add_rows(struct buffer *to, const struct rows *rows);
 

@@ -50,6 +50,13 @@ static const struct topic TOPICS[] = {
      {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
       {"In HTML",
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},
+    {"me",
+     "Leave your own visits out",
+     "On <a href=\"$" LINK_ME "\"><code>$" LINK_ME
+     "</code></a> this browser can be left out. Its visits "
+     "are then answered and not counted, here and where your pages embed images or scripts of this "
+     "site.",
+     {{NULL, NULL}}},
     {"look",
      "Look at the counts",
      "<a href=\"$" LINK_PATHS "\"><code>$" LINK_PATHS "</code></a> is the table: "

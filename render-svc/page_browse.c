@@ -3,6 +3,7 @@
 #include "render-svc/page.h"
 #include "render-svc/page_table.h"
 #include "render-svc/page_text.h"
+#include "render-svc/visitor.h"
 
 /* A longer path is a wall of text: it is whole further down its page. */
 #define WHOLE_BYTES 240
@@ -123,13 +124,52 @@ static void add_time(struct buffer *to, const char *title, const char *time)
     buffer_add_literal(to, "</dd></div>\n");
 }
 
-static void add_way_to(struct buffer *to, const char *address, const char *text)
+/* An address about the path. It has no ampersand. */
+static void add_address(struct buffer *to, const char *base, const struct path_detail *detail,
+                        const char *suffix)
 {
-    buffer_add_literal(to, "<a href=\"");
-    html_add_text(to, address, strlen(address));
-    buffer_add_literal(to, "\">");
-    buffer_add_string(to, text);
-    buffer_add_literal(to, "</a>\n");
+    link_add_own(to, base);
+    link_add_path(to, detail->path, detail->path_len);
+    buffer_add_string(to, suffix);
+}
+
+static void add_badge(struct buffer *to, const struct path_detail *detail)
+{
+    buffer_add_literal(to, "<div><dt>Badge</dt><dd><a href=\"");
+    add_address(to, LINK_BADGE, detail, ".svg");
+    buffer_add_literal(to, "\"><img src=\"");
+    add_address(to, LINK_BADGE, detail, ".svg");
+    buffer_add_literal(to, "\" alt=\"the count as an image\" height=\"20\"></a></dd></div>\n");
+}
+
+static void add_exports(struct buffer *to, const struct path_detail *detail)
+{
+    buffer_add_literal(to, "<p class=\"note\">Export <a href=\"");
+    add_address(to, LINK_PATHS, detail, "?format=json");
+    buffer_add_literal(to, "\">JSON</a>\n<a href=\"");
+    add_address(to, LINK_PATHS, detail, "?format=csv");
+    buffer_add_literal(to, "\">CSV</a>\n</p>\n");
+}
+
+/* Says that nothing was counted, and how to count. */
+static void add_uncounted(struct buffer *to, const struct page_path *page)
+{
+    const struct path_detail *detail = page->detail;
+
+    if (page->is_visit) {
+        buffer_add_literal(to, "<p>This visit is not counted, because this browser is left out. "
+                               "<a href=\"");
+        link_add_own(to, LINK_ME);
+        buffer_add_literal(to, "\">Change that</a>.</p>\n");
+        return;
+    }
+    buffer_add_literal(to, "<p>This look counted nothing. <a href=\"");
+    link_add_own(to, "");
+    /* what begins with two slashes would lead to another host */
+    if (detail->path_len > 1 && detail->path[1] == '/')
+        buffer_add_literal(to, "/.");
+    link_add_path(to, detail->path, detail->path_len);
+    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n");
 }
 
 void page_add_path(struct buffer *to, const struct page_path *page)
@@ -137,38 +177,54 @@ void page_add_path(struct buffer *to, const struct page_path *page)
     const struct path_detail *detail = page->detail;
 
     page_add_head(to, "One path – Path Count", NULL);
-    buffer_add_literal(to, "<div class=\"one\">\n<div class=\"own\">"
-                           "<h1><small>Looking at</small> <a ");
+    buffer_add_string(to, page->is_visit ? "<div class=\"one\">\n<div class=\"own\">"
+                                           "<h1><small>You visited</small> <a "
+                                         : "<div class=\"one\">\n<div class=\"own\">"
+                                           "<h1><small>Looking at</small> <a ");
     (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE_BYTES);
     buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
     html_add_number(to, detail->count);
     buffer_add_string(to, detail->count == 1 ? "</strong> <span>hit</span></p></div>\n"
                                              : "</strong> <span>hits</span></p></div>\n");
-    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n<dl>\n");
-    add_rank(to, detail);
-    add_time(to, "First hit", detail->first);
-    add_time(to, "Last hit", detail->last);
-    buffer_add_literal(to, "<div><dt>Badge</dt><dd><a href=\"");
-    html_add_text(to, page->badge, strlen(page->badge));
-    buffer_add_literal(to, "\"><img src=\"");
-    html_add_text(to, page->badge, strlen(page->badge));
-    buffer_add_literal(to, "\" alt=\"the count as an image\" height=\"20\"></a></dd></div>\n");
-    buffer_add_literal(to, "</dl>\n<p>This look counted nothing. <a href=\"");
-    link_add_own(to, "");
-    /* what begins with two slashes would lead to another host */
-    if (detail->path_len > 1 && detail->path[1] == '/')
-        buffer_add_literal(to, "/.");
-    link_add_path(to, detail->path, detail->path_len);
-    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n"
-                           "<p class=\"note\">Export ");
-    add_way_to(to, page->json, "JSON");
-    add_way_to(to, page->csv, "CSV");
-    buffer_add_literal(to, "</p>\n");
+    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
+    if (detail->count != 0) {
+        buffer_add_literal(to, "<dl>\n");
+        add_rank(to, detail);
+        add_time(to, "First hit", detail->first);
+        add_time(to, "Last hit", detail->last);
+        add_badge(to, detail);
+        buffer_add_literal(to, "</dl>\n");
+    }
+    add_uncounted(to, page);
+    if (detail->count != 0)
+        add_exports(to, detail);
     if (detail->path_len > WHOLE_BYTES) {
         buffer_add_literal(to, "<h2>The whole path</h2>\n<p class=\"path\">");
         html_add_path(to, detail->path, detail->path_len);
         buffer_add_literal(to, "</p>\n");
     }
     buffer_add_literal(to, "</div>\n");
+    page_add_end(to);
+}
+
+/* --- one browser --- */
+
+void page_add_me(struct buffer *to, bool is_left_out)
+{
+    page_add_head(to, "Your own visits – Path Count", NULL);
+    buffer_add_string(to, is_left_out
+                              ? "<div class=\"one\">\n<h1>Your visits are not counted</h1>\n"
+                                "<p>This browser has the cookie that leaves it out.</p>\n"
+                              : "<div class=\"one\">\n<h1>Your visits are counted</h1>\n"
+                                "<p>If only other people's visits are to count, leave this "
+                                "browser out. It then keeps a cookie.</p>\n");
+    buffer_add_literal(to, "<form method=\"post\" action=\"");
+    link_add_own(to, LINK_ME);
+    buffer_add_string(to, is_left_out ? "?counted=yes\"><button>Count this browser again</button>"
+                                      : "?counted=no\"><button>Leave this browser out</button>");
+    buffer_add_literal(to,
+                       "</form>\n<p class=\"note\">The cookie is set only here. It is "
+                       "<code>" VISITOR_COOKIE "</code> in every browser, so it does not identify "
+                       "you. It goes when you delete your cookies.</p>\n</div>\n");
     page_add_end(to);
 }

@@ -26,13 +26,15 @@ struct page_rows {
     const char *live;      /* changes of these rows, as Server-Sent Events */
 };
 
-/* A page of /-/paths/ANY/PATH. A path that was not counted yet is an error instead, a 404. */
+/* A page of /-/paths/ANY/PATH, where a path that was not counted yet is an error instead, a 404; or of a
+ * visit that is not counted, as its browser is left out (visitor.h), where the count may be 0. */
 struct page_path {
     const struct path_detail *detail; /* rank 0: beyond DETAIL_MAX_RANK; times "": not known */
-    const char *json;
-    const char *csv;
-    const char *badge; /* /-/badge/ANY/PATH.svg, which counts nothing */
+    bool is_visit;
 };
+
+/* The page on which a browser is left out, or is it not any more. */
+void page_add_me(struct buffer *to, bool is_left_out);
 
 /* Append a whole page. */
 void page_add_browse(struct buffer *to, const struct page_rows *page);

@@ -10,6 +10,8 @@ static const char *advice_of(int status)
     case 400:
         return "Nothing was counted. A path begins with a slash and is UTF-8; anything else in it "
                "is percent-encoded: <code>/caf%C3%A9</code>.";
+    case 403:
+        return "Nothing was changed. Use the button on this site's own page.";
     case 404:
         return "Nothing was counted. What begins with <code>/-/</code> belongs to pathcount "
                "itself and counts nothing; every other path is counted when it is opened.";

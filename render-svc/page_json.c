@@ -12,6 +12,12 @@ void json_add_own(struct buffer *to, const char *path, size_t path_len, struct n
         buffer_add_literal(to, ",\"overflow\":true");
 }
 
+void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count)
+{
+    json_add_own(to, path, path_len, (struct number){count, false});
+    buffer_add_literal(to, ",\"counted\":false}\n");
+}
+
 void json_add_rows(struct buffer *to, const struct rows *rows)
 {
     if (rows == NULL) {

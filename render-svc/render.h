@@ -66,6 +66,7 @@ enum route_id {
     ROUTE_HIT,
     ROUTE_ASSET,
     ROUTE_ROBOTS,
+    ROUTE_ME,
     N_ROUTES
 };
 extern const char *const render_routes[N_ROUTES + 1];

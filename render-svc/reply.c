@@ -54,6 +54,20 @@ void reply_add_policy(h2o_req_t *req, const char *content_type)
         add_image_policy(req);
 }
 
+static void remove_header(h2o_req_t *req, const char *name)
+{
+    ssize_t at = h2o_find_header_by_str(&req->res.headers, name, strlen(name), -1);
+
+    if (at >= 0)
+        h2o_delete_header(&req->res.headers, at);
+}
+
+void reply_sends_origin(h2o_req_t *req)
+{
+    remove_header(req, "referrer-policy");
+    answer_header_named(req, "referrer-policy", "same-origin");
+}
+
 void reply_may_be_kept(h2o_req_t *req, const char *value)
 {
     h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_CACHE_CONTROL, value, strlen(value), 1);
@@ -170,14 +184,6 @@ void reply_head(h2o_req_t *req, const char *content_type)
 {
     reply_add_policy(req, content_type);
     answer_head(req, 200, content_type);
-}
-
-static void remove_header(h2o_req_t *req, const char *name)
-{
-    ssize_t at = h2o_find_header_by_str(&req->res.headers, name, strlen(name), -1);
-
-    if (at >= 0)
-        h2o_delete_header(&req->res.headers, at);
 }
 
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json)

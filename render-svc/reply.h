@@ -24,6 +24,10 @@ void reply_add_headers(h2o_req_t *req);
  * type has the policy of service/answer.h. The functions below that send call it themselves. */
 void reply_add_policy(h2o_req_t *req, const char *content_type);
 
+/* Lets a browser say where the forms of this page come from, to this origin alone. By itself it would
+ * say "null". */
+void reply_sends_origin(h2o_req_t *req);
+
 /* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
 void reply_may_be_kept(h2o_req_t *req, const char *value);
 

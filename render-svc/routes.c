@@ -8,6 +8,7 @@
 #include "render-svc/page.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
+#include "render-svc/visitor.h"
 #include "service/answer.h"
 #include "service/request.h"
 
@@ -41,6 +42,7 @@ const char *const render_routes[N_ROUTES + 1] = {
     [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",       [ROUTE_LIVE] = "live",
     [ROUTE_BADGE] = "badge", [ROUTE_OPENAPI] = "openapi", [ROUTE_HIT] = "hit",
     [ROUTE_ASSET] = "asset", [ROUTE_HEALTH] = "health",   [ROUTE_ROBOTS] = "robots",
+    [ROUTE_ME] = "me",
 };
 
 static enum form choose_form(h2o_req_t *req)
@@ -163,7 +165,11 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         reply_options(req, METHODS_TO_READ);
     else if (answer_robots(req, path, len))
         return 0;
-    else if (method_is(req, "HEAD") || !reply_refuse_ahead(req, is_json))
+    else if (method_is(req, "HEAD"))
+        begin_visit(req, path, len, form);
+    else if (visitor_is_left_out(req))
+        uncounted_visit(req, path, len, form != FORM_HTML);
+    else if (!reply_refuse_ahead(req, is_json))
         begin_visit(req, path, len, form);
     return 0;
 }

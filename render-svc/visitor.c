@@ -30,3 +30,43 @@ bool visitor_is_ahead(h2o_req_t *req)
             return true;
     return false;
 }
+
+bool visitor_is_left_out(h2o_req_t *req)
+{
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_COOKIE, -1);
+    size_t len = strlen(VISITOR_COOKIE);
+
+    for (; at >= 0; at = h2o_find_header(&req->headers, H2O_TOKEN_COOKIE, at)) {
+        h2o_iovec_t value = req->headers.entries[at].value;
+        while (value.len != 0) {
+            const char *end = memchr(value.base, ';', value.len);
+            size_t size = end != NULL ? (size_t)(end - value.base) : value.len;
+            if (h2o_memis(value.base, size, VISITOR_COOKIE, len))
+                return true;
+            size += end != NULL;
+            value.base += size;
+            value.len -= size;
+            while (value.len != 0 && *value.base == ' ') {
+                ++value.base;
+                --value.len;
+            }
+        }
+    }
+    return false;
+}
+
+bool visitor_may_be_led(h2o_req_t *req)
+{
+    h2o_iovec_t site = request_header(req, "sec-fetch-site");
+    h2o_iovec_t origin = request_header(req, "origin");
+    const char *host;
+
+    if (site.base != NULL)
+        return !h2o_memis(site.base, site.len, H2O_STRLIT("same-origin")) &&
+               !h2o_memis(site.base, site.len, H2O_STRLIT("none"));
+    if (origin.base == NULL)
+        return false;
+    host = memmem(origin.base, origin.len, "://", 3);
+    return host == NULL || !h2o_memis(host + 3, origin.len - (size_t)(host + 3 - origin.base),
+                                      req->authority.base, req->authority.len);
+}

@@ -9,4 +9,12 @@
  * (Sec-Purpose; Purpose and X-Moz of older browsers; X-Purpose of Safari's previews). */
 bool visitor_is_ahead(h2o_req_t *req);
 
+/* Whether the browser's own visits are left out: it bears the cookie that /-/me sets. */
+bool visitor_is_left_out(h2o_req_t *req);
+#define VISITOR_COOKIE "pathcount=uncounted"
+
+/* Whether the request may come from a page of another site, whose visitor does not know of it. Without
+ * the headers that browsers send it is no browser's. */
+bool visitor_may_be_led(h2o_req_t *req);
+
 #endif

@@ -67,6 +67,10 @@ class Browser:
         self.driver.get("http://%s:%d%s" % (*self.address, target))
         return self
 
+    def forget_cookies(self):
+        """Those of every origin: they are not told apart by port."""
+        self._command("Network.clearBrowserCookies")
+
     def forget(self):
         """Empties what the browser remembers of the pages."""
         self._command("Storage.clearDataForOrigin", origin="http://%s:%d" % self.address,

@@ -104,6 +104,7 @@ def scriptless():
 def ready(browser):
     browser.driver.get("about:blank")
     browser.look()
+    browser.forget_cookies()
     browser.complaints()
     return browser
 

@@ -31,6 +31,13 @@ def copied(browser, target):
     browser.find(".example button").click()
 
 
+def left_out(browser, target):
+    browser.forget_cookies()
+    browser.open("/-/me")
+    browser.click("form button")
+    browser.open(target)
+
+
 # name → (fixture of the pair, target, what leads to the state)
 STATES = {
     "visit": ("full", BY_COUNT[1][0], twice),
@@ -46,6 +53,10 @@ STATES = {
     "path": ("full", "/-/paths/blog/", twice),
     "path-wall": ("full", "/-/paths/" + "x" * 2047, None),
     "api": ("full", "/-/", copied),
+    "me": ("full", "/-/me", None),
+    "me-left-out": ("full", "/-/me", left_out),
+    "visit-left-out": ("full", BY_COUNT[1][0], left_out),
+    "visit-left-out-first": ("full", "/never/counted/before", left_out),
     "empty": ("empty", "/-/paths", None),
     "error-400": ("full", "/%zz", None),
     "error-404": ("full", "/-/nothing", None),
