@@ -1,8 +1,18 @@
-"""The commands for one host without Swarm, as the README gives them, run as they stand there."""
-import re
+"""compose.yml with Debian's docker-compose, on one of the lab's hosts."""
+import json
+import os
+import signal
 import subprocess
 
-from harness import REPO, images, net, wait_until, world
+import pytest
+import yaml
+
+from harness import REPO, docker, images, net, wait_until, world
+
+COMPOSE = REPO / "compose.yml"
+FILE = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
+SERVICES = FILE["services"]
+RUNNING = ("counter-svc", "postgres", "render-svc")
 
 ASK = """
 import sys, urllib.request
@@ -12,31 +22,94 @@ print(urllib.request.urlopen(request, timeout=10).read().decode())
 """
 
 
-def commands():
-    """The section's two blocks: what starts it, and what ends it."""
-    text = (REPO / "README.md").read_text(encoding="utf-8")
-    section = text.split("\n## One host\n")[1].split("\n## ")[0]
-    start, end = re.findall(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
-    return start, end
+class Project:
+    """compose.yml on a host."""
 
+    def __init__(self, host, files=(COMPOSE,)):
+        self.host = host
+        self._command = ["docker-compose", "--project-name", "one", "--project-directory", str(REPO),
+                         *(word for file in files for word in ("--file", str(file)))]
+        self._environ = images.environment(host, TAG="lab", PATHCOUNT_PORT="9190") | {"PATH": "/usr/bin:/bin"}
 
-def test_the_commands_for_one_host(stack):
-    host = stack.hosts[-1]
-    start, end = commands()
-    environ = images.environment(host, TAG="lab", PATHCOUNT_PORT="9190") | {"PATH": "/usr/bin:/bin"}
-
-    def shell(script):
-        done = subprocess.run(["bash", "-euc", script], check=False, env=environ, text=True,
-                              capture_output=True, timeout=300)
+    def __call__(self, *arguments, timeout=300):
+        done = subprocess.run([*self._command, *arguments], check=False, env=self._environ, text=True,
+                              capture_output=True, timeout=timeout, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
-    def visit():
-        return world.run(*net.within(world.host_netns(host)), "/usr/bin/python3", "-c", ASK,
-                         f"http://{world.host_address(host)}:9190/one-host", check=False).stdout
+    def visit(self):
+        """The new count of a path; None while there is no page."""
+        said = world.run(*net.within(world.host_netns(self.host)), "/usr/bin/python3", "-c", ASK,
+                         f"http://{world.host_address(self.host)}:9190/one-host", check=False).stdout
+        return json.loads(said)["count"] if said else None
 
+    def state(self, service):
+        """What the engine knows of a service's container."""
+        container = self("ps", "--quiet", service).strip()
+        return json.loads(docker(self.host, "inspect", "--format", "{{json .State}}", container))
+
+    def run_in(self, service, *command):
+        return self("exec", "-T", service, *command)
+
+
+@pytest.fixture
+def project(stack):
+    """The project, up; its images are the lab's, as its hosts reach no place to build."""
+    project = Project(stack.hosts[-1])
+    project("pull", "--quiet")
     try:
-        shell(start)
-        wait_until("a page", lambda: '"count":1' in visit(), 60)
-        assert '"count":2' in visit()
+        project("up", "--detach", "--no-build")
+        yield project
     finally:
-        shell(end + "docker volume rm pathcount-data")
+        project("down", "--volumes", "--remove-orphans")
+
+
+def test_a_page_comes_up_and_stays(project):
+    assert wait_until("a page", project.visit, 90) == 1
+    assert project.visit() == 2
+    for service in RUNNING:
+        wait_until(f"{service} to be healthy", lambda one=service: project.state(one)["Health"]["Status"] == "healthy", 60)
+    assert project.state("secrets") | {"Status": "exited", "ExitCode": 0} == project.state("secrets")
+
+    # what ends by itself is started again
+    before = project.state("render-svc")["Pid"]
+    os.kill(before, signal.SIGKILL)
+    wait_until("another render-svc", lambda: project.state("render-svc")["Pid"] not in (0, before), 30)
+    assert wait_until("a page again", project.visit, 30) == 3
+
+    # a second start keeps counts and secrets
+    secrets = project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw")
+    assert len(secrets) == 2 * 64
+    project("down")
+    project("up", "--detach", "--no-build")
+    assert wait_until("a page after a restart", project.visit, 90) == 4
+    assert project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw") == secrets
+
+
+def test_every_service_sees_its_own_secrets_and_no_other():
+    mounts = {name: {volume.split(":")[0] for volume in service.get("volumes", [])} & {"token", "ledger-pw", "postgres-pw"}
+              for name, service in SERVICES.items() if name != "secrets"}
+    assert mounts == {"postgres": {"ledger-pw", "postgres-pw"}, "counter-svc": {"token", "ledger-pw"}, "render-svc": {"token"}}
+    for name in RUNNING:
+        assert all(volume.endswith(":ro") for volume in SERVICES[name]["volumes"] if not volume.startswith("ledger:"))
+        assert SERVICES[name]["restart"] == "unless-stopped" and SERVICES[name]["read_only"]
+        assert SERVICES[name]["cap_drop"] == ["ALL"] and "cap_add" not in SERVICES[name]
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["render-svc"]
+
+
+def test_the_file_is_of_both_versions_of_compose():
+    """Version 2 warns of a `version`; 1.29 reads the file without one."""
+    assert set(FILE) <= {"services", "networks", "volumes", "x-service"}
+    found = yaml.safe_load(Project(1)("config"))
+    assert set(found["services"]) == {"secrets", *RUNNING}
+    assert found["services"]["render-svc"]["build"]["dockerfile"] == "render-svc/Dockerfile"
+
+
+def test_the_images_are_built_from_the_clone(stack, tmp_path):  # pylint: disable=unused-argument
+    """By the lab's builder, which reaches Debian's packages by the machine's own network."""
+    override = tmp_path / "network.yml"
+    override.write_text(yaml.safe_dump({"services": {
+        name: {"build": {"network": "host"}, "image": f"{name}:compose"} for name in ("counter-svc", "render-svc")}}))
+    Project(0, (COMPOSE, override))("build", timeout=900)
+    for name in ("counter-svc", "render-svc"):
+        assert docker(0, "run", "--rm", "--network=host", f"{name}:compose", "--version").startswith(name)

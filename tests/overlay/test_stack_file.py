@@ -112,16 +112,6 @@ def test_the_database_s_data_is_where_every_official_image_can_have_it():
     assert postgres["environment"]["PGDATA"] == "/var/lib/postgresql/pgdata"
 
 
-def test_the_readme_s_data_is_where_every_official_image_can_have_it():
-    """Started as root, the images make the folder that PGDATA names, and look for no other if it is not
-    their own default. Volumes from before have the data at their top."""
-    section = (REPO / "README.md").read_text(encoding="utf-8").split("\n## One host\n")[1]
-    run, = re.findall(r"--name pathcount-postgres .*?POSTGRES_IMAGE", section, re.DOTALL)
-    assert "--volume pathcount-data:/var/lib/postgresql/data " in run
-    assert "--env PGDATA=/var/lib/postgresql/data " in run
-    assert "--user" not in run
-
-
 def test_secrets_are_files_with_versions():
     for secret in STACK["secrets"].values():
         assert secret["external"] and re.search(r"_v\$\{\w+_VERSION:-1\}$", secret["name"])
