@@ -220,7 +220,7 @@ test-model: ## search the model of the journal's protocol with spin; two minutes
 	@tests/run test-model
 
 .PHONY: model
-model: ## the same in larger sizes: hours, and up to 8 GB of memory
+model: ## the same in larger sizes: half an hour, and up to 8 GB of memory
 	@tools/need build model
 	@/usr/bin/python3 tests/model --large
 
