@@ -465,6 +465,21 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledg
     assert ledger.counts() == {"/a": 1}
 
 
+def test_after_a_warning_the_next_host_is_used(ledger, stage):
+    """The one that warned may be a primary that a failover left behind."""
+    hosts = [stage.wire(ledger.cluster.address) for _ in range(2)]
+    url = ",".join(f"127.0.0.1:{host.address[1]}" for host in hosts)
+    counter = stage.counter(ledger, **PATIENT, postgres_url=url)
+    assert hosts[1].connections == 0
+    lane = counter.api.lane()
+    with ledger.cluster.without_standby():
+        post = counter.api.post_later(lane, 1, {"/a": 1})
+        cancel_wait_for_standby(ledger)
+        assert post.result().status == 503
+    until(lambda: hosts[1].connections != 0, "a connection to the next host")
+    assert counter.until_ready().api.post(lane, 1, {"/a": 1}).json()["repeat"] is True
+
+
 def test_a_repeat_is_confirmed_only_when_the_standby_has_it_too(ledger, api, other):
     lane = api.lane()
     with ledger.cluster.without_standby():

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import os
 import re
+import signal
 import time
 
 import psycopg
@@ -14,13 +15,17 @@ import pytest
 
 from harness.api import Api, counts_of
 from harness.services import ROOT
-from harness.wait import Later, until
+from harness.wait import Later, Stopwatch, until
+from harness.wire import Halt
 
 APPEND = """
 INSERT INTO pathcount_journal
     (position, id, kind, writer, lanes, sequences, opened, ended, paths, hits, new_paths)
 VALUES ((SELECT max(position) + 1 FROM pathcount_journal), floor(random() * 9e15)::bigint, %s, 0,
         '{}', '{}', '{}', '{}', '{}', '{}', 0)"""
+
+PATIENT = {"batch_deadline_ms": 20000, "statement_timeout_ms": 20000, "lock_timeout_ms": 20000}
+"""So that nothing that a test holds up is given up, however slow the machine is."""
 
 
 @pytest.fixture
@@ -135,6 +140,25 @@ def test_two_counters_that_append_at_once_never_lose_or_double_a_hit(stage, ledg
         client.result(60)
     assert ledger.counts() == {"/a": 360, **{f"/{n}": 60 for n in range(6)}}
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 7, "hits": 720}
+
+
+def test_the_entry_that_an_append_is_chained_to_is_not_cleared(stage, ledger):
+    """Or the append, overtaken by others whose entries are cleared, would take a position that is folded,
+    and its hits would be lost."""
+    one, other = (stage.counter(ledger, **PATIENT).api for _ in range(2))
+    lane = one.lane()
+    with ledger.held_writing("/held") as release:
+        post = one.post_later(lane, 1, {"/held": 1})
+        ledger.until_waiting(1)
+        hit_all(other, {"/a": 1}, 3)
+        ledger.folded()
+        with ledger.connect() as connection:
+            connection.execute("SET lock_timeout = '100ms'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                clear(connection)
+        release()
+        assert post.result().json()["counts"] == [1]
+    assert ledger.counts() == {"/a": 3, "/held": 1}
 
 
 # --- rule 1: the outcome of an append whose connection went is unknown
@@ -281,6 +305,33 @@ def test_what_one_counter_has_counted_every_counter_tells_at_once(stage, ledger)
         assert other.get_count("/a") == number
 
 
+def test_a_read_is_not_answered_by_a_statement_that_was_sent_before_it(stage, ledger):
+    wire = stage.wire(ledger.cluster.address)
+    one = stage.counter(ledger).api
+    other = stage.counter(ledger, postgres_url=f"127.0.0.1:{wire.address[1]}", **PATIENT).api
+    one.count({"/a": 1})
+    ledger.folded()
+    assert other.totals() == {"paths": 1, "hits": 1}
+    halt = Halt()
+    with wire.treating(halt):
+        until(halt.reached.is_set, "an answer of PostgreSQL to be held")
+        one.count({"/a": 1})
+        read = Later(other.totals)
+        until(lambda: metric(other, "pathcount_ledger_reads_waiting") == 1, "the read to wait")
+        halt.go_on()
+        assert read.result() == {"paths": 1, "hits": 2}
+
+
+def test_a_read_waits_until_every_entry_is_in_the_state(stage, ledger):
+    """More entries than one statement reads."""
+    one, other = (stage.counter(ledger) for _ in range(2))
+    other.freeze()
+    hit_all(one.api, {"/a": 1}, 300)
+    read = Later(other.api.totals)
+    other.thaw()
+    assert read.result() == {"paths": 1, "hits": 300}
+
+
 # --- rule 6: lanes are entries
 
 
@@ -325,7 +376,8 @@ def test_the_view_pathcount_now_is_exact_while_entries_are_folded(stage, ledger)
     assert ledger.count("/a") == confirmed[0]
 
 
-def test_a_hit_is_in_the_table_without_anything_else_happening(ledger, api):
+def test_a_hit_is_in_the_table_without_anything_else_happening(stage, ledger):
+    api = stage.counter(ledger, fold_interval_ms=60000).api
     api.count({"/a": 3})
     until(lambda: ledger.run("SELECT path, count FROM pathcount") == [("/a", 3)], "a fold")
     assert ledger.value("SELECT first_hit_at = last_hit_at FROM pathcount") is True
@@ -358,6 +410,19 @@ def test_a_view_of_rows_that_are_held_is_old_and_says_so(ledger, api):
         assert api.get_count("/a") == 2
         assert api.totals() == {"paths": 1, "hits": 2}
     until(lambda: api.view(order="path")["counts"] == [2], "the view to be up to date")
+
+
+def test_views_force_two_folds_a_second_at_most(stage, ledger):
+    """The hits are another counter's, which this one folds only for its views."""
+    api = stage.counter(ledger, fold_interval_ms=60000).api
+    api.lane()
+    until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
+    before, watch = metric(api, "pathcount_journal_fold_duration_seconds_count"), Stopwatch()
+    for number in range(6):
+        ledger.append(paths=[f"/{number}"], hits=[1], new_paths=1)
+        api.view(order="path")
+    folds = metric(api, "pathcount_journal_fold_duration_seconds_count") - before
+    assert 1 <= folds <= 2 * watch.seconds + 1
 
 
 # --- rule 10: what the table refuses
@@ -498,6 +563,17 @@ def test_an_entry_of_an_unknown_kind_is_not_skipped(ledger, counter):
     assert ledger.counts() == {"/a": 1}
 
 
+def test_an_entry_that_cannot_be_read_is_not_skipped(ledger, counter):
+    api = counter.api
+    lane = api.lane()
+    ledger.append(paths=["/x", "/y"], hits=[1])
+    assert api.post(lane, 1, {"/a": 1}).status == 503
+    assert "not of the form" in counter.ready().text
+    ledger.run("DELETE FROM pathcount_journal WHERE position = %s", positions(ledger)[1])
+    until(lambda: api.post(lane, 1, {"/a": 1}).status == 200, "hits to be counted again")
+    assert ledger.counts() == {"/a": 1}
+
+
 # --- clearing
 
 
@@ -529,28 +605,58 @@ def test_a_counter_that_was_stopped_while_the_journal_was_cleared_counts_on(stag
 def test_the_last_entry_is_never_cleared(ledger, counter):
     hit_all(counter.api, {"/a": 1}, 30)
     ledger.folded()
-    ledger.run(statement("clear.sql"), 0, 10**6)
+    with ledger.connect() as connection:
+        clear(connection)
     first, last, _ = positions(ledger)
     assert first == last
     assert counter.api.count({"/a": 1}) == {"/a": 31}
 
 
+def test_what_is_not_folded_is_never_cleared(ledger, api):
+    lane = api.lane()
+    ledger.folded()
+    with folds_kept_from(ledger, "/a"):
+        hit_all(api, {"/a": 1}, 3, lane)
+        with ledger.connect() as connection:
+            clear(connection)
+        first, last, checkpoint = positions(ledger)
+        assert (first, last) == (checkpoint + 1, checkpoint + 3)
+    assert ledger.folded() == {"/a": 3}
+
+
 def statement(name):
-    """The text of one of counter-svc's statements, for psycopg."""
+    """The text of one of counter-svc's statements."""
     with open(os.path.join(ROOT, "counter-svc", "sql", name), encoding="utf-8") as file:
-        text = "".join(line for line in file if not line.startswith("--"))
-    return re.sub(r"\$\d", "%s", text)
+        return "".join(line for line in file if not line.startswith("--"))
+
+
+def clear(connection):
+    """Deletes as many folded entries as may be, as counter-svc does."""
+    connection.execute(re.sub(r"\$\d", "%s", statement("clear.sql")), (0, 10**6))
 
 
 def test_a_fold_that_is_not_from_the_checkpoint_or_misses_an_entry_moves_nothing(stage, ledger):
-    api = stage.counter(ledger, fold_interval_ms=60000).api
+    counter = stage.counter(ledger, fold_interval_ms=60000)
+    used, ended = counter.api.lane(), counter.api.lane()
+    ledger.folded()
     with folds_kept_from(ledger, "/a"):
-        hit_all(api, {"/a": 1}, 3)
-        _, last, checkpoint = positions(ledger)
-    assert last > checkpoint
+        hit_all(counter.api, {"/a": 1}, 3, used)
+        counter.kill()
+    ledger.end_lanes(ended)
+    _, last, checkpoint = positions(ledger)
+    before = tables(ledger)
     for start, upto in ((checkpoint - 1, last), (checkpoint + 1, last), (checkpoint, last + 1)):
         assert ledger.value("SELECT pathcount_fold(%s, %s, '{}', '')", start, upto) is False
-    assert ledger.count("/a") == 3
+        assert tables(ledger) == before
+    assert ledger.value("SELECT pathcount_fold(%s, %s, '{}', '')", checkpoint, last) is True
+    assert ledger.run("SELECT path, count FROM pathcount") == [("/a", 3)]
+    assert ledger.run("SELECT lane, sequence FROM pathcount_lanes") == [(used, 3)]
+
+
+def tables(ledger):
+    """Everything that folds change."""
+    return [ledger.run(f"SELECT * FROM {name} ORDER BY 1") for name in (
+        "pathcount", "pathcount_totals", "pathcount_lanes", "pathcount_quarantine", "pathcount_checkpoint")]
 
 
 def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
@@ -608,12 +714,14 @@ def test_a_fold_that_is_killed_anywhere_is_done_again(stage, ledger):
 def test_a_crash_of_postgresql_that_undoes_folds_loses_and_doubles_nothing(outage, stage, ledger):
     """Folds commit asynchronously: what a crash takes back is folded again, and the state, which
     remembers a later checkpoint, is read anew."""
-    counter = stage.counter(ledger, fold_interval_ms=100)
+    counter = stage.counter(ledger)
     lane, sequence = counter.api.lane(), 0
     for _ in range(3):
+        stop_flushes(ledger)
         for _ in range(40):
             sequence += 1
             counter.api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1})
+        until(lambda: metric(counter.api, "pathcount_journal_unfolded_entries") == 0, "a fold")
         outage.kill()
         outage.start()
         counter.until_ready()
@@ -621,6 +729,16 @@ def test_a_crash_of_postgresql_that_undoes_folds_loses_and_doubles_nothing(outag
     assert answer.json()["counts"] == [sequence + 1]
     assert ledger.folded() == {"/a": sequence + 1, **{f"/{n}": 1 for n in range(1, sequence + 1)}}
     assert ledger.totals() == ledger.totals_by_scanning()
+    reasons = [event["reason"] for event in counter.events("journal-reload")]
+    assert any("the checkpoint has gone back" in reason for reason in reasons)
+
+
+def stop_flushes(ledger):
+    """From now on, and until PostgreSQL is started anew, nothing but a synchronous commit brings what was
+    committed before to the disk."""
+    for pid, in ledger.run("SELECT pid FROM pg_stat_activity WHERE backend_type IN "
+                           "('walwriter', 'background writer', 'checkpointer', 'autovacuum launcher')"):
+        os.kill(pid, signal.SIGSTOP)
 
 
 # --- robustness: what others do to the table
@@ -670,12 +788,41 @@ def test_no_statement_reads_the_journal_or_the_table_from_end_to_end(stage, ledg
     before = until_settled(ledger)
     lane = api.lane()
     for sequence in range(1, 700):
-        api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1})
+        assert api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1}).status == 200
     for query in ({"order": "path"}, {"prefix": "/1"}, {"after": "1:/5"}, {"before": "1:/5"}):
         api.view(**query)
     api.get("/5")
     until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
     assert until_settled(ledger) == before
+
+
+def test_plans_are_generic_and_made_without_jit_and_sequential_scans(stage, ledger):
+    """PostgreSQL logs each plan with the settings that it was made with."""
+    for name, value in {"session_preload_libraries": "auto_explain", "auto_explain.log_settings": "on",
+                        "auto_explain.log_min_duration": "0",
+                        "auto_explain.log_nested_statements": "on"}.items():
+        ledger.run(f"ALTER DATABASE {ledger.database} SET {name} = '{value}'")
+    before = len(ledger.cluster.log())
+    api = stage.counter(ledger).api
+    api.count({"/a": 1})
+    ledger.folded()
+    api.view(order="path")
+    for name in ("append", "load", "catch_up", "look_up", "fold", "rows_by_path"):
+        for plan in plans(ledger, before, statement(f"{name}.sql")):
+            assert "jit = 'off'" in plan and "enable_seqscan = 'off'" in plan
+            assert "plan_cache_mode = 'force_generic_plan'" in plan
+    before = len(ledger.cluster.log())
+    ledger.run("SELECT pathcount_fold(0, 0, '{}', '')")  # in an operator's session
+    for plan in plans(ledger, before, "WITH entry AS MATERIALIZED ("):
+        assert "jit = 'off'" in plan and "enable_seqscan = 'off'" in plan
+
+
+def plans(ledger, before, text):
+    """What PostgreSQL has logged of plans for statements with this text; there is at least one."""
+    log = ledger.cluster.log(before).replace("\n\t", "\n")
+    found = [entry for entry in re.split(r"\n(?=\d{4}-)", log) if "plan:\n" in entry and text in entry]
+    assert found, text
+    return found
 
 
 def until_settled(ledger):

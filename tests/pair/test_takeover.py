@@ -264,6 +264,20 @@ def test_an_older_program_cannot_write_beside_this_one(stage, ledger):
     assert ledger.folded() == {"/a": 1}
 
 
+def test_the_first_hit_makes_the_schema_this_programs_and_no_read_does(stage, ledger):
+    left_by_the_first_program(ledger)
+    counter = stage.service("counter-svc", {**ledger.keys, "batch_deadline_ms": 500}).until_ready()
+    api = Api(counter.address)
+    assert counter.events("migration-awaited")
+    for target in ("/v1/totals", "/v1/paths", "/v1/paths/a"):
+        assert api.ask("GET", target).status == 503
+    with ledger.connect_as_owner() as old:
+        old.execute("SELECT lane, sequence FROM pathcount_lane ORDER BY lane FOR UPDATE")
+    assert ledger.value("SELECT max(version) FROM pathcount_schema") == 1
+    until(lambda: api.count({"/a": 1}) == {"/a": 4}, "a hit to be counted")
+    assert ledger.value("SELECT max(version) FROM pathcount_schema") == 4
+
+
 def test_a_database_that_is_not_utf8_is_refused_with_a_clear_error(stage):
     counter = stage.counter(stage.cluster.new_ledger(encoding="LATIN1"), ready=False)
     until(lambda: any("UTF8" in str(event) for event in counter.events() if event["level"] == "error"),

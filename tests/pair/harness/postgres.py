@@ -472,6 +472,17 @@ class Ledger:
         self._at_writing("mishap_" + secrets.token_hex(4), "pathcount_journal", path, False,
                          f"PERFORM pg_sleep({seconds});")
 
+    @contextlib.contextmanager
+    def held_writing(self, path):
+        """An append of hits of `path` waits just before it writes, for the time of the block or until
+        the release() that it yields is called."""
+        key = secrets.randbits(31)
+        self._at_writing("mishap_" + secrets.token_hex(4), "pathcount_journal", path, False,
+                         f"PERFORM pg_advisory_xact_lock_shared({key});")
+        with self.connect() as connection:
+            connection.execute("SELECT pg_advisory_lock(%s::bigint)", (key,))
+            yield lambda: connection.execute("SELECT pg_advisory_unlock(%s::bigint)", (key,))
+
     def _at_writing(self, name, table, path, at_commit, what):
         literal = path.replace("'", "''")
         paths = {"pathcount": "ARRAY[NEW.path]", "pathcount_journal": "NEW.paths"}[table]
