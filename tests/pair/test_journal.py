@@ -75,11 +75,15 @@ def hit_all(api, hits, rounds, lane=None):
 
 def until_answered(post, again):
     """The answer to a batch that may have been 503 a few times before."""
-    answer = post.result()
-    while answer.status == 503:
-        time.sleep(0.05)
-        answer = again()
-    return answer
+    answers = [post.result()]
+
+    def is_answered():
+        if answers[-1].status == 503:
+            answers.append(again())
+        return answers[-1].status != 503
+
+    until(is_answered, "an answer other than 503", pause=0.05)
+    return answers[-1]
 
 
 # --- entries
@@ -159,6 +163,29 @@ def test_the_entry_that_an_append_is_chained_to_is_not_cleared(stage, ledger):
         release()
         assert post.result().json()["counts"] == [1]
     assert ledger.counts() == {"/a": 3, "/held": 1}
+
+
+def test_an_entry_that_another_has_replaced_is_noticed(ledger, api):
+    """As when a standby takes over that lacks the last entry: the next one there has its position."""
+    lane = api.lane()
+    ledger.folded()
+    with folds_kept_from(ledger, "/a"):
+        for sequence in (1, 2):
+            assert api.post(lane, sequence, {"/a": 1}).status == 200
+        ledger.run("UPDATE pathcount_journal SET id = id + 1, lanes = '{}', sequences = '{}', hits = '{10}' "
+                   "WHERE position = %s", positions(ledger)[1])
+        end_folds(ledger)  # it may have read the entry that was there before
+        answer = until_answered(api.post_later(lane, 2, {"/a": 1}), lambda: api.post(lane, 2, {"/a": 1}))
+        assert answer.json() == {"lane": lane, "sequence": 2, "repeat": False, "counts": [12]}
+    assert ledger.folded() == {"/a": 12}
+
+
+def end_folds(ledger):
+    """Ends the sessions that fold; what they are in the middle of is undone."""
+    ended = ledger.backends("query LIKE '%%pathcount_fold(%%'")
+    for pid in ended:
+        ledger.run("SELECT pg_terminate_backend(%s)", pid)
+    until(lambda: not set(ended) & set(ledger.backends()), "the sessions to end")
 
 
 # --- rule 1: the outcome of an append whose connection went is unknown

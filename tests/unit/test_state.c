@@ -319,6 +319,36 @@ static void memory_is_given_back_down_to_the_ranking(void **unused)
     state_fini(&state);
 }
 
+static void the_least_recently_hit_are_forgotten_first(void **unused)
+{
+    enum { FIRST_HIT = STATE_TOP_ROWS + 400, N_HIT = 1000 };
+    static struct journal_entry entry;
+    struct state state;
+    size_t n_left = 0;
+
+    (void)unused;
+    begin(&state, 1);
+    for (size_t i = 0; i < N_PATHS; i++)
+        state_add(&state, names[i], strlen(names[i]), i < STATE_TOP_ROWS ? 1000 : 1, 0);
+    for (int64_t p = 1; p <= N_HIT; p++) {
+        const char *name = names[FIRST_HIT + p - 1];
+        entry = (struct journal_entry){.position = p, .kind = ENTRY_KIND, .n_paths = 1};
+        entry.paths[0] =
+            (struct entry_path){.slot = state_find(&state, name, strlen(name)), .hits = 1};
+        state_apply(&state, &entry, 0);
+    }
+    assert_true(state_set_checkpoint(&state, N_HIT));
+    state_evict(&state, state_bytes(&state) / 4);
+    for (size_t i = STATE_TOP_ROWS; i < N_PATHS; i++) {
+        bool is_left = state_find(&state, names[i], strlen(names[i])) != NULL;
+        bool was_hit = i >= FIRST_HIT && i < FIRST_HIT + N_HIT;
+        assert_true(was_hit ? is_left || n_left == 0 : !is_left);
+        n_left += is_left;
+    }
+    assert_in_range(n_left, 1, N_HIT - 1);
+    state_fini(&state);
+}
+
 static void a_checkpoint_does_not_go_back(void **unused)
 {
     struct state state;
@@ -389,6 +419,7 @@ int main(void)
         cmocka_unit_test(every_count_is_the_models_whatever_happens),
         cmocka_unit_test(what_the_tables_do_not_have_is_never_forgotten),
         cmocka_unit_test(memory_is_given_back_down_to_the_ranking),
+        cmocka_unit_test(the_least_recently_hit_are_forgotten_first),
         cmocka_unit_test(a_checkpoint_does_not_go_back),
         cmocka_unit_test(counts_stay_at_the_end_of_their_range),
         cmocka_unit_test(lanes_begin_move_on_and_end),
