@@ -241,7 +241,7 @@ static const char *trouble_of(const struct http_answer *answer)
     if (answer->status == 401)
         return "counter-svc does not take the token";
     if (answer->status == 503)
-        return "counter-svc cannot reach PostgreSQL";
+        return "counter-svc cannot do its work now; its /ready says why";
     return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
 }
 

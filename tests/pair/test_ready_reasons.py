@@ -64,6 +64,13 @@ def test_a_wrong_password(stage, ledger):
               postgres_pw="wrong-but-secret-password")
 
 
+def test_render_svc_leads_to_the_reason(stage, ledger):
+    counter = stage.counter(ledger, ready=False, postgres_db="nothing")
+    render = stage.render(counter, ready=False)
+    until(lambda: render.ready().text == "not ready: counter-svc cannot do its work now; its /ready says why\n",
+          "render-svc's reason")
+
+
 def test_a_missing_role(stage, ledger):
     not_ready(stage, ledger, failed(ledger, 'FATAL:  password authentication failed for user "nobody"'),
               postgres_user="nobody")
