@@ -110,47 +110,22 @@ static bool answer_robots(h2o_req_t *req, const char *path, size_t len)
     return true;
 }
 
-int render_handle(h2o_handler_t *self, h2o_req_t *req)
+/* Handles what is not below /-/. `target` is the request's, below the base; `path` its canonical path, if
+ * `error` is PATH_OK. */
+static void handle_visit(h2o_req_t *req, h2o_iovec_t target, enum path_error error,
+                         const char *path, size_t len, enum form form)
 {
-    const struct render *render = worker_of(req)->app;
-    enum form form = choose_form(req);
     bool is_json = form != FORM_HTML; /* errors are problems */
-    char *room = h2o_mem_alloc_pool(&req->pool, req->path.len);
-    const char *path = room;
-    h2o_iovec_t target = req->path;
-    enum path_error error;
-    size_t len;
 
-    (void)self;
-    reply_add_headers(req);
-    error = path_resolve(target.base, target.len, room, &len);
-    if (render->config->base_is_in_targets) {
-        if (error == PATH_OK && (!take_base(&path, &len) || len == 0)) {
-            answer_outside(req, room, len + (size_t)(path - room), is_json);
-            return 0;
-        }
-        if (target.len >= link_base.len && memcmp(target.base, link_base.at, link_base.len) == 0) {
-            target.base += link_base.len;
-            target.len -= link_base.len;
-        }
-    }
-    if (error == PATH_OK && own_is(path, len)) {
-        own_handle(req, path, len);
-        return 0;
-    }
     request_of(req)->route = ROUTE_VISIT;
-    if (error == PATH_OK)
-        render_normalize(req, &path, &len);
-    if (error == PATH_OK && own_is(path, len)) {
-        reply_error(req, 400, "Normalised, the path is below /-/, which is not counted.", is_json);
-        return 0;
-    }
     if (own_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;
     } else {
         reply_is_public(req);
     }
+    if (error == PATH_OK)
+        render_normalize(req, &path, &len);
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
     if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))
@@ -163,14 +138,43 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
         reply_options(req, METHODS_TO_READ);
+    else if (own_is(path, len))
+        reply_error(req, 400, "Normalised, the path is below /-/, which is not counted.", is_json);
     else if (answer_robots(req, path, len))
-        return 0;
-    else if (method_is(req, "HEAD"))
-        begin_visit(req, path, len, form);
-    else if (visitor_is_left_out(req))
+        return;
+    else if (method_is(req, "GET") && visitor_is_left_out(req))
         uncounted_visit(req, path, len, form != FORM_HTML);
-    else if (!reply_refuse_ahead(req, is_json))
+    else if (method_is(req, "HEAD") || !reply_refuse_ahead(req, is_json))
         begin_visit(req, path, len, form);
+}
+
+int render_handle(h2o_handler_t *self, h2o_req_t *req)
+{
+    const struct render *render = worker_of(req)->app;
+    enum form form = choose_form(req);
+    char *room = h2o_mem_alloc_pool(&req->pool, req->path.len);
+    const char *path = room;
+    h2o_iovec_t target = req->path;
+    enum path_error error;
+    size_t len = 0;
+
+    (void)self;
+    reply_add_headers(req);
+    error = path_resolve(target.base, target.len, room, &len);
+    if (render->config->base_is_in_targets) {
+        if (error == PATH_OK && (!take_base(&path, &len) || len == 0)) {
+            answer_outside(req, room, len + (size_t)(path - room), form != FORM_HTML);
+            return 0;
+        }
+        if (target.len >= link_base.len && memcmp(target.base, link_base.at, link_base.len) == 0) {
+            target.base += link_base.len;
+            target.len -= link_base.len;
+        }
+    }
+    if (error == PATH_OK && own_is(path, len))
+        own_handle(req, path, len);
+    else
+        handle_visit(req, target, error, path, len, form);
     return 0;
 }
 
