@@ -691,6 +691,8 @@ def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
     with folds_kept_from(ledger, "/a"):
         hit_all(counter.api, {"/a": 1}, 3)
         counter.kill()
+        # a fold of its own that waits here would be done once the block is over
+        until(lambda: not ledger.backends(), "its sessions to end")
     _, last, checkpoint = positions(ledger)
     with ledger.connect() as restore:
         restore.execute("BEGIN")
