@@ -419,7 +419,7 @@ static void finish_query(struct pg *pg)
     PQclear(result);
 }
 
-/* Hands on the notifications that have come; those that come within a query are of no use to anybody. */
+/* Hands on the notifications that have come. Those that come within a query are dropped. */
 static void take_notifications(struct pg *pg)
 {
     PGnotify *notification;

@@ -50,8 +50,8 @@ struct pg_owner {
     /* The connection is gone, or could not be made; the next attempt follows by itself. A query
      * that was under way has had its callback. */
     void (*on_lost)(void *data, const char *reason);
-    /* Another session has notified a channel that this one listens to, while no query was under way. It
-     * does not drop the connection. NULL: nothing is listened to. */
+    /* Another session has notified a channel that this one listens to, while no query was under
+     * way. It does not drop the connection. NULL: nothing is listened to. */
     void (*on_notified)(void *data, const char *channel);
     void *data;
 };
@@ -92,8 +92,8 @@ void pg_reset(struct pg *pg, const char *reason);
  * not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
 
-/* The connection has been set up. When one is dropped before that, the pause before the next attempt grows
- * as after an attempt that failed. */
+/* The connection has been set up. When one is dropped before that, the pause before the next
+ * attempt grows as after an attempt that failed. */
 void pg_set_up_done(struct pg *pg);
 
 /* The number of the server process that was announced when the connection was made (BackendKeyData,

@@ -35,8 +35,8 @@ void pooler_check_start(struct pooler_check *check, struct worker *worker,
     pg_run_text(pg, REPORT_PROCESS, query_timeout_ms, on_process, check);
 }
 
-/* How long the witness has for its connection and its first query; and each of its queries, so that the
- * check's own deadline, which began earlier, is the one that passes. */
+/* How long the witness has for its connection and its first query; and each of its queries, so
+ * that the check's own deadline, which began earlier, is the one that passes. */
 static uint64_t witness_timeout_ms(const struct pooler_check *check)
 {
     return check->_connect_timeout_ms + check->_query_timeout_ms;
@@ -64,8 +64,9 @@ void pooler_check_stop(struct pooler_check *check)
         h2o_linklist_unlink(&check->_link);
 }
 
-/* The pooler shares processes. So it does with the other connections, which have passed the check if the
- * pooler was configured anew since: what they have set up is in a process that is not theirs any more. */
+/* The pooler shares processes. So it does with the other connections, which have passed the
+ * check if the pooler was configured anew since: what they have set up is in a process that is
+ * not theirs any more. */
 static void refuse_all(struct pooler_check *check)
 {
     while (!h2o_linklist_is_empty(&pooled)) {
@@ -78,8 +79,8 @@ static void refuse_all(struct pooler_check *check)
     finish(check, REASON_POOLED);
 }
 
-/* Whether an answer can be read. One that was lost is followed by the loss of its connection; one that was
- * refused ends the check. */
+/* Whether an answer can be read. One that was lost is followed by the loss of its connection;
+ * one that was refused ends the check. */
 static bool has_answer(struct pooler_check *check, const struct pg_answer *answer)
 {
     char reason[REASON_BYTES];

@@ -177,9 +177,10 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return "";
 }
 
-/* The parameters of a URI, or NULL: there are none, or what follows the question mark may be part of a
- * password. Without percent-encoding a password may hold the slash, the question mark and the at sign that
- * end the parts of a URI; the at sign that ends the password itself is then behind the question mark. */
+/* The parameters of a URI, or NULL: there are none, or what follows the question mark may be
+ * part of a password. Without percent-encoding a password may hold the slash, the question mark
+ * and the at sign that end the parts of a URI; the at sign that ends the password itself is then
+ * behind the question mark. */
 static const char *parameters_of(const char *uri)
 {
     const char *at = strstr(uri, "://") + 3, *rest = at + strcspn(at, "@/"), *parameters;
@@ -216,8 +217,8 @@ static const char *remedy_for(const char *name, size_t len)
     return "remove it; PostgreSQL's manual, section 34.1.2, lists the parameters";
 }
 
-/* Says why libpq refuses a URI. libpq's own message would quote the password; only the name of a parameter
- * is quoted here, if it looks like one. */
+/* Says why libpq refuses a URI. libpq's own message would quote the password; only the name of a
+ * parameter is quoted here, if it looks like one. */
 static int refuse_uri(const char *uri, char *error, size_t error_size)
 {
     PQconninfoOption *known = PQconndefaults();

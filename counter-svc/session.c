@@ -225,7 +225,8 @@ void session_migrate(struct session *session)
     look_at_schema(session);
 }
 
-/* Prepares the next statement of the session's role, from `first` on; after the last one it is ready. */
+/* Prepares the next statement of the session's role, from `first` on; after the last one it is
+ * ready. */
 static void prepare_from(struct session *session, int first)
 {
     session->preparing = first;

@@ -1,6 +1,6 @@
 /* A connection that is set up for the ledger: settings, schema and prepared statements. When it is
- * lost, it comes back by itself and is set up again. A connection whose server process a pooler shares
- * with others is never set up (pooler.h).
+ * lost, it comes back by itself and is set up again. A connection whose server process a pooler
+ * shares with others is never set up (pooler.h).
  */
 #ifndef COUNTER_SESSION_H
 #define COUNTER_SESSION_H
@@ -8,8 +8,8 @@
 #include "counter-svc/pg.h"
 #include "counter-svc/schema.h"
 
-/* What a session is for. Each session prepares its own statements alone: should a pooler ever lead one
- * session to another's server process, its statements do not exist there. */
+/* What a session is for. Each session prepares its own statements alone: should a pooler ever
+ * lead one session to another's server process, its statements do not exist there. */
 enum session_role {
     SESSION_JOURNAL,
     SESSION_FOLDS, /* its commits are not waited for: what it does can be done again */
@@ -75,8 +75,8 @@ bool session_is_ready(const struct session *session);
 /* Whether a statement can be run now. */
 bool session_is_idle(const struct session *session);
 
-/* Runs a statement of its role in a transaction of its own; see pg.h for what the answer means. Parameters are
- * in PostgreSQL's binary format and copied; so is the result's format. */
+/* Runs a statement of its role in a transaction of its own; see pg.h for what the answer means.
+ * Parameters are in PostgreSQL's binary format and copied; so is the result's format. */
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
                  void *data);
@@ -102,8 +102,9 @@ void session_leave_host(struct session *session, const char *reason);
  * thing in a statement's callback. */
 void session_reset(struct session *session, const char *reason);
 
-/* The same for a statement that PostgreSQL refused: the reason is PostgreSQL's, after `what`, the beginning
- * of a sentence. Leaves a host that accepts no writes. As the last thing in a statement's callback. */
+/* The same for a statement that PostgreSQL refused: the reason is PostgreSQL's, after `what`,
+ * the beginning of a sentence. Leaves a host that accepts no writes. As the last thing in a
+ * statement's callback. */
 void session_fail(struct session *session, const char *what, const struct pg_answer *answer);
 
 #endif
