@@ -505,6 +505,15 @@ def test_an_edit_is_seen_at_once_and_frees_its_share_of_max_paths(stage, ledger)
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 3, "hits": 105}
 
 
+def test_an_edit_is_seen_by_the_next_hit(ledger, api):
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1})
+    for number in (1, 2, 3):
+        ledger.edited("UPDATE pathcount SET count = 100 * %s", number)
+        assert api.count({"/a": 1}, lane, number + 1) == {"/a": 100 * number + 1}
+    assert ledger.folded() == {"/a": 301}
+
+
 def test_edits_while_hits_are_counted_lose_none(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=100).api
     stop, counted = [], {}
@@ -669,12 +678,19 @@ def test_a_fold_that_is_not_from_the_checkpoint_or_misses_an_entry_moves_nothing
     with folds_kept_from(ledger, "/a"):
         hit_all(counter.api, {"/a": 1}, 3, used)
         counter.kill()
+        end_folds(ledger)
     ledger.end_lanes(ended)
     _, last, checkpoint = positions(ledger)
     before = tables(ledger)
     for start, upto in ((checkpoint - 1, last), (checkpoint + 1, last), (checkpoint, last + 1)):
         assert ledger.value("SELECT pathcount_fold(%s, %s, '{}', '')", start, upto) is False
         assert tables(ledger) == before
+    with ledger.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("DELETE FROM pathcount_journal WHERE position = %s", (checkpoint + 2,))
+        assert connection.execute("SELECT pathcount_fold(%s, %s, '{}', '')",
+                                  (checkpoint, last)).fetchone() == (False,)
+        connection.execute("ROLLBACK")
     assert ledger.value("SELECT pathcount_fold(%s, %s, '{}', '')", checkpoint, last) is True
     assert ledger.run("SELECT path, count FROM pathcount") == [("/a", 3)]
     assert ledger.run("SELECT lane, sequence FROM pathcount_lanes") == [(used, 3)]
@@ -691,8 +707,7 @@ def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
     with folds_kept_from(ledger, "/a"):
         hit_all(counter.api, {"/a": 1}, 3)
         counter.kill()
-        # a fold of its own that waits here would be done once the block is over
-        until(lambda: not ledger.backends(), "its sessions to end")
+        end_folds(ledger)
     _, last, checkpoint = positions(ledger)
     with ledger.connect() as restore:
         restore.execute("BEGIN")
