@@ -211,7 +211,9 @@ def test_an_append_that_commits_after_its_connection_was_lost_is_counted_once(st
     assert counter.api.post(lane, 2, {"/a": 1}).json()["counts"] == [2]
 
 
-def test_a_batch_whose_connection_was_lost_is_503_at_once(stage, ledger, counter):
+def test_a_batch_whose_connection_was_lost_is_503_at_once(stage, ledger):
+    """It does not wait for another connection until its deadline."""
+    counter = stage.counter(ledger, **PATIENT)
     lane = counter.api.lane()
     with ledger.held_appends():
         post = counter.api.post_later(lane, 1, {"/a": 1})
