@@ -224,10 +224,12 @@ def test_backup_and_restore_under_load(stage, ledger, command, tmp_path):
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
     audit(tally, ledger.counts())
+    generation = ledger.value("SELECT generation FROM pathcount_checkpoint")
 
     during = stage.load(renders, ["/during"], clients=8)
     during.until_acknowledged(50)
     command("restore", "--replace", tmp_path / "dump")
+    assert ledger.value("SELECT generation FROM pathcount_checkpoint") != generation
     for render in renders:
         render.until_ready()
     during.until_acknowledged(50)
