@@ -39,6 +39,7 @@ struct pg {
     size_t host;                /* which of the URL's hosts */
     size_t first_host;          /* where the round begins */
     size_t hosts_tried;         /* in it */
+    bool follows;               /* only first_host is tried */
     struct addresses addresses; /* of that host */
     size_t address;             /* which of them */
     bool with_previous;         /* the previous password is offered */
@@ -251,7 +252,7 @@ static void on_connecting(h2o_socket_t *socket, const char *error)
     timer_stop(&pg->deadline);
     setsockopt(PQsocket(pg->conn), SOL_SOCKET, SO_SNDBUF, &(int){SEND_BUFFER_BYTES}, sizeof(int));
     pg->connected = true;
-    pg->first_host = 0;
+    pg->first_host = pg->host;
     metric_add(&counter_metrics_of(pg->worker)->connects, 1);
     pg->both_tried = false;
     if (pg->with_previous)
@@ -286,7 +287,7 @@ static void attempt_failed(struct pg *pg, const char *reason)
     pg->both_tried = false;
     if (++pg->address < pg->addresses.count) {
         try_address(pg);
-    } else if (++pg->hosts_tried < pg->url->n_hosts) {
+    } else if (!pg->follows && ++pg->hosts_tried < pg->url->n_hosts) {
         pg->host = (pg->host + 1) % pg->url->n_hosts;
         try_host(pg);
     } else {
@@ -384,11 +385,18 @@ size_t pg_padding(const char *name, const struct pg_parameter *parameters, int c
                                                            : 0;
 }
 
+/* The next round begins behind this host. */
+static void prefer_next_host(struct pg *pg)
+{
+    if (!pg->follows)
+        pg->first_host = (pg->host + 1) % pg->url->n_hosts;
+}
+
 static void on_query_overdue(struct timer *timer)
 {
     struct pg *pg = H2O_STRUCT_FROM_MEMBER(struct pg, deadline, timer);
 
-    pg->first_host = (pg->host + 1) % pg->url->n_hosts;
+    prefer_next_host(pg);
     lose(pg, PQstatus(pg->conn) == CONNECTION_OK ? "a query was not answered in time"
                                                  : PQerrorMessage(pg->conn));
 }
@@ -473,7 +481,7 @@ void pg_reset(struct pg *pg, const char *reason)
 
 void pg_leave_host(struct pg *pg, const char *reason)
 {
-    pg->first_host = (pg->host + 1) % pg->url->n_hosts;
+    prefer_next_host(pg);
     lose(pg, reason);
 }
 
@@ -494,9 +502,12 @@ size_t pg_host(const struct pg *pg)
 
 void pg_follow(struct pg *pg, size_t host)
 {
+    pg->follows = true;
     pg->first_host = host;
-    if (pg->connected && pg->host != host)
-        lose(pg, "the journal is on another host");
+    if (pg->host == host || timer_is_waiting(&pg->pause))
+        return;
+    resolver_cancel(&pg->resolver);
+    lose(pg, "the journal is on another host");
 }
 
 static void lose(struct pg *pg, const char *reason)

@@ -4,8 +4,8 @@
  * States:
  *   waiting     for the next attempt, at most a second (with jitter)
  *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
- *               of hosts is gone through until one accepts writes, from the first, or from the one
- *               behind a host that left a query unanswered. An address that asks for a
+ *               of hosts is gone through until one accepts writes. The first to be tried is the host
+ *               of the last connection, or the next one if that host left a query unanswered. An address that asks for a
  *               password and refuses it is asked again with the previous one, if there is one, and
  *               whichever was let in is offered first from then on
  *   connected   the owner sets its session up (on_connected), then runs queries
@@ -103,7 +103,7 @@ int pg_announced_process(const struct pg *pg);
 /* Which host of the URL it is connected to, or was last. */
 size_t pg_host(const struct pg *pg);
 
-/* Connects to this host of the URL first from now on; leaves another one. Not from within a query's
+/* Connects to this host of the URL alone from now on; leaves another one. Not from within a query's
  * callback of the same connection. */
 void pg_follow(struct pg *pg, size_t host);
 

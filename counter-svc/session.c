@@ -106,7 +106,7 @@ void session_close(struct session *session)
     free(session);
 }
 
-static uint64_t deadline_ms(const struct session *session)
+uint64_t session_patience_ms(const struct session *session)
 {
     return (uint64_t)session->settings->statement_timeout_ms + GRACE_MS;
 }
@@ -119,8 +119,8 @@ static void on_connected(void *data)
     struct session *session = data;
 
     pooler_check_start(&session->pooler_check, session->worker, &session->settings->url,
-                       (uint64_t)session->settings->connect_timeout_ms, deadline_ms(session),
-                       session->pg, on_pooler_checked, session);
+                       (uint64_t)session->settings->connect_timeout_ms,
+                       session_patience_ms(session), session->pg, on_pooler_checked, session);
 }
 
 /* What the guarantees rest on is set here and not left to the server's configuration. Plans are
@@ -154,7 +154,7 @@ static void on_pooler_checked(void *data, const char *problem)
              (long long)session->settings->statement_timeout_ms,
              (long long)session->settings->lock_timeout_ms,
              (long long)session->settings->statement_timeout_ms);
-    pg_run_text(session->pg, sql, deadline_ms(session), on_settings, session);
+    pg_run_text(session->pg, sql, session_patience_ms(session), on_settings, session);
 }
 
 static void on_settings(void *data, const struct pg_answer *answer)
@@ -235,8 +235,8 @@ static void prepare_from(struct session *session, int first)
         ++session->preparing;
     if (session->preparing < N_STATEMENTS) {
         pg_run_prepare(session->pg, STATEMENTS[session->preparing].name,
-                       STATEMENTS[session->preparing].sql, deadline_ms(session), on_prepared,
-                       session);
+                       STATEMENTS[session->preparing].sql, session_patience_ms(session),
+                       on_prepared, session);
         return;
     }
     set_ready(session, true);
@@ -312,7 +312,7 @@ void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback, void *data)
 {
     pg_run_prepared(session->pg, STATEMENTS[statement].name, parameters, count,
-                    deadline_ms(session), callback, data);
+                    session_patience_ms(session), callback, data);
 }
 
 size_t session_padding(enum statement statement, const struct pg_parameter *parameters, int count)
@@ -322,7 +322,7 @@ size_t session_padding(enum statement statement, const struct pg_parameter *para
 
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data)
 {
-    pg_run_text(session->pg, sql, deadline_ms(session), callback, data);
+    pg_run_text(session->pg, sql, session_patience_ms(session), callback, data);
 }
 
 void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data)
@@ -333,6 +333,11 @@ void session_run_long(struct session *session, const char *sql, pg_callback call
 const char *session_problem(const struct session *session)
 {
     return session->problem;
+}
+
+bool session_has_several_hosts(const struct session *session)
+{
+    return session->settings->url.n_hosts > 1;
 }
 
 size_t session_host(const struct session *session)

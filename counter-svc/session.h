@@ -89,8 +89,15 @@ size_t session_padding(enum statement statement, const struct pg_parameter *para
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data);
 void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data);
 
-/* Which host of the URL it is connected to, or was last; and connects to that one first from now on,
- * leaving another one. */
+/* Whether the URL names more than one host. The host that it is connected to may then have been
+ * replaced by another one without noticing it. */
+bool session_has_several_hosts(const struct session *session);
+
+/* How long, in ms, a statement may go unanswered before the connection is given up. */
+uint64_t session_patience_ms(const struct session *session);
+
+/* Which host of the URL it is connected to, or was last; and connects to that one alone from now on,
+ * leaving another one: another server may be one that was replaced, and accept connections. */
 size_t session_host(const struct session *session);
 void session_follow(struct session *session, size_t host);
 

@@ -168,6 +168,14 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     journal_take(request, JOURNAL_APPLIED);
 }
 
+/* A read needs no append, unless another server may have taken over. */
+static void gather_read(struct gathering *gathering, struct journal_request *request)
+{
+    if (session_has_several_hosts(gathering->journal->session))
+        gathering->has_content = true;
+    journal_take(request, JOURNAL_APPLIED);
+}
+
 void append_make_room(struct journal *journal)
 {
     size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
@@ -227,7 +235,7 @@ static void gather(struct gathering *gathering)
         else if (request->kind == REQUEST_LANE)
             gather_lane(gathering, request);
         else
-            journal_take(request, JOURNAL_APPLIED);
+            gather_read(gathering, request);
     }
     for (size_t i = 0; i < journal->entry.n_paths; ++i)
         journal->entry.paths[i].hits = journal->entry.paths[i].slot->pending;
@@ -360,6 +368,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
         forget_pending(&journal->entry);
     if (!journal_is_done(journal, answer))
         return;
+    journal->refused_since_ms = 0;
     if (PQntuples(answer->result) == 0) {
         metric_add(&journal->metrics->conflicts, 1);
         forget_pending(&journal->entry);

@@ -406,10 +406,24 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
               answer->sqlstate, batches, LOG_QUOTED(error), trace);
 }
 
+/* Whether appends have been refused for as long as one may go unanswered, and another host may do better.
+ * At a primary that was replaced, an append that hangs holds the next position: every further one, of
+ * whichever process, is refused for the lock that it waits for. */
+static bool must_leave_host(struct journal *journal)
+{
+    uint64_t now_ms = monotonic_ms();
+
+    if (journal->refused_since_ms == 0)
+        journal->refused_since_ms = now_ms;
+    return session_has_several_hosts(journal->session) &&
+           now_ms - journal->refused_since_ms >= session_patience_ms(journal->session);
+}
+
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
 {
     struct counter_metrics *metrics = journal->metrics;
     bool was_look_up = journal->activity == JOURNAL_LOOKING_UP;
+    bool was_append = journal->activity == JOURNAL_APPENDING;
 
     journal->activity = JOURNAL_IDLE;
     if (answer->outcome == PG_DONE)
@@ -420,7 +434,11 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         return false;
     }
     log_failure(journal, answer);
-    if (is_passing(answer->sqlstate)) {
+    if (is_passing(answer->sqlstate) && was_append && must_leave_host(journal)) {
+        metric_add(&metrics->commit_failures[FAILURE_PASSING], 1);
+        journal_put_back(journal);
+        session_leave_host(journal->session, "appends have been refused for too long");
+    } else if (is_passing(answer->sqlstate)) {
         metric_add(&metrics->commit_failures[FAILURE_PASSING], 1);
         journal_put_back(journal);
         journal_pause(journal, RETRY_PAUSE_MS);
@@ -452,6 +470,7 @@ static void on_ready(void *data)
 
     journal->is_behind = true;
     journal->just_looked_up = false;
+    journal->refused_since_ms = 0;
     if (session_awaits_migration(journal->session))
         journal_set_problem(journal, NULL); /* it can count as soon as it is asked to */
     else

@@ -13,7 +13,7 @@
  * Every batch is answered by the Sync of an append that was sent after the batch came, also when it
  * is a repeat or in conflict: only that proves that the state was not that of a server left behind.
  * Reads are answered by any statement that was sent after they came and has found the state to be the
- * newest.
+ * newest. If the URL names several hosts, that statement is an append, too.
  *
  * All calls from the loop's thread.
  */

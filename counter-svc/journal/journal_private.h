@@ -54,6 +54,7 @@ struct journal {
     bool head_wanted;    /* look whether they have */
     bool just_looked_up; /* what is complete leaves before more is looked up */
     uint64_t look_up_after_ms; /* no path is looked up before */
+    uint64_t refused_since_ms; /* appends, since one last worked; 0: not */
     bool was_full;             /* new batches wait for a fold */
     bool forget_due;           /* there are lanes that have been silent for too long */
     unsigned broken_loads;     /* in a row, after which the checkpoint's entry was not there */

@@ -211,9 +211,9 @@ static void on_loaded(void *data, const struct pg_answer *answer)
 
 /* --- catch up --- */
 
-void catch_up_send(struct journal *journal)
+/* Takes the reads that wait, to be answered when the state is the newest. */
+static void take_reads(struct journal *journal)
 {
-    struct buffer numbers = {0};
     h2o_linklist_t *next;
 
     for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
@@ -221,6 +221,14 @@ void catch_up_send(struct journal *journal)
         if (request_of(link)->kind == REQUEST_READ)
             journal_take(request_of(link), JOURNAL_APPLIED);
     }
+}
+
+void catch_up_send(struct journal *journal)
+{
+    struct buffer numbers = {0};
+
+    if (!session_has_several_hosts(journal->session)) /* otherwise reads wait for an append */
+        take_reads(journal);
     pg_add_int8(&numbers, journal->state.position);
     pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* with the one that is known */
     run(journal, JOURNAL_CATCHING_UP, STATEMENT_CATCH_UP,

@@ -259,6 +259,26 @@ class Cluster:
         self._spare.append(ledger)
 
 
+class Standby(Cluster):
+    """A server that replicates from `primary`, which knows it by `name`."""
+
+    def __init__(self, name, primary):
+        self.name, self._primary = name, primary
+        super().__init__()
+
+    def _make_data(self):
+        self._run_program(
+            "pg_basebackup", "--pgdata", self.data, "--write-recovery-conf", "--no-sync",
+            "--checkpoint", "fast", "--dbname", f"host={self._primary.folder} "
+            f"port={self._primary.port} user=postgres application_name={self.name}")
+
+    def promote(self):
+        """Makes it a primary that waits for no standby. The old primary is left as it is."""
+        self.run("ALTER SYSTEM RESET synchronous_standby_names")
+        self.run("SELECT pg_reload_conf()")
+        self.run("SELECT pg_promote()")
+
+
 class Ledger:
     """A database for one ledger."""
 
