@@ -20,9 +20,10 @@ export REGISTRY=${REGISTRY:-pathcount} TAG=${TAG:-latest}
 IMAGES=(counter-svc render-svc)
 SERVICES=(render-svc counter-svc postgres)
 NODE_LABEL=pathcount.ledger
+HA_IMAGE=postgres-ha HA_MEMBERS=(a b c) HA_LABEL=pathcount.ha
 
-# As stack.yml calls them, and swarm/monitoring.yml the last.
-SECRETS=(counter_token ledger_pw postgres_pw grafana_pw)
+# As stack.yml calls them; then that of swarm/monitoring.yml and those of swarm/ha.yml.
+SECRETS=(counter_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw)
 
 # Standard error as it was when the command began: what is said there is seen even where the errors
 # of a question are not.
@@ -104,6 +105,21 @@ service_field() {
 # replicas_now SERVICE: how many it should have, nothing when it does not exist.
 replicas_now() {
     service_field "$1" '{{.Spec.Mode.Replicated.Replicas}}'
+}
+
+# image_now SERVICE: what it runs, with its digest; nothing when it does not exist.
+image_now() {
+    service_field "$1" '{{.Spec.TaskTemplate.ContainerSpec.Image}}'
+}
+
+# is_ha: whether the stack that runs has three database servers.
+is_ha() {
+    [[ $(replicas_now postgres-a) == 1 ]]
+}
+
+# labelled LABEL=VALUE: the names of the nodes that have this label.
+labelled() {
+    retried "$DOCKER" node ls --filter "node.label=$1" --format '{{.Hostname}}'
 }
 
 # stack_services: the full names of those that exist.
@@ -358,10 +374,11 @@ choose() {
 # The versions to deploy: what the variables say, or what runs, so that a rotation is not undone, or
 # the newest there is, or the first. A previous secret that is the current one is none.
 choose_versions() {
-    local names counter postgres
+    local names counter postgres member
     names=$(secret_names)
     counter=$(secrets_of counter-svc)
     postgres=$(secrets_of postgres)
+    member=$(secrets_of postgres-a)
     choose COUNTER_TOKEN_VERSION \
         "$(version_of counter_token "$counter")" "$(newest "$names" counter_token)" 1
     choose COUNTER_TOKEN_PREVIOUS_VERSION \
@@ -369,33 +386,75 @@ choose_versions() {
     choose LEDGER_PW_VERSION "$(version_of ledger_pw "$counter")" "$(newest "$names" ledger_pw)" 1
     choose LEDGER_PW_PREVIOUS_VERSION \
         "$(version_of ledger_pw_previous "$counter")" "$LEDGER_PW_VERSION"
-    choose LEDGER_PW_FIRST_VERSION "$(version_of ledger_pw "$postgres")" "$LEDGER_PW_VERSION"
+    choose LEDGER_PW_FIRST_VERSION "$(version_of ledger_pw "$member")" \
+        "$(version_of ledger_pw "$postgres")" "$LEDGER_PW_VERSION"
     choose POSTGRES_PW_VERSION \
         "$(version_of postgres_pw "$postgres")" "$(newest "$names" postgres_pw)" 1
     choose GRAFANA_PW_VERSION "$(newest "$names" grafana_pw)" 1
+    choose REPLICATION_PW_VERSION \
+        "$(version_of replication_pw "$member")" "$(newest "$names" replication_pw)" 1
+    choose PATRONI_PW_VERSION \
+        "$(version_of patroni_pw "$member")" "$(newest "$names" patroni_pw)" 1
 }
 
 # --- the database
 
-# ledger_container: the container of PostgreSQL on the engine that answers here. Where it is about
-# to run here, waits for it; a clear end when the database runs elsewhere.
+# ledger_container: the container of PostgreSQL, of three servers the primary, on the engine that answers
+# here. Where it is about to run here, waits for it; a clear end when the database runs elsewhere.
 ledger_container() {
-    local found where
-    found=$(container_here) || die "no Docker Engine answers here"
+    local found primary
+    found=$(container_of postgres) || die "no Docker Engine answers here"
     if [[ -z $found ]]; then
-        where=$("$DOCKER" service ps --filter desired-state=running --format '{{.Node}}' \
-            "${STACK}_postgres" 2>/dev/null | head -n 1) || true
-        [[ -n $where && $where == "$("$DOCKER" info --format '{{.Name}}')" ]] ||
-            die "the database does not run on this host${where:+, but on $where}:" \
-                "run this there, or with DOCKER_HOST=ssh://${where:-ITS-HOST}"
+        found=$(member_here)
+        if [[ -n $found ]]; then
+            primary=$("$DOCKER" exec "$found" ha primary) || die "the database has no primary now"
+            found=$(container_of "postgres-$primary")
+            [[ -n $found ]] || runs_elsewhere "postgres-$primary"
+            echo "$found"
+            return
+        fi
+        runs_elsewhere postgres
         await_services "${WAIT_S:-120}" "${STACK}_postgres"
-        found=$(container_here)
+        found=$(container_of postgres)
     fi
     head -n 1 <<<"$found"
 }
 
-container_here() {
-    "$DOCKER" ps --quiet --filter "label=com.docker.swarm.service.name=${STACK}_postgres"
+# runs_elsewhere SERVICE: ends the command unless its task is to run on this host.
+runs_elsewhere() {
+    local where
+    where=$(node_of_service "$1")
+    [[ -n $where && $where == "$("$DOCKER" info --format '{{.Name}}')" ]] ||
+        die "the database does not run on this host${where:+, but on $where}:" \
+            "run this there, or with DOCKER_HOST=ssh://${where:-ITS-HOST}"
+}
+
+# node_of_service SERVICE: the name of the node that its task is to run on; nothing when there is none.
+node_of_service() {
+    "$DOCKER" service ps --filter desired-state=running --format '{{.Node}}' \
+        "${STACK}_$1" 2>/dev/null | head -n 1 || true
+}
+
+# container_of SERVICE: its containers on the engine that answers here.
+container_of() {
+    "$DOCKER" ps --quiet --filter "label=com.docker.swarm.service.name=${STACK}_$1"
+}
+
+# member_here: the container of one of the three servers on the engine that answers here, if there is one.
+member_here() {
+    local name
+    for name in "${HA_MEMBERS[@]}"; do
+        container_of "postgres-$name" || return 1
+    done | head -n 1
+}
+
+# need_member: the same, or the end of the command.
+need_member() {
+    local found
+    found=$(member_here) || die "no Docker Engine answers here"
+    [[ -n $found ]] || die "no database server runs on this host: run this on one that has the label" \
+        "$HA_LABEL, or with DOCKER_HOST=ssh://THAT-HOST"
+    echo "$found"
 }
 
 # ledger_psql CONTAINER [ARGUMENT…]: psql on the ledger, as the superuser, by the server's own

@@ -18,7 +18,7 @@ TAG = "lab"
 LOCK = "/run/pathcount-lab.lock"
 
 
-def up(hosts, vm, deploy_stack):
+def up(hosts, vm, deploy_stack, high_availability=False):
     """Makes what is not there yet; a second `up`, or one after a crash, completes the first."""
     lab = recall()
     if lab and lab["repo"] != str(REPO):
@@ -28,7 +28,9 @@ def up(hosts, vm, deploy_stack):
         lab = None
     if lab is None:
         clear()  # what is left of one that nobody knows any more
-    count = vm or hosts or (len(lab["hosts"]) if lab else 3)
+    count = vm or hosts or (len(lab["hosts"]) if lab else 5 if high_availability else 3)
+    if high_availability and count < 3:
+        raise Refusal("--ha needs three hosts at least")
     if lab and (lab["vm"] != bool(vm) or len(lab["hosts"]) > count):
         raise Refusal("another kind or number of hosts is up: `swarm/lab down` first")
     need(*(["lab", "guests"] if vm else ["lab"]))
@@ -47,9 +49,14 @@ def up(hosts, vm, deploy_stack):
         start(numbers, lab["hosts"] if lab else [], vm,
               [images.POSTGRES, *images.pair(TAG)] if deploy_stack else [])
         with step("joining the hosts into one Swarm"):
-            cluster.join(numbers, patience)
+            cluster.join(numbers, patience, managers=3 if high_availability else None)
 
-    builds = [images.build_postgres, lambda: images.build_pair(TAG)] if deploy_stack else []
+    def build_database():
+        images.build_postgres()
+        if high_availability:
+            images.build_ha(TAG)
+
+    builds = [build_database, lambda: images.build_pair(TAG)] if deploy_stack else []
     if vm:  # their disk begins with the images
         together(*builds)
         make_swarm()
@@ -57,9 +64,12 @@ def up(hosts, vm, deploy_stack):
         together(*builds, make_swarm)
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
-        overrides = [] if vm or net.has_ipvs() else ["--host-ports"]
+        overrides = ["--ha"] if high_availability else []
+        overrides += [] if vm or net.has_ipvs() else ["--host-ports"]
+        labels = [(name, f"pathcount-h{number}") for number, name in enumerate("abc", start=1)] \
+            if high_availability else [("pathcount-h1",)]
         with step(f"swarm/deploy {' '.join(overrides)}"):
-            cluster.deploy(1, "pathcount-h1", *overrides, tag=TAG, WAIT_S=str(300 * patience),
+            cluster.deploy(1, labels, *overrides, tag=TAG, WAIT_S=str(300 * patience),
                            **(images.FEW if vm else {}))
         with step("a page that counts"):
             wait_for("a page on every host", lambda: all(map(page, numbers)), 60 * patience)
@@ -211,6 +221,8 @@ def parse(arguments):
     one.add_argument("hosts", nargs="?", type=int, metavar="HOSTS", help="how many (3)")
     one.add_argument("--vm", type=int, metavar="N",
                      help="N virtual machines with Debian's kernel instead (IPVS, encryption)")
+    one.add_argument("--ha", action="store_true",
+                     help="three database servers; three managers, the other hosts (5) are workers")
     one.add_argument("--no-deploy", action="store_true", help="only the hosts, joined")
     commands.add_parser("status", help="the hosts and services, and how to reach them")
     one = commands.add_parser("exec", help="run a command on a host")
@@ -230,6 +242,8 @@ def parse(arguments):
                 parser.error(f"a lab has 1 to {MAX_HOSTS} hosts")
         if asked.hosts and asked.vm:
             parser.error("either HOSTS or --vm N")
+        if asked.ha and asked.vm:
+            parser.error("--ha is for hosts of the first kind")
     if asked.command == "exec" and not asked.words:
         parser.error("exec HOST COMMAND…")
     return asked
@@ -264,7 +278,7 @@ def main(arguments):
             return execute(host(asked.host), asked.words)
         with alone():
             if asked.command == "up":
-                up(asked.hosts, asked.vm, not asked.no_deploy)
+                up(asked.hosts, asked.vm, not asked.no_deploy, asked.ha)
             elif asked.command == "down":
                 down(asked.purge)
                 os.unlink(LOCK)

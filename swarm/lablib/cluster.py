@@ -8,19 +8,21 @@ def node_state(number):
                   check=False).stdout.strip()
 
 
-def join(numbers, patience=1):
-    """One Swarm of all hosts; those that are in it already stay as they are. All are managers, but
-    of two hosts only the first: two managers need each other, so either one's end is the end.
+def join(numbers, patience=1, managers=None):
+    """One Swarm of all hosts; those that are in it already stay as they are. The first `managers` are
+    managers; when none are named, all, but of two hosts only the first: two managers need each other, so
+    either one's end is the end.
     `patience`: how much longer than on a real machine everything takes, so that Swarm does not take
     a host that is busy for one that is dead."""
     first, *others = numbers
     if node_state(first) != "active":
         docker(first, "swarm", "init", "--advertise-addr", world.host_address(first),
                "--task-history-limit", "2", "--dispatcher-heartbeat", f"{5 * patience}s")
-    role = "worker" if len(numbers) == 2 else "manager"
-    token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
-    for number in others:
+    managers = managers or (1 if len(numbers) == 2 else len(numbers))
+    for index, number in enumerate(others, start=1):
         if node_state(number) != "active":
+            role = "manager" if index < managers else "worker"
+            token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
             joined = docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
                             "--token", token, f"{world.host_address(first)}:2377", check=False)
             # After 20 s the client gives up, and the engine goes on.
@@ -35,10 +37,12 @@ def ready_nodes(number):
     return listed.stdout.split().count("Ready")
 
 
-def deploy(number, database_node, *overrides, tag, **environ):
-    """What the README tells everyone to do, by the same commands."""
+def deploy(number, labels, *overrides, tag, **environ):
+    """What the README tells everyone to do, by the same commands. `labels`: what swarm/label is given, once
+    for each database server."""
     images.command("secrets", number=number)
-    images.command("label", database_node, number=number)
+    for words in labels:
+        images.command("label", *words, number=number)
     images.command("deploy", *overrides, "--wait", number=number, TAG=tag, **environ)
 
 

@@ -115,6 +115,13 @@ def build_postgres():
         build(POSTGRES, REPO / "swarm" / "postgres")
 
 
+def build_ha(tag):
+    """The image of --ha's members, on top of the stand-in."""
+    with step("building the image of the three database servers"):
+        command("build", "--ha", number=0, TAG=tag)
+        command("push", "--ha", number=0, TAG=tag)
+
+
 def build_prometheus():
     """The stand-in for the official Prometheus image."""
     with step("building the stand-in for the Prometheus image"):

@@ -350,3 +350,32 @@ def test_a_database_that_starts_here_is_waited_for(swarm, tmp_path):
 def test_the_fake_is_what_is_asked(swarm):
     """The tests above would pass with nothing if another Docker were found first."""
     assert shutil.which("docker", path=f"{swarm.path}:/usr/bin:/bin") == str(swarm.path / "docker")
+
+
+# --- three database servers
+
+def test_three_servers_are_not_replaced_by_an_empty_one(swarm):
+    for name in "abc":
+        swarm.state["services"][f"pathcount_postgres-{name}"] = one(f"postgres-{name}", "h1")
+    swarm.service("postgres")["replicas"] = 0
+    done = swarm.run("deploy")
+    assert done.returncode == 1 and "three database servers: add --ha" in done.stderr
+    assert not swarm.asked("stack deploy")
+
+
+def test_one_server_is_not_replaced_by_three_empty_ones(swarm):
+    done = swarm.run("deploy", "--ha")
+    assert done.returncode == 1 and "docs/ha.md" in done.stderr
+    assert not swarm.asked("stack deploy")
+
+
+def test_three_servers_need_their_secrets(swarm):
+    swarm.service("postgres")["replicas"] = 0
+    done = swarm.run("deploy", "--ha")
+    assert done.returncode == 1 and "no secret pathcount_replication_pw_v1: run swarm/secrets" in done.stderr
+    swarm.run("secrets")
+    done = swarm.run("deploy", "--ha", "--encrypted")
+    assert done.returncode == 0, done.stderr
+    deployed, = swarm.asked("stack deploy")
+    files = [word.rpartition("/swarm/")[2] for word in deployed.split() if word.endswith(".yml")][1:]
+    assert files == ["ha.yml", "encrypted.yml", "ha/encrypted.yml"]

@@ -95,7 +95,7 @@ def test_the_database_stays_where_its_volume_is():
     assert postgres["image"] == "${POSTGRES_IMAGE:-postgres:17}"
     assert postgres["deploy"]["placement"] == {
         "constraints": ["node.labels.pathcount.ledger == true"]}
-    assert postgres["deploy"]["replicas"] == 1
+    assert postgres["deploy"]["replicas"] == "${POSTGRES_REPLICAS:-1}"
     assert postgres["environment"]["POSTGRES_PASSWORD_FILE"].startswith("/run/secrets/")
     assert SERVICES["counter-svc"]["environment"]["POSTGRES_USER"] != \
         postgres["environment"]["POSTGRES_USER"]

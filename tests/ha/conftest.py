@@ -1,0 +1,73 @@
+"""Makes a lab of three managers with a database server each and two workers, and hands out the stack."""
+import contextlib
+import pathlib
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "overlay"))
+
+from commits import Commits  # noqa: E402 (the path above comes first)
+from harness import CLIENT_IMAGE, REPO, images, made_lab, watching  # noqa: E402
+from members import LOAD_HOST, HaStack  # noqa: E402
+
+HOSTS = 5
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with made_lab(str(HOSTS), "--ha"):
+        images.build(CLIENT_IMAGE, REPO / "tests" / "overlay" / "client")
+        yield
+
+
+@pytest.fixture(scope="session")
+def _stack(lab):  # pylint: disable=unused-argument
+    stack = HaStack(list(range(1, HOSTS + 1)))
+    stack.start_client(host=LOAD_HOST)
+    yield stack
+    stack.stop_clients()
+
+
+@pytest.fixture
+def stack(_stack):
+    """The stack, whatever the test before did to it: every host up, three servers, a synchronous standby."""
+    _stack.recover()
+    return _stack
+
+
+@pytest.fixture(scope="session")
+def commits(_stack):
+    """Commits at each server, for the whole session. They end with the check that no two servers
+    confirmed commits at the same time."""
+    commits = Commits(_stack)
+    yield commits
+    commits.stop()
+    commits.check()
+
+
+@pytest.fixture
+def prefix(request):
+    """What every path of a test begins with."""
+    return f"/{request.node.name}-{time.time_ns()}/"
+
+
+@pytest.fixture
+def note(capsys):
+    def show(text):
+        with capsys.disabled():
+            print(f"\n    {text}", flush=True)
+    return show
+
+
+@pytest.fixture
+def under_load(stack, commits, prefix):  # pylint: disable=unused-argument
+    """A context: a load, and a watch of the page at each of these hosts."""
+    @contextlib.contextmanager
+    def running(hosts):
+        load = stack.load_inside(prefix)
+        with watching(hosts, prefix) as watches:
+            stack.running_under_load(prefix)
+            yield load, watches
+    return running

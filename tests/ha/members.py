@@ -1,0 +1,124 @@
+"""The stack with three database servers, and what happens to their processes."""
+import collections
+import os
+import pathlib
+import signal
+
+from harness import Stack, Task, docker, wait_until, world
+
+MEMBERS = ("a", "b", "c")
+LOAD_HOST = 5           # a worker, which no test takes away
+WELL_S = 180            # until three servers and a synchronous standby are there again
+
+
+class HaStack(Stack):
+    """Server a is on host 1, b on 2, c on 3."""
+
+    @staticmethod
+    def host_of(member):
+        return MEMBERS.index(member) + 1
+
+    def away(self, host):
+        """Commands go to another manager from now on."""
+        self.manager = next(h for h in (1, 2, 3) if h != host)
+
+    def servers(self):
+        """{member: task} of the servers that run on hosts that answer."""
+        found = {}
+        for member in MEMBERS:
+            for task in self.tasks(f"postgres-{member}"):
+                found[member] = task
+        return found
+
+    def ask(self, *words):
+        """What the first member that knows it answers, as lines of words; none when none does."""
+        for task in self.servers().values():
+            if task.host in self.unreachable:
+                continue
+            said = docker(task.host, "exec", task.container, "ha", *words, check=False, timeout=20)
+            if said:
+                return [line.split() for line in said.splitlines()]
+        return []
+
+    unreachable = frozenset()   # hosts that are cut off: their engines answer, but know nothing new
+
+    def primary(self):
+        """The member that holds the lock, or None."""
+        said = self.ask("primary")
+        return said[0][0] if said else None
+
+    def roles(self):
+        """{member: (role, state)}"""
+        return {words[0]: (words[1], words[2]) for words in self.ask("status") if len(words) >= 3}
+
+    def is_well(self):
+        roles = self.roles()
+        return len(roles) == 3 and {role for role, _ in roles.values()} == {
+            "leader", "sync_standby", "replica"} and all(
+                state in ("running", "streaming") for _, state in roles.values())
+
+    def until_well(self, seconds=WELL_S):
+        wait_until("three servers and a synchronous standby", self.is_well, seconds, interval=1)
+
+    def recover(self):
+        self.unreachable = frozenset()
+        super().recover()
+        self.until_well()
+
+    def tasks(self, service):
+        """As in Stack. A member is looked for on its own host; `postgres` is the primary."""
+        if service == "postgres":
+            primary = self.primary()
+            return self.tasks(f"postgres-{primary}") if primary else []
+        if service[-2:-1] != "-" or service[-1] not in MEMBERS:
+            return super().tasks(service)
+        host = self.host_of(service[-1])
+        listed = docker(host, "ps", "--quiet", "--filter", "label=com.docker.swarm.service."
+                        f"name={world.STACK}_{service}", check=False, timeout=60)
+        return [Task(service, host, container) for container in listed.split()]
+
+    def stored(self, prefix):
+        rows = self.sql("SELECT path, count FROM pathcount_now "
+                        f"WHERE starts_with(path, '{prefix}')")
+        return collections.Counter({path: int(count) for path, count in rows})
+
+    def processes(self, service):
+        """{process id: its command} of the service's containers, as this machine numbers them."""
+        found = {}
+        for task in self.tasks(service):
+            inside = os.readlink(f"/proc/{task.pid}/ns/pid")
+            for folder in pathlib.Path("/proc").glob("[0-9]*"):
+                try:
+                    if os.readlink(folder / "ns/pid") == inside:
+                        found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(
+                            b"\0", b" ").decode(errors="replace")
+                except OSError:
+                    pass  # it has ended
+        return found
+
+    def pids_of(self, program, member):
+        """The processes of `program` (postgres, patroni or etcd) at a member."""
+        service = f"etcd-{member}" if program == "etcd" else f"postgres-{member}"
+        return [pid for pid, command in self.processes(service).items()
+                if is_program(program, command)]
+
+
+def is_program(program, command):
+    if program == "patroni":
+        return "/patroni" in command.split(" --")[0] and "tini" not in command and \
+            "docker-init" not in command
+    if program == "postgres":
+        return command.startswith("postgres:") or "/bin/postgres " in command
+    return command.startswith("etcd ")
+
+
+def send(pids, number):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
+def kill(pids):
+    send(pids, signal.SIGKILL)

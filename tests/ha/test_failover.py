@@ -1,0 +1,158 @@
+"""Three database servers: hosts and processes are taken away under load, and the counting goes on.
+
+After each of them, for every path: acknowledged ≤ stored ≤ sent. Times are reported, and fail only far
+above the target.
+"""
+import os
+import random
+import signal
+import time
+
+from harness import wait_until
+from members import MEMBERS, kill, send
+
+TARGET_S = 30       # until pages are served everywhere again
+FAR_ABOVE_S = 90
+SWITCHOVER_S = 5    # without a 200, in a planned switchover
+TTL_S = 15          # TTL in swarm/ha/ha
+LONG = os.environ.get("HA") == "long"
+
+
+def audit(stack, prefix, load, watches):
+    """Ends the load and the watches; what any of them saw must agree with the ledger."""
+    report = load.stop()
+    for watch in watches:
+        watch.stop()
+    sent, acked = report.sent.copy(), report.acked.copy()
+    for watch in watches:
+        sent[watch.path] += watch.sent
+        acked[watch.path] += watch.acked
+    stored = stack.audit(prefix, sent, acked, exact=False)
+    return f"sent {sent.total()}, acknowledged {acked.total()}, stored {stored}"
+
+
+def until_whole(watches, seconds=FAR_ABOVE_S):
+    wait_until("the page whole again", lambda: all(watch.steady(4) for watch in watches), seconds)
+
+
+def gap(watches, since):
+    """The longest time without a 200 at any of the hosts."""
+    longest = 0
+    for watch in watches:
+        ends = [since, *(end for _, end, status in watch.since(since) if status == 200)]
+        longest = max(longest, *(later - sooner for sooner, later in zip(ends, ends[1:])), 0)
+    return longest
+
+
+def others(stack, host):
+    return [h for h in stack.hosts if h != host]
+
+
+def test_planned_switchover(stack, prefix, under_load, note):
+    old = stack.primary()
+    with under_load(stack.hosts) as (load, watches):
+        began = time.time()
+        done = stack.command("failover")
+        until_whole(watches)
+        longest = gap(watches, began)
+        figures = audit(stack, prefix, load, watches)
+    new = stack.primary()
+    note(f"switchover from {old} to {new}: {longest:.1f} s without a 200 (target {SWITCHOVER_S} s); {figures}")
+    assert new != old and f"database server {new} is the primary" in done.stdout
+    assert longest <= 3 * SWITCHOVER_S
+
+
+def test_host_of_the_primary_killed(stack, prefix, under_load, note):
+    old = stack.primary()
+    victim = stack.host_of(old)
+    stack.away(victim)
+    with under_load(others(stack, victim)) as (load, watches):
+        stack.lab("kill", victim)
+        killed = time.time()
+        until_whole(watches)
+        took = max(watch.whole_since() for watch in watches) - killed
+        new = stack.primary()
+        revived = time.time()
+        stack.lab("revive", victim)
+        stack.until_well()
+        back = time.time() - revived
+        figures = audit(stack, prefix, load, watches)
+    note(f"the primary's host killed: pages everywhere after {took:.1f} s (target {TARGET_S} s), {new} for "
+         f"{old}; revived, a standby after {back:.1f} s; {figures}")
+    assert new and new != old and stack.primary() == new and took <= FAR_ABOVE_S
+
+
+def test_host_of_the_primary_cut_off(stack, prefix, commits, under_load, note):
+    """It goes on running, and must not confirm anything meanwhile."""
+    old = stack.primary()
+    victim = stack.host_of(old)
+    stack.away(victim)
+    with under_load(others(stack, victim)) as (load, watches):
+        stack.lab("cut", victim)
+        cut = time.time()
+        stack.unreachable = frozenset({victim})
+        until_whole(watches)
+        took = max(watch.whole_since() for watch in watches) - cut
+        new = stack.primary()
+        # It stays away for this long, whatever happens meanwhile.
+        time.sleep(max(0, cut + (60 if LONG else 2 * TTL_S) - time.time()))
+        mended = time.time()
+        alone = [one for one in commits.of(old, cut + 1) if one[3] < mended]
+        stack.lab("mend", victim)
+        stack.unreachable = frozenset()
+        stack.until_well()
+        figures = audit(stack, prefix, load, watches)
+    note(f"the primary's host cut off: pages everywhere else after {took:.1f} s (target {TARGET_S} s), {new} "
+         f"for {old}, which confirmed {len(alone)} commits meanwhile; {figures}")
+    assert not alone and new and new != old and took <= FAR_ABOVE_S
+
+
+def stop(pids):
+    """For longer than the lock lasts."""
+    send(pids, signal.SIGSTOP)
+    time.sleep(TTL_S + 7)
+    send(pids, signal.SIGCONT)
+
+
+FAULTS = [(program, action) for program in ("postgres", "patroni", "etcd") for action in (kill, stop)]
+
+
+def test_processes_killed_and_stopped_at_random(stack, prefix, under_load, note):
+    seed = int(os.environ.get("HA_SEED") or time.time())
+    draw, number = random.Random(seed), 30 if LONG else 5
+    note(f"HA_SEED={seed}")
+    # Each kind comes before any comes again.
+    faults = [fault for _ in range(number) for fault in draw.sample(FAULTS, len(FAULTS))][:number]
+    times = []
+    with under_load(stack.hosts) as (load, watches):
+        for program, action in faults:
+            member = draw.choice(MEMBERS)
+            pids = stack.pids_of(program, member)
+            assert pids, f"{program} does not run at {member}"
+            began = time.time()
+            primary = stack.primary()
+            action(pids)
+            until_whole(watches)
+            times.append(gap(watches, began))
+            note(f"{program} at {member} (primary {primary}): {action.__name__}, {times[-1]:.1f} s "
+                 "without a 200")
+            stack.until_well()
+        figures = audit(stack, prefix, load, watches)
+    times.sort()
+    note(f"{number} faults: without a 200 for {times[number // 2]:.1f} s in the median, {times[-1]:.1f} s at "
+         f"worst (target {TARGET_S} s); {figures}")
+    assert times[-1] <= FAR_ABOVE_S
+
+
+if LONG:
+    def test_all_hosts_off_and_on(stack, prefix, note):
+        load = stack.load_inside(prefix, requests=200)
+        report = load.stop()
+        for host in stack.hosts:
+            stack.lab("kill", host)
+        began = time.time()
+        for host in stack.hosts:
+            stack.lab("revive", host)
+        stack.recover()
+        note(f"all hosts off and on: three servers after {time.time() - began:.0f} s")
+        stack.audit(prefix, report.sent, report.acked, exact=True)
