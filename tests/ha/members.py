@@ -105,8 +105,7 @@ class HaStack(Stack):
 
 def is_program(program, command):
     if program == "patroni":
-        return "/patroni" in command.split(" --")[0] and "tini" not in command and \
-            "docker-init" not in command
+        return "/ha-patroni " in command
     if program == "postgres":
         return command.startswith("postgres:") or "/bin/postgres " in command
     return command.startswith("etcd ")

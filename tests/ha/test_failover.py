@@ -31,8 +31,10 @@ def audit(stack, prefix, load, watches):
     return f"sent {sent.total()}, acknowledged {acked.total()}, stored {stored}"
 
 
-def until_whole(watches, seconds=FAR_ABOVE_S):
-    wait_until("the page whole again", lambda: all(watch.steady(4) for watch in watches), seconds)
+def until_whole(watches, since):
+    """Until every host has served pages for 4 s, which began after the fault could be felt."""
+    wait_until("the page whole again", lambda: time.time() > since + 6 and all(
+        watch.steady(4) for watch in watches), FAR_ABOVE_S)
 
 
 def gap(watches, since):
@@ -53,7 +55,7 @@ def test_planned_switchover(stack, prefix, under_load, note):
     with under_load(stack.hosts) as (load, watches):
         began = time.time()
         done = stack.command("failover")
-        until_whole(watches)
+        until_whole(watches, began)
         longest = gap(watches, began)
         figures = audit(stack, prefix, load, watches)
     new = stack.primary()
@@ -69,7 +71,7 @@ def test_host_of_the_primary_killed(stack, prefix, under_load, note):
     with under_load(others(stack, victim)) as (load, watches):
         stack.lab("kill", victim)
         killed = time.time()
-        until_whole(watches)
+        until_whole(watches, killed)
         took = max(watch.whole_since() for watch in watches) - killed
         new = stack.primary()
         revived = time.time()
@@ -91,7 +93,7 @@ def test_host_of_the_primary_cut_off(stack, prefix, commits, under_load, note):
         stack.lab("cut", victim)
         cut = time.time()
         stack.unreachable = frozenset({victim})
-        until_whole(watches)
+        until_whole(watches, cut)
         took = max(watch.whole_since() for watch in watches) - cut
         new = stack.primary()
         # It stays away for this long, whatever happens meanwhile.
@@ -132,7 +134,7 @@ def test_processes_killed_and_stopped_at_random(stack, prefix, under_load, note)
             began = time.time()
             primary = stack.primary()
             action(pids)
-            until_whole(watches)
+            until_whole(watches, time.time())
             times.append(gap(watches, began))
             note(f"{program} at {member} (primary {primary}): {action.__name__}, {times[-1]:.1f} s "
                  "without a 200")
