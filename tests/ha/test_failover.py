@@ -5,10 +5,11 @@ above the target.
 """
 import os
 import random
+import re
 import signal
 import time
 
-from harness import wait_until
+from harness import get_count, wait_until
 from members import MEMBERS, kill, send
 
 TARGET_S = 30       # until pages are served everywhere again
@@ -59,9 +60,28 @@ def test_planned_switchover(stack, prefix, under_load, note):
         longest = gap(watches, began)
         figures = audit(stack, prefix, load, watches)
     new = stack.primary()
+    said = stack.command("status").stdout
+    assert re.search(rf"^{new} +pathcount-h{stack.host_of(new)} +leader +running ", said, re.MULTILINE), said
+    assert len(re.findall(r"^[abc] .* sync_standby ", said, re.MULTILINE)) == 1, said
     note(f"switchover from {old} to {new}: {longest:.1f} s without a 200 (target {SWITCHOVER_S} s); {figures}")
     assert new != old and f"database server {new} is the primary" in done.stdout
     assert longest <= 3 * SWITCHOVER_S
+
+
+def test_backup_and_restore(stack, prefix, tmp_path):
+    """On the primary's host; on another one the commands name that host, and change nothing."""
+    host, file = stack.host_of(stack.primary()), str(tmp_path / "dump")
+    elsewhere = next(h for h in (1, 2, 3) if h != host)
+    before = stack.load_inside(prefix, requests=100).stop()
+    refused = stack.command("backup", file, host=elsewhere, check=False)
+    assert refused.returncode == 1 and f"but on pathcount-h{host}" in refused.stderr
+    stack.command("backup", file, host=host)
+    stack.load_inside(f"{prefix}later/", requests=100).stop()
+    assert stack.command("restore", "--replace", file, host=elsewhere, check=False).returncode == 1
+    assert stack.stored(f"{prefix}later/").total() == 100
+    stack.command("restore", "--replace", file, host=host)
+    assert stack.stored(prefix) == before.acked and before.acked.total() == 100
+    wait_until("pages that count", lambda: all(get_count(h, f"{prefix}back") for h in stack.hosts), 60)
 
 
 def test_host_of_the_primary_killed(stack, prefix, under_load, note):

@@ -352,6 +352,32 @@ def test_the_fake_is_what_is_asked(swarm):
     assert shutil.which("docker", path=f"{swarm.path}:/usr/bin:/bin") == str(swarm.path / "docker")
 
 
+# --- after a host has come back
+
+def forced(swarm):
+    return [line.rpartition("_")[2] for line in swarm.asked("--force")]
+
+
+def test_replicas_are_spread_again(swarm):
+    done = swarm.run("rebalance")
+    assert done.returncode == 0, done.stderr
+    assert forced(swarm) == ["counter-svc", "render-svc"]
+
+
+def test_renderers_on_their_hosts_ports_stay(swarm):
+    swarm.service("render-svc")["order"] = "stop-first"
+    done = swarm.run("rebalance")
+    assert done.returncode == 0 and "render-svc stays where it is" in done.stdout
+    assert forced(swarm) == ["counter-svc"]
+
+
+def test_an_update_in_progress_is_not_forced(swarm):
+    swarm.service("counter-svc").update(update=["updating", ""], previous_image="pathcount/counter-svc:0")
+    done = swarm.run("rebalance")
+    assert done.returncode == 1 and "counter-svc is being updated" in done.stderr
+    assert not forced(swarm)
+
+
 # --- three database servers
 
 def test_three_servers_are_not_replaced_by_an_empty_one(swarm):

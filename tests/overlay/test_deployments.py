@@ -160,8 +160,8 @@ def test_commands_are_idempotent_and_say_no(stack):
     assert stack.command("scale", "postgres", "2", check=False).returncode == 1
     assert stack.command("scale", "many", check=False).returncode == 2
     assert stack.command("rotate", "everything", check=False).returncode == 2
-    for name in ("backup", "build", "deploy", "label", "move", "push", "remove", "restore", "roll",
-                 "rotate", "scale", "secrets", "wait"):
+    for name in ("backup", "build", "deploy", "failover", "label", "move", "push", "rebalance",
+                 "remove", "restore", "roll", "rotate", "scale", "secrets", "status", "wait"):
         help_text = subprocess.run([f"{world.REPO}/swarm/{name}", "--help"], check=True, text=True,
                                    capture_output=True).stdout
         assert help_text.startswith(f"swarm/{name}")
