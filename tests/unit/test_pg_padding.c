@@ -51,7 +51,7 @@ static void execute_and_sync_are_never_in_two_writes(void **state)
         assert_false(is_cut(bind_bytes(value + padding)));
         cut += padding != 0;
     }
-    assert_true(cut >= 5 * (200000U / 8192));
+    assert_true(cut >= 5UL * (200000 / 8192));
 }
 
 int main(void)
