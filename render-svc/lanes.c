@@ -150,14 +150,11 @@ void hit_withdraw(struct hit *hit)
     hit->state = HIT_NONE;
 }
 
-static void answer_all(h2o_linklist_t *hits, struct table_rows *rows)
+static void answer_hit(struct hit *hit, struct number number, struct table_rows *rows)
 {
-    while (!h2o_linklist_is_empty(hits)) {
-        struct hit *hit = hit_of(hits->next);
-        h2o_linklist_unlink(&hit->_link);
-        hit->state = HIT_NONE;
-        hit->_callback(hit, hit->_number, rows);
-    }
+    h2o_linklist_unlink(&hit->_link);
+    hit->state = HIT_NONE;
+    hit->_callback(hit, number, rows);
 }
 
 /* --- a batch's way --- */
@@ -325,40 +322,28 @@ static void set_free(struct lane *lane)
         worker_at_turn_end(lane->lanes->worker, &lane->lanes->turn_end, on_turn_end);
 }
 
-/* Gives each hit that still waits a number of its own, in the order in which they came. */
-static void number_hits(struct lane *lane, const struct number *numbers)
+/* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
+ * they came. */
+static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows)
 {
-    for (h2o_linklist_t *link = lane->hits.next; link != &lane->hits; link = link->next) {
-        struct hit *hit = hit_of(link);
+    struct render_metrics *metrics = lane->lanes->metrics;
+
+    metric_add(&metrics->committed, lane->n_hits);
+    metric_subtract(&metrics->waiting[WAITING_AWAY], lane->n_hits);
+    histogram_add_ns(&metrics->batch_seconds, monotonic_ns() - lane->left_ns);
+    lane->sequence = lane->batch.sequence;
+    while (!h2o_linklist_is_empty(&lane->hits)) {
+        struct hit *hit = hit_of(lane->hits.next);
         struct batch_entry *entry = batch_find(&lane->batch, hit->path, hit->path_len);
         struct number number = numbers[entry - lane->entries];
         if (number.count != INT64_MAX)
             number.count -= --entry->hits;
-        /* a repeat has the counts of now: an operator may have changed the row since */
+        /* a repeat tells the counts of now: somebody may have changed the row by hand since */
         if (number.count < 1)
             number.count = 1;
-        hit->_number = number;
+        answer_hit(hit, number, rows);
     }
-}
-
-/* The batch is on disk. The next one leaves before the hits of this one are answered, which takes longer
- * than to send it: so PostgreSQL has work meanwhile. */
-static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows)
-{
-    struct lanes *lanes = lane->lanes;
-    h2o_linklist_t confirmed;
-
-    metric_add(&lanes->metrics->committed, lane->n_hits);
-    metric_subtract(&lanes->metrics->waiting[WAITING_AWAY], lane->n_hits);
-    histogram_add_ns(&lanes->metrics->batch_seconds, monotonic_ns() - lane->left_ns);
-    lane->sequence = lane->batch.sequence;
-    number_hits(lane, numbers);
-    h2o_linklist_init_anchor(&confirmed);
-    h2o_linklist_insert_list(&confirmed, &lane->hits);
     set_free(lane);
-    if (lanes->n_open != 0 && is_worth_a_batch(lanes))
-        depart_all(lanes);
-    answer_all(&confirmed, rows);
 }
 
 /* The batch is dropped, and the lane: nobody can say any more what became of it, or it was refused.
@@ -370,9 +355,8 @@ static void give_up(struct lane *lane, int status)
               (long long)lane->batch.sequence, lane->n_hits, status, lane->trace.id);
     metric_add(&lane->lanes->metrics->refused[REFUSED_GIVEN_UP], lane->n_hits);
     metric_subtract(&lane->lanes->metrics->waiting[WAITING_AWAY], lane->n_hits);
-    for (h2o_linklist_t *link = lane->hits.next; link != &lane->hits; link = link->next)
-        hit_of(link)->_number = (struct number){0};
-    answer_all(&lane->hits, NULL);
+    while (!h2o_linklist_is_empty(&lane->hits))
+        answer_hit(hit_of(lane->hits.next), (struct number){0}, NULL);
     lane->batch.size = 0;
     lane->id = 0;
     open_lane(lane);

@@ -55,7 +55,6 @@ struct hit {
     bool wants_rows;
     const struct trace *trace; /* of its request; must live as long, too */
     uint64_t _since_ms;        /* it waits */
-    struct number _number;     /* once it is confirmed */
 };
 
 struct lanes_settings {
