@@ -1,9 +1,10 @@
 #include "counter-svc/pooler.h"
 
+#include "service/random.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define REPORT_PROCESS "SELECT pg_backend_pid()"
 
@@ -42,7 +43,7 @@ static uint64_t witness_timeout_ms(const struct pooler_check *check)
     return check->_connect_timeout_ms + check->_query_timeout_ms;
 }
 
-/* Ends the check, but for the note of the process. */
+/* Ends the check. The process stays noted. */
 static void end(struct pooler_check *check)
 {
     timer_stop(&check->_deadline);
@@ -157,7 +158,6 @@ static void on_witness_lost(void *data, const char *reason)
 static void on_witness_process(void *data, const struct pg_answer *answer)
 {
     struct pooler_check *check = data;
-    uint64_t number;
     char sql[128];
 
     if (!has_answer(check, answer))
@@ -166,10 +166,8 @@ static void on_witness_process(void *data, const struct pg_answer *answer)
         refuse_all(check);
         return;
     }
-    while (getrandom(&number, sizeof(number), 0) != sizeof(number))
-        ;
     snprintf(check->_channel, sizeof(check->_channel), "pathcount_%016llx",
-             (unsigned long long)number);
+             (unsigned long long)random_bits());
     snprintf(sql, sizeof(sql), "LISTEN %s;" REPORT_PROCESS, check->_channel);
     pg_run_text(check->_pg, sql, check->_query_timeout_ms, on_listening, check);
 }

@@ -5,9 +5,9 @@
 #include "counter-svc/pg_array.h"
 #include "proto/memory.h"
 #include "service/log.h"
+#include "service/random.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* What of the journal's entries is being put together. */
 struct gathering {
@@ -21,15 +21,6 @@ struct gathering {
 };
 
 static void on_appended(void *data, const struct pg_answer *answer);
-
-static uint64_t draw(void)
-{
-    uint64_t random;
-
-    while (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        ;
-    return random;
-}
 
 /* --- taking batches --- */
 
@@ -161,7 +152,7 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     if (entry->n_opened == ENTRY_MAX_LANES)
         return;
     do
-        request->lane = (int64_t)(draw() & (uint64_t)(LANE_MAX - 1));
+        request->lane = (int64_t)(random_bits() & (uint64_t)(LANE_MAX - 1));
     while (request->lane == 0 || state_lane(&gathering->journal->state, request->lane) != NULL);
     entry->opened[entry->n_opened++] = request->lane;
     gathering->has_content = true;
@@ -211,7 +202,7 @@ static void begin_entry(struct journal *journal)
     struct journal_entry *entry = &journal->entry;
 
     entry->position = journal->state.position + 1;
-    entry->id = (int64_t)(draw() >> 1);
+    entry->id = (int64_t)(random_bits() >> 1);
     entry->kind = ENTRY_KIND;
     entry->writer = journal->writer;
     entry->n_batches = entry->n_opened = entry->n_ended = entry->n_paths = 0;

@@ -2,9 +2,9 @@
 
 #include "proto/memory.h"
 #include "service/log.h"
+#include "service/random.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* How often the head is looked at when nothing else does: so long a counter-svc that is not used may be
  * behind, and an edit go unnoticed. */
@@ -25,15 +25,6 @@ static void on_overdue(struct timer *timer);
 static void on_pause_over(struct timer *timer);
 static void on_refresh_due(struct timer *timer);
 
-static int64_t draw_writer(void)
-{
-    uint64_t random;
-
-    while (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        ;
-    return (int64_t)(random >> 1);
-}
-
 struct journal *journal_open(struct worker *worker, const struct session_settings *session_settings,
                              const struct journal_settings *settings,
                              const struct journal_owner *owner)
@@ -44,7 +35,7 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
     journal->metrics = counter_metrics_of(worker);
     journal->settings = settings;
     journal->owner = *owner;
-    journal->writer = draw_writer();
+    journal->writer = (int64_t)(random_bits() >> 1);
     journal->problem = "The connection to PostgreSQL has not been made yet.";
     metric_set(&journal->metrics->ledger_max_paths, (uint64_t)settings->max_paths);
     metric_set(&journal->metrics->max_unfolded, (uint64_t)settings->max_unfolded);

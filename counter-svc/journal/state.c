@@ -1,11 +1,11 @@
 #include "counter-svc/journal/state.h"
 
 #include "proto/memory.h"
+#include "service/random.h"
 
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /* Header only: nothing is linked. Seeded, as visitors choose the paths. */
 #define XXH_INLINE_ALL
@@ -26,8 +26,7 @@ static size_t slot_bytes(const struct slot *slot)
 void state_init(struct state *state)
 {
     *state = (struct state){0};
-    while (getrandom(&state->_seed, sizeof(state->_seed), 0) != sizeof(state->_seed))
-        ;
+    state->_seed = random_bits();
     h2o_linklist_init_anchor(&state->_slots);
     state->_n_buckets = MIN_BUCKETS;
     state->_buckets = memory_allocate(MIN_BUCKETS, sizeof(struct slot *));
