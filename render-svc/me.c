@@ -47,18 +47,6 @@ static void set_cookie(h2o_req_t *req, bool is_left_out)
                    value.len);
 }
 
-static void lead_back(h2o_req_t *req)
-{
-    struct buffer text = {0};
-    h2o_iovec_t address;
-
-    link_add_own(&text, LINK_ME);
-    address = h2o_strdup(&req->pool, text.bytes, text.len);
-    buffer_free(&text);
-    answer_header(req, H2O_TOKEN_LOCATION, address.base);
-    answer_copy(req, 303, TYPE_HTML, "", 0);
-}
-
 static void change(const struct asked *asked)
 {
     static const char *const NAMES[] = {"counted"};
@@ -83,7 +71,7 @@ static void change(const struct asked *asked)
     if (asked->json)
         answer_state(asked, no);
     else
-        lead_back(asked->req);
+        reply_redirect(asked->req, 303, LINK_ME);
 }
 
 void me_answer(const struct asked *asked)

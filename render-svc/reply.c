@@ -1,6 +1,7 @@
 #include "render-svc/reply.h"
 
 #include "render-svc/accept.h"
+#include "render-svc/link.h"
 #include "render-svc/page.h"
 #include "render-svc/render.h"
 #include "render-svc/visitor.h"
@@ -220,6 +221,17 @@ bool reply_refuse_ahead(h2o_req_t *req, bool json)
     answer_header_named(req, "retry-after", "1");
     reply_error(req, 503, "A prefetch is not counted here; the visit itself is.", json);
     return true;
+}
+
+void reply_redirect(h2o_req_t *req, int status, const char *path)
+{
+    struct buffer address = {0};
+
+    link_add_own(&address, path);
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_LOCATION, NULL,
+                   h2o_strdup(&req->pool, address.bytes, address.len).base, address.len);
+    buffer_free(&address);
+    answer_copy(req, status, TYPE_HTML, "", 0);
 }
 
 void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json)

@@ -37,8 +37,8 @@ void reply_may_be_kept(h2o_req_t *req, const char *value);
 void reply_is_public(h2o_req_t *req);
 
 /* The same, and with credentials. A browser that sends them wants its origin named and credentials
- * allowed (the Fetch standard, "CORS check"), or else the page is told that a hit failed which was
- * counted. Also lets pages that are isolated show the answer as an image. */
+ * allowed (the Fetch standard, "CORS check"); otherwise a hit that was counted fails for the
+ * page. Also lets pages that are isolated show the answer as an image. */
 void reply_is_for_all_origins(h2o_req_t *req);
 
 /* Answers OPTIONS, and what a browser asks before a script of another origin may send other headers than
@@ -82,6 +82,9 @@ void reply_unavailable(h2o_req_t *req, const char *detail, bool json);
 /* The same, if the configuration says so and a browser makes the request ahead: it then asks again when its
  * user goes there. Returns whether it was answered. */
 bool reply_refuse_ahead(h2o_req_t *req, bool json);
+
+/* Leads to another address of the service (link_add_own), with a 303 or 308. */
+void reply_redirect(h2o_req_t *req, int status, const char *path);
 
 /* The same with a 405, which names the methods there are. */
 void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json);

@@ -82,18 +82,10 @@ static bool take_base(const char **path, size_t *len)
 /* Answers what is not below base_path, or is base_path itself. */
 static void answer_outside(h2o_req_t *req, const char *path, size_t len, bool is_json)
 {
-    struct buffer text = {0};
-    h2o_iovec_t address;
-
-    link_add_own(&text, "/");
-    address = h2o_strdup(&req->pool, text.bytes, text.len);
-    buffer_free(&text);
-    if (h2o_memis(path, len, address.base, address.len - 1)) {
-        answer_header(req, H2O_TOKEN_LOCATION, address.base);
-        answer_copy(req, 308, TYPE_HTML, "", 0);
-        return;
-    }
-    reply_error(req, 404, "This is not below the base path of the service.", is_json);
+    if (h2o_memis(path, len, link_base.at, link_base.len))
+        reply_redirect(req, 308, "/");
+    else
+        reply_error(req, 404, "This is not below the base path of the service.", is_json);
 }
 
 /* Answers a request for /robots.txt, if that is not to be counted. */
