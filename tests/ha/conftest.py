@@ -2,13 +2,13 @@
 import contextlib
 import pathlib
 import sys
-import time
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "overlay"))
 
 from commits import Commits  # noqa: E402 (the path above comes first)
+from fixtures import note, prefix  # noqa: E402,F401 (pytest finds fixtures here)
 from harness import CLIENT_IMAGE, REPO, images, made_lab, watching  # noqa: E402
 from members import LOAD_HOST, HaStack  # noqa: E402
 
@@ -45,20 +45,6 @@ def commits(_stack):
     yield commits
     commits.stop()
     commits.check()
-
-
-@pytest.fixture
-def prefix(request):
-    """What every path of a test begins with."""
-    return f"/{request.node.name}-{time.time_ns()}/"
-
-
-@pytest.fixture
-def note(capsys):
-    def show(text):
-        with capsys.disabled():
-            print(f"\n    {text}", flush=True)
-    return show
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from harness import get_count, wait_until
+from harness import all_hits, get_count, wait_until
 from members import MEMBERS, kill, send
 
 TARGET_S = 30       # until pages are served everywhere again
@@ -22,12 +22,7 @@ LONG = os.environ.get("HA") == "long"
 def audit(stack, prefix, load, watches):
     """Ends the load and the watches; what any of them saw must agree with the ledger."""
     report = load.stop()
-    for watch in watches:
-        watch.stop()
-    sent, acked = report.sent.copy(), report.acked.copy()
-    for watch in watches:
-        sent[watch.path] += watch.sent
-        acked[watch.path] += watch.acked
+    sent, acked = all_hits(report, watches)
     stored = stack.audit(prefix, sent, acked, exact=False)
     return f"sent {sent.total()}, acknowledged {acked.total()}, stored {stored}"
 

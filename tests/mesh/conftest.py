@@ -6,7 +6,8 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "overlay"))
 
-from harness import Stack, made_lab  # noqa: E402 (the path above comes first)
+from fixtures import note  # noqa: E402,F401 (the path above comes first; pytest finds fixtures here)
+from harness import Stack, made_lab  # noqa: E402
 from lablib import guest  # noqa: E402
 
 HOSTS = 2
@@ -21,11 +22,3 @@ def lab():
 @pytest.fixture(scope="session")
 def stack(lab):  # pylint: disable=unused-argument
     return Stack([1, 2], manager=1, patience=guest.patience())
-
-
-@pytest.fixture
-def note(capsys):
-    def show(text):
-        with capsys.disabled():
-            print(f"\n    {text}", flush=True)
-    return show

@@ -1,8 +1,7 @@
 """Makes the lab for the session, or takes the one that is up, and hands out the stack on it."""
-import time
-
 import pytest
 
+from fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
 from harness import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HOSTS = 3
@@ -38,19 +37,3 @@ def stack(_stack):
     """The stack, whatever the test before did to it: every host up and its cable plugged in."""
     _stack.recover()
     return _stack
-
-
-@pytest.fixture
-def prefix(request):
-    """What every path of a test begins with, so that its hits can be told from others', also of
-    another run on the same ledger."""
-    return f"/{request.node.name.replace('[', '-').rstrip(']')}-{time.time_ns()}/"
-
-
-@pytest.fixture
-def note(capsys):
-    """Shows a figure worth telling, whatever pytest does with the output otherwise."""
-    def show(text):
-        with capsys.disabled():
-            print(f"\n    {text}", flush=True)
-    return show

@@ -277,6 +277,16 @@ class Reach:
         return changes[-1][0] if changes and changes[-1][1] else None
 
 
+def all_hits(report, watches):
+    """Ends the watches. Returns what they and the load have sent, and what of it was acknowledged, by path."""
+    sent, acked = report.sent.copy(), report.acked.copy()
+    for watch in watches:
+        watch.stop()
+        sent[watch.path] += watch.sent
+        acked[watch.path] += watch.acked
+    return sent, acked
+
+
 @contextlib.contextmanager
 def watching(hosts, prefix):
     watches = [Watch(host, prefix) for host in hosts]

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness import docker, get_count, images, wait_until, watching, world
+from harness import all_hits, docker, get_count, images, wait_until, watching, world
 
 pytestmark = pytest.mark.upkeep
 VOLUME = f"{world.STACK}_ledger"
@@ -85,12 +85,7 @@ def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
             report = load.stop()
         whole = max(watch.whole_since() for watch in watches)
         assert spread.database_host() == new
-        for watch in watches:
-            watch.stop()
-        sent, acked = report.sent.copy(), report.acked.copy()
-        for watch in watches:
-            sent[watch.path] += watch.sent
-            acked[watch.path] += watch.acked
+        sent, acked = all_hits(report, watches)
         stored = spread.audit(prefix, sent, acked, exact=False)
     note(f"moved from h{old} to h{new} in {moved - began:.1f} s, 503 for at most "
          f"{whole - began:.1f} s; {report}; stored {stored}")

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE_S, MARGIN_S, Reach, docker, get_count, wait_until, watching
+from harness import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, wait_until, watching
 
 WHOLE_AGAIN_S = 30
 # Swarm can take longer than that itself until PostgreSQL's task runs again and the other hosts know
@@ -24,12 +24,7 @@ def spread(stack):
 def collect(stack, prefix, load, watches):
     """Ends a load and its watches; everything any of them saw must agree with the ledger."""
     report = load.stop()
-    for watch in watches:
-        watch.stop()
-    sent, acked = report.sent.copy(), report.acked.copy()
-    for watch in watches:
-        sent[watch.path] += watch.sent
-        acked[watch.path] += watch.acked
+    sent, acked = all_hits(report, watches)
     stored = stack.audit(prefix, sent, acked, exact=False)
     return report, f"{report}; in all sent {sent.total()}, acknowledged {acked.total()}, " \
                    f"stored {stored}"
