@@ -47,6 +47,12 @@ def pair(module_stage):
     return module_stage.pair()
 
 
+@pytest.fixture
+def ledger(stage):
+    """A ledger of a test's own, empty."""
+    return stage.ledger()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
     """A failed test's report shows the end of its services' logs."""

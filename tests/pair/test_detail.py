@@ -6,11 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
-@pytest.fixture
 def api(stage, ledger):
     return stage.counter(ledger).api
 

@@ -16,11 +16,6 @@ PATIENT = {"batch_deadline_ms": 20000, "statement_timeout_ms": 20000, "lock_time
 
 
 @pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
-@pytest.fixture
 def counter(stage, ledger):
     return stage.counter(ledger, **PATIENT)
 

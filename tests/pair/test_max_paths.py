@@ -15,11 +15,6 @@ PATIENT = {"batch_deadline_ms": 20000, "statement_timeout_ms": 20000, "lock_time
 """So that a batch which a test holds up is not answered 503 first, however slow the machine is."""
 
 
-@pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
 def counted(answer, hits):
     """path → (count, whether it is the overflow row's) of an answer to a batch."""
     counts = counts_of(answer, hits)

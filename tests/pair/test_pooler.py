@@ -18,11 +18,6 @@ REFUSED = ("PostgreSQL is behind a pooler that shares server connections between
 SMALL = ("PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 5 server "
          "connections for each counter-svc (PgBouncer: default_pool_size).")
 
-@pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
 @contextlib.contextmanager
 def pooled(ledger, **settings):
     with PgBouncer(ledger.cluster, [ledger], **settings) as pooler:
@@ -125,7 +120,7 @@ def test_shared_processes_are_refused_and_nothing_is_counted(stage, ledger, mode
 
 class PoolEach(Wire):
     """Leads each connection to a pool of its own: the pooler knows the database under as many names. So
-    nobody else ever uses the server process of a connection, as if it were a session's."""
+    no other client ever uses the server process of a connection, as if it were a session's."""
 
     def __init__(self, target, database):
         self._database = database.encode()
@@ -145,7 +140,7 @@ class PoolEach(Wire):
         self._end(source, to)
 
 
-def test_a_shared_process_that_nobody_else_happens_to_use_is_refused(stage, ledger):
+def test_a_shared_process_that_no_other_client_happens_to_use_is_refused(stage, ledger):
     names = [PoolEach.name(letter, ledger.database) for letter in string.ascii_lowercase]
     with PgBouncer(ledger.cluster, [ledger], names=dict.fromkeys(names, ledger.database),
                    pool_mode="transaction") as pooler:
@@ -169,7 +164,7 @@ def test_a_pool_that_becomes_shared_is_refused_and_the_counts_stay_exact(stage, 
             return answer.status == 200
 
         def is_refused():
-            counter.api.ask("GET", "/v1/paths?order=path")  # its process is free now, for whoever comes next
+            counter.api.ask("GET", "/v1/paths?order=path")  # its process is free now for the next client
             count()
             return REFUSED in counter.ready().text
 

@@ -12,11 +12,6 @@ from harness.services import run
 from harness.wait import until
 
 
-@pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
 @pytest.fixture(scope="module")
 def read_only():
     """A second cluster, which accepts no writes."""

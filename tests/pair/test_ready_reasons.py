@@ -20,11 +20,6 @@ GRANT = ("Grant this to the role of counter-svc, or make the role the owner of t
 
 
 @pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
-@pytest.fixture
 def own_ledger(cluster):
     """One that the test changes for good."""
     return cluster.new_ledger()
@@ -93,7 +88,7 @@ def test_a_server_that_is_away(stage, ledger):
 
 
 def test_a_reason_that_changes_is_logged_anew(stage, ledger):
-    """First there is nobody, then somebody who refuses the password."""
+    """First no server listens, then one that refuses the password."""
     wire = stage.wire(ledger.cluster)
     wire.stop_listening()
     port = wire.address[1]

@@ -1,4 +1,4 @@
-"""What robots are told. Python's own parser of robots.txt reads it."""
+"""Headers and the file for robots. Python's own parser of robots.txt reads it."""
 
 import urllib.robotparser
 

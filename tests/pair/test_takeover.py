@@ -16,11 +16,6 @@ from harness.wait import Later, until
 OLD_TABLE = "CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)"
 
 
-@pytest.fixture
-def ledger(stage):
-    return stage.ledger()
-
-
 def left_by_the_old_server(ledger, *rows, table=OLD_TABLE):
     with ledger.connect_as_owner() as connection:
         connection.execute(table)
