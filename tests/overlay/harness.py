@@ -415,10 +415,15 @@ class Stack:
                      "--field-separator=\t", "--command", query)
         return [line.split("\t") for line in out.splitlines()]
 
-    def stored(self, prefix):
-        rows = self.sql("SELECT path, count FROM pathcount "
-                        f"WHERE starts_with(path, '{prefix}')")
+    def counts(self, condition):
+        """The counts of paths at this moment, with the hits that wait for a fold. A ledger of the time
+        before the journal has them in its table."""
+        view = self.sql("SELECT to_regclass('pathcount_now')")[0][0] or "pathcount"
+        rows = self.sql(f"SELECT path, count FROM {view} WHERE {condition}")
         return collections.Counter({path: int(count) for path, count in rows})
+
+    def stored(self, prefix):
+        return self.counts(f"starts_with(path, '{prefix}')")
 
     def audit(self, prefix, sent, acked, exact):
         """acknowledged ≤ stored ≤ sent for every path; equal where nothing was left open."""
