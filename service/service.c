@@ -210,11 +210,14 @@ static int run(void)
 
     worker_run(&process.admin);
 
-    for (size_t i = 0; i < process.n_workers; ++i)
+    for (size_t i = 0; i < process.n_workers; ++i) {
         pthread_join(process.workers[i]._thread, NULL);
+        worker_joined(&process.workers[i]);
+    }
     timer_stop(&process.drain);
     h2o_socket_close(process.signals);
     worker_fini(&process.admin);
+    worker_joined(&process.admin);
     log_sum_up(true);
     log_event(LOG_LEVEL_INFO, "stopped", "status=%d", atomic_load(&process.status));
     return atomic_load(&process.status);

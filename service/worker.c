@@ -93,9 +93,11 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     if (wake < 0)
         return -1;
     own_listener = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+    worker->_wake_fd = fcntl(wake, F_DUPFD_CLOEXEC, 0);
     worker->settings = settings;
     worker->loop = h2o_evloop_create();
-    if (own_listener < 0 || timers_init(&worker->timers, worker->loop) != 0) {
+    if (own_listener < 0 || worker->_wake_fd < 0 ||
+        timers_init(&worker->timers, worker->loop) != 0) {
         close(wake);
         return -1;
     }
@@ -277,7 +279,7 @@ void worker_want(struct worker *worker, enum worker_state state)
     uint64_t one = 1;
 
     atomic_store(&worker->wanted_state, (int)state);
-    if (write(h2o_socket_get_fd(worker->_wake), &one, sizeof(one)) != sizeof(one))
+    if (write(worker->_wake_fd, &one, sizeof(one)) != sizeof(one))
         return; /* the counter is full: the worker has plenty to wake up for */
 }
 
@@ -358,4 +360,9 @@ void worker_fini(struct worker *worker)
     h2o_evloop_run(worker->loop, 0); /* lets closed sockets be freed */
     h2o_context_dispose(&worker->context);
     h2o_config_dispose(&worker->_globalconf);
+}
+
+void worker_joined(struct worker *worker)
+{
+    close(worker->_wake_fd);
 }

@@ -81,6 +81,7 @@ struct worker {
     h2o_accept_ctx_t _accept;
     h2o_socket_t *_listener; /* NULL once closed */
     h2o_socket_t *_wake;     /* an eventfd: wanted_state has changed */
+    int _wake_fd;            /* the same, for other threads: open until worker_joined */
     size_t _connections, _max_connections;
     struct timer _accept_pause, _sweep, _look_over;
     h2o_linklist_t _turn_ends;
@@ -109,7 +110,10 @@ void worker_run(struct worker *worker);
 /* Frees the loop and everything in it. After worker_run, in the same thread. */
 void worker_fini(struct worker *worker);
 
-/* Moves the worker on to a later state. Any thread. */
+/* Closes what other threads use of the worker. After its thread has ended, from the main thread. */
+void worker_joined(struct worker *worker);
+
+/* Moves the worker on to a later state. Any thread, until worker_joined. */
 void worker_want(struct worker *worker, enum worker_state state);
 
 /* Lets `run` be called once at the end of this turn of the loop: what a turn brings is gathered and
