@@ -121,8 +121,9 @@ class Service:
         self._killed = False
 
     def _listening(self, listener):
-        assert self.process.poll() is None, \
-            f"{self.name} ended with {self.process.returncode}: {self.log()[-2000:]}"
+        if self.process.poll() is not None:  # no assertion, which would mean "not yet"
+            raise RuntimeError(
+                f"{self.name} ended with {self.process.returncode}: {self.log()[-2000:]}")
         for event in self.events("listening"):
             if event.get("listener") == listener:
                 host, _, port = event["address"].rpartition(":")
