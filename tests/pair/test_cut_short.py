@@ -218,37 +218,47 @@ def kernel_has(service):
     return sum(int(row[4].partition(":")[0], 16) for row in rows if row[1].endswith(":" + port))
 
 
-def take_at_the_last_moment(service, socks, deadline_ms):
+def take_at_the_last_moment(socks, frozen, deadline_ms):
     """The clients take what the kernel has for them while the service stands still and the deadline
     passes. When it goes on, it learns of both in one turn of its loop. Returns what they took."""
-    time.sleep(0.5)  # the service looks over its connections five times a second
-    watch = Stopwatch()
-    service.freeze()
     taken = [b""] * len(socks)
     for sock in socks:
         sock.setblocking(False)
 
     def take():
-        nothing_before = kernel_has(service) == 0
+        nothing_before = kernel_has(frozen) == 0
         for i, sock in enumerate(socks):
             with contextlib.suppress(BlockingIOError):
                 taken[i] += sock.recv(65536)
         return nothing_before
 
+    watch = Stopwatch()
     until(take, "the kernel to have nothing any more", pause=0.001)
     for sock in socks:
         sock.settimeout(PATIENCE_S)
     until(lambda: watch.seconds > 1.2 * deadline_ms / 1000, "the deadline")
-    service.thaw()
+    frozen.thaw()
     return taken
+
+
+ATTEMPTS = 20
 
 
 @pytest.mark.parametrize("name", PAGE)
 def test_answers_that_are_taken_at_the_last_moment(stage, counter, name):
     service = a_service(stage, counter, name, answer_ms=3000)
     body = get(service.address, PAGE[name], BEARER).body
-    with answers(service, PAGE[name], receive_bytes=4096) as socks:
-        for sock, taken in zip(socks, take_at_the_last_moment(service, socks, 3000)):
-            sock.shutdown(socket.SHUT_WR)
-            rest, end = read_to_end(sock)
-            assert end == "closed" and rest and (taken + rest).endswith(body)
+    for _ in range(ATTEMPTS):
+        watch = Stopwatch()
+        with answers(service, PAGE[name], receive_bytes=4096) as socks:
+            time.sleep(0.5)  # the service looks over its connections five times a second
+            service.freeze()
+            if watch.seconds > 2.5:
+                service.thaw()
+                continue  # on a busy machine the deadline may have passed before the service stood still
+            for sock, taken in zip(socks, take_at_the_last_moment(socks, service, 3000)):
+                sock.shutdown(socket.SHUT_WR)
+                rest, end = read_to_end(sock)
+                assert end == "closed" and rest and (taken + rest).endswith(body)
+            return
+    pytest.fail(f"the service did not stand still within 2.5 s in {ATTEMPTS} attempts")
