@@ -1,10 +1,13 @@
 """Ports that stay ours until something listens there."""
 
+import collections
 import itertools
 import random
 import socket
 
 FIRST = 20000  # none begins like the port 1, where tests know nobody to listen
+BLOCK = 100    # ports are taken in blocks, each of which one process has at a time
+KEPT = 10      # how many blocks a process keeps; services that were started long ago listen by now
 
 
 def _end():
@@ -14,18 +17,43 @@ def _end():
         return max(int(file.read().split()[0]), FIRST + 10000)
 
 
-_END = _end()
-# from anywhere, as several runs use them at the same time, and on from there
-_next = itertools.count(random.randrange(_END - FIRST))
+_BLOCKS = (_end() - FIRST) // BLOCK
+_candidates = itertools.count(random.randrange(_BLOCKS))
+_kept = collections.deque(maxlen=KEPT)  # the sockets that reserve blocks
+
+
+def _reserve_block():
+    """The first port of a block that no other process has. An abstract socket with the block's name
+    reserves it: it is of this network namespace, as ports are, and goes with the process."""
+    for _ in range(_BLOCKS):
+        block = next(_candidates) % _BLOCKS
+        reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            reservation.bind(f"\0pathcount-test-ports-{block}")
+        except OSError:
+            reservation.close()
+            continue
+        _kept.append(reservation)  # the oldest one is closed when it leaves
+        return FIRST + BLOCK * block
+    raise AssertionError(f"all blocks of ports from {FIRST} are in use")
+
+
+def _ports():
+    while True:
+        first = _reserve_block()
+        yield from range(first, first + BLOCK)
+
+
+_next = _ports()
 
 
 def free_port(hosts=("127.0.0.1",)):
-    """A port that nobody listens at on any of the hosts; this process is not given it again for long."""
-    for _ in range(FIRST, _END):
-        port = FIRST + next(_next) % (_END - FIRST)
+    """A port that nobody listens at on any of the hosts. No other process is given it before this one
+    has been given a thousand others."""
+    for port in itertools.islice(_next, BLOCK * _BLOCKS):
         if all(_is_free(host, port) for host in hosts):
             return port
-    raise AssertionError(f"no free port from {FIRST} to {_END}")
+    raise AssertionError(f"no free port behind {FIRST}")
 
 
 def _is_free(host, port):
