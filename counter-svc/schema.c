@@ -21,6 +21,7 @@ static const struct migration {
     {2, "times", 1, sql_schema_002},
     {3, "tiers", 1, sql_schema_003},
     {4, "journal", 4, sql_schema_004},
+    {5, "changes", 4, sql_schema_005},
 };
 
 static void look(struct schema *schema);

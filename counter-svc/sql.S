@@ -25,5 +25,6 @@
     file sql_schema_002, "counter-svc/schema/002-times.sql"
     file sql_schema_003, "counter-svc/schema/003-tiers.sql"
     file sql_schema_004, "counter-svc/schema/004-journal.sql"
+    file sql_schema_005, "counter-svc/schema/005-changes.sql"
 
     .section .note.GNU-stack, "", %progbits

@@ -1,4 +1,4 @@
-"""The programs of the previous schema version, built from the repository's history."""
+"""The programs of an earlier schema version, built from the repository's history."""
 
 import fcntl
 import os
@@ -35,12 +35,12 @@ def commit_before(version):
     return found
 
 
-def build_previous():
-    """Builds the last programs with an older schema than the source here, if that has not been done
-    yet; returns their folder and their schema version."""
-    commit = commit_before(schema_version())
+def build_previous(version):
+    """Builds the last programs with an older schema than `version`, if that has not been done yet;
+    returns their folder and their schema version."""
+    commit = commit_before(version)
     older = schema_version(git("show", f"{commit}:{SCHEMA}", text=True).stdout)
-    assert older < schema_version()
+    assert older < version
     folder = KEEP / commit[:12]
     KEEP.mkdir(parents=True, exist_ok=True)
     with open(KEEP / "lock", "w", encoding="ascii") as lock:

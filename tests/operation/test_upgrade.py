@@ -16,13 +16,14 @@ from previous import build_previous, schema_version
 
 HOSTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/😀"]
+JOURNAL = 4  # the schema that brought it, and the last one that shuts older programs out
 DRAIN_MS = 300  # for those who are connected: long enough to be answered once more
 
 
 @pytest.fixture(scope="module")
 def previous():
-    """The folder of the previous version's programs, and their schema version."""
-    return build_previous()
+    """The folder of the last programs before the journal, and their schema version."""
+    return build_previous(JOURNAL)
 
 
 class House:
