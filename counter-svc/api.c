@@ -2,6 +2,7 @@
  * route's handler, then what happens when the ledger has answered. Every request gets an answer
  * within the ledger's deadlines; one whose connection goes before is abandoned. */
 
+#include "counter-svc/api_changes.h"
 #include "counter-svc/counter.h"
 #include "service/answer.h"
 #include "service/log.h"
@@ -40,6 +41,7 @@ static void on_newest(void *data, const struct journal_result *result);
 static void on_rows(void *data, const struct view_result *result);
 static void handle_path(struct counter *counter, h2o_req_t *req);
 static void on_path(void *data, const struct view_result *result);
+static void handle_changes(struct counter *counter, h2o_req_t *req);
 static void handle_totals(struct counter *counter, h2o_req_t *req);
 static void on_totals(void *data, const struct journal_result *result);
 
@@ -50,12 +52,14 @@ enum route_id {
     ROUTE_PATHS,
     ROUTE_PATH,
     ROUTE_TOTALS,
+    ROUTE_CHANGES,
     N_ROUTES
 };
 
 const char *const counter_routes[N_ROUTES + 1] = {
-    [ROUTE_NONE] = "none",   [ROUTE_LANES] = "lanes", [ROUTE_HITS] = "hits",
-    [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",   [ROUTE_TOTALS] = "totals",
+    [ROUTE_NONE] = "none",       [ROUTE_LANES] = "lanes", [ROUTE_HITS] = "hits",
+    [ROUTE_PATHS] = "paths",     [ROUTE_PATH] = "path",   [ROUTE_TOTALS] = "totals",
+    [ROUTE_CHANGES] = "changes",
 };
 
 static const struct route {
@@ -70,6 +74,7 @@ static const struct route {
     {ROUTE_PATHS, API_PATHS, false, "GET", handle_rows},
     {ROUTE_PATH, API_PATHS "/", true, "GET", handle_path},
     {ROUTE_TOTALS, API_TOTALS, false, "GET", handle_totals},
+    {ROUTE_CHANGES, API_CHANGES, false, "GET, POST", handle_changes},
 };
 
 /* Whether it is the token, in time that does not depend on where they differ. */
@@ -80,8 +85,9 @@ static bool is_token(h2o_iovec_t given, const char *token)
     return given.len == len && CRYPTO_memcmp(given.base, token, len) == 0;
 }
 
-/* Whether the request bears the token, or the other that is accepted while it is rotated. */
-static bool is_authorized(const struct counter_config *config, h2o_req_t *req)
+/* Whether the request bears the token, or the other that is accepted while it is rotated; for changes, the
+ * administrator's, if there is one. */
+static bool is_authorized(const struct counter_config *config, h2o_req_t *req, bool is_change)
 {
     static const char SCHEME[] = "Bearer ";
     const size_t skip = sizeof(SCHEME) - 1;
@@ -91,6 +97,8 @@ static bool is_authorized(const struct counter_config *config, h2o_req_t *req)
     if (given.len < skip || strncasecmp(given.base, SCHEME, skip) != 0)
         return false;
     given = h2o_iovec_init(given.base + skip, given.len - skip);
+    if (is_change)
+        return config->admin_token != NULL && is_token(given, config->admin_token);
     is_current = is_token(given, config->service.counter_token);
     is_previous =
         config->counter_token_previous != NULL && is_token(given, config->counter_token_previous);
@@ -119,13 +127,17 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
 {
     struct counter *counter = worker_of(req)->app;
     size_t path_len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
+    bool is_change = h2o_memis(req->path.base, path_len, H2O_STRLIT(API_CHANGES));
 
     (void)self;
     echo_request_id(req);
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    if (!is_authorized(counter->config, req)) {
+    if (!is_authorized(counter->config, req, is_change)) {
         answer_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
-        answer_problem(req, 401, "The request does not bear the token.");
+        answer_problem(req, 401,
+                       is_change
+                           ? "Missing or invalid bearer token. Use the admin_token of counter-svc."
+                           : "The request does not bear the token.");
         return 0;
     }
     answer_header_named(req, "accept-post", MEDIA_BOTH);
@@ -134,7 +146,8 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
         if (!route_matches(route, req->path.base, path_len))
             continue;
         request_of(req)->route = route->id;
-        if (method_is(req, route->method)) {
+        if (route->id == ROUTE_CHANGES ? method_is(req, "POST") || method_is(req, "GET")
+                                       : method_is(req, route->method)) {
             route->handle(counter, req);
         } else {
             answer_header(req, H2O_TOKEN_ALLOW, route->method);
@@ -180,7 +193,7 @@ static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_n
 }
 
 /* With a 503: it may be asked again. */
-static void answer_later(h2o_req_t *req, const char *detail)
+void api_answer_later(h2o_req_t *req, const char *detail)
 {
     h2o_iovec_t given = request_header(req, "x-request-id");
     char id[MAX_ID_BYTES + 1];
@@ -205,7 +218,7 @@ static void add_age(h2o_req_t *req, int64_t age_ms)
 
 static void answer_unavailable(h2o_req_t *req)
 {
-    answer_later(req, "PostgreSQL is unavailable; retry the same request.");
+    api_answer_later(req, "PostgreSQL is unavailable; retry the same request.");
 }
 
 /* Reads the view that the query asks for. */
@@ -422,7 +435,7 @@ static void on_rows(void *data, const struct view_result *result)
     }
     rows_encode(&json, ENCODING_JSON, result->rows);
     if (!unsent_admit(call->req, json.len, 0)) {
-        answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
+        api_answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
     } else {
         add_age(call->req, result->age_ms);
         answer_json(call->req, 200, &json);
@@ -472,6 +485,16 @@ static void on_path(void *data, const struct view_result *result)
         answer_json(call->req, 200, &json);
         buffer_free(&json);
     }
+}
+
+/* --- /v1/changes --- */
+
+static void handle_changes(struct counter *counter, h2o_req_t *req)
+{
+    if (method_is(req, "POST"))
+        api_make_change(counter, req);
+    else
+        api_audit(counter, req);
 }
 
 /* --- GET /v1/totals --- */

@@ -2,6 +2,7 @@
 #ifndef COUNTER_COUNTER_H
 #define COUNTER_COUNTER_H
 
+#include "counter-svc/changes.h"
 #include "counter-svc/journal/journal.h"
 #include "counter-svc/ranking.h"
 #include "counter-svc/views.h"
@@ -10,6 +11,7 @@
 struct counter_config {
     struct service_config service; /* first: see service.h */
     char *counter_token_previous;  /* accepted, too; NULL: none */
+    char *admin_token;             /* of changes; NULL: there are none */
     char *postgres_user;
     char *postgres_pw;
     char *postgres_pw_previous; /* for where the other is refused; NULL: none */
@@ -26,6 +28,7 @@ struct counter {
     struct worker *worker;
     struct journal *journal;
     struct views *views;
+    struct changes *changes; /* NULL without admin_token */
     struct ranking *ranking; /* NULL until the ledger has this program's schema */
 };
 

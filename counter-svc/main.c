@@ -4,6 +4,7 @@
 #include "service/log.h"
 
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +15,8 @@ static const struct config_key KEYS[] = {
     SERVICE_KEYS("127.0.0.1:8081", "127.0.0.1:8091"),
     {KEY("counter_token_previous", CONFIG_SECRET, counter_token_previous),
      .help = "While the token is rotated: another that requests may bear."},
+    {KEY("admin_token", CONFIG_SECRET, admin_token),
+     .help = "What requests that change counts must bear; without it there are no changes."},
     {KEY("postgres_url", CONFIG_SECRET, postgres_url), .fallback = "127.0.0.1:5432",
      .help =
          "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},
@@ -74,6 +77,12 @@ static int check(void *data, char *error, size_t error_size)
     struct counter_config *config = data;
 
     config->service.workers = 1; /* the journal is one state */
+    if (config->admin_token != NULL &&
+        strcmp(config->admin_token, config->service.counter_token) == 0) {
+        snprintf(error, error_size,
+                 "admin_token must differ from counter_token: renderers know that one.");
+        return -1;
+    }
     forget_if_current(&config->counter_token_previous, config->service.counter_token);
     if (postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
                            config->postgres_db, &config->session.url, error, error_size) != 0)
@@ -108,6 +117,10 @@ static void publish_readiness(void *data)
     if (journal_has_ledger(counter->journal)) {
         views_follow(counter->views, journal_host(counter->journal));
         views_migrate(counter->views);
+        if (counter->changes != NULL) {
+            changes_follow(counter->changes, journal_host(counter->journal));
+            changes_migrate(counter->changes);
+        }
         if (counter->ranking == NULL)
             counter->ranking = ranking_open(counter->worker, &counter->config->session);
     }
@@ -142,6 +155,9 @@ static int start(struct worker *worker, const void *data)
                                     &(struct journal_owner){publish_readiness, on_folded, counter});
     counter->views = views_open(worker, &counter->config->session, &counter->config->views,
                                 counter->journal, publish_readiness, counter);
+    if (counter->config->admin_token != NULL)
+        counter->changes =
+            changes_open(worker, &counter->config->session, counter->config->journal.max_paths);
     publish_readiness(counter);
     return 0;
 }
@@ -151,6 +167,7 @@ static void stop(struct worker *worker)
     struct counter *counter = worker->app;
 
     ranking_close(counter->ranking);
+    changes_close(counter->changes);
     views_close(counter->views);
     journal_close(counter->journal);
     free(counter);

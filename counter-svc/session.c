@@ -56,6 +56,8 @@ static const struct {
     [STATEMENT_ROWS_BY_COUNT_BACK] = {SESSION_VIEWS, "rows_by_count_back", sql_rows_by_count_back},
     [STATEMENT_ROWS_BY_PATH_BACK] = {SESSION_VIEWS, "rows_by_path_back", sql_rows_by_path_back},
     [STATEMENT_PATH] = {SESSION_VIEWS, "path", sql_path},
+    [STATEMENT_CHANGE] = {SESSION_CHANGES, "change", sql_change},
+    [STATEMENT_AUDIT] = {SESSION_CHANGES, "audit", sql_audit},
 };
 
 static void on_connected(void *data);

@@ -14,6 +14,7 @@ enum session_role {
     SESSION_JOURNAL,
     SESSION_FOLDS, /* its commits are not waited for: what it does can be done again */
     SESSION_VIEWS,
+    SESSION_CHANGES,
     SESSION_RANKING /* runs SQL text only */
 };
 
@@ -31,6 +32,8 @@ enum statement {
     STATEMENT_ROWS_BY_COUNT_BACK,
     STATEMENT_ROWS_BY_PATH_BACK,
     STATEMENT_PATH,
+    STATEMENT_CHANGE,
+    STATEMENT_AUDIT,
     N_STATEMENTS
 };
 

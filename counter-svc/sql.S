@@ -20,6 +20,8 @@
     file sql_rows_by_count_back, "counter-svc/sql/rows_by_count_back.sql"
     file sql_rows_by_path_back, "counter-svc/sql/rows_by_path_back.sql"
     file sql_path, "counter-svc/sql/path.sql"
+    file sql_change, "counter-svc/sql/change.sql"
+    file sql_audit, "counter-svc/sql/audit.sql"
     file sql_ranking, "counter-svc/sql/ranking.sql"
     file sql_schema_001, "counter-svc/schema/001-ledger.sql"
     file sql_schema_002, "counter-svc/schema/002-times.sql"

@@ -23,6 +23,7 @@
 #define API_HITS   "/v1/hits"
 #define API_PATHS  "/v1/paths"
 #define API_TOTALS "/v1/totals"
+#define API_CHANGES "/v1/changes"
 
 /* The most rows of one view, and the most bytes that their paths have together, unless it is one row
  * alone: with longer ones it has fewer rows than its limit. The most bytes of an answer, which leaves

@@ -23,7 +23,9 @@ SANITIZED = bool(re.search("address|undefined|thread|coverage", os.path.basename
 
 TOKEN = "token-5f1d0c6be2a94d5f8f53"  # the same in every process of a run, as it is in test names
 
-SECRET_KEYS = ("counter_token", "counter_token_previous", "postgres_pw", "postgres_pw_previous",
+ADMIN_TOKEN = "admin-token-0b7de2f5c1a8463e"
+
+SECRET_KEYS = ("counter_token", "counter_token_previous", "admin_token", "postgres_pw", "postgres_pw_previous",
                "postgres_url")
 
 SANITIZER = re.compile(
