@@ -64,7 +64,8 @@ def test_the_contract_is_openapi_3_1_and_describes_every_operation():
     assert contract.COUNTER.document()["openapi"].startswith("3.1")
     described = {(method, template) for method, template, _ in contract.COUNTER.operations()}
     assert described == {("POST", "/v1/lanes"), ("POST", "/v1/hits"), ("GET", "/v1/paths"),
-                         ("GET", "/v1/paths/{path}"), ("GET", "/v1/totals")}
+                         ("GET", "/v1/paths/{path}"), ("GET", "/v1/totals"),
+                         ("POST", "/v1/changes"), ("GET", "/v1/changes")}
 
 
 def test_the_contract_demands_the_token_everywhere():
