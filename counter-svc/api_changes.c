@@ -3,6 +3,7 @@
 #include "proto/encoding.h"
 #include "service/answer.h"
 #include "service/request.h"
+#include "service/unsent.h"
 
 #include <string.h>
 
@@ -70,6 +71,11 @@ static void on_result(void *data, const struct change_result *result)
     call->request = NULL;
     switch (result->outcome) {
     case CHANGE_DONE:
+        if (!unsent_admit(call->req, result->len, 0)) {
+            api_answer_later(call->req,
+                             "Too much is on its way to clients that are slow. Ask again.");
+            break;
+        }
         answer_copy(call->req, 200, MEDIA_JSON, result->text, result->len);
         break;
     case CHANGE_REFUSED:

@@ -115,16 +115,14 @@ static bool read_form(struct reader *reader)
 
 /* --- paths and counts --- */
 
-/* Whether a text is a path that a hit can have: it is its own canonical form. */
-static bool is_path(const json_t *value)
+bool change_path_is_valid(const char *text, size_t len)
 {
-    const char *text = json_string_value(value);
-    size_t len = json_string_length(value), canonical_len;
+    size_t canonical_len;
     struct buffer escaped = {0};
     char *canonical;
     bool is_same;
 
-    if (text == NULL || !path_is_valid(text, len))
+    if (!path_is_valid(text, len))
         return false;
     buffer_add_literal(&escaped, "/");
     buffer_add_percent(&escaped, text + 1, len - 1);
@@ -135,6 +133,12 @@ static bool is_path(const json_t *value)
     free(canonical);
     buffer_free(&escaped);
     return is_same;
+}
+
+static bool is_path(const json_t *value)
+{
+    return json_is_string(value) &&
+           change_path_is_valid(json_string_value(value), json_string_length(value));
 }
 
 static bool read_path(struct reader *reader, const char *name)
@@ -255,26 +259,44 @@ static bool read_row(const json_t *row, json_t *rows)
     return true;
 }
 
+/* Copies the rows; of a path that stands there twice only a sum makes sense. */
+static bool read_rows(struct reader *reader, json_t *rows, bool may_repeat)
+{
+    json_t *from = json_object_get(reader->from, "rows"), *seen = json_object(), *row;
+    const char *error = NULL, *path;
+    size_t i;
+
+    json_array_foreach(from, i, row)
+    {
+        if (!read_row(row, rows)) {
+            error = "Each of \"rows\" must have a canonical \"path\" and a \"count\" from 0 to "
+                    "9223372036854775807; \"first\" and \"last\" are times or left out.";
+            break;
+        }
+        path = json_string_value(json_object_get(row, "path"));
+        if (!may_repeat && json_object_get(seen, path) != NULL)
+            error = "With \"mode\" replace each path may be in \"rows\" only once.";
+        if (error != NULL)
+            break;
+        json_object_set_new(seen, path, json_true());
+    }
+    json_decref(seen);
+    return error == NULL || refuse(reader, error);
+}
+
 static bool read_import(struct reader *reader)
 {
     const char *mode = json_string_value(json_object_get(reader->from, "mode"));
-    json_t *from = json_object_get(reader->from, "rows"), *rows = json_array(), *row;
-    size_t i;
+    size_t size = json_array_size(json_object_get(reader->from, "rows"));
+    json_t *rows = json_array();
 
     json_object_set_new(reader->to, "rows", rows);
     if (mode == NULL || (strcmp(mode, "add") != 0 && strcmp(mode, "replace") != 0))
         return refuse(reader, "\"mode\" must be add or replace.");
     keep(reader, "mode");
-    if (json_array_size(from) < 1 || json_array_size(from) > CHANGE_MAX_ROWS)
+    if (size < 1 || size > CHANGE_MAX_ROWS)
         return refuse(reader, "\"rows\" must be an array of 1 to 10,000 rows.");
-    json_array_foreach(from, i, row)
-    {
-        if (!read_row(row, rows))
-            return refuse(
-                reader, "Each of \"rows\" must have a canonical \"path\" and a \"count\" from 0 to "
-                        "9223372036854775807; \"first\" and \"last\" are times or left out.");
-    }
-    return true;
+    return read_rows(reader, rows, strcmp(mode, "add") == 0);
 }
 
 /* --- the audit trail --- */
@@ -313,7 +335,7 @@ static const char *read_parameter(struct audit_query *audit, const char *text, s
     } else if (name_len == 5 && memcmp(text, "limit", 5) == 0) {
         if (!read_number(value, value_len, &audit->limit) || audit->limit < 1 ||
             audit->limit > AUDIT_MAX_CHANGES)
-            return "limit must be a whole number from 1 to 100.";
+            return "limit must be a whole number from 1 to 20.";
     } else {
         return "The parameters are path, before and limit.";
     }
@@ -324,7 +346,7 @@ int audit_query_parse(const char *query, size_t len, struct audit_query *audit, 
 {
     const char *end = query + len, *next;
 
-    *audit = (struct audit_query){.before = INT64_MAX, .limit = 20};
+    *audit = (struct audit_query){.before = INT64_MAX, .limit = AUDIT_MAX_CHANGES};
     for (const char *at = query; at < end; at = next + 1) {
         next = memchr(at, '&', (size_t)(end - at));
         if (next == NULL)

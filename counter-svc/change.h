@@ -15,6 +15,9 @@
 #define CHANGE_MAX_SOURCES   100
 #define CHANGE_MAX_WHY_BYTES 1000
 
+/* Whether a text is a path that a hit can have: it is its own canonical form. */
+bool change_path_is_valid(const char *text, size_t len);
+
 /* Reads the body of a request and appends what pathcount_change() takes: the members that are known, each of
  * them checked. Returns 0, or -1 with a sentence in `error`, which is good until the next call in the
  * same thread. */
@@ -29,7 +32,8 @@ struct audit_query {
     int64_t limit;             /* how many changes at most */
 };
 
-#define AUDIT_MAX_CHANGES 100
+/* The most changes of one answer: each has up to 100 rows. */
+#define AUDIT_MAX_CHANGES 20
 
 /* Reads the query of a request, without its question mark ("" for none). Returns 0, or -1 with a sentence in
  * `error`. */

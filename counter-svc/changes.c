@@ -173,8 +173,7 @@ static void send_change(struct changes *changes, struct change_request *request)
     parameters[0] = (struct pg_parameter){request->text.bytes, request->text.len};
     parameters[1] = (struct pg_parameter){number.bytes, number.len};
     padding = session_padding(STATEMENT_CHANGE, parameters, 2);
-    buffer_grow(&request->text, padding);
-    memset(request->text.bytes + request->text.len, ' ', padding);
+    memset(buffer_reserve(&request->text, padding), ' ', padding);
     request->text.len += padding;
     parameters[0] = (struct pg_parameter){request->text.bytes, request->text.len};
     session_run(changes->session, STATEMENT_CHANGE, parameters, 2, on_answer, changes);

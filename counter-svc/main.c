@@ -1,6 +1,8 @@
 #include "counter-svc/counter.h"
 
+#include "counter-svc/command.h"
 #include "counter-svc/counter_metrics.h"
+#include "service/guard.h"
 #include "service/log.h"
 
 #include <openssl/rand.h>
@@ -173,6 +175,32 @@ static void stop(struct worker *worker)
     free(counter);
 }
 
+/* `counter-svc change …`, with the service's configuration. Returns the exit status. */
+static int change(int argc, char **argv)
+{
+    struct counter_config config = {0};
+    struct command command;
+    char error[512];
+    int status = command_parse(argc, argv, &command);
+
+    if (status != -1)
+        return status;
+    guard_memory();
+    if (config_load(KEYS, &config, command.config_path, error, sizeof(error)) != 0) {
+        fprintf(stderr, "counter-svc change: %s\n", error);
+        return 2;
+    }
+    status = 2;
+    if (config.admin_token == NULL)
+        fprintf(stderr, "counter-svc change: admin_token is not set\n");
+    else if (config.service.listen.port == 0)
+        fprintf(stderr, "counter-svc change: listen has port 0, which cannot be called\n");
+    else
+        status = command_run(&command, &config.service.listen, config.admin_token);
+    config_free(KEYS, &config);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     static const struct service SERVICE = {
@@ -191,5 +219,7 @@ int main(int argc, char **argv)
         .stop = stop,
     };
 
+    if (argc > 1 && strcmp(argv[1], "change") == 0)
+        return change(argc - 1, argv + 1);
     return service_main(&SERVICE, argc, argv);
 }

@@ -27,10 +27,11 @@ CREATE TABLE IF NOT EXISTS pathcount_changes (
 CREATE INDEX IF NOT EXISTS pathcount_changes_by_undone ON pathcount_changes (undoes)
 WHERE undoes IS NOT NULL;
 
--- Each path that a change has changed; NULL: no row.
+-- Each path that a change has changed; NULL: no row. Without a foreign key, which would be checked for each row
+-- of an import.
 CREATE TABLE IF NOT EXISTS pathcount_changed_rows (
     path TEXT COLLATE "C" NOT NULL,
-    change BIGINT NOT NULL REFERENCES pathcount_changes (change),
+    change BIGINT NOT NULL,
     before BIGINT,
     before_first_hit_at TIMESTAMPTZ,
     before_last_hit_at TIMESTAMPTZ,
@@ -97,7 +98,7 @@ $$;
 CREATE FUNCTION pathcount_change_rows(request JSONB, undone pathcount_changes)
 RETURNS TABLE (path TEXT, count NUMERIC, first_hit_at TIMESTAMPTZ, last_hit_at TIMESTAMPTZ)
 LANGUAGE plpgsql
-SET jit = off SET enable_seqscan = off
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -199,7 +200,7 @@ $$;
 CREATE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone pathcount_changes, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
-SET jit = off SET enable_seqscan = off
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -272,7 +273,7 @@ $$;
 CREATE FUNCTION pathcount_change(asked JSONB, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
-SET jit = off SET enable_seqscan = off
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 DECLARE
@@ -332,7 +333,7 @@ $$;
 CREATE FUNCTION pathcount_audit(wanted TEXT, below BIGINT, size BIGINT)
 RETURNS JSONB
 LANGUAGE sql STABLE
-SET jit = off SET enable_seqscan = off
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 SELECT jsonb_build_object(
     'changes', coalesce(jsonb_agg(audit ORDER BY change DESC), '[]'),

@@ -3,11 +3,14 @@
 import itertools
 import json
 import secrets
+import subprocess
 from urllib.parse import quote, urlencode
 
 import pytest
 
-from harness.services import ADMIN_TOKEN
+from harness.api import BEARER
+from harness.http import get
+from harness.services import ADMIN_TOKEN, environment, program, run
 from harness.wait import Later, until
 
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -20,8 +23,9 @@ def ledger(module_stage):
 
 @pytest.fixture(scope="module")
 def counters(module_stage, ledger):
-    """Two of them, of which the second folds seldom."""
-    return [module_stage.counter(ledger, admin_token=ADMIN_TOKEN, fold_interval_ms=interval)
+    """Two of them, of which the second folds seldom. They wait for longer than a slow machine takes."""
+    patient = dict.fromkeys(("batch_deadline_ms", "statement_timeout_ms", "lock_timeout_ms"), 20000)
+    return [module_stage.counter(ledger, admin_token=ADMIN_TOKEN, fold_interval_ms=interval, **patient)
             for interval in (100, 60000)]
 
 
@@ -309,3 +313,174 @@ def test_of_an_import_the_path_alone_is_undone(ledger, counters, api, root):
     change(api, "import", mode="add", rows=[{"path": a, "count": 5}, {"path": b, "count": 6}])
     change(api, "undo", path=a)
     check(ledger, counters, {a: 0, b: 6})
+
+
+# --- who may, and what is wrong in form
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+@pytest.mark.parametrize("headers", [BEARER, {"Authorization": "Bearer x"}, {"Authorization": ""}])
+def test_a_change_needs_the_admin_token(api, method, headers):
+    answer = api.ask(method, "/v1/changes", {"id": "a", "kind": "delete", "path": "/a"}, headers)
+    assert answer.status == 401 and "admin_token" in answer.json()["detail"]
+
+
+def test_the_admin_token_is_good_for_changes_alone(api):
+    assert api.ask("GET", "/v1/totals", headers=ADMIN).status == 401
+    assert api.ask("POST", "/v1/lanes", headers=ADMIN).status == 401
+
+
+def test_without_admin_token_there_are_no_changes(stage):
+    api = stage.counter(stage.ledger()).api
+    for headers in (ADMIN, BEARER, {"Authorization": "Bearer "}):
+        assert api.ask("GET", "/v1/changes", headers=headers).status == 401
+
+
+def test_the_admin_token_is_not_that_of_renderers():
+    done = run("counter-svc", "--check-config", env={"COUNTER_TOKEN": "same", "ADMIN_TOKEN": "same"})
+    assert done.returncode == 2 and "admin_token must differ from counter_token" in done.stderr
+
+
+ROW = {"path": "/a", "count": 1}
+
+
+@pytest.mark.parametrize("request_, word", [
+    ({"id": None}, "id"), ({"id": "a b"}, "id"), ({"id": "a" * 65}, "id"), ({"part": -1}, "part"),
+    ({"part": "0"}, "part"), ({"why": 5}, "why"), ({"why": "x" * 1001}, "why"), ({"dry_run": 1}, "dry_run"),
+    ({"kind": "drop"}, "kind"), ({"kind": None}, "kind"), ({"path": "a"}, "path"), ({"path": "/a/../b"}, "path"),
+    ({"path": "/" + "a" * 2048}, "path"), ({"path": 1}, "path"), ({"path": "(other paths)"}, "path"),
+    ({"kind": "set", "path": "/a", "count": -1}, "count"), ({"kind": "set", "path": "/a", "count": 1.5}, "count"),
+    ({"kind": "delete-prefix", "prefix": ""}, "prefix"),
+    ({"kind": "delete-prefix", "prefix": "/", "limit": 10001}, "limit"),
+    ({"kind": "rename", "from": ["/a", "/b"], "to": "/c"}, "from"), ({"kind": "rename", "from": ["/a"]}, "to"),
+    ({"kind": "merge", "from": [], "to": "/c"}, "from"), ({"kind": "merge", "from": ["/a", "/a"], "to": "/c"}, "from"),
+    ({"kind": "import", "rows": [ROW]}, "mode"), ({"kind": "import", "mode": "add", "rows": []}, "rows"),
+    ({"kind": "import", "mode": "add", "rows": [ROW] * 10001}, "rows"),
+    ({"kind": "import", "mode": "replace", "rows": [ROW] * 2}, "once"),
+    ({"kind": "import", "mode": "add", "rows": [{"path": "/a", "count": "1"}]}, "rows"),
+])
+def test_a_change_that_is_wrong_in_form_is_400(api, request_, word):
+    body = {"id": "x", "kind": "delete", "path": "/a", **request_}
+    answer = api.ask("POST", "/v1/changes", body, ADMIN)
+    assert answer.status == 400 and word in answer.json()["detail"], answer.body
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=21", "limit=x", "before=", "path=a", "path=%2", "other=1"])
+def test_an_audit_query_that_is_wrong_is_400(api, query):
+    assert api.ask("GET", f"/v1/changes?{query}", headers=ADMIN).status == 400
+
+
+def test_a_row_that_the_table_refuses_is_no_change(ledger, counters, api, root):
+    a = root + "a"
+    ledger.fail_folding(a, "23514")
+    assert "made by a test" in refusal(api, "set", path=a, count=5)
+    ledger.forget_failures()
+    check(ledger, counters, {a: 0})
+
+
+# --- the command
+
+
+@pytest.fixture
+def command(counters, ledger, tmp_path):
+    """Runs `counter-svc change` at the first counter; returns its status, output and errors."""
+    host, port = counters[0].address
+    config = tmp_path / "counter.yml"
+    config.write_text(json.dumps({**ledger.keys, "listen": f"{host}:{port}", "counter_token": "x",
+                                  "admin_token": ADMIN_TOKEN}))
+
+    def run_change(*words, stdin=None):
+        done = subprocess.run([program("counter-svc"), "change", "--config", str(config), *map(str, words)],
+                              input=stdin, stdin=None if stdin else subprocess.DEVNULL, capture_output=True,
+                              env=environment(), timeout=120, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return run_change
+
+
+def test_each_action_of_the_command(ledger, counters, api, command, root):
+    a, b, c = root + "a", root + "b é", root + "c"
+    api.count({a: 3, c: 1})
+    status, said, errors = command("set", a, 10, "--why", "a typo", "--dry-run")
+    assert (status, errors) == (0, "") and f"{a}: 3 -> 10" in said and "would change: rows=1" in said
+    check(ledger, counters, {a: 3})
+    assert command("set", a, 10, "--why", "a typo")[0] == 0
+    assert command("rename", a, b)[0] == 0
+    assert command("merge", b, c, a)[0] == 0
+    check(ledger, counters, {a: 11, b: 0, c: 0})
+    status, said, _ = command("log", a)
+    assert status == 0 and "merge" in said and 'why="a typo"' in said
+    assert command("undo", a)[0] == 0
+    check(ledger, counters, {a: 0, b: 10, c: 1})
+    assert command("delete", b)[0] == 0
+    status, said, _ = command("delete", "--prefix", root)
+    assert status == 0 and "rows=1 paths=-1 hits=-1" in said
+    check(ledger, counters, {a: 0, b: 0, c: 0})
+    status, said, errors = command("delete", a)
+    assert status == 1 and "has no count." in errors and not said
+
+
+@pytest.mark.parametrize("words", [
+    [], ["drop", "/a"], ["set", "/a"], ["set", "a", "1"], ["delete"], ["delete", "/a", "--prefix", "/"],
+    ["import", "x.csv"], ["import", "--add", "x.csv", "y.csv"], ["set", "/a", "1", "--prefix", "/b"],
+    ["set", "/a", "1", "--add"], ["delete", "/a", "--why"], ["delete", "/a", "--unknown"]])
+def test_a_wrong_command_line_is_said_in_one_line(command, words):
+    status, said, errors = command(*words)
+    assert status == 2 and not said and errors.count("\n") == 1 and "--help" in errors
+
+
+def test_what_was_exported_can_be_imported(module_stage, ledger, counters, api, command, root, tmp_path):
+    hits = {f"{root}{name}": n + 1 for n, name in enumerate(["a", "b,c", 'd"e', "é\nf", "=1"])}
+    api.count(hits)
+    render = module_stage.render(counters[0])
+    csv = get(render.address, "/-/paths?" + urlencode({"prefix": root}), {"Accept": "text/csv"}).body
+    file = tmp_path / "counts.csv"
+    file.write_bytes(csv)
+    command("delete", "--prefix", root)
+    status, said, errors = command("import", "--replace", file)
+    assert status == 0 and f"rows={len(hits)} paths=+{len(hits)}" in said, errors
+    check(ledger, counters, hits)
+    assert command("import", "--add", "-", stdin=b"\xef\xbb\xbf" + csv)[0] == 0
+    check(ledger, counters, {path: 2 * count for path, count in hits.items()})
+
+
+@pytest.mark.parametrize("line, message", [
+    ("a,1", "The path is not canonical"), ("/a,-1", "The count is not"), ("/a,01", "The count is not"),
+    ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time is not"),
+    ('"/a', "has no end"), ('"/a"b,1', "behind a field")])
+def test_nothing_is_imported_of_a_file_with_an_error(ledger, counters, command, root, tmp_path, line, message):
+    file = tmp_path / "counts.csv"
+    file.write_text(f"{root}a,1\n\n{line}\n")
+    status, _, errors = command("import", "--add", file)
+    assert status == 1 and "counts.csv:3: " in errors and message in errors
+    check(ledger, counters, {root + "a": 0})
+
+
+def test_an_interrupted_import_goes_on_where_it_was(ledger, counters, command, root, tmp_path):
+    """The second part is refused at first: the first one is done, and is not done again."""
+    paths = [f"{root}{n:05}" for n in range(10500)]
+    file = tmp_path / "counts.csv"
+    file.write_text("path,count\n" + "".join(f"{path},2\n" for path in paths))
+    ledger.fail_folding(paths[10400], "23514")
+    status, _, errors = command("import", "--add", file, "--id", "my-import")
+    assert status == 1 and "1 parts are done" in errors and "--id my-import" in errors
+    check(ledger, counters, {paths[0]: 2, paths[9999]: 2, paths[10000]: 0, paths[10400]: 0})
+    ledger.forget_failures()
+    status, said, errors = command("import", "--add", file, "--id", "my-import")
+    assert status == 0 and "rows=10500" in said, errors
+    check(ledger, counters, {paths[0]: 2, paths[9999]: 2, paths[10000]: 2, paths[10499]: 2})
+
+
+def test_a_change_whose_answer_is_lost_is_made_once(module_stage, ledger, counters, api, root):
+    """The connection to PostgreSQL is lost after the commit began: the same change again says what it did."""
+    a = root + "a"
+    with ledger.locked(a):
+        body = {"id": secrets.token_hex(8), "kind": "import", "mode": "add", "rows": [{"path": a, "count": 5}]}
+        later = Later(api.ask, "POST", "/v1/changes", body, ADMIN)
+        until(lambda: ledger.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' "
+                                   "AND query LIKE '%%pathcount_change%%'") >= 1, "the change to wait")
+        ledger.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                   "WHERE wait_event_type = 'Lock' AND query LIKE '%%pathcount_change%%'")
+        assert later.result().status == 503
+    ask(api, "import", **{key: body[key] for key in ("id", "mode", "rows")})
+    assert ask(api, "import", **{key: body[key] for key in ("id", "mode", "rows")}).json()["repeat"]
+    check(ledger, counters, {a: 5})
