@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The most bytes of a part. */
+/* The most rows and bytes of a part: fewer rows than there may be, since hits wait for each part. */
+#define MAX_PART_ROWS  2500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 
 #define MAX_TIME_BYTES 40
@@ -132,7 +133,7 @@ static int add_row(struct import *import, const struct buffer *path, const struc
     add_time(body, ",\"first\":", first);
     add_time(body, ",\"last\":", last);
     buffer_add_literal(body, "}");
-    if (++import->n_rows < CHANGE_MAX_ROWS && body->len < MAX_PART_BYTES)
+    if (++import->n_rows < MAX_PART_ROWS && body->len < MAX_PART_BYTES)
         return 0;
     return send_part(import);
 }

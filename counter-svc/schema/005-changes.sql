@@ -70,7 +70,7 @@ $$;
 
 -- The change that `undo PATH` undoes: the path's last. Of an import it undoes the path's row, of all others
 -- every row. So none of them may have a later change.
-CREATE FUNCTION pathcount_change_to_undo(wanted TEXT) RETURNS pathcount_changes
+CREATE FUNCTION pathcount_change_to_undo(wanted TEXT) RETURNS BIGINT
 LANGUAGE plpgsql
 SET enable_seqscan = off
 AS $$
@@ -90,12 +90,12 @@ BEGIN
         RAISE EXCEPTION 'Change % cannot be undone: % was changed again later. Undo that first.',
             found.change, later USING ERRCODE = 'PC001';
     END IF;
-    RETURN found;
+    RETURN found.change;
 END
 $$;
 
 -- The rows that a change leaves: a count of 0 means that the row goes. Everything must be folded.
-CREATE FUNCTION pathcount_change_rows(request JSONB, undone pathcount_changes)
+CREATE FUNCTION pathcount_change_rows(request JSONB, undone BIGINT)
 RETURNS TABLE (path TEXT, count NUMERIC, first_hit_at TIMESTAMPTZ, last_hit_at TIMESTAMPTZ)
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -107,6 +107,7 @@ DECLARE
     target TEXT := request ->> 'to';
     sources TEXT[] := ARRAY(SELECT jsonb_array_elements_text(request -> 'from'));
     missing TEXT;
+    made pathcount_changes;
 BEGIN
     -- what must have a row
     SELECT w INTO missing
@@ -159,12 +160,13 @@ BEGIN
         ) AS l
         LEFT JOIN pathcount AS p ON p.path = l.path;
     WHEN 'undo' THEN
+        SELECT * INTO made FROM pathcount_changes WHERE change = undone;
         -- hits since the change stay: they are the difference between the count now and the one that it left
         RETURN QUERY
         SELECT r.path,
             coalesce(p.count, 0) - coalesce(r.after, 0) + coalesce(r.before, 0)::numeric,
             CASE
-                WHEN r.before IS NULL THEN greatest(p.first_hit_at, undone.at)
+                WHEN r.before IS NULL THEN greatest(p.first_hit_at, made.at)
                 WHEN r.after IS NULL THEN least(r.before_first_hit_at, p.first_hit_at)
                 ELSE r.before_first_hit_at
             END,
@@ -175,7 +177,7 @@ BEGIN
             END
         FROM pathcount_changed_rows AS r
         LEFT JOIN pathcount AS p ON p.path = r.path
-        WHERE r.change = undone.change AND (undone.kind <> 'import' OR r.path = wanted);
+        WHERE r.change = undone AND (made.kind <> 'import' OR r.path = wanted);
     ELSE
         RAISE EXCEPTION 'There is no change "%".', kind USING ERRCODE = 'PC001';
     END CASE;
@@ -197,7 +199,7 @@ $$;
 
 -- Makes the rows of `pathcount` those that are recorded for a change, and the totals with them. Returns the
 -- result of the change: how much it changed, and its first rows.
-CREATE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone pathcount_changes, max_paths BIGINT)
+CREATE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone BIGINT, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -281,7 +283,7 @@ DECLARE
     is_dry BOOLEAN := coalesce((asked ->> 'dry_run')::boolean, false);
     hash BYTEA := sha256(convert_to((asked - 'dry_run')::text, 'UTF8'));
     earlier pathcount_changes;
-    undone pathcount_changes;
+    undone BIGINT;
     made BIGINT;
     outcome JSONB;
 BEGIN
@@ -306,12 +308,12 @@ BEGIN
         END IF;
         INSERT INTO pathcount_changes (id, part, digest, position, kind, why, undoes, result)
         SELECT request ->> 'id', (request ->> 'part')::bigint, hash, position, request ->> 'kind',
-            request ->> 'why', undone.change, '{}'
+            request ->> 'why', undone, '{}'
         FROM pathcount_checkpoint
         RETURNING change INTO made;
         outcome := pathcount_change_apply(made, request, undone, max_paths) || jsonb_build_object(
             'change', CASE WHEN NOT is_dry THEN made END, 'id', request ->> 'id',
-            'part', (request ->> 'part')::bigint, 'kind', request ->> 'kind', 'undoes', undone.change,
+            'part', (request ->> 'part')::bigint, 'kind', request ->> 'kind', 'undoes', undone,
             'dry_run', is_dry, 'repeat', false);
         UPDATE pathcount_changes SET result = outcome WHERE change = made;
         IF is_dry THEN

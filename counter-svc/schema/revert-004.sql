@@ -36,8 +36,8 @@ CREATE INDEX IF NOT EXISTS pathcount_ranking ON pathcount (tier DESC, path);
 
 -- The audit trail of 005-changes.sql stays: pathcount_changes and pathcount_changed_rows.
 DROP FUNCTION IF EXISTS pathcount_audit(TEXT, BIGINT, BIGINT), pathcount_change(JSONB, BIGINT),
-    pathcount_change_apply(BIGINT, JSONB, pathcount_changes, BIGINT),
-    pathcount_change_count(TEXT, NUMERIC), pathcount_change_rows(JSONB, pathcount_changes),
+    pathcount_change_apply(BIGINT, JSONB, BIGINT, BIGINT),
+    pathcount_change_count(TEXT, NUMERIC), pathcount_change_rows(JSONB, BIGINT),
     pathcount_change_to_undo(TEXT), pathcount_last_change(TEXT), pathcount_time(TEXT);
 DROP VIEW pathcount_now;
 DROP FUNCTION pathcount_edited(), pathcount_fold(), pathcount_fold_row_by_row(BIGINT, BIGINT),
