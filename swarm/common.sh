@@ -23,7 +23,7 @@ NODE_LABEL=pathcount.ledger
 HA_IMAGE=postgres-ha HA_MEMBERS=(a b c) HA_LABEL=pathcount.ha
 
 # As stack.yml calls them; then that of swarm/monitoring.yml and those of swarm/ha.yml.
-SECRETS=(counter_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw)
+SECRETS=(counter_token admin_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw)
 
 # Standard error as it was when the command began: what is said there is seen even where the errors
 # of a question are not.
@@ -383,6 +383,8 @@ choose_versions() {
         "$(version_of counter_token "$counter")" "$(newest "$names" counter_token)" 1
     choose COUNTER_TOKEN_PREVIOUS_VERSION \
         "$(version_of counter_token_previous "$counter")" "$COUNTER_TOKEN_VERSION"
+    choose ADMIN_TOKEN_VERSION \
+        "$(version_of admin_token "$counter")" "$(newest "$names" admin_token)" 1
     choose LEDGER_PW_VERSION "$(version_of ledger_pw "$counter")" "$(newest "$names" ledger_pw)" 1
     choose LEDGER_PW_PREVIOUS_VERSION \
         "$(version_of ledger_pw_previous "$counter")" "$LEDGER_PW_VERSION"

@@ -45,12 +45,14 @@ class Swarm:
         token, password = "pathcount_counter_token_v", "pathcount_ledger_pw_v"
         self.state = {
             "nodes": [[f"h{n}", "Ready", "Active", n == 1] for n in (1, 2, 3)],
-            "secrets": [f"{token}3", f"{password}2", f"{password}1", "pathcount_postgres_pw_v1"],
+            "secrets": [f"{token}3", "pathcount_admin_token_v1", f"{password}2", f"{password}1",
+                        "pathcount_postgres_pw_v1"],
             "services": {
                 "pathcount_render-svc": one("render-svc", "h1", "h2", "h3",
                                             secrets={"counter_token": f"{token}3"}),
                 "pathcount_counter-svc": one("counter-svc", "h1", "h2", secrets={
                     "counter_token": f"{token}3", "counter_token_previous": f"{token}3",
+                    "admin_token": "pathcount_admin_token_v1",
                     "ledger_pw": f"{password}2", "ledger_pw_previous": f"{password}2"}),
                 "pathcount_postgres": one("postgres", "h1", secrets={
                     "ledger_pw": f"{password}1", "postgres_pw": "pathcount_postgres_pw_v1"})},

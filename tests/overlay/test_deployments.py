@@ -74,7 +74,7 @@ def check_service(name, found, host_ports):
     assert update["FailureAction"] == ("pause" if name == "postgres" else "rollback")
     secrets = {secret["File"]["Name"] for secret in container["Secrets"]}
     assert secrets == {"render-svc": {"counter_token"},
-                       "counter-svc": {"counter_token", "counter_token_previous", "ledger_pw",
+                       "counter-svc": {"admin_token", "counter_token", "counter_token_previous", "ledger_pw",
                                        "ledger_pw_previous"},
                        "postgres": {"postgres_pw", "ledger_pw"}}[name]
     for secret in container["Secrets"] if name != "postgres" else []:
