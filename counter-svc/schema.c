@@ -17,10 +17,8 @@ static const struct migration {
     int oldest_program;
     const char *sql;
 } MIGRATIONS[] = {
-    {1, "ledger", 1, sql_schema_001},
-    {2, "times", 1, sql_schema_002},
-    {3, "tiers", 1, sql_schema_003},
-    {4, "journal", 4, sql_schema_004},
+    {1, "ledger", 1, sql_schema_001},  {2, "times", 1, sql_schema_002},
+    {3, "tiers", 1, sql_schema_003},   {4, "journal", 4, sql_schema_004},
     {5, "changes", 4, sql_schema_005},
 };
 

@@ -44,7 +44,7 @@ CREATE INDEX IF NOT EXISTS pathcount_changed_rows_by_change ON pathcount_changed
 
 -- A time as in the API's answers (RFC 3339), or NULL.
 CREATE FUNCTION pathcount_time(text TEXT) RETURNS TIMESTAMPTZ
-LANGUAGE plpgsql
+LANGUAGE plpgsql IMMUTABLE STRICT
 AS $$
 BEGIN
     IF text !~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$' THEN
