@@ -27,7 +27,7 @@ int command_session_begin(struct command_session *session)
             fprintf(stderr, "counter-svc change: an ID has at most 64 characters\n");
             return -1;
         }
-        strcpy(session->id, session->command->id);
+        snprintf(session->id, sizeof(session->id), "%s", session->command->id);
         return 0;
     }
     if (RAND_bytes(random, sizeof(random)) != 1) {
