@@ -67,7 +67,7 @@ def test_the_configuration_beside_it_is_right(unit, tmp_path):
     loaded = [line.split(":")[0] for line in settings(unit, "LoadCredential")]
     assert sorted(env.values()) == sorted(str(tmp_path / name) for name in loaded)
     for name in loaded:
-        (tmp_path / name).write_text("secret\n")
+        (tmp_path / name).write_text(f"a secret {name}\n")
     done = run(program_of(unit), "--config", str(configuration_of(unit)), "--check-config", env=env)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -85,11 +85,17 @@ def test_a_page_comes_up_and_stays(project):
     assert wait_until("a page after a restart", project.visit, 90) == 4
     assert project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw") == secrets
 
+    # the operator's secret is in counter-svc alone
+    project.run_in("counter-svc", "/counter-svc", "change", "set", "/one-host", "10")
+    assert project.visit() == 11
+
 
 def test_every_service_sees_its_own_secrets_and_no_other():
-    mounts = {name: {volume.split(":")[0] for volume in service.get("volumes", [])} & {"token", "ledger-pw", "postgres-pw"}
+    mounts = {name: {volume.split(":")[0] for volume in service.get("volumes", [])} 
+              & {"token", "admin-token", "ledger-pw", "postgres-pw"}
               for name, service in SERVICES.items() if name != "secrets"}
-    assert mounts == {"postgres": {"ledger-pw", "postgres-pw"}, "counter-svc": {"token", "ledger-pw"}, "render-svc": {"token"}}
+    assert mounts == {"postgres": {"ledger-pw", "postgres-pw"}, "render-svc": {"token"},
+                      "counter-svc": {"token", "admin-token", "ledger-pw"}}
     for name in RUNNING:
         assert all(volume.endswith(":ro") for volume in SERVICES[name]["volumes"] if not volume.startswith("ledger:"))
         assert SERVICES[name]["restart"] == "unless-stopped" and SERVICES[name]["read_only"]
