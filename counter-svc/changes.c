@@ -32,9 +32,11 @@ struct changes {
     struct session_settings settings;
     struct session *session;
     int64_t max_paths;
+    int64_t audit_days;
     h2o_linklist_t queue; /* the first is at PostgreSQL while `is_away` */
     size_t n_waiting;
     bool is_away;
+    bool is_forget_due; /* a change was made since old ones were deleted */
     struct turn_end turn_end;
 };
 
@@ -42,13 +44,17 @@ static void on_session_change(void *data);
 static void on_overdue(struct timer *timer);
 static void on_turn_end(struct turn_end *turn_end);
 static void on_answer(void *data, const struct pg_answer *answer);
+static void on_forgotten(void *data, const struct pg_answer *answer);
 
 struct changes *changes_open(struct worker *worker, const struct session_settings *settings,
-                             int64_t max_paths)
+                             int64_t max_paths, int64_t audit_days)
 {
     struct changes *changes = memory_allocate(1, sizeof(*changes));
 
-    *changes = (struct changes){.worker = worker, .settings = *settings, .max_paths = max_paths};
+    *changes = (struct changes){.worker = worker,
+                                .settings = *settings,
+                                .max_paths = max_paths,
+                                .audit_days = audit_days};
     if (changes->settings.lock_timeout_ms < LOCK_TIMEOUT_MS)
         changes->settings.lock_timeout_ms = LOCK_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);
@@ -193,14 +199,30 @@ static void send_audit(struct changes *changes, const struct audit_query *query)
     buffer_free(&numbers);
 }
 
+static void send_forget(struct changes *changes)
+{
+    struct buffer days = {0};
+
+    pg_add_int8(&days, changes->audit_days);
+    changes->is_forget_due = false;
+    session_run(changes->session, STATEMENT_FORGET_CHANGES,
+                (struct pg_parameter[]){{days.bytes, days.len}}, 1, on_forgotten, changes);
+    buffer_free(&days);
+}
+
 static void on_turn_end(struct turn_end *turn_end)
 {
     struct changes *changes = H2O_STRUCT_FROM_MEMBER(struct changes, turn_end, turn_end);
     struct change_request *request;
 
     drop(changes);
-    if (changes->is_away || !session_is_idle(changes->session) ||
-        h2o_linklist_is_empty(&changes->queue))
+    if (changes->is_away || !session_is_idle(changes->session))
+        return;
+    if (changes->is_forget_due) {
+        send_forget(changes);
+        return;
+    }
+    if (h2o_linklist_is_empty(&changes->queue))
         return;
     changes->is_away = true;
     request = request_of(changes->queue.next);
@@ -234,6 +256,13 @@ static bool is_passing(const struct pg_answer *answer)
     return false;
 }
 
+static void log_failure(const char *statement, const struct pg_answer *answer)
+{
+    log_event(LOG_LEVEL_WARNING, "change-failed", "statement=%s sqlstate=%s error=%s", statement,
+              answer->sqlstate,
+              LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+}
+
 static void on_answer(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
@@ -244,13 +273,13 @@ static void on_answer(void *data, const struct pg_answer *answer)
     if (answer->outcome == PG_DONE && !answer->warned) {
         result = (struct change_result){CHANGE_DONE, PQgetvalue(answer->result, 0, 0),
                                         (size_t)PQgetlength(answer->result, 0, 0)};
+        changes->is_forget_due = request->statement == STATEMENT_CHANGE && changes->audit_days > 0;
     } else if (answer->outcome == PG_FAILED) {
         result.text = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
         if (is_refused(answer) && result.text != NULL)
             result = (struct change_result){CHANGE_REFUSED, result.text, strlen(result.text)};
         else
-            log_event(LOG_LEVEL_WARNING, "change-failed", "sqlstate=%s error=%s", answer->sqlstate,
-                      LOG_QUOTED(result.text));
+            log_failure(request->statement == STATEMENT_CHANGE ? "change" : "audit", answer);
     }
     finish(request, &result);
     kick(changes);
@@ -258,6 +287,18 @@ static void on_answer(void *data, const struct pg_answer *answer)
         session_leave_host(changes->session, "The commit of a change may not be safe.");
     else if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
         session_fail(changes->session, "A change could not be made", answer);
+}
+
+/* What could not be deleted goes behind the next change. */
+static void on_forgotten(void *data, const struct pg_answer *answer)
+{
+    struct changes *changes = data;
+
+    if (answer->outcome == PG_FAILED)
+        log_failure("forget_changes", answer);
+    kick(changes);
+    if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
+        session_fail(changes->session, "Old changes could not be deleted", answer);
 }
 
 void changes_close(struct changes *changes)

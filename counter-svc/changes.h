@@ -2,8 +2,8 @@
  * pathcount_audit() (schema/005-changes.sql), one at a time.
  *
  * A change is answered as done only after its commit. After any other answer it may have been made all the
- * same; the same change with the same id can be sent again, here or elsewhere. All calls from the loop's
- * thread.
+ * same; the same change with the same id can be sent again, here or elsewhere. Behind each change the oldest two
+ * of the audit trail are deleted if they are older than it is kept. All calls from the loop's thread.
  */
 #ifndef COUNTER_CHANGES_H
 #define COUNTER_CHANGES_H
@@ -29,9 +29,9 @@ typedef void (*change_callback)(void *data, const struct change_result *result);
 struct changes;
 struct change_request;
 
-/* `settings` must outlive it. */
+/* `settings` must outlive it. The audit trail is kept for `audit_days`; 0: without end. */
 struct changes *changes_open(struct worker *worker, const struct session_settings *settings,
-                             int64_t max_paths);
+                             int64_t max_paths, int64_t audit_days);
 
 /* Takes NULL. No callback runs any more. */
 void changes_close(struct changes *changes);

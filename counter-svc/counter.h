@@ -12,6 +12,7 @@ struct counter_config {
     struct service_config service; /* first: see service.h */
     char *counter_token_previous;  /* accepted, too; NULL: none */
     char *admin_token;             /* of changes; NULL: there are none */
+    int64_t audit_days;            /* how long changes stay in the audit trail; 0: for ever */
     char *postgres_user;
     char *postgres_pw;
     char *postgres_pw_previous; /* for where the other is refused; NULL: none */

@@ -19,6 +19,9 @@ static const struct config_key KEYS[] = {
      .help = "While the token is rotated: another that requests may bear."},
     {KEY("admin_token", CONFIG_SECRET, admin_token),
      .help = "What requests that change counts must bear; without it there are no changes."},
+    {KEY("audit_days", CONFIG_INTEGER, audit_days), .fallback = "400", .min = 0, .max = 36500,
+     .unit = "days",
+     .help = "How long changes of counts stay in the audit trail; 0: without end."},
     {KEY("postgres_url", CONFIG_SECRET, postgres_url), .fallback = "127.0.0.1:5432",
      .help =
          "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},
@@ -159,7 +162,8 @@ static int start(struct worker *worker, const void *data)
                                 counter->journal, publish_readiness, counter);
     if (counter->config->admin_token != NULL)
         counter->changes =
-            changes_open(worker, &counter->config->session, counter->config->journal.max_paths);
+            changes_open(worker, &counter->config->session, counter->config->journal.max_paths,
+                         counter->config->audit_days);
     publish_readiness(counter);
     return 0;
 }

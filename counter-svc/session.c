@@ -58,6 +58,7 @@ static const struct {
     [STATEMENT_PATH] = {SESSION_VIEWS, "path", sql_path},
     [STATEMENT_CHANGE] = {SESSION_CHANGES, "change", sql_change},
     [STATEMENT_AUDIT] = {SESSION_CHANGES, "audit", sql_audit},
+    [STATEMENT_FORGET_CHANGES] = {SESSION_CHANGES, "forget_changes", sql_forget_changes},
 };
 
 static void on_connected(void *data);

@@ -22,6 +22,7 @@
     file sql_path, "counter-svc/sql/path.sql"
     file sql_change, "counter-svc/sql/change.sql"
     file sql_audit, "counter-svc/sql/audit.sql"
+    file sql_forget_changes, "counter-svc/sql/forget_changes.sql"
     file sql_ranking, "counter-svc/sql/ranking.sql"
     file sql_schema_001, "counter-svc/schema/001-ledger.sql"
     file sql_schema_002, "counter-svc/schema/002-times.sql"

@@ -18,6 +18,7 @@ extern const char sql_rows_by_path_back[];
 extern const char sql_path[];
 extern const char sql_change[];
 extern const char sql_audit[];
+extern const char sql_forget_changes[];
 extern const char sql_ranking[];
 extern const char sql_schema_001[];
 extern const char sql_schema_002[];

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS pathcount_changes (
     kind TEXT NOT NULL,
     why TEXT NOT NULL,
     -- the change that this one has undone
-    undoes BIGINT REFERENCES pathcount_changes (change),
+    undoes BIGINT REFERENCES pathcount_changes (change) ON DELETE SET NULL,
     result JSONB NOT NULL,
     repeats BIGINT NOT NULL DEFAULT 0,
     UNIQUE (id, part)

@@ -315,6 +315,42 @@ def test_of_an_import_the_path_alone_is_undone(ledger, counters, api, root):
     check(ledger, counters, {a: 0, b: 6})
 
 
+def test_old_changes_leave_the_audit_trail_from_the_oldest_on(stage):
+    """The second one is kept since it is not old, and with it the undo of it."""
+    ledger = stage.ledger()
+    api = stage.counter(ledger, admin_token=ADMIN_TOKEN, audit_days=1).api
+
+    def age(*numbers):
+        ledger.run("UPDATE pathcount_changes SET at = at - interval '25 hours' WHERE change = ANY(%s)", list(numbers))
+
+    def kept():
+        changes = [entry["change"] for entry in audit(api)]
+        assert {change for change, in ledger.run("SELECT change FROM pathcount_changed_rows")} == set(changes)
+        return changes
+
+    first, second = (change(api, "set", path="/a", count=count)["change"] for count in (1, 2))
+    undo = change(api, "undo", path="/a")["change"]
+    age(first, undo)
+    fourth = change(api, "set", path="/b", count=1)["change"]
+    until(lambda: kept() == [fourth, undo, second], "the first change to be deleted")
+    age(second)
+    fifth = change(api, "set", path="/b", count=2)["change"]
+    until(lambda: kept() == [fifth, fourth], "a change and its undo to be deleted")
+    assert refusal(api, "undo", path="/a") == "There is no change of /a to undo."
+    assert ledger.counts() == {"/a": 1, "/b": 2}
+    change(api, "undo", path="/b")
+    check(ledger, [], {"/a": 1, "/b": 1})
+
+
+def test_without_audit_days_the_audit_trail_keeps_everything(stage):
+    ledger = stage.ledger()
+    api = stage.counter(ledger, admin_token=ADMIN_TOKEN, audit_days=0).api
+    for count in range(1, 4):
+        change(api, "set", path="/a", count=count)
+        ledger.run("UPDATE pathcount_changes SET at = at - interval '1000 days'")
+    assert len(audit(api)) == 3
+
+
 # --- who may, and what is wrong in form
 
 

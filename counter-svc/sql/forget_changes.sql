@@ -1,0 +1,14 @@
+-- Deletes the oldest changes of the audit trail, at most two, that are older than $1 days. A change goes only with
+-- or after all changes before it: an undo must not go before the change that it has undone.
+WITH old AS MATERIALIZED (
+    SELECT change
+    FROM (
+        SELECT change, bool_and(at < now() - make_interval(days => $1::bigint::int)) OVER (ORDER BY change) AS is_old
+        FROM (SELECT change, at FROM pathcount_changes ORDER BY change LIMIT 2) AS oldest
+    ) AS judged
+    WHERE is_old
+),
+gone_rows AS (
+    DELETE FROM pathcount_changed_rows WHERE change = ANY (ARRAY(SELECT change FROM old))
+)
+DELETE FROM pathcount_changes WHERE change = ANY (ARRAY(SELECT change FROM old))
