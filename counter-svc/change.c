@@ -26,6 +26,7 @@ static bool read_delete_prefix(struct reader *reader);
 static bool read_set(struct reader *reader);
 static bool read_rename(struct reader *reader);
 static bool read_merge(struct reader *reader);
+static bool read_normalise(struct reader *reader);
 static bool read_import(struct reader *reader);
 
 static const struct kind {
@@ -34,8 +35,8 @@ static const struct kind {
 } KINDS[] = {
     {"delete", read_delete}, {"delete-prefix", read_delete_prefix},
     {"set", read_set},       {"rename", read_rename},
-    {"merge", read_merge},   {"import", read_import},
-    {"undo", read_delete}, /* a path, too */
+    {"merge", read_merge},   {"normalise", read_normalise},
+    {"import", read_import}, {"undo", read_delete}, /* a path, too */
 };
 
 int change_decode(const char *body, size_t len, struct buffer *to, const char **error)
@@ -50,7 +51,8 @@ int change_decode(const char *body, size_t len, struct buffer *to, const char **
     reader.to = json_object();
     if (read_form(&reader)) {
         const char *kind = json_string_value(json_object_get(reader.from, "kind"));
-        *error = "\"kind\" must be delete, delete-prefix, set, rename, merge, import or undo.";
+        *error = "\"kind\" must be delete, delete-prefix, set, rename, merge, normalise, import or "
+                 "undo.";
         for (size_t i = 0; kind != NULL && i < sizeof(KINDS) / sizeof(KINDS[0]); ++i) {
             if (strcmp(kind, KINDS[i].name) != 0)
                 continue;
@@ -234,6 +236,38 @@ static bool read_merge(struct reader *reader)
     return read_sources(reader, CHANGE_MAX_SOURCES,
                         "\"from\" must be an array of 1 to 100 canonical paths, each once.") &&
            read_path(reader, "to");
+}
+
+/* Reads which paths move to which, each once. No path moves twice, so the order is of no account. */
+static bool read_normalise(struct reader *reader)
+{
+    json_t *moves = json_object_get(reader->from, "moves"), *sources = json_object(), *move;
+    json_t *kept = json_array();
+    size_t size = json_array_size(moves), i;
+    bool is_right = size >= 1 && size <= CHANGE_MAX_ROWS;
+
+    json_object_set_new(reader->to, "moves", kept);
+    json_array_foreach(moves, i, move)
+    {
+        json_t *source = json_object_get(move, "source"), *target = json_object_get(move, "target");
+        is_right = is_right && is_path(source) && is_path(target) &&
+                   json_object_get(sources, json_string_value(source)) == NULL;
+        if (!is_right)
+            break;
+        json_object_set_new(sources, json_string_value(source), json_true());
+        json_array_append_new(kept, json_pack("{sOsO}", "source", source, "target", target));
+    }
+    json_array_foreach(kept, i, move)
+    {
+        const char *target = json_string_value(json_object_get(move, "target"));
+        is_right = is_right && json_object_get(sources, target) == NULL;
+    }
+    json_decref(sources);
+    if (!is_right)
+        return refuse(reader, "\"moves\" must be an array of 1 to 10,000 moves, each with a "
+                              "canonical path as \"source\" and another one as \"target\". Each "
+                              "source may be there only once, and no target may be a source.");
+    return true;
 }
 
 /* Copies one row of an import. */

@@ -51,10 +51,8 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
 {
     struct changes *changes = memory_allocate(1, sizeof(*changes));
 
-    *changes = (struct changes){.worker = worker,
-                                .settings = *settings,
-                                .max_paths = max_paths,
-                                .audit_days = audit_days};
+    *changes = (struct changes){
+        .worker = worker, .settings = *settings, .max_paths = max_paths, .audit_days = audit_days};
     if (changes->settings.lock_timeout_ms < LOCK_TIMEOUT_MS)
         changes->settings.lock_timeout_ms = LOCK_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);

@@ -20,8 +20,7 @@ static const struct config_key KEYS[] = {
     {KEY("admin_token", CONFIG_SECRET, admin_token),
      .help = "What requests that change counts must bear; without it there are no changes."},
     {KEY("audit_days", CONFIG_INTEGER, audit_days), .fallback = "400", .min = 0, .max = 36500,
-     .unit = "days",
-     .help = "How long changes of counts stay in the audit trail; 0: without end."},
+     .unit = "days", .help = "How long changes of counts stay in the audit trail; 0: without end."},
     {KEY("postgres_url", CONFIG_SECRET, postgres_url), .fallback = "127.0.0.1:5432",
      .help =
          "HOST[:PORT], several separated by commas, a socket's directory, or a postgresql:// URI."},

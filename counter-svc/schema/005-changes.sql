@@ -146,6 +146,25 @@ BEGIN
         UNION ALL
         SELECT target, sum(p.count), min(p.first_hit_at), max(p.last_hit_at)
         FROM pathcount AS p WHERE p.path = ANY (sources || target);
+    WHEN 'normalise' THEN
+        -- each row moves to its normal path; rows that are gone by now are left out
+        RETURN QUERY
+        WITH found AS MATERIALIZED (
+            SELECT p.path, m.target, p.count, p.first_hit_at, p.last_hit_at
+            FROM jsonb_to_recordset(request -> 'moves') AS m (source TEXT, target TEXT)
+            JOIN pathcount AS p ON p.path = m.source
+        )
+        SELECT f.path, 0::numeric, NULL::timestamptz, NULL::timestamptz FROM found AS f
+        UNION ALL
+        SELECT s.target, s.count + coalesce(p.count, 0), least(s.first_hit_at, p.first_hit_at),
+            greatest(s.last_hit_at, p.last_hit_at)
+        FROM (
+            SELECT f.target, sum(f.count) AS count, min(f.first_hit_at) AS first_hit_at,
+                max(f.last_hit_at) AS last_hit_at
+            FROM found AS f
+            GROUP BY f.target
+        ) AS s
+        LEFT JOIN pathcount AS p ON p.path = s.target;
     WHEN 'import' THEN
         RETURN QUERY
         SELECT l.path,

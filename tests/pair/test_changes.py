@@ -142,6 +142,24 @@ def test_paths_are_merged(ledger, counters, api, root):
     check(ledger, counters, {a: 0, b: 0, c: 7})
 
 
+def test_paths_are_normalised(ledger, counters, api, root):
+    """Rows move to paths that have a row and to one that has none; a source without a row is left out."""
+    a, b, upper, slash, other = root + "a", root + "b", root + "A", root + "a/", root + "B"
+    api.count({slash: 4})
+    last = api.get(slash)["last"]
+    api.count({a: 1, upper: 2, other: 8})
+    result = change(api, "normalise", moves=[
+        {"source": source, "target": target}
+        for source, target in [(upper, a), (slash, a), (other, b), (root + "none", root + "also-none")]])
+    assert rows(result) == [(upper, 2, None), (other, 8, None), (a, 1, 7), (slash, 4, None), (b, None, 8)]
+    assert (result["paths"], result["hits"]) == (-2, 0)
+    check(ledger, counters, {a: 7, b: 8, upper: 0, slash: 0, other: 0})
+    assert api.get(a)["first"] <= last <= api.get(a)["last"]
+    counters[1].api.count({a: 1})
+    assert change(api, "undo", path=other)["undoes"] == result["change"]
+    check(ledger, counters, {a: 2, b: 0, upper: 2, slash: 4, other: 8})
+
+
 @pytest.mark.parametrize("mode, count", [("add", 8), ("replace", 5)])
 def test_counts_are_imported(ledger, counters, api, root, mode, count):
     a, b = root + "a", root + "b, \"é"
@@ -279,6 +297,7 @@ def test_the_audit_trail_has_what_was_changed_and_why(ledger, api, root):
 @pytest.mark.parametrize("kind, request_", [
     ("delete", {"path": "a"}), ("set", {"path": "a", "count": 100}), ("set", {"path": "c", "count": 100}),
     ("rename", {"from": ["a"], "to": "c"}), ("merge", {"from": ["b"], "to": "a"}),
+    ("normalise", {"moves": [{"source": "a", "target": "c"}, {"source": "b", "target": "c"}]}),
     ("import", {"mode": "add", "rows": [{"path": "a", "count": 5}]})])
 def test_undo_restores_what_was_and_keeps_the_hits_since(ledger, counters, api, root, kind, request_):
     a, b, c = paths = [root + name for name in "abc"]
@@ -390,6 +409,10 @@ ROW = {"path": "/a", "count": 1}
     ({"kind": "delete-prefix", "prefix": "/", "limit": 10001}, "limit"),
     ({"kind": "rename", "from": ["/a", "/b"], "to": "/c"}, "from"), ({"kind": "rename", "from": ["/a"]}, "to"),
     ({"kind": "merge", "from": [], "to": "/c"}, "from"), ({"kind": "merge", "from": ["/a", "/a"], "to": "/c"}, "from"),
+    ({"kind": "normalise", "moves": []}, "moves"), ({"kind": "normalise", "moves": [{"source": "/a"}]}, "moves"),
+    ({"kind": "normalise", "moves": [{"source": "/a", "target": "/b"}] * 2}, "moves"),
+    ({"kind": "normalise", "moves": [{"source": "/a", "target": "/a"}]}, "moves"),
+    ({"kind": "normalise", "moves": [{"source": "/b", "target": "/c"}, {"source": "/a", "target": "/b"}]}, "moves"),
     ({"kind": "import", "rows": [ROW]}, "mode"), ({"kind": "import", "mode": "add", "rows": []}, "rows"),
     ({"kind": "import", "mode": "add", "rows": [ROW] * 10001}, "rows"),
     ({"kind": "import", "mode": "replace", "rows": [ROW] * 2}, "once"),
