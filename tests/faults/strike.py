@@ -12,7 +12,8 @@ from harness.load import Load, Tally, audit
 from harness.proxy import Gate
 from harness.wait import Later, until
 
-import database  # noqa: F401 (each of them fills the table)
+import changes  # noqa: F401 (each of them fills the table)
+import database  # noqa: F401
 import journal  # noqa: F401
 import machine  # noqa: F401
 import network  # noqa: F401

@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 from harness.faultlib import Clock  # noqa: E402 (the path above comes first)
 from harness.http import MINIMAL, Connection, ask  # noqa: E402
 from harness.ports import free_port  # noqa: E402
+from harness.services import ADMIN_TOKEN  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 from harness.wait import until  # noqa: E402
 
@@ -100,6 +101,7 @@ class World:
         self._wires = {"a": first, "b": second}
         self.counters = [self._service("counter-svc", {
             **self.database.ledger.keys, **self.times.counter, "max_connections": 100,
+            "admin_token": ADMIN_TOKEN,
             "postgres_url": ",".join("%s:%d" % wire.address for wire in (first, second))})
             for _ in range(2)]
         self._ways = [self._proxies(hosts) for hosts in COUNTER_NAMES.values()]
