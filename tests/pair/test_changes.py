@@ -442,13 +442,14 @@ def test_a_row_that_the_table_refuses_is_no_change(ledger, counters, api, root):
 
 @pytest.fixture
 def command(counters, ledger, tmp_path):
-    """Runs `counter-svc change` at the first counter; returns its status, output and errors."""
-    host, port = counters[0].address
+    """Runs `counter-svc change` at the first counter, or at another one with its ledger; returns its status,
+    output and errors."""
     config = tmp_path / "counter.yml"
-    config.write_text(json.dumps({**ledger.keys, "listen": f"{host}:{port}", "counter_token": "x",
-                                  "admin_token": ADMIN_TOKEN}))
 
-    def run_change(*words, stdin=None):
+    def run_change(*words, stdin=None, at=(counters[0], ledger)):
+        host, port = at[0].address
+        config.write_text(json.dumps({**at[1].keys, "listen": f"{host}:{port}", "counter_token": "x",
+                                      "admin_token": ADMIN_TOKEN}))
         done = subprocess.run([program("counter-svc"), "change", "--config", str(config), *map(str, words)],
                               input=stdin, stdin=None if stdin else subprocess.DEVNULL, capture_output=True,
                               env=environment(), timeout=120, check=False)
@@ -485,6 +486,26 @@ def test_each_action_of_the_command(ledger, counters, api, command, root):
 def test_a_wrong_command_line_is_said_in_one_line(command, words):
     status, said, errors = command(*words)
     assert status == 2 and not said and errors.count("\n") == 1 and "--help" in errors
+
+
+SCRIPTS = ["latin-ÆŁß", "ελληνικά", "кириллица", "العربية", "עברית", "देवनागरी", "ไทย", "漢字かな", "한국어", "አማርኛ",
+           "👩\u200d👩\u200d👧", "e\u0301", "\u202eabc", "\ufeff", "\U0010ffff", "\x01\x7f", " a ", "a\tb", "a\rb", "a\nb",
+           "a\r\nb", '"', '""', ",", ";", "'=1", "=1", "\\", "?a=b#c", "%25", "a//b", "a/", "z" * 2000]
+
+
+@pytest.mark.parametrize("bom", ["", "&bom=1"])
+def test_an_export_of_everything_makes_the_same_ledger(module_stage, ledger, counters, api, command, root, bom):
+    """Paths in all scripts, and with everything that CSV has to quote; the second export is the first one."""
+    api.count({f"{root}{name}": n for n, name in enumerate(SCRIPTS, 1)})
+    target = f"/-/paths?format=csv{bom}"
+    exported = get(module_stage.render(counters[0]).address, target).body
+    copy = module_stage.ledger()
+    counter = module_stage.counter(copy, admin_token=ADMIN_TOKEN)
+    status, _, errors = command("import", "--replace", "-", stdin=exported, at=(counter, copy))
+    assert (status, errors.count("\n")) == (0, 1), errors
+    assert {path: copy.count(path) for path in copy.counts()} == ledger.counts()
+    assert counter.api.totals() == ledger.totals()
+    assert get(module_stage.render(counter).address, target).body == exported
 
 
 def test_what_was_exported_can_be_imported(module_stage, ledger, counters, api, command, root, tmp_path):
