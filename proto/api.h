@@ -19,10 +19,10 @@
 #include <stdbool.h>
 
 /* Where things are. */
-#define API_LANES  "/v1/lanes"
-#define API_HITS   "/v1/hits"
-#define API_PATHS  "/v1/paths"
-#define API_TOTALS "/v1/totals"
+#define API_LANES   "/v1/lanes"
+#define API_HITS    "/v1/hits"
+#define API_PATHS   "/v1/paths"
+#define API_TOTALS  "/v1/totals"
 #define API_CHANGES "/v1/changes"
 
 /* The most rows of one view, and the most bytes that their paths have together, unless it is one row
