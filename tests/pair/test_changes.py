@@ -206,6 +206,10 @@ def test_a_change_keeps_to_max_paths_and_frees_room(module_stage, ledger, counte
     assert refusal(limited, "set", path=c, count=1) == f"There would be more paths than max_paths ({most})."
     change(limited, "rename", **{"from": [a], "to": c})
     check(ledger, counters, {a: 0, b: 1, c: 1})
+    beyond = module_stage.counter(ledger, admin_token=ADMIN_TOKEN, max_paths=1).api
+    change(beyond, "set", path=b, count=2)
+    change(beyond, "merge", **{"from": [b], "to": c})
+    check(ledger, counters, {a: 0, b: 0, c: 3})
 
 
 # --- exactly once, in order
@@ -227,6 +231,44 @@ def test_of_repeats_at_once_one_changes(ledger, counters, api, root):
     results = [Later(change, api, "import", **request) for _ in range(6)]
     assert sorted(result.result()["repeat"] for result in results) == [False] + [True] * 5
     check(ledger, counters, {a: 5})
+
+
+def test_of_repeats_at_two_counters_one_changes(ledger, counters, root):
+    a = root + "a"
+    request = {"id": secrets.token_hex(8), "mode": "add", "rows": [{"path": a, "count": 5}]}
+    with ledger.locked(a) as release:
+        results = [Later(change, counter.api, "import", **request) for counter in counters]
+        ledger.until_waiting(2)
+        release()
+        assert sorted(result.result()["repeat"] for result in results) == [False, True]
+    check(ledger, counters, {a: 5})
+
+
+def test_neither_a_change_nor_its_repeat_is_confirmed_before_the_standby_has_it(ledger, counters, root):
+    request = {"id": secrets.token_hex(8), "kind": "set", "path": root + "a", "count": 5}
+    with ledger.cluster.without_standby():
+        for counter in counters:
+            answer = Later(counter.api.ask, "POST", "/v1/changes", request, ADMIN)
+            backend, = until(lambda: ledger.backends("wait_event = 'SyncRep'"), "the commit to wait for its standby")
+            ledger.run("SELECT pg_cancel_backend(%s)", backend)
+            assert answer.result().status == 503
+    answer = until(lambda: (answer := counters[0].api.ask("POST", "/v1/changes", request, ADMIN)).status != 503
+                   and answer, "the change to be confirmed")
+    assert answer.json()["repeat"]
+    check(ledger, counters, {root + "a": 5})
+
+
+def test_a_hit_whose_commit_a_change_waits_for_comes_before_it(ledger, counters, api, root):
+    """It is appended when the change has folded all others, and waits for the journal."""
+    a = root + "a"
+    api.count({a: 3})
+    until(lambda: ledger.unfolded() == 0, "everything to be folded")
+    with ledger.held_appends(paths=[a], hits=[1]) as release:
+        deleted = Later(change, counters[1].api, "delete", path=a)
+        ledger.until_waiting(1)
+        release("COMMIT")
+        assert rows(deleted.result()) == [(a, 4, None)]
+    check(ledger, counters, {a: 0})
 
 
 def test_changes_while_hits_are_counted_lose_none(ledger, counters, api, root):
