@@ -20,16 +20,20 @@ static const char HELP[] =
     "  set PATH N                     set a count; 0 deletes the row\n"
     "  rename FROM TO                 give a row another path that has no count yet\n"
     "  merge FROM... TO               add the counts of paths to another one, and delete them\n"
+    "  normalise                      merge rows whose paths are normalised to the same path, by "
+    "the\n"
+    "                                 path_ settings, which have to be those of render-svc\n"
     "  import --add|--replace FILE    import CSV with the columns path, count, first and last;\n"
     "                                 - reads standard input\n"
     "  undo PATH                      undo the most recent change of a path; hits since stay\n"
-    "  log [PATH]                     show the audit trail, the newest change first\n"
+    "  log [PATH]                     show the audit trail, the newest 20 changes first\n"
     "\n"
     "  --why TEXT      a reason for the audit trail\n"
     "  --dry-run       show the effect and change nothing\n"
     "  --id ID         go on with an interrupted command, which has shown its ID; what was done "
     "is\n"
     "                  not done again\n"
+    "  --before N      log: show the changes before number N\n"
     "  --config FILE   read the configuration from this YAML file, too\n"
     "  --help          show this, and exit\n"
     "\n"
@@ -41,8 +45,8 @@ static const struct {
     const char *action;
     int least, most; /* words behind it */
 } ACTIONS[] = {
-    {"delete", 0, 1}, {"set", 2, 2},  {"rename", 2, 2}, {"merge", 2, COMMAND_MAX_WORDS},
-    {"import", 1, 1}, {"undo", 1, 1}, {"log", 0, 1},
+    {"delete", 0, 1},    {"set", 2, 2},    {"rename", 2, 2}, {"merge", 2, COMMAND_MAX_WORDS},
+    {"normalise", 0, 0}, {"import", 1, 1}, {"undo", 1, 1},   {"log", 0, 1},
 };
 
 static int wrong(const char *problem, const char *what)
@@ -74,6 +78,13 @@ static int check(const struct command *command)
     if ((command->mode != NULL) != is_action(command, "import"))
         return wrong("import needs --add or --replace; other actions have neither:",
                      command->action);
+    if (command->before != NULL &&
+        (!is_action(command, "log") || strlen(command->before) > 18 || *command->before == '\0' ||
+         strspn(command->before, "0123456789") != strlen(command->before)))
+        return wrong("--before belongs to log and has the number of a change, not",
+                     command->before);
+    if (command->id != NULL && is_action(command, "normalise"))
+        return wrong("without --id, run again what was interrupted:", command->action);
     if (!utf8_is_valid(command->why, strlen(command->why)) ||
         strlen(command->why) > CHANGE_MAX_WHY_BYTES)
         return wrong("expected at most 1,000 bytes of UTF-8 after", "--why");
@@ -95,6 +106,7 @@ enum option_id {
     OPTION_WHY,
     OPTION_DRY_RUN,
     OPTION_ID,
+    OPTION_BEFORE,
     OPTION_CONFIG,
     OPTION_HELP
 };
@@ -106,6 +118,7 @@ static const struct option OPTIONS[] = {
     {"why", required_argument, NULL, OPTION_WHY},
     {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
     {"id", required_argument, NULL, OPTION_ID},
+    {"before", required_argument, NULL, OPTION_BEFORE},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"help", no_argument, NULL, OPTION_HELP},
     {0},
@@ -132,6 +145,9 @@ static bool take_option(struct command *command, int option)
         return true;
     case OPTION_ID:
         command->id = optarg;
+        return true;
+    case OPTION_BEFORE:
+        command->before = optarg;
         return true;
     case OPTION_CONFIG:
         command->config_path = optarg;
@@ -167,10 +183,9 @@ int command_parse(int argc, char **argv, struct command *command)
     return check(command);
 }
 
-int command_run(const struct command *command, const struct config_address *address,
-                const char *token)
+int command_run(const struct command *command, const struct command_service *service)
 {
-    struct command_session session = {.command = command, .address = address, .token = token};
+    struct command_session session = {.command = command, .service = service};
 
     if (command_session_begin(&session) != 0)
         return 1;
@@ -178,5 +193,7 @@ int command_run(const struct command *command, const struct config_address *addr
         return command_log(&session);
     if (is_action(command, "import"))
         return command_import(&session);
+    if (is_action(command, "normalise"))
+        return command_normalise(&session);
     return command_change(&session);
 }

@@ -3,6 +3,7 @@
 #ifndef COUNTER_COMMAND_H
 #define COUNTER_COMMAND_H
 
+#include "proto/normalize.h"
 #include "service/config.h"
 
 #include <stdbool.h>
@@ -12,13 +13,14 @@
 
 /* A command line. */
 struct command {
-    const char *action; /* delete, set, rename, merge, import, undo or log */
+    const char *action; /* delete, set, rename, merge, normalise, import, undo or log */
     const char *words[COMMAND_MAX_WORDS];
     int n_words;
     const char *prefix; /* of delete */
     const char *mode;   /* of import: add or replace */
     const char *why;
-    const char *id; /* NULL: a random one */
+    const char *id;     /* NULL: a random one */
+    const char *before; /* of log: the number of a change; NULL: from the newest on */
     const char *config_path;
     bool dry_run;
 };
@@ -27,9 +29,15 @@ struct command {
  * run, or the exit status: 0 after --help, 2 after a line on standard error. */
 int command_parse(int argc, char **argv, struct command *command);
 
-/* Runs it against the counter-svc that listens at `address`. Returns the exit status: 0, or 1 after a line on
- * standard error. */
-int command_run(const struct command *command, const struct config_address *address,
-                const char *token);
+/* The counter-svc that is asked, and what its configuration says. */
+struct command_service {
+    const struct config_address *address;
+    const char *admin_token;
+    const char *counter_token;
+    const struct path_rules *rules; /* of normalise */
+};
+
+/* Runs it against this counter-svc. Returns the exit status: 0, or 1 or 2 after a line on standard error. */
+int command_run(const struct command *command, const struct command_service *service);
 
 #endif

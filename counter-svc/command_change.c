@@ -54,10 +54,10 @@ static void say_refused(int status, const struct buffer *answer)
 /* Makes a call until it is answered with anything but 503. Returns the JSON of a 200, or NULL after a line on
  * standard error. */
 static json_t *call_until_answered(struct command_session *session, const char *method,
-                                   const char *target, const struct buffer *body)
+                                   const char *target, const struct buffer *body, const char *token)
 {
-    const struct http_call call = {.address = session->address,
-                                   .token = session->token,
+    const struct http_call call = {.address = session->service->address,
+                                   .token = token,
                                    .method = method,
                                    .target = target,
                                    .body = body,
@@ -111,10 +111,13 @@ static int64_t number_of(const json_t *object, const char *name)
 
 json_t *command_send(struct command_session *session, const struct buffer *body)
 {
-    json_t *result = call_until_answered(session, "POST", API_CHANGES, body);
+    json_t *result =
+        call_until_answered(session, "POST", API_CHANGES, body, session->service->admin_token);
+    bool goes_on_by_id =
+        !session->command->dry_run && strcmp(session->command->action, "normalise") != 0;
 
     if (result == NULL) {
-        if (!session->command->dry_run && (session->is_unanswered || session->part > 0))
+        if (goes_on_by_id && (session->is_unanswered || session->part > 0))
             fprintf(stderr,
                     "counter-svc change: %lld parts are done; to go on, run the same command with "
                     "--id %s\n",
@@ -126,6 +129,11 @@ json_t *command_send(struct command_session *session, const struct buffer *body)
     session->paths += number_of(result, "paths");
     session->hits += number_of(result, "hits");
     return result;
+}
+
+json_t *command_get(struct command_session *session, const char *target, const char *token)
+{
+    return call_until_answered(session, "GET", target, NULL, token);
 }
 
 /* --- what is shown --- */
@@ -277,13 +285,20 @@ int command_log(struct command_session *session)
         buffer_add_literal(&target, "&path=");
         buffer_add_percent(&target, path, strlen(path));
     }
+    if (session->command->before != NULL) {
+        buffer_add_literal(&target, "&before=");
+        buffer_add_string(&target, session->command->before);
+    }
     buffer_add_literal(&target, "\0");
-    page = call_until_answered(session, "GET", target.bytes, NULL);
+    page = command_get(session, target.bytes, session->service->admin_token);
     buffer_free(&target);
     json_array_foreach(json_object_get(page, "changes"), i, change)
     {
         print_change(change);
     }
+    if (json_is_integer(json_object_get(page, "next")))
+        fprintf(stderr, "counter-svc change: for older changes add --before %lld\n",
+                (long long)number_of(page, "next"));
     i = page != NULL ? 0 : 1;
     json_decref(page);
     return fflush(stdout) == 0 ? (int)i : 1;

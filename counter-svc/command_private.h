@@ -10,8 +10,7 @@
 /* A command that runs. */
 struct command_session {
     const struct command *command;
-    const struct config_address *address;
-    const char *token;
+    const struct command_service *service;
     char id[65];                  /* of the change; all its parts have the same */
     int64_t part;                 /* the next one */
     int64_t changed, paths, hits; /* what the parts so far have changed */
@@ -30,8 +29,13 @@ void command_begin_body(const struct command_session *session, struct buffer *bo
  * after a line on standard error. */
 json_t *command_send(struct command_session *session, const struct buffer *body);
 
+/* Reads from the API with this token until it is answered, for at most a minute. Returns the answer, for
+ * json_decref to free, or NULL after a line on standard error. */
+json_t *command_get(struct command_session *session, const char *target, const char *token);
+
 /* The actions; each returns the exit status. */
 int command_change(struct command_session *session);
+int command_normalise(struct command_session *session);
 int command_import(struct command_session *session);
 int command_log(struct command_session *session);
 

@@ -6,6 +6,7 @@
 #include "counter-svc/journal/journal.h"
 #include "counter-svc/ranking.h"
 #include "counter-svc/views.h"
+#include "proto/normalize.h"
 #include "service/service.h"
 
 struct counter_config {
@@ -13,6 +14,7 @@ struct counter_config {
     char *counter_token_previous;  /* accepted, too; NULL: none */
     char *admin_token;             /* of changes; NULL: there are none */
     int64_t audit_days;            /* how long changes stay in the audit trail; 0: for ever */
+    struct path_rules path_rules;  /* of `change normalise` alone */
     char *postgres_user;
     char *postgres_pw;
     char *postgres_pw_previous; /* for where the other is refused; NULL: none */

@@ -63,6 +63,14 @@ static const struct config_key KEYS[] = {
     {KEY("read_deadline_ms", CONFIG_INTEGER, views.deadline_ms), .fallback = "3000", .min = 100,
      .max = 60000, .unit = "ms",
      .help = "How long a view may wait until it leaves for PostgreSQL."},
+    {KEY("path_lower_case", CONFIG_BOOLEAN, path_rules.lower_case), .fallback = "false",
+     .help = "For change normalise, as for render-svc: paths are in lower case."},
+    {KEY("path_collapse_slashes", CONFIG_BOOLEAN, path_rules.collapse_slashes), .fallback = "false",
+     .help = "The same: several slashes in a row are one."},
+    {KEY("path_strip_index", CONFIG_BOOLEAN, path_rules.strip_index), .fallback = "false",
+     .help = "The same: /a/index.html is /a/."},
+    {KEY("path_strip_slash", CONFIG_BOOLEAN, path_rules.strip_slash), .fallback = "false",
+     .help = "The same: /a/ is /a."},
     {.name = NULL}};
 
 /* A previous secret that is the current one is none: where a secret must always be given (a Swarm
@@ -199,7 +207,11 @@ static int change(int argc, char **argv)
     else if (config.service.listen.port == 0)
         fprintf(stderr, "counter-svc change: listen has port 0, which cannot be called\n");
     else
-        status = command_run(&command, &config.service.listen, config.admin_token);
+        status = command_run(
+            &command, &(struct command_service){.address = &config.service.listen,
+                                                .admin_token = config.admin_token,
+                                                .counter_token = config.service.counter_token,
+                                                .rules = &config.path_rules});
     config_free(KEYS, &config);
     return status;
 }

@@ -53,6 +53,16 @@ def test_a_file_of_this_host_is_imported(counter, change, tmp_path):
     assert counter.api.get_count("/imported") == 7
 
 
+def test_rows_are_normalised_by_the_settings_that_the_command_has(counter, change):
+    counter.api.count({"/Upper/": 2, "/upper/": 1})
+    assert change("normalise")[0] == 2
+    status, said, errors = change("normalise", PATH_LOWER_CASE="true")
+    assert (status, errors) == (0, "") and "changed: rows=2 paths=-1 hits=+0" in said
+    assert counter.api.get_count("/upper/") == 3
+    assert change("normalise", PATH_STRIP_SLASH="true")[0] == 0
+    assert counter.api.get_count("/upper") == 3
+
+
 def test_nothing_is_imported_of_a_file_with_an_error(counter, change, tmp_path):
     file = tmp_path / "counts.csv"
     file.write_text("".join(f"/many/{n},1\n" for n in range(10001)) + "wrong,1\n")

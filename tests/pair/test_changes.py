@@ -10,7 +10,7 @@ import pytest
 
 from harness.api import BEARER
 from harness.http import get
-from harness.services import ADMIN_TOKEN, environment, program, run
+from harness.services import ADMIN_TOKEN, TOKEN, environment, program, run
 from harness.wait import Later, until
 
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
@@ -321,6 +321,17 @@ def test_a_dry_run_shows_the_effect_and_changes_nothing(ledger, counters, api, r
     check(ledger, counters, {a: 3, b: 0})
 
 
+def test_hits_do_not_wait_for_a_dry_run(ledger, counters, api, root):
+    a, b = root + "a", root + "b"
+    with ledger.locked(a) as release:
+        dry = Later(change, api, "set", path=a, count=5, dry_run=True)
+        ledger.until_waiting(1)
+        assert counters[1].api.count({b: 1}) == {b: 1}
+        assert not dry.done
+        release()
+        assert rows(dry.result()) == [(a, 0, 5)]
+
+
 # --- the audit trail, and undo
 
 
@@ -350,10 +361,12 @@ def test_undo_restores_what_was_and_keeps_the_hits_since(ledger, counters, api, 
     made = change(api, kind, **request_)
     path = made["rows"][0]["path"]
     counters[1].api.count({path: 7 for path in paths})
+    last = {path: api.get(path)["last"] for path in paths}
     undone = change(api, "undo", path=path)
     assert undone["undoes"] == made["change"]
     check(ledger, counters, {a: 10, b: 9, c: 7})
     assert api.get(a)["first"] == first
+    assert {path: api.get(path)["last"] for path in paths} == last
     assert refusal(api, "undo", path=path) == f"There is no change of {path} to undo."
 
 
@@ -367,6 +380,16 @@ def test_a_change_is_not_undone_beneath_a_later_one(ledger, counters, api, root)
     assert rows(change(api, "undo", path=b)) == [(b, 50, 3)]
     change(api, "undo", path=b)
     check(ledger, counters, {a: 3, b: 0})
+
+
+def test_a_row_that_an_import_has_made_keeps_only_the_hits_since(ledger, counters, api, root):
+    a = root + "a"
+    change(api, "import", mode="add", rows=[{"path": a, "count": 5, "first": "2020-01-02T03:04:05Z"}])
+    counters[1].api.count({a: 2})
+    assert api.get(a)["first"] == "2020-01-02T03:04:05.000Z"
+    change(api, "undo", path=a)
+    check(ledger, counters, {a: 2})
+    assert api.get(a)["first"] > "2020-01-03"
 
 
 def test_of_an_import_the_path_alone_is_undone(ledger, counters, api, root):
@@ -479,6 +502,20 @@ def test_a_row_that_the_table_refuses_is_no_change(ledger, counters, api, root):
     check(ledger, counters, {a: 0})
 
 
+def test_a_path_with_hits_in_the_quarantine_is_not_changed(stage):
+    ledger = stage.ledger()
+    api = stage.counter(ledger, admin_token=ADMIN_TOKEN).api
+    api.count({"/b": 1})
+    ledger.fail_folding("/a", "23514")
+    api.count({"/a": 3})
+    until(ledger.quarantine, "hits in the quarantine")
+    ledger.forget_failures()
+    message = "/a has hits in pathcount_quarantine: settle those first."
+    assert refusal(api, "set", path="/a", count=5) == message
+    assert refusal(api, "merge", **{"from": ["/b"], "to": "/a"}) == message
+    check(ledger, [], {"/a": 3, "/b": 1})
+
+
 # --- the command
 
 
@@ -488,10 +525,10 @@ def command(counters, ledger, tmp_path):
     output and errors."""
     config = tmp_path / "counter.yml"
 
-    def run_change(*words, stdin=None, at=(counters[0], ledger)):
+    def run_change(*words, stdin=None, at=(counters[0], ledger), **keys):
         host, port = at[0].address
-        config.write_text(json.dumps({**at[1].keys, "listen": f"{host}:{port}", "counter_token": "x",
-                                      "admin_token": ADMIN_TOKEN}))
+        config.write_text(json.dumps({**at[1].keys, "listen": f"{host}:{port}", "counter_token": TOKEN,
+                                      "admin_token": ADMIN_TOKEN, **keys}))
         done = subprocess.run([program("counter-svc"), "change", "--config", str(config), *map(str, words)],
                               input=stdin, stdin=None if stdin else subprocess.DEVNULL, capture_output=True,
                               env=environment(), timeout=120, check=False)
@@ -524,6 +561,7 @@ def test_each_action_of_the_command(ledger, counters, api, command, root):
 @pytest.mark.parametrize("words", [
     [], ["drop", "/a"], ["set", "/a"], ["set", "a", "1"], ["delete"], ["delete", "/a", "--prefix", "/"],
     ["import", "x.csv"], ["import", "--add", "x.csv", "y.csv"], ["set", "/a", "1", "--prefix", "/b"],
+    ["normalise", "/a"], ["normalise", "--id", "x"], ["set", "/a", "1", "--before", "1"], ["log", "--before", "x"],
     ["set", "/a", "1", "--add"], ["delete", "/a", "--why"], ["delete", "/a", "--unknown"]])
 def test_a_wrong_command_line_is_said_in_one_line(command, words):
     status, said, errors = command(*words)
@@ -606,3 +644,116 @@ def test_a_change_whose_answer_is_lost_is_made_once(module_stage, ledger, counte
     ask(api, "import", **{key: body[key] for key in ("id", "mode", "rows")})
     assert ask(api, "import", **{key: body[key] for key in ("id", "mode", "rows")}).json()["repeat"]
     check(ledger, counters, {a: 5})
+
+
+# --- normalise
+
+
+ALL_RULES = dict.fromkeys(("path_lower_case", "path_collapse_slashes", "path_strip_index", "path_strip_slash"), "true")
+
+
+@pytest.fixture
+def table(module_stage, command):
+    """A ledger of the test's own: what it has is normalised."""
+    ledger = module_stage.ledger()
+    counter = module_stage.counter(ledger, admin_token=ADMIN_TOKEN)
+
+    def normalise(*words, **keys):
+        return command("normalise", *words, at=(counter, ledger), **keys)
+    return ledger, counter, normalise
+
+
+def test_rows_are_normalised_as_visits_are(module_stage, table):
+    ledger, counter, normalise = table
+    hits = {"/": 1, "/index.html": 2, "//": 4, "/A": 8, "/a/": 16, "/a//index.html": 32, "/É/б": 64, "/b": 128,
+            "/Only//Upper": 256, "/ΣΑΣ": 512, "/İ": 1024}
+    counter.api.count(hits)
+    normal = {"/": 7, "/a": 56, "/é/б": 64, "/b": 128, "/only/upper": 256, "/σασ": 512, "/i": 1024}
+    render = module_stage.render(counter, **ALL_RULES)
+    before = ledger.counts()
+    status, said, errors = normalise("--dry-run", **ALL_RULES)
+    assert (status, errors) == (0, "") and "would change: rows=15 paths=-4 hits=+0" in said
+    assert ledger.counts() == before and audit(counter.api) == []
+    status, said, errors = normalise("--why", "one form", **ALL_RULES)
+    assert (status, errors) == (0, "") and "changed: rows=15 paths=-4 hits=+0" in said
+    check(ledger, [counter], normal)
+    assert ledger.counts() == normal
+    made, = audit(counter.api)
+    assert (made["kind"], made["why"], made["changed"]) == ("normalise", "one form", 15)
+    for path in hits:  # a visit of each old path counts on in the row that it has moved to
+        assert get(render.address, quote(path), {"Accept": "application/json"}).json()["path"] in normal
+    assert ledger.totals() == {"paths": len(normal), "hits": sum(hits.values()) + len(hits)}
+    status, said, errors = normalise(**ALL_RULES)
+    assert (status, errors) == (0, "") and "changed: rows=0 paths=+0 hits=+0" in said
+    assert change(counter.api, "undo", path="/a//index.html")["undoes"] == made["change"]
+    assert {path: count for path, count in ledger.counts().items() if path in hits and path not in normal} == {
+        path: count for path, count in hits.items() if path not in normal}
+    assert ledger.totals()["hits"] == sum(hits.values()) + len(hits)
+
+
+def test_a_large_table_is_normalised_in_parts_while_hits_are_counted(table):
+    """Rows of both parts have the same targets; the last part is undone before the first one."""
+    ledger, counter, normalise = table
+    numbers = [f"{number:04}" for number in range(1500)]
+    for id_, form in enumerate(["/a/{}/", "/b/{}//", "/A/{}"]):
+        change(counter.api, "import", mode="add", rows=[
+            {"path": form.format(number), "count": 10 ** id_} for number in numbers])
+    lane, stop = counter.api.lane(), []
+
+    def hammer():
+        for sequence in itertools.count(1):
+            if stop:
+                return sequence - 1
+            assert counter.api.post(lane, sequence, {"/a/0000": 1, "/b/0000": 1}).status == 200
+    hits = Later(hammer)
+    rules = {"path_lower_case": "true", "path_strip_slash": "true"}
+    status, said, errors = normalise(**rules)
+    stop.append(True)
+    counted = hits.result()
+    assert status == 0 and "hits=+0" in said, errors
+    check(ledger, [counter], {"/a/0001": 101, "/b/1499": 10, "/a/0000": 101 + counted, "/b/0000": 10 + counted})
+    assert ledger.totals()["paths"] == 3000
+    parts = [entry["change"] for entry in audit(counter.api) if entry["kind"] == "normalise"]
+    assert len(parts) == 2
+    assert refusal(counter.api, "undo", path="/A/0001").startswith(f"Change {parts[1]} cannot be undone")
+    assert change(counter.api, "undo", path="/b/1499//")["undoes"] == parts[0]
+    assert change(counter.api, "undo", path="/A/0001")["undoes"] == parts[1]
+    check(ledger, [counter], {"/a/0001": 0, "/a/0001/": 1, "/A/0001": 100, "/b/1499//": 10, "/b/0000": counted,
+                              "/a/0000": counted})
+
+
+def test_rows_without_a_place_stay_as_they_are(table):
+    ledger, counter, normalise = table
+    hits = {"//-/x": 1, "/" + "Ⱥ" * 1000: 2, "/A": 4}
+    counter.api.count(hits)
+    status, said, errors = normalise(path_lower_case="true", path_collapse_slashes="true")
+    assert status == 0 and "rows=2 paths=+0" in said
+    assert "//-/x stays as it is: its normal path is below /-/" in errors and "2,048 bytes" in errors
+    assert ledger.counts() == {"//-/x": 1, "/" + "Ⱥ" * 1000: 2, "/a": 4}
+
+
+def test_an_interrupted_normalisation_goes_on_when_it_is_run_again(table):
+    ledger, counter, normalise = table
+    change(counter.api, "import", mode="add", rows=[{"path": f"/{n:04}/", "count": 2} for n in range(3000)])
+    ledger.fail_folding("/2900", "23514")
+    status, _, errors = normalise(path_strip_slash="true")
+    assert status == 1 and "made by a test" in errors and "run the command again" in errors and "--id" not in errors
+    check(ledger, [counter], {"/0000": 2, "/2499": 2, "/2499/": 0, "/2500/": 2, "/2900/": 2})
+    ledger.forget_failures()
+    status, said, errors = normalise(path_strip_slash="true")
+    assert (status, errors) == (0, "") and "rows=1000" in said
+    check(ledger, [counter], {"/0000": 2, "/2999": 2, "/2999/": 0})
+
+
+def test_without_a_rule_nothing_is_normalised(command):
+    status, said, errors = command("normalise")
+    assert status == 2 and not said and "no rule is set" in errors
+
+
+def test_the_log_is_read_page_by_page(command, api, root):
+    numbers = [change(api, "set", path=root + "a", count=count)["change"] for count in range(1, 23)]
+    status, said, errors = command("log", root + "a")
+    assert status == 0 and [int(line.split()[0]) for line in said.splitlines()[::2]] == numbers[:1:-1]
+    assert f"--before {numbers[2]}\n" in errors
+    status, said, errors = command("log", root + "a", "--before", numbers[2])
+    assert (status, errors) == (0, "") and [int(line.split()[0]) for line in said.splitlines()[::2]] == numbers[1::-1]
