@@ -137,7 +137,7 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
         answer_problem(req, 401,
                        is_change
                            ? "Missing or invalid bearer token. Use the admin_token of counter-svc."
-                           : "The request does not bear the token.");
+                           : "Missing or invalid bearer token.");
         return 0;
     }
     answer_header_named(req, "accept-post", MEDIA_BOTH);
@@ -151,11 +151,11 @@ int counter_handle(h2o_handler_t *self, h2o_req_t *req)
             route->handle(counter, req);
         } else {
             answer_header(req, H2O_TOKEN_ALLOW, route->method);
-            answer_problem(req, 405, "This address does not know that method.");
+            answer_problem(req, 405, "Method not allowed.");
         }
         return 0;
     }
-    answer_problem(req, 404, "There is nothing at this address.");
+    answer_problem(req, 404, "Not found.");
     return 0;
 }
 
@@ -435,7 +435,8 @@ static void on_rows(void *data, const struct view_result *result)
     }
     rows_encode(&json, ENCODING_JSON, result->rows);
     if (!unsent_admit(call->req, json.len, 0)) {
-        api_answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
+        api_answer_later(call->req,
+                         "Too many bytes wait for slow clients; retry the same request.");
     } else {
         add_age(call->req, result->age_ms);
         answer_json(call->req, 200, &json);
@@ -475,7 +476,7 @@ static void on_path(void *data, const struct view_result *result)
     if (result->detail == NULL) {
         answer_unavailable(call->req);
     } else if (result->detail->count == 0) {
-        answer_problem(call->req, 404, "This path has no count of its own yet.");
+        answer_problem(call->req, 404, "This path has not been counted yet.");
     } else {
         detail = *result->detail;
         detail.path = call->path;

@@ -73,7 +73,7 @@ static void on_result(void *data, const struct change_result *result)
     case CHANGE_DONE:
         if (!unsent_admit(call->req, result->len, 0)) {
             api_answer_later(call->req,
-                             "Too much is on its way to clients that are slow. Ask again.");
+                             "Too many bytes wait for slow clients; retry the same request.");
             break;
         }
         answer_copy(call->req, 200, MEDIA_JSON, result->text, result->len);

@@ -85,7 +85,7 @@ struct session *session_open(struct worker *worker, const struct session_setting
                                 .settings = settings,
                                 .owner = *owner,
                                 .role = role,
-                                .problem = "PostgreSQL has not been asked yet."};
+                                .problem = "PostgreSQL has not been queried yet."};
     metric_add(&session->metrics->sessions_wanted, 1);
     session->pg =
         pg_open(worker, &settings->url, (uint64_t)settings->connect_timeout_ms, &pg_owner);
@@ -170,7 +170,7 @@ static void on_settings(void *data, const struct pg_answer *answer)
     if (answer->outcome == PG_FAILED) {
         session_fail(session, "A setting of the session was refused", answer);
     } else if (PQntuples(answer->result) != 1) {
-        pg_reset(session->pg, "The encoding of the database is not known.");
+        pg_reset(session->pg, "The encoding of the database is unknown.");
     } else if (strcmp(PQgetvalue(answer->result, 0, 0), "UTF8") != 0) {
         snprintf(reason, sizeof(reason),
                  "The encoding of the database is %.32s, not UTF8. Use a database that was created "

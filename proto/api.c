@@ -36,7 +36,7 @@ int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
     good = value_is_int(message_member(&message, message.root, "lane"), 1, LANE_MAX, lane) &&
            value_is_int(message_member(&message, message.root, "sequence"), 0, 0, &sequence);
     message_free(&message);
-    return good ? 0 : fail(error, "The answer holds no new lane.");
+    return good ? 0 : fail(error, "The response has no new lane.");
 }
 
 /* --- batches --- */
@@ -93,14 +93,14 @@ static int decode_entries(const struct message *message, struct batch *batch, co
         if (!path_is_valid(entry->path, entry->path_len))
             return fail(error, "A path is not a canonical path.");
         if (entry->hits < 1 || entry->hits > BATCH_MAX_HITS)
-            return fail(error, "A path has less than 1 or more than 1,000,000,000 hits.");
+            return fail(error, "The hits of a path must be between 1 and 1,000,000,000.");
         if (i != 0 &&
             path_compare(entry[-1].path, entry[-1].path_len, entry->path, entry->path_len) >= 0)
-            return fail(error, "The paths are not in ascending byte order, each once.");
+            return fail(error, "The paths are not unique and in ascending byte order.");
     }
     return bytes <= BATCH_MAX_PATH_BYTES
                ? 0
-               : fail(error, "The paths have more than 131,072 bytes together.");
+               : fail(error, "The paths have more than 131,072 bytes in total.");
 }
 
 static int decode_hits(const struct message *message, struct batch *batch, const char **error)
@@ -217,10 +217,10 @@ static int decode_rows(const struct message *message, struct value map, struct r
         struct value path = message_item(message, paths, i);
         struct value count = message_item(message, counts, i);
         if (path.type != VALUE_TEXT || count.type != VALUE_INT)
-            return fail(error, "A row is not a text and a whole number.");
+            return fail(error, "A row is not a string and an integer.");
         rows->rows[i] = (struct row){path.text, path.size, count.number};
         if (count.number < 0)
-            return fail(error, "A count of a row is not a whole number from 0.");
+            return fail(error, "The count of a row is not a non-negative integer.");
     }
     if (next.type == VALUE_NONE || !decode_cursor(next, &rows->next, &rows->next_len) ||
         !decode_cursor(message_member(message, map, "previous"), &rows->previous,
@@ -320,14 +320,14 @@ static int decode_counts(const struct message *message, const struct batch *batc
                       &echo) ||
         !value_is_int(message_member(message, message->root, "sequence"), batch->sequence,
                       batch->sequence, &echo))
-        return fail(error, "The answer is to another lane or sequence.");
+        return fail(error, "The response is for another lane or sequence.");
     if (value_items(numbers) != batch->size || repeat.type != VALUE_BOOL)
-        return fail(error, "The answer has not one count for each path.");
+        return fail(error, "The response does not have one count for each path.");
     counts->repeat = repeat.number != 0;
     for (size_t i = 0; i < batch->size; ++i) {
         int64_t least = counts->repeat ? 0 : batch->entries[i].hits;
         if (!value_is_int(message_item(message, numbers, i), least, INT64_MAX, &count))
-            return fail(error, "A count in the answer is not a whole number from the hits on.");
+            return fail(error, "A count in the response is not an integer of at least the hits.");
         counts->numbers[i] = (struct number){count, false};
     }
     if (!decode_overflow(message, batch->size, counts->numbers))

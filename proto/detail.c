@@ -93,7 +93,7 @@ int detail_decode(const char *json, size_t len, struct path_detail *detail, cons
         decode_time(json_object_get(object, "last"), detail->last))
         return 0;
     detail_free(detail);
-    *error = "The answer does not hold what there is to know of a path.";
+    *error = "The response does not describe a path.";
     return -1;
 }
 

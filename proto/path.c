@@ -40,7 +40,7 @@ const char *path_error_text(enum path_error error)
     case PATH_BAD_ESCAPE:
         return "A percent sign in the path is not followed by two hexadecimal digits.";
     case PATH_HAS_NUL:
-        return "The path holds a NUL byte.";
+        return "The path contains a NUL byte.";
     case PATH_NOT_UTF8:
         return "The path, percent-decoded, is not valid UTF-8.";
     case PATH_TOO_LONG:

@@ -103,14 +103,14 @@ static const char *read_parameter(struct view *view, const char *text, size_t le
         if (strlen(parameter->name) != name_len || memcmp(text, parameter->name, name_len) != 0)
             continue;
         if (*seen & 1U << i)
-            return "A parameter of the query stands twice.";
+            return "A query parameter occurs more than once.";
         *seen |= 1U << i;
         if (equals == NULL || value_len > sizeof(value) ||
             !percent_decode(equals + 1, value_len, value, &value_len))
-            return "A parameter of the query has no proper value.";
+            return "A query parameter has no valid value.";
         return parameter->read(view, value, value_len);
     }
-    return "The query has an unknown parameter: order, prefix, limit, after and before are known.";
+    return "Unknown query parameter; use order, prefix, limit, after or before.";
 }
 
 int view_parse(const char *query, size_t len, struct view *view, const char **error)
@@ -129,7 +129,7 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
         at = next != NULL ? next + 1 : end;
     }
     if (view->has_after && (view->order == VIEW_BY_COUNT) != (view->after_count >= 0)) {
-        *error = "The cursor is one of the other order.";
+        *error = "The cursor belongs to the other order.";
         return -1;
     }
     return 0;

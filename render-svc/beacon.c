@@ -93,7 +93,7 @@ static bool take_path(struct beacon *beacon)
     else if (dots)
         reply_error(beacon->req, 400, "The path ends with a dot segment.", true);
     else if (own_is(beacon->path, beacon->path_len))
-        reply_error(beacon->req, 400, "What is below /-/ is not counted.", true);
+        reply_error(beacon->req, 400, "Paths below /-/ are not counted.", true);
     else
         return true;
     return false;
@@ -277,7 +277,7 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 
     if (answer == NULL || answer->status != 200 ||
         rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
-        reply_unavailable(beacon->req, "The count cannot be read just now.", true);
+        reply_unavailable(beacon->req, "The count is unavailable.", true);
         return answer == NULL || answer->status != 200;
     }
     number = rows.size != 0 && h2o_memis(rows.rows[0].path, rows.rows[0].path_len, beacon->path,

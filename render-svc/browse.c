@@ -110,11 +110,11 @@ static bool answer_failure(struct browse *browse, const struct http_answer *answ
     bool json = browse->form != ACCEPT_HTML;
 
     if (answer == NULL)
-        reply_unavailable(browse->req, "The counts cannot be read just now.", json);
+        reply_unavailable(browse->req, "The counts are unavailable.", json);
     else if (answer->status == 404)
-        reply_error(browse->req, 404, "This path has no count of its own yet.", json);
+        reply_error(browse->req, 404, "This path has not been counted yet.", json);
     else
-        reply_error(browse->req, answer->status, "counter-svc does not take this request.", json);
+        reply_error(browse->req, answer->status, "counter-svc rejected the request.", json);
     return true;
 }
 

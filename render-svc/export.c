@@ -53,7 +53,7 @@ void export_rows(h2o_req_t *req, const struct view *view, bool with_bom)
         return;
     }
     if (render->n_exports >= render->config->max_exports) {
-        reply_unavailable(req, "Too many exports are being written.", true);
+        reply_unavailable(req, "Too many exports are running.", true);
         return;
     }
     ++render->n_exports;
@@ -82,7 +82,7 @@ static void read_page(struct export *export)
 static void fail(struct export *export)
 {
     if (!export->begun) {
-        reply_unavailable(export->req, "The counts cannot be read just now.", true);
+        reply_unavailable(export->req, "The counts are unavailable.", true);
         return;
     }
     log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"counter-svc does not answer\" trace=%s",

@@ -13,5 +13,5 @@ void health_answer(const struct asked *asked)
         return;
     }
     answer_header_named(asked->req, "retry-after", "1");
-    answer_problem(asked->req, 503, "Hits cannot be counted now.");
+    answer_problem(asked->req, 503, "Hits cannot be counted at the moment.");
 }

@@ -189,7 +189,7 @@ void live_watch(const struct asked *asked)
         send_away(asked->req);
     } else if (live->n_watchers >= live->max_watchers ||
                (watched = find_view(live, &view)) == NULL) {
-        reply_unavailable(asked->req, "Too many are watching.", true);
+        reply_unavailable(asked->req, "Too many subscribers.", true);
     } else {
         watch(asked->req, watched);
     }

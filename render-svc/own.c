@@ -109,7 +109,7 @@ void own_handle(h2o_req_t *req, const char *path, size_t len)
     if (!allows(METHODS_TO_READ, req->method))
         reply_wrong_method(req, METHODS_TO_READ, asked.json);
     else if (!asset_answer(req, path, len))
-        reply_error(req, 404, "There is nothing of this name here.", asked.json);
+        reply_error(req, 404, "Not found.", asked.json);
 }
 
 static void answer_about(const struct asked *asked)

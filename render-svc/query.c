@@ -24,13 +24,13 @@ static const char *decode(h2o_mem_pool_t *pool, const char *text, size_t len, h2
     char *plain = h2o_mem_alloc_pool(pool, len + 1), *out = h2o_mem_alloc_pool(pool, len + 1);
 
     if (value->base != NULL)
-        return "A parameter of the query stands twice.";
+        return "A query parameter occurs more than once.";
     for (size_t i = 0; i < len; ++i)
         plain[i] = (char)(text[i] == '+' ? ' ' : text[i]);
     value->base = out;
     if (!percent_decode(plain, len, out, &value->len) || memchr(out, '\0', value->len) != NULL ||
         !utf8_is_valid(out, value->len))
-        return "A parameter of the query has no proper value.";
+        return "A query parameter has no valid value.";
     return NULL;
 }
 
@@ -53,7 +53,7 @@ const char *query_take(h2o_mem_pool_t *pool, const char *query, size_t len,
         if (i == count)
             keep(rest, at, parameter_len);
         else if (equals == NULL)
-            error = "A parameter of the query has no proper value.";
+            error = "A query parameter has no valid value.";
         else
             error = decode(pool, equals + 1, parameter_len - name_len - 1, &values[i]);
         at = next != NULL ? next + 1 : end;

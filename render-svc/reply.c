@@ -112,7 +112,7 @@ static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
 {
     if (unsent_admit(req, own, shared))
         return true;
-    reply_unavailable(req, "Too much is on its way to clients that are slow.", json);
+    reply_unavailable(req, "Too many bytes wait for slow clients.", json);
     return false;
 }
 
@@ -219,7 +219,7 @@ bool reply_refuse_ahead(h2o_req_t *req, bool json)
     if (render->config->prefetch != PREFETCH_REFUSE || !visitor_is_ahead(req))
         return false;
     answer_header_named(req, "retry-after", "1");
-    reply_error(req, 503, "A prefetch is not counted here; the visit itself is.", json);
+    reply_error(req, 503, "Prefetches are refused here; the visit itself is counted.", json);
     return true;
 }
 
@@ -238,7 +238,7 @@ void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json)
 {
     char detail[128];
 
-    snprintf(detail, sizeof(detail), "Only %s are allowed here.", allowed);
+    snprintf(detail, sizeof(detail), "Method not allowed; use %s.", allowed);
     answer_header(req, H2O_TOKEN_ALLOW, allowed);
     reply_error(req, 405, detail, json);
 }

@@ -131,7 +131,8 @@ static void handle_visit(h2o_req_t *req, h2o_iovec_t target, enum path_error err
     else if (method_is(req, "OPTIONS"))
         reply_options(req, METHODS_TO_READ);
     else if (own_is(path, len))
-        reply_error(req, 400, "Normalised, the path is below /-/, which is not counted.", is_json);
+        reply_error(req, 400, "The normalised path is below /-/; such paths are not counted.",
+                    is_json);
     else if (answer_robots(req, path, len))
         return;
     else if (method_is(req, "GET") && visitor_is_left_out(req))

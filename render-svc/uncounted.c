@@ -45,7 +45,7 @@ static bool on_path(struct fetch *fetch, const struct http_answer *result)
 
     if (result == NULL || (!found && result->status != 404) ||
         (found && detail_decode(result->body, result->len, &detail, &error) != 0)) {
-        reply_unavailable(visit->req, "The count cannot be read just now.", visit->json);
+        reply_unavailable(visit->req, "The count is unavailable.", visit->json);
         return !found;
     }
     answer(visit, &detail);

@@ -57,8 +57,7 @@ static void add_host(struct buffer *to)
     for (char *at = host; *at != '\0'; ++at)
         if (*at == '"' || *at == '\\' || (unsigned char)*at <= ' ')
             *at = '_';
-    metrics_add_head(to, "pathcount_host_info", "Always 1: the label tells the name of the host.",
-                     "gauge");
+    metrics_add_head(to, "pathcount_host_info", "Always 1; the label is the host name.", "gauge");
     buffer_add_literal(to, "pathcount_host_info{host=\"");
     buffer_add_string(to, host);
     buffer_add_literal(to, "\"} 1\n");
@@ -67,17 +66,17 @@ static void add_host(struct buffer *to)
 /* The metrics that no worker counts. */
 static void add_own_metrics(struct buffer *to, const struct admin *admin)
 {
-    metrics_add_head(to, "pathcount_build_info", "Always 1: the labels tell what was built.",
-                     "gauge");
+    metrics_add_head(to, "pathcount_build_info",
+                     "Always 1; the labels are the versions of program and libh2o.", "gauge");
     buffer_add_literal(to, "pathcount_build_info{version=\"" PATHCOUNT_VERSION
                            "\",libh2o=\"" H2O_VERSION "\"} 1\n");
     add_host(to);
-    metrics_add_gauge(to, "pathcount_ready", "Whether it can do its work now (1), as /ready says.",
+    metrics_add_gauge(to, "pathcount_ready", "1 while /ready answers 200.",
                       service_why_not_ready() == NULL);
-    metrics_add_gauge(to, "pathcount_workers", "Threads, each with a loop of its own.",
+    metrics_add_gauge(to, "pathcount_workers", "Threads, each with its own event loop.",
                       admin->n_workers);
     metrics_add_gauge(to, "pathcount_connections_limit",
-                      "Connections that are served at a time; more wait in the kernel.",
+                      "Maximum of open client connections (max_connections).",
                       (uint64_t)admin->settings->max_connections);
 }
 
@@ -119,10 +118,10 @@ int admin_handle(h2o_handler_t *self, h2o_req_t *req)
     if (method_is(req, "OPTIONS")) {
         answer_options(req, METHODS);
     } else if (route == ADMIN_NONE) {
-        answer_problem(req, 404, "Here are /live, /ready and /metrics.");
+        answer_problem(req, 404, "Not found. This listener has /live, /ready and /metrics.");
     } else if (!method_is(req, "GET") && !method_is(req, "HEAD")) {
         answer_header(req, H2O_TOKEN_ALLOW, METHODS);
-        answer_problem(req, 405, "Only GET, HEAD and OPTIONS are allowed here.");
+        answer_problem(req, 405, "Method not allowed; use GET, HEAD or OPTIONS.");
     } else if (route == ADMIN_LIVE) {
         answer_whether(req, "live", why_not_live(admin));
     } else if (route == ADMIN_READY) {

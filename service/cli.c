@@ -106,11 +106,11 @@ static void print_help(const char *name, const char *summary, const struct confi
            "\n"
            "Usage: %s [--config FILE] [--check-config | --probe]\n"
            "\n"
-           "  --config FILE   read the configuration from this YAML file, too\n"
-           "  --check-config  say whether the configuration is right, and exit\n"
-           "  --probe         ask the running service's own /live, and exit with 0 or 1\n"
-           "  --help          show this, and exit\n"
-           "  --version       show the version, and exit\n"
+           "  --config FILE   read this YAML file; environment variables override it\n"
+           "  --check-config  validate the configuration and exit\n"
+           "  --probe         query /live of the running service and exit with 0 or 1\n"
+           "  --help          show this help and exit\n"
+           "  --version       show the version and exit\n"
            "\n"
            "Configuration:\n",
            name, summary, name);

@@ -143,9 +143,9 @@ static void look_at_head(struct connection *connection, h2o_socket_t *socket, ui
 
     if (input->size > (size_t)settings->max_head_bytes)
         refuse(socket, memchr(input->bytes, '\n', input->size) == NULL ? 414 : 431,
-               "The head of the request is too long.");
+               "The request head is too long.");
     else if (for_ms > (uint64_t)settings->head_ms)
-        refuse(socket, 408, "The head of the request did not come in time.");
+        refuse(socket, 408, "The request head did not arrive in time.");
 }
 
 static void look_at_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
@@ -158,7 +158,7 @@ static void look_at_body(struct connection *connection, h2o_socket_t *socket, ui
     if (fault != NULL)
         refuse(socket, fault->status, fault->detail);
     else if (for_ms > (uint64_t)settings->body_ms)
-        refuse(socket, 408, "The body of the request did not come in time.");
+        refuse(socket, 408, "The request body did not arrive in time.");
 }
 
 /* Answers beside libh2o, which is still reading and has written nothing for this request, and ends the

@@ -33,15 +33,15 @@ const struct metric service_metrics[] = {
     {.name = "pathcount_connections",
      .type = METRIC_GAUGE,
      .offset = offsetof(struct service_metrics, connections),
-     .help = "Connections of clients that are open."},
+     .help = "Open client connections."},
     {.name = "pathcount_connections_accepted_total",
      .type = METRIC_COUNTER,
      .offset = offsetof(struct service_metrics, connections_accepted),
-     .help = "Connections of clients that were accepted."},
+     .help = "Accepted client connections."},
     {.name = "pathcount_unsent_bytes",
      .type = METRIC_GAUGE,
      .offset = offsetof(struct service_metrics, unsent_bytes),
-     .help = "Bytes of long answers that their clients have not taken yet."},
+     .help = "Response bytes that wait for their clients."},
     {.name = NULL}};
 
 /* --- counting --- */
@@ -221,8 +221,8 @@ void metrics_add_requests(struct buffer *to, const char *const *routes, const vo
 {
     const struct workers workers = {structs, n_workers};
 
-    metrics_add_head(to, "pathcount_http_requests_total",
-                     "Requests by where they were for and how they were answered.", "counter");
+    metrics_add_head(to, "pathcount_http_requests_total", "Requests by route and status.",
+                     "counter");
     for (size_t route = 0; routes[route] != NULL; ++route) {
         for (size_t status = 0; status < METRICS_N_STATUSES; ++status) {
             uint64_t count =

@@ -18,24 +18,24 @@
      .type = CONFIG_ADDRESS,                                                                       \
      .offset = offsetof(struct service_config, listen),                                            \
      .fallback = (default_listen),                                                                 \
-     .help = "Where to serve."},                                                                   \
+     .help = "Address and port of the service."},                                                  \
         {.name = "admin_listen",                                                                   \
          .type = CONFIG_ADDRESS,                                                                   \
          .offset = offsetof(struct service_config, admin_listen),                                  \
          .fallback = (default_admin_listen),                                                       \
-         .help = "Where to answer /live, /ready and /metrics."},                                   \
+         .help = "Address and port of /live, /ready and /metrics."},                               \
         {.name = "counter_token",                                                                  \
          .type = CONFIG_SECRET,                                                                    \
          .offset = offsetof(struct service_config, counter_token),                                 \
          .required = true,                                                                         \
-         .help = "What requests to counter-svc must bear."},                                       \
+         .help = "Bearer token of requests to counter-svc."},                                      \
         {.name = "max_connections",                                                                \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_connections),                               \
          .fallback = "15000",                                                                      \
          .min = 1,                                                                                 \
          .max = 1000000,                                                                           \
-         .help = "Connections served at a time; more wait in the kernel's queue."},                \
+         .help = "Open client connections; more wait in the kernel's queue."},                     \
         {.name = "drain_ms",                                                                       \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, drain_ms),                                      \
@@ -43,7 +43,7 @@
          .min = 0,                                                                                 \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "How long to go on accepting after SIGTERM."},                                    \
+         .help = "Time after SIGTERM in which new connections are still accepted."},               \
         {.name = "shutdown_ms",                                                                    \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, shutdown_ms),                                   \
@@ -51,7 +51,7 @@
          .min = 0,                                                                                 \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "How long what is in flight may take once the listener is closed."},              \
+         .help = "Time for requests in flight once the listener is closed."},                      \
         {.name = "idle_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, idle_ms),                                       \
@@ -59,7 +59,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "How long a connection may take to send a request, or wait for its next."},       \
+         .help = "Time that a connection may be idle before a request."},                          \
         {.name = "head_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, head_ms),                                       \
@@ -67,7 +67,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "How long the head of a request may take, from its first byte; then 408."},       \
+         .help = "Time for a request head, from its first byte; then 408."},                       \
         {.name = "body_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, body_ms),                                       \
@@ -75,7 +75,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "How long the body of a request may take after its head; then 408."},             \
+         .help = "Time for a request body, after its head; then 408."},                            \
         {.name = "answer_ms",                                                                      \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, answer_ms),                                     \
@@ -83,7 +83,7 @@
          .min = 1000,                                                                              \
          .max = 3600000,                                                                           \
          .unit = "ms",                                                                             \
-         .help = "How long a client may take to read an answer; then the connection is closed."},  \
+         .help = "Time for a client to read a response; then the connection is reset."},           \
         {.name = "max_target_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_target_bytes),                              \
@@ -91,7 +91,7 @@
          .min = 1024,                                                                              \
          .max = 65536,                                                                             \
          .unit = "bytes",                                                                          \
-         .help = "How long a request's target may be, path and query; a longer one gets 414."},    \
+         .help = "Length of a request target, path and query; a longer one gets 414."},            \
         {.name = "max_head_bytes",                                                                 \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_head_bytes),                                \
@@ -99,7 +99,7 @@
          .min = 2048,                                                                              \
          .max = 262144,                                                                            \
          .unit = "bytes",                                                                          \
-         .help = "How long the head of a request may be; a longer one gets 431."},                 \
+         .help = "Length of a request head; a longer one gets 431."},                              \
         {.name = "max_unread_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_unread_bytes),                              \
@@ -107,7 +107,7 @@
          .min = 4096,                                                                              \
          .max = 16777216,                                                                          \
          .unit = "bytes",                                                                          \
-         .help = "What the kernel keeps for a connection of requests that were not read yet."},    \
+         .help = "Kernel buffer of a connection for requests that are not read yet."},             \
         {.name = "max_unsent_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_unsent_bytes),                              \
@@ -115,34 +115,33 @@
          .min = 1048576,                                                                           \
          .max = 1099511627776,                                                                     \
          .unit = "bytes",                                                                          \
-         .help =                                                                                   \
-             "What is kept of answers until clients take them; beyond it 503, slow ones cut."},    \
+         .help = "Responses waiting for clients; above it 503, and slow clients are cut."},        \
         {.name = "log_level",                                                                      \
          .type = CONFIG_CHOICE,                                                                    \
          .offset = offsetof(struct service_config, log_level),                                     \
          .fallback = "info",                                                                       \
          .choices = (const char *const[]){"error", "warning", "info", "debug", NULL},              \
-         .help = "How much to log."},                                                              \
+         .help = "The least severe level to log."},                                                \
         {.name = "sandbox",                                                                        \
          .type = CONFIG_BOOLEAN,                                                                   \
          .offset = offsetof(struct service_config, sandbox),                                       \
          .fallback = "true",                                                                       \
-         .help = "Whether any system call that the service never makes ends it."},                 \
+         .help = "Whether an unexpected system call ends the process (seccomp)."},                 \
         {.name = "log_format",                                                                     \
          .type = CONFIG_CHOICE,                                                                    \
          .offset = offsetof(struct service_config, log_format),                                    \
          .fallback = "text",                                                                       \
          .choices = (const char *const[]){"text", "json", NULL},                                   \
-         .help = "Lines of key=value, or of JSON."},                                               \
+         .help = "Format of log lines: key=value or JSON."},                                       \
         {.name = "access_log",                                                                     \
          .type = CONFIG_BOOLEAN,                                                                   \
          .offset = offsetof(struct service_config, access_log),                                    \
          .fallback = "false",                                                                      \
-         .help = "Whether to log requests; SIGUSR1 switches it on and off."},                      \
+         .help = "Whether to log requests; SIGUSR1 toggles it."},                                  \
     {                                                                                              \
         .name = "access_log_sample", .type = CONFIG_INTEGER,                                       \
         .offset = offsetof(struct service_config, access_log_sample), .fallback = "1", .min = 1,   \
-        .max = 1000000, .help = "One request in so many of each worker has its line."              \
+        .max = 1000000, .help = "Each worker logs one request in so many."                         \
     }
 
 /* The key of a program that can have several workers; others set that to 1 in their check. */
@@ -150,7 +149,7 @@
     {                                                                                              \
         .name = "workers", .type = CONFIG_INTEGER,                                                 \
         .offset = offsetof(struct service_config, workers), .fallback = "1", .min = 0, .max = 256, \
-        .help = "Threads, each with a loop of its own; 0: as many as there are cores."             \
+        .help = "Threads, each with its own event loop; 0: one for each core."                     \
     }
 
 /* A program. */

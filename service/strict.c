@@ -19,20 +19,21 @@ struct headers {
 };
 
 static const struct strict_fault
-    UNFINISHED = {400, "The head of the request has no end."},
-    BARE_LF = {400, "A line of the request's head does not end with CR LF."},
-    FOLDED = {400, "A header line begins with white space: folding is obsolete."},
-    METHOD = {400, "The method is not a token."},
+    UNFINISHED = {400, "The request head is incomplete."},
+    BARE_LF = {400, "A line of the request head does not end with CR LF."},
+    FOLDED = {400, "A header line begins with white space; line folding is obsolete."},
+    METHOD = {400, "The method is not a valid token."},
     TARGET = {400, "The request target is not a path that begins with a slash."},
     TARGET_TOO_LONG = {414, "The request target is too long."},
-    HEAD_TOO_LONG = {431, "The head of the request is too long."},
-    NO_HOST = {400, "The request has no Host."}, HOSTS = {400, "The request has several Hosts."},
-    HOST = {400, "The value of Host is not a host."},
-    LENGTHS = {400, "The request has several Content-Length."},
-    CODINGS = {400, "The request has several Transfer-Encoding."},
+    HEAD_TOO_LONG = {431, "The request head is too long."},
+    NO_HOST = {400, "The request has no Host header."},
+    HOSTS = {400, "The request has more than one Host header."},
+    HOST = {400, "The Host header is not a valid host."},
+    LENGTHS = {400, "The request has more than one Content-Length header."},
+    CODINGS = {400, "The request has more than one Transfer-Encoding header."},
     LENGTH_AND_CODING = {400, "The request has both Content-Length and Transfer-Encoding."},
-    OLD_CODING = {400, "HTTP/1.0 has no Transfer-Encoding."},
-    CODING = {411, "A body needs a Content-Length here: Transfer-Encoding is not taken."};
+    OLD_CODING = {400, "HTTP/1.0 does not support Transfer-Encoding."},
+    CODING = {411, "Send the body with Content-Length; Transfer-Encoding is not supported."};
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static const struct strict_fault *check_request_line(const struct line *line,

@@ -36,7 +36,7 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
     journal->settings = settings;
     journal->owner = *owner;
     journal->writer = (int64_t)(random_bits() >> 1);
-    journal->problem = "The connection to PostgreSQL has not been made yet.";
+    journal->problem = "PostgreSQL is not connected yet.";
     metric_set(&journal->metrics->ledger_max_paths, (uint64_t)settings->max_paths);
     metric_set(&journal->metrics->max_unfolded, (uint64_t)settings->max_unfolded);
     metric_set(&journal->metrics->max_cached_bytes, (uint64_t)settings->max_cached_bytes);

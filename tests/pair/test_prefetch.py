@@ -22,7 +22,7 @@ def test_what_is_loaded_ahead_is_refused_and_not_counted(refusing, headers):
     for method, target in (("GET", "/ahead"), ("GET", "/-/hit/ahead.svg"), ("GET", "/-/hit/ahead.gif"), ("POST", "/-/hit/ahead")):
         answer = Face(refusing.address).ask(method, target, {**JSON, **headers})
         assert answer.status == 503 and answer.header("cache-control") == "no-store", target
-        assert "prefetch" in answer.json()["detail"]
+        assert "Prefetches are refused" in answer.json()["detail"]
     assert get(refusing.address, "/ahead", headers).status == 503
     assert refusing.ledger.totals() == before
 

@@ -20,11 +20,10 @@
 #define NO_NUMBER   "\"limit\" is not a whole number."
 #define BAD_PREFIX  "\"prefix\" is not UTF-8 text of at most 2,048 bytes."
 #define BAD_CURSOR  "\"after\" or \"before\" is not a cursor."
-#define OTHER_ORDER "The cursor is one of the other order."
-#define TWICE       "A parameter of the query stands twice."
-#define NO_VALUE    "A parameter of the query has no proper value."
-#define UNKNOWN                                                                                    \
-    "The query has an unknown parameter: order, prefix, limit, after and before are known."
+#define OTHER_ORDER "The cursor belongs to the other order."
+#define TWICE       "A query parameter occurs more than once."
+#define NO_VALUE    "A query parameter has no valid value."
+#define UNKNOWN     "Unknown query parameter; use order, prefix, limit, after or before."
 
 /* Parses a copy that ends where its bytes do. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)
