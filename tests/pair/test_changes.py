@@ -323,13 +323,14 @@ def test_a_dry_run_shows_the_effect_and_changes_nothing(ledger, counters, api, r
 
 def test_hits_do_not_wait_for_a_dry_run(ledger, counters, api, root):
     a, b = root + "a", root + "b"
+    api.count({a: 1})
     with ledger.locked(a) as release:
         dry = Later(change, api, "set", path=a, count=5, dry_run=True)
         ledger.until_waiting(1)
         assert counters[1].api.count({b: 1}) == {b: 1}
         assert not dry.done
         release()
-        assert rows(dry.result()) == [(a, 0, 5)]
+        assert rows(dry.result()) == [(a, 1, 5)]
 
 
 # --- the audit trail, and undo

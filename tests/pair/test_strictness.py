@@ -204,8 +204,8 @@ def test_every_control_character_is_refused_wherever_it_stands(pair):
 # --- Host
 
 @pytest.mark.parametrize("hosts, word", [
-    (b"", "no Host"), (HOST + HOST, "more than one"), (HOST + b"Host: other.test\r\n", "several"),
-    (HOST + b"hoST:pathcount.test\r\n", "more than one"), (HOST + b"A: b\r\n" + HOST, "several"),
+    (b"", "no Host"), (HOST + HOST, "more than one"), (HOST + b"Host: other.test\r\n", "more than one"),
+    (HOST + b"hoST:pathcount.test\r\n", "more than one"), (HOST + b"A: b\r\n" + HOST, "more than one"),
     (b"Host: a b\r\n", "Host"), (b"Host: a,b@c\r\n", "Host"), (b"Host: http://a/\r\n", "Host"),
     (b"Host: a/b\r\n", "Host"), (b"Host: a?b\r\n", "Host"), (b"Host: a#b\r\n", "Host"), (b"Host:\r\n", "Host"),
     (b"Host:  \t\r\n", "Host"), (b"Host: a\\b\r\n", "Host"), (b"Host: <b>\r\n", "Host"), (b'Host: "a"\r\n', "Host"),
