@@ -1,7 +1,7 @@
 /* `counter-svc change`: what is asked of the API, and what is shown of its answers. */
 #include "counter-svc/change.h"
+#include "counter-svc/command_http.h"
 #include "counter-svc/command_private.h"
-#include "counter-svc/http_call.h"
 #include "proto/api.h"
 #include "proto/json.h"
 #include "service/log.h"
@@ -56,12 +56,12 @@ static void say_refused(int status, const struct buffer *answer)
 static json_t *call_until_answered(struct command_session *session, const char *method,
                                    const char *target, const struct buffer *body, const char *token)
 {
-    const struct http_call call = {.address = session->service->address,
-                                   .token = token,
-                                   .method = method,
-                                   .target = target,
-                                   .body = body,
-                                   .timeout_s = CALL_S};
+    const struct command_http_call call = {.address = session->service->address,
+                                           .token = token,
+                                           .method = method,
+                                           .target = target,
+                                           .body = body,
+                                           .timeout_s = CALL_S};
     struct buffer answer = {0};
     const char *error = "PostgreSQL is unavailable.";
     json_t *json = NULL;
@@ -69,7 +69,7 @@ static json_t *call_until_answered(struct command_session *session, const char *
 
     for (int calls = 1;; ++calls) {
         answer.len = 0;
-        status = http_call(&call, &answer, &error);
+        status = command_http_call(&call, &answer, &error);
         if ((status != -1 && status != 503) || calls == MAX_CALLS)
             break;
         if (calls == 1)

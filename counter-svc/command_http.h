@@ -1,15 +1,15 @@
 /* One HTTP request at a time, blocking: for a command, not for a service.
  */
-#ifndef COUNTER_HTTP_CALL_H
-#define COUNTER_HTTP_CALL_H
+#ifndef COUNTER_COMMAND_HTTP_H
+#define COUNTER_COMMAND_HTTP_H
 
 #include "proto/buffer.h"
 #include "service/config.h"
 
 /* The most bytes of an answer. */
-#define HTTP_CALL_MAX_BYTES ((size_t)32 * 1024 * 1024)
+#define COMMAND_HTTP_MAX_BYTES ((size_t)32 * 1024 * 1024)
 
-struct http_call {
+struct command_http_call {
     const struct config_address *address; /* "any" (0.0.0.0 or ::) is asked on loopback */
     const char *token;                    /* a bearer token */
     const char *method;
@@ -20,7 +20,7 @@ struct http_call {
 
 /* Makes the call on a connection of its own and appends the body of the answer. Returns the status; or -1 with
  * a sentence in `error` when there was no whole answer: the request may have been served all the same. */
-int http_call(const struct http_call *call, struct buffer *answer, const char **error)
-    __attribute__((warn_unused_result));
+int command_http_call(const struct command_http_call *call, struct buffer *answer,
+                      const char **error) __attribute__((warn_unused_result));
 
 #endif

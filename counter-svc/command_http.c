@@ -1,4 +1,4 @@
-#include "counter-svc/http_call.h"
+#include "counter-svc/command_http.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ static socklen_t resolve(const struct config_address *from, union address *to)
 }
 
 /* A connection, or -1. */
-static int connect_to(const struct http_call *call)
+static int connect_to(const struct command_http_call *call)
 {
     struct timeval timeout = {.tv_sec = call->timeout_s};
     union address address;
@@ -79,13 +79,13 @@ static bool receive_all(int fd, struct buffer *bytes)
             return true;
         if (now < 0 && errno == EINTR)
             continue;
-        if (now < 0 || bytes->len + (size_t)now > HTTP_CALL_MAX_BYTES)
+        if (now < 0 || bytes->len + (size_t)now > COMMAND_HTTP_MAX_BYTES)
             return false;
         buffer_add(bytes, piece, (size_t)now);
     }
 }
 
-static void add_request(struct buffer *to, const struct http_call *call)
+static void add_request(struct buffer *to, const struct command_http_call *call)
 {
     buffer_add_string(to, call->method);
     buffer_add_literal(to, " ");
@@ -124,7 +124,8 @@ static int read_answer(const struct buffer *from, struct buffer *body)
     return status;
 }
 
-int http_call(const struct http_call *call, struct buffer *answer, const char **error)
+int command_http_call(const struct command_http_call *call, struct buffer *answer,
+                      const char **error)
 {
     struct buffer request = {0}, received = {0};
     int fd = connect_to(call), status = -1;
