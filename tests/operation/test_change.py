@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from harness.services import ADMIN_TOKEN, ROOT, program
+from harness.services import ADMIN_TOKEN, ROOT, TOKEN, program
 from harness.stage import Stage
 
 FAKE_DOCKER = pathlib.Path(__file__).parent / "docker_exec"
@@ -29,7 +29,7 @@ def change(counter):
             [os.path.join(ROOT, "swarm", "change"), *map(str, words)], capture_output=True, text=True,
             check=False, stdin=subprocess.DEVNULL, timeout=60, env={
                 "PATH": "/usr/bin:/bin", "DOCKER": str(FAKE_DOCKER), "COUNTER_SVC": program("counter-svc"),
-                "LISTEN": f"{host}:{port}", "COUNTER_TOKEN": "x", "ADMIN_TOKEN": ADMIN_TOKEN, **environ})
+                "LISTEN": f"{host}:{port}", "COUNTER_TOKEN": TOKEN, "ADMIN_TOKEN": ADMIN_TOKEN, **environ})
         return done.returncode, done.stdout, done.stderr
     return run
 
