@@ -55,6 +55,13 @@ def test_every_service_has_little_power(name):
     assert "privileged" not in service and "security_opt" not in service
 
 
+def test_the_secret_for_changes_of_counts_is_for_counter_svc_alone():
+    for name, service in SERVICES.items():
+        sources = {secret if isinstance(secret, str) else secret["source"] for secret in service["secrets"]}
+        assert ("admin_token" in sources) == (name == "counter-svc")
+        assert any("ADMIN_TOKEN" in key for key in service["environment"]) == (name == "counter-svc")
+
+
 @every_service
 def test_every_service_is_watched_and_ends_in_time(name):
     service = SERVICES[name]
