@@ -244,7 +244,7 @@ static bool read_normalise(struct reader *reader)
     json_t *moves = json_object_get(reader->from, "moves"), *sources = json_object(), *move;
     json_t *kept = json_array();
     size_t size = json_array_size(moves), i;
-    bool is_right = size >= 1 && size <= CHANGE_MAX_ROWS;
+    bool is_right = size >= 1 && size <= CHANGE_MAX_MOVES;
 
     json_object_set_new(reader->to, "moves", kept);
     json_array_foreach(moves, i, move)
@@ -264,7 +264,7 @@ static bool read_normalise(struct reader *reader)
     }
     json_decref(sources);
     if (!is_right)
-        return refuse(reader, "\"moves\" must be an array of 1 to 10,000 moves, each with a "
+        return refuse(reader, "\"moves\" must be an array of 1 to 5,000 moves, each with a "
                               "canonical path as \"source\" and another one as \"target\". Each "
                               "source may be there only once, and no target may be a source.");
     return true;

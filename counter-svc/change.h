@@ -11,6 +11,9 @@
 /* The most rows that one change may have: hits wait while they are changed. */
 #define CHANGE_MAX_ROWS 10000
 
+/* The most moves of a normalisation: each changes two rows at most. */
+#define CHANGE_MAX_MOVES (CHANGE_MAX_ROWS / 2)
+
 /* The most paths that are merged at once, and the longest reason, in bytes. */
 #define CHANGE_MAX_SOURCES   100
 #define CHANGE_MAX_WHY_BYTES 1000

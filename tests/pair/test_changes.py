@@ -478,6 +478,7 @@ ROW = {"path": "/a", "count": 1}
     ({"kind": "normalise", "moves": []}, "moves"), ({"kind": "normalise", "moves": [{"source": "/a"}]}, "moves"),
     ({"kind": "normalise", "moves": [{"source": "/a", "target": "/b"}] * 2}, "moves"),
     ({"kind": "normalise", "moves": [{"source": "/a", "target": "/a"}]}, "moves"),
+    ({"kind": "normalise", "moves": [{"source": f"/{n}/", "target": f"/{n}"} for n in range(5001)]}, "moves"),
     ({"kind": "normalise", "moves": [{"source": "/b", "target": "/c"}, {"source": "/a", "target": "/b"}]}, "moves"),
     ({"kind": "import", "rows": [ROW]}, "mode"), ({"kind": "import", "mode": "add", "rows": []}, "rows"),
     ({"kind": "import", "mode": "add", "rows": [ROW] * 10001}, "rows"),
