@@ -85,8 +85,8 @@ static bool is_token(h2o_iovec_t given, const char *token)
     return given.len == len && CRYPTO_memcmp(given.base, token, len) == 0;
 }
 
-/* Whether the request bears the token, or the other that is accepted while it is rotated; for changes, the
- * administrator's, if there is one. */
+/* Whether the request bears the token, or the other that is accepted while it is rotated; for
+ * changes, the administrator's, if there is one. */
 static bool is_authorized(const struct counter_config *config, h2o_req_t *req, bool is_change)
 {
     static const char SCHEME[] = "Bearer ";

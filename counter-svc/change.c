@@ -13,7 +13,8 @@
 #define MAX_ID_BYTES   64
 #define MAX_TIME_BYTES 40
 
-/* A body that is being read, and what it becomes. Each step returns false after it has set `error`. */
+/* A body that is being read, and what it becomes. Each step returns false after it has set `error`.
+ */
 struct reader {
     json_t *from;
     json_t *to;
@@ -238,7 +239,8 @@ static bool read_merge(struct reader *reader)
            read_path(reader, "to");
 }
 
-/* Reads which paths move to which, each once. No path moves twice, so the order is of no account. */
+/* Reads which paths move to which, each once. No path moves twice, so the order is of no account.
+ */
 static bool read_normalise(struct reader *reader)
 {
     json_t *moves = json_object_get(reader->from, "moves"), *sources = json_object(), *move;

@@ -1,4 +1,5 @@
-/* A change of counts as a client asks for it: POST /v1/changes in proto/counter-api.yml. No I/O; any thread.
+/* A change of counts as a client asks for it: POST /v1/changes in proto/counter-api.yml. No I/O;
+ * any thread.
  */
 #ifndef COUNTER_CHANGE_H
 #define COUNTER_CHANGE_H
@@ -21,9 +22,9 @@
 /* Whether a text is a path that a hit can have: it is its own canonical form. */
 bool change_path_is_valid(const char *text, size_t len);
 
-/* Reads the body of a request and appends what pathcount_change() takes: the members that are known, each of
- * them checked. Returns 0, or -1 with a sentence in `error`, which is good until the next call in the
- * same thread. */
+/* Reads the body of a request and appends what pathcount_change() takes: the members that are
+ * known, each of them checked. Returns 0, or -1 with a sentence in `error`, which is good until the
+ * next call in the same thread. */
 int change_decode(const char *body, size_t len, struct buffer *to, const char **error)
     __attribute__((warn_unused_result));
 
@@ -38,8 +39,8 @@ struct audit_query {
 /* The most changes of one answer: each has up to 100 rows. */
 #define AUDIT_MAX_CHANGES 20
 
-/* Reads the query of a request, without its question mark ("" for none). Returns 0, or -1 with a sentence in
- * `error`. */
+/* Reads the query of a request, without its question mark ("" for none). Returns 0, or -1 with a
+ * sentence in `error`. */
 int audit_query_parse(const char *query, size_t len, struct audit_query *audit, const char **error)
     __attribute__((warn_unused_result));
 

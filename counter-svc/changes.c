@@ -165,8 +165,8 @@ static void drop(struct changes *changes)
     }
 }
 
-/* White space makes the JSON so long that its statement leaves in one piece: one that this process was stopped
- * in the middle of would keep the journal locked (pg_padding). */
+/* White space makes the JSON so long that its statement leaves in one piece: one that this process
+ * was stopped in the middle of would keep the journal locked (pg_padding). */
 static void send_change(struct changes *changes, struct change_request *request)
 {
     struct buffer number = {0};
@@ -231,8 +231,8 @@ static void on_turn_end(struct turn_end *turn_end)
         send_audit(changes, request->query);
 }
 
-/* Whether PostgreSQL refused the request for what it asks: the function's own errors, and those of constraints
- * and triggers. */
+/* Whether PostgreSQL refused the request for what it asks: the function's own errors, and those of
+ * constraints and triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
     static const char *const CLASSES[] = {"PC", "P0", "22", "23", "44"};

@@ -1,9 +1,10 @@
-/* Changes of counts by operators, and their audit trail: a session of its own that runs pathcount_change() and
- * pathcount_audit() (schema/005-changes.sql), one at a time.
+/* Changes of counts by operators, and their audit trail: a session of its own that runs
+ * pathcount_change() and pathcount_audit() (schema/005-changes.sql), one at a time.
  *
- * A change is answered as done only after its commit. After any other answer it may have been made all the
- * same; the same change with the same id can be sent again, here or elsewhere. Behind each change the oldest two
- * of the audit trail are deleted if they are older than it is kept. All calls from the loop's thread.
+ * A change is answered as done only after its commit. After any other answer it may have been made
+ * all the same; the same change with the same id can be sent again, here or elsewhere. Behind each
+ * change the oldest two of the audit trail are deleted if they are older than it is kept. All calls
+ * from the loop's thread.
  */
 #ifndef COUNTER_CHANGES_H
 #define COUNTER_CHANGES_H
@@ -23,7 +24,8 @@ struct change_result {
     size_t len;
 };
 
-/* Runs once for each request that is not cancelled, from the loop; `result` is good during the call. */
+/* Runs once for each request that is not cancelled, from the loop; `result` is good during the
+ * call. */
 typedef void (*change_callback)(void *data, const struct change_result *result);
 
 struct changes;
@@ -36,7 +38,8 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
 /* Takes NULL. No callback runs any more. */
 void changes_close(struct changes *changes);
 
-/* Connects to this host of the URL alone from now on; allows the migration that shuts older programs out. */
+/* Connects to this host of the URL alone from now on; allows the migration that shuts older
+ * programs out. */
 void changes_follow(struct changes *changes, size_t host);
 void changes_migrate(struct changes *changes);
 

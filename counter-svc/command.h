@@ -25,8 +25,8 @@ struct command {
     bool dry_run;
 };
 
-/* Reads the command line behind `counter-svc`, with `change` as argv[0]. Returns -1 when the command is to be
- * run, or the exit status: 0 after --help, 2 after a line on standard error. */
+/* Reads the command line behind `counter-svc`, with `change` as argv[0]. Returns -1 when the
+ * command is to be run, or the exit status: 0 after --help, 2 after a line on standard error. */
 int command_parse(int argc, char **argv, struct command *command);
 
 /* The counter-svc that is asked, and what its configuration says. */
@@ -37,7 +37,8 @@ struct command_service {
     const struct path_rules *rules; /* of normalise */
 };
 
-/* Runs it against this counter-svc. Returns the exit status: 0, or 1 or 2 after a line on standard error. */
+/* Runs it against this counter-svc. Returns the exit status: 0, or 1 or 2 after a line on standard
+ * error. */
 int command_run(const struct command *command, const struct command_service *service);
 
 #endif

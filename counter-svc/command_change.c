@@ -12,7 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long one call may wait for each step, in seconds, and how often it is made again after a second. */
+/* How long one call may wait for each step, in seconds, and how often it is made again after a
+ * second. */
 #define CALL_S    30
 #define MAX_CALLS 60
 
@@ -51,8 +52,8 @@ static void say_refused(int status, const struct buffer *answer)
     json_decref(problem);
 }
 
-/* Makes a call until it is answered with anything but 503. Returns the JSON of a 200, or NULL after a line on
- * standard error. */
+/* Makes a call until it is answered with anything but 503. Returns the JSON of a 200, or NULL after
+ * a line on standard error. */
 static json_t *call_until_answered(struct command_session *session, const char *method,
                                    const char *target, const struct buffer *body, const char *token)
 {
@@ -208,7 +209,8 @@ static bool write_body(const struct command_session *session, struct buffer *bod
     return true;
 }
 
-/* Deletes the next rows with the prefix, behind the path `after` (NULL: the first). Returns the result. */
+/* Deletes the next rows with the prefix, behind the path `after` (NULL: the first). Returns the
+ * result. */
 static json_t *delete_part(struct command_session *session, const char *after)
 {
     struct buffer body = {0};

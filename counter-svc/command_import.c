@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The most rows and bytes of a part: fewer rows than there may be, since hits wait for each part. */
+/* The most rows and bytes of a part: fewer rows than there may be, since hits wait for each part.
+ */
 #define MAX_PART_ROWS  2500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 

@@ -1,5 +1,6 @@
-/* `counter-svc change normalise`: rows move to their normal paths, in parts. It reads the table by path, page by
- * page, while it is changed: a page is what lies behind the last path, and no normal path moves. */
+/* `counter-svc change normalise`: rows move to their normal paths, in parts. It reads the table by
+ * path, page by page, while it is changed: a page is what lies behind the last path, and no normal
+ * path moves. */
 #include "counter-svc/change.h"
 #include "counter-svc/command_private.h"
 #include "proto/api.h"
@@ -95,7 +96,8 @@ static int take_path(struct normaliser *normaliser, const char *path, size_t pat
     return 0;
 }
 
-/* The page of rows behind the path `after` (NULL: the first), or NULL after a line on standard error. */
+/* The page of rows behind the path `after` (NULL: the first), or NULL after a line on standard
+ * error. */
 static json_t *read_page(struct command_session *session, const json_t *after)
 {
     struct buffer target = {0};

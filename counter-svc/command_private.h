@@ -20,17 +20,17 @@ struct command_session {
 /* Chooses the id. Returns 0, or -1 after a line on standard error. */
 int command_session_begin(struct command_session *session);
 
-/* Appends the beginning of a body: what every change has, and its kind. What is special follows, and then a
- * brace. */
+/* Appends the beginning of a body: what every change has, and its kind. What is special follows,
+ * and then a brace. */
 void command_begin_body(const struct command_session *session, struct buffer *body,
                         const char *kind);
 
-/* Sends a part until it is answered, for at most a minute. Returns its result, for json_decref to free, or NULL
- * after a line on standard error. */
+/* Sends a part until it is answered, for at most a minute. Returns its result, for json_decref to
+ * free, or NULL after a line on standard error. */
 json_t *command_send(struct command_session *session, const struct buffer *body);
 
-/* Reads from the API with this token until it is answered, for at most a minute. Returns the answer, for
- * json_decref to free, or NULL after a line on standard error. */
+/* Reads from the API with this token until it is answered, for at most a minute. Returns the
+ * answer, for json_decref to free, or NULL after a line on standard error. */
 json_t *command_get(struct command_session *session, const char *target, const char *token);
 
 /* The actions; each returns the exit status. */

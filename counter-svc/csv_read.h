@@ -1,5 +1,6 @@
-/* Reads CSV as RFC 4180 has it, one record at a time: lines end with LF or CR LF, and a field in quotes may
- * hold commas, quotes (doubled) and ends of lines. A byte-order mark at the beginning is skipped. Blocking.
+/* Reads CSV as RFC 4180 has it, one record at a time: lines end with LF or CR LF, and a field in
+ * quotes may hold commas, quotes (doubled) and ends of lines. A byte-order mark at the beginning is
+ * skipped. Blocking.
  */
 #ifndef COUNTER_CSV_READ_H
 #define COUNTER_CSV_READ_H
@@ -21,8 +22,8 @@ struct csv_reader {
     int64_t _next_line;
 };
 
-/* Reads the next record. Returns 1, 0 at the end of the file, or -1. An empty line is a record of one empty
- * field. */
+/* Reads the next record. Returns 1, 0 at the end of the file, or -1. An empty line is a record of
+ * one empty field. */
 int csv_read(struct csv_reader *reader) __attribute__((warn_unused_result));
 
 /* Frees the fields; the file is the caller's. */
