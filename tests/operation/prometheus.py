@@ -15,6 +15,7 @@ from harness.services import ROOT
 from harness.wait import until
 
 MONITORING = os.path.join(ROOT, "swarm", "monitoring")
+HA_ROW = "Three database servers (--ha)"
 
 
 def promtool(*arguments, stdin=None):
@@ -30,10 +31,14 @@ def dashboard():
         return json.loads(file.read().replace("$__rate_interval", "30s"))["panels"]
 
 
-def dashboard_queries():
-    """Every query of the dashboard, as (panel, query)."""
-    return [(panel["title"], target["expr"])
-            for panel in dashboard() for target in panel.get("targets", [])]
+def dashboard_queries(ha=False):
+    """The queries of the dashboard as (panel, query): those about --ha's members, or all others."""
+    found, row = [], None
+    for panel in dashboard():
+        row = panel["title"] if panel["type"] == "row" else row
+        found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])
+                  if (row == HA_ROW) == ha]
+    return found
 
 
 def alerts():

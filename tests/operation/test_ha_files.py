@@ -1,23 +1,23 @@
 """What swarm/ha.yml and the configurations of its members promise, held against the files themselves."""
-import importlib.machinery
-import importlib.util
+import hashlib
 import os
 import re
 
 import pytest
 import yaml
 
+from ha_members import load
 from harness.services import ROOT
 
 NAMES = ("a", "b", "c")
 
 
-def load(name):
+def load_yaml(name):
     with open(os.path.join(ROOT, "swarm", name), encoding="utf-8") as file:
         return yaml.safe_load(file)
 
 
-HA = load("ha.yml")
+HA = load_yaml("ha.yml")
 MEMBERS = {name: one for name, one in HA["services"].items() if name[-2:] in ("-a", "-b", "-c")}
 every_member = pytest.mark.parametrize("name", MEMBERS)
 
@@ -25,10 +25,7 @@ every_member = pytest.mark.parametrize("name", MEMBERS)
 @pytest.fixture(name="program")
 def fixture_program(tmp_path, monkeypatch):
     """The members' program as a module, with secrets of the test's."""
-    loader = importlib.machinery.SourceFileLoader("ha", os.path.join(ROOT, "swarm", "ha", "ha"))
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("ha", loader))
-    monkeypatch.setattr("sys.dont_write_bytecode", True)
-    loader.exec_module(module)
+    module = load("ha")
     for name in ("postgres_pw", "replication_pw", "patroni_pw"):
         (tmp_path / name).write_text(f"value-of-{name}\n")
     monkeypatch.setattr(module, "SECRETS", tmp_path)
@@ -88,8 +85,24 @@ def test_etcd_is_on_no_other_network():
     for name, member in MEMBERS.items():
         assert member["networks"] == (["ha"] if name.startswith("etcd") else ["ledger", "ha"])
     assert HA["networks"] == {"ha": {"driver": "overlay", "internal": True}}
-    assert load("ha/encrypted.yml")["networks"] == {
+    assert load_yaml("ha/encrypted.yml")["networks"] == {
         "ha": HA["networks"]["ha"] | {"driver_opts": {"encrypted": "true"}}}
+
+
+def test_prometheus_asks_every_member_where_it_answers():
+    """On the network ha, and only with --ha: the file with the members' names comes with the override."""
+    override = load_yaml("ha/monitoring.yml")
+    prometheus = override["services"]["prometheus"]
+    assert prometheus["networks"] == [*load_yaml("monitoring.yml")["services"]["prometheus"]["networks"], "ha"]
+    jobs = {job["job_name"]: job for job in load_yaml("monitoring/prometheus.yml")["scrape_configs"]}
+    for kind, job, port in (("postgres", "patroni", 8008), ("etcd", "etcd", 2379)):
+        file, = jobs[job]["file_sd_configs"][0]["files"]
+        config, = (one for one in prometheus["configs"] if one["target"] == file)
+        config = override["configs"][config["source"]]
+        with open(os.path.join(ROOT, config["file"]), "rb") as targets:
+            text = targets.read()
+        assert config["name"].endswith("_" + hashlib.sha256(text).hexdigest()[:8]), "the file changed"
+        assert yaml.safe_load(text) == [{"targets": [f"{kind}-{name}:{port}" for name in NAMES]}]
 
 
 def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):

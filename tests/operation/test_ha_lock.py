@@ -1,55 +1,27 @@
 """Patroni's lock in etcd as swarm/ha/ha-patroni corrects it, with a real etcd."""
-import importlib.machinery
-import importlib.util
-import os
-import subprocess
-import sys
-
 import pytest
 
-from harness.ports import free_port
-from harness.services import ROOT
-from harness.wait import until
-
-sys.dont_write_bytecode = True
+from ha_members import Etcd, load
 
 LEADER = "/service/pathcount/leader"
 
 
-class Etcd:
-    def __init__(self, folder):
-        self.client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        with open(folder / "etcd.log", "wb") as log:
-            self.process = subprocess.Popen(
-                ["etcd", "--name=one", f"--data-dir={folder / 'etcd'}", f"--listen-client-urls={self.client}",
-                 f"--advertise-client-urls={self.client}", f"--listen-peer-urls={peer}",
-                 f"--initial-advertise-peer-urls={peer}", f"--initial-cluster=one={peer}"],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        until(lambda: self.run("endpoint", "health") is not None, "etcd")
-
-    def run(self, *words):
-        done = subprocess.run(["etcdctl", f"--endpoints={self.client}", *words], check=False, text=True,
-                              capture_output=True, env={**os.environ, "ETCDCTL_API": "3"}, timeout=20)
-        return done.stdout.strip() if done.returncode == 0 else None
-
+class LockedEtcd(Etcd):
     def leader(self):
         return self.run("get", "--print-value-only", LEADER)
 
 
 @pytest.fixture
 def etcd(tmp_path):
-    etcd = Etcd(tmp_path)
+    etcd = LockedEtcd(tmp_path)
     yield etcd
-    etcd.process.kill()
-    etcd.process.wait()
+    etcd.close()
 
 
 @pytest.fixture
 def dcs(etcd):
     """What Patroni calls its view of etcd, as server c has it, which is the leader."""
-    loader = importlib.machinery.SourceFileLoader("ha_patroni", os.path.join(ROOT, "swarm", "ha", "ha-patroni"))
-    program = importlib.util.module_from_spec(importlib.util.spec_from_loader("ha_patroni", loader))
-    loader.exec_module(program)
+    program = load("ha-patroni")
     program.correct()
     dcs = program.Etcd3({"hosts": [etcd.client.removeprefix("http://")], "scope": "pathcount", "name": "c",
                          "namespace": "service", "ttl": 15, "loop_wait": 3, "retry_timeout": 6})

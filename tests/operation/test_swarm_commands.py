@@ -407,3 +407,7 @@ def test_three_servers_need_their_secrets(swarm):
     deployed, = swarm.asked("stack deploy")
     files = [word.rpartition("/swarm/")[2] for word in deployed.split() if word.endswith(".yml")][1:]
     assert files == ["ha.yml", "encrypted.yml", "ha/encrypted.yml"]
+    swarm.run("deploy", "--monitoring", "--ha")
+    files = [word.rpartition("/swarm/")[2] for word in swarm.asked("stack deploy")[-1].split()
+             if word.endswith(".yml")][1:]
+    assert files == ["monitoring.yml", "ha.yml", "ha/monitoring.yml"]

@@ -1,0 +1,186 @@
+"""etcd and database servers under Patroni on loopback, from Debian's packages, with the configuration that
+swarm/ha/ha makes for its containers."""
+import contextlib
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.request
+
+import psycopg
+import yaml
+
+from harness.ports import free_port
+from harness.postgres import programs
+from harness.services import ROOT
+from harness.wait import until
+
+sys.dont_write_bytecode = True
+
+HA = os.path.join(ROOT, "swarm", "ha")
+STARTED_S = 90      # until a server runs, on a busy machine
+
+
+def load(name):
+    """A program of swarm/ha as a module."""
+    loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(HA, name))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def as_postgres():
+    """How a command begins that must not run as root, and must not outlive the test run."""
+    command = ["setpriv", "--pdeathsig", "KILL"]
+    if os.geteuid() == 0:
+        command += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
+    return command
+
+
+def folder_of_postgres():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="pathcount-ha-"))
+    if os.geteuid() == 0:
+        user = pwd.getpwnam("postgres")
+        os.chown(folder, user.pw_uid, user.pw_gid)
+        os.chmod(folder, 0o755)
+    return folder
+
+
+class Etcd:
+    """The only member of its cluster."""
+
+    def __init__(self, folder):
+        self.client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        with open(folder / "etcd.log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "etcd", "--name=one", f"--data-dir={folder / 'etcd'}",
+                 f"--listen-client-urls={self.client}", f"--advertise-client-urls={self.client}",
+                 f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
+                 f"--initial-cluster=one={peer}"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        until(lambda: self.run("endpoint", "health") is not None, "etcd")
+
+    @property
+    def address(self):
+        host, _, port = self.client.removeprefix("http://").partition(":")
+        return host, int(port)
+
+    def run(self, *words):
+        done = subprocess.run(["etcdctl", f"--endpoints={self.client}", *words], check=False, text=True,
+                              capture_output=True, env={**os.environ, "ETCDCTL_API": "3"}, timeout=20)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Server:
+    """A database server under Patroni: swarm/ha/ha's configuration, with this machine's ports and folders.
+    `change` is given the configuration before it is written."""
+
+    def __init__(self, name, etcd, folder, change=lambda config: None):
+        self.name, self.folder = name, folder / name
+        self.port, self.rest = free_port(), ("127.0.0.1", free_port())
+        self.folder.mkdir()
+        secrets = self.folder / "secrets"
+        secrets.mkdir()
+        for secret in ("postgres_pw", "replication_pw", "patroni_pw"):
+            (secrets / secret).write_text(f"value-of-{secret}\n")
+        config = self._configuration(etcd, secrets)
+        change(config)
+        (self.folder / "patroni.yml").write_text(yaml.safe_dump(config))
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                shutil.chown(path, "postgres", "postgres")
+        self.process = None
+
+    def _configuration(self, etcd, secrets):
+        program = load("ha")
+        program.SECRETS, program.member = secrets, lambda: self.name
+        program.shutil.which = lambda name, which=shutil.which: (
+            os.path.join(programs(), "postgres") if name == "postgres" else which(name))
+        config = program.patroni_configuration("127.0.0.1")
+        address = f"127.0.0.1:{self.rest[1]}"
+        config["restapi"].update(listen=address, connect_address=address)
+        config["etcd3"]["hosts"] = [etcd.client.removeprefix("http://")]
+        config["bootstrap"]["dcs"]["loop_wait"] = 1
+        del config["bootstrap"]["post_bootstrap"]
+        postgresql = config["postgresql"]
+        postgresql.update(listen=f"127.0.0.1:{self.port}", connect_address=f"127.0.0.1:{self.port}",
+                          data_dir=str(self.data), pgpass=str(self.folder / "pgpass"))
+        postgresql["parameters"].update(unix_socket_directories=str(self.folder), shared_buffers="32MB")
+        postgresql["pg_hba"][0] = "local all all trust"
+        return config
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    def start(self):
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                [*as_postgres(), os.path.join(HA, "ha-patroni"), str(self.folder / "patroni.yml")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+
+    def log(self):
+        return (self.folder / "log").read_text(errors="replace")
+
+    def state(self):
+        """What Patroni says about itself; {} while it does not answer."""
+        try:
+            with urllib.request.urlopen("http://%s:%d/patroni" % self.rest, timeout=5) as answer:
+                return json.load(answer)
+        except OSError as error:
+            return json.loads(error.read()) if hasattr(error, "read") else {}
+
+    def until_role(self, *roles):
+        """`sync` stands for a synchronous standby."""
+        def has_role():
+            assert self.process.poll() is None, self.log()[-3000:]
+            state = self.state()
+            role = "sync" if state.get("sync_standby") else state.get("role")
+            return state.get("state") == "running" and role in roles
+        until(has_role, f"server {self.name} to be {roles}: {self.log()[-2000:]}", STARTED_S, pause=0.2)
+
+    def connect(self, database="postgres"):
+        return psycopg.connect(host=str(self.folder), port=self.port, user="postgres", dbname=database,
+                               autocommit=True)
+
+    def kill(self):
+        """Patroni, the postmaster and all that it started, as when the power goes."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        with contextlib.suppress(FileNotFoundError, ValueError, IndexError):
+            postmaster = int((self.data / "postmaster.pid").read_text().splitlines()[0])
+            kill_family(postmaster)
+
+
+def kill_family(pid):
+    """A process and its children, the parent stopped first so that it starts no more of them."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)
+    with contextlib.suppress(FileNotFoundError):
+        for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: has_ended(pid), f"process {pid} to end")
+
+
+def has_ended(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
