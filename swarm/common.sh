@@ -20,10 +20,10 @@ export REGISTRY=${REGISTRY:-pathcount} TAG=${TAG:-latest}
 IMAGES=(counter-svc render-svc)
 SERVICES=(render-svc counter-svc postgres)
 NODE_LABEL=pathcount.ledger
-HA_IMAGE=postgres-ha HA_MEMBERS=(a b c) HA_LABEL=pathcount.ha
+HA_IMAGE=postgres-ha HA_MEMBERS=(a b c) HA_LABEL=pathcount.ha REPOSITORY_LABEL=pathcount.repository
 
 # As stack.yml calls them; then that of swarm/monitoring.yml and those of swarm/ha.yml.
-SECRETS=(counter_token admin_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw)
+SECRETS=(counter_token admin_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw backup_tls)
 
 # Standard error as it was when the command began: what is said there is seen even where the errors
 # of a question are not.
@@ -324,6 +324,11 @@ create_secret() {
     printf %s "$2" | "$DOCKER" secret create "$1" - >/dev/null
 }
 
+# random_value: 256 bits, in characters that need no quoting anywhere.
+random_value() {
+    head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'
+}
+
 # make_secret NAME: a new random one, unless it exists.
 make_secret() {
     local names value
@@ -331,8 +336,30 @@ make_secret() {
     if grep -qxF -e "$1" <<<"$names"; then
         echo "$1 exists"
     else
-        # 256 bits, in characters that need no quoting anywhere.
-        value=$(head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n')
+        value=$(random_value)
+        retried create_secret "$1" "$value" || die "$1 cannot be made"
+        echo "$1 made"
+    fi
+}
+
+# certificate NAME…: a new key and a certificate for these host names, which is its own authority, in one
+# PEM. Valid for ten years.
+certificate() {
+    local names
+    names=$(printf ',DNS:%s' "$@")
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+        -subj /CN=pathcount -addext "subjectAltName=${names#,}" -keyout - 2>/dev/null
+}
+
+# make_certificate NAME: a secret with a certificate for pgBackRest's servers, unless it exists.
+make_certificate() {
+    local names value
+    names=$(secret_names)
+    if grep -qxF -e "$1" <<<"$names"; then
+        echo "$1 exists"
+    elif ! value=$(certificate repository "${HA_MEMBERS[@]/#/postgres-}"); then
+        say "$1 not made: openssl is missing or older than 1.1.1. Only --archive needs it."
+    else
         retried create_secret "$1" "$value" || die "$1 cannot be made"
         echo "$1 made"
     fi
@@ -357,6 +384,15 @@ secrets_of() {
     sed -n 's/^\([^ ]*\) .*_v\([0-9][0-9]*\)$/\1 \2/p' <<<"$files"
 }
 
+# secrets_of_members: the same of the three servers together, of each secret the newest version, as a rotation
+# may have been interrupted.
+secrets_of_members() {
+    local member
+    for member in "${HA_MEMBERS[@]}"; do
+        secrets_of "postgres-$member"
+    done | sort -k 2,2nr | awk '!seen[$1]++'
+}
+
 # version_of FILE SECRETS: of what secrets_of has said; nothing when the file is not among them.
 version_of() {
     sed -n "s/^$1 //p" <<<"$2"
@@ -378,7 +414,7 @@ choose_versions() {
     names=$(secret_names)
     counter=$(secrets_of counter-svc)
     postgres=$(secrets_of postgres)
-    member=$(secrets_of postgres-a)
+    member=$(secrets_of_members)
     choose COUNTER_TOKEN_VERSION \
         "$(version_of counter_token "$counter")" "$(newest "$names" counter_token)" 1
     choose COUNTER_TOKEN_PREVIOUS_VERSION \
@@ -390,13 +426,15 @@ choose_versions() {
         "$(version_of ledger_pw_previous "$counter")" "$LEDGER_PW_VERSION"
     choose LEDGER_PW_FIRST_VERSION "$(version_of ledger_pw "$member")" \
         "$(version_of ledger_pw "$postgres")" "$LEDGER_PW_VERSION"
-    choose POSTGRES_PW_VERSION \
+    choose POSTGRES_PW_VERSION "$(version_of postgres_pw "$member")" \
         "$(version_of postgres_pw "$postgres")" "$(newest "$names" postgres_pw)" 1
     choose GRAFANA_PW_VERSION "$(newest "$names" grafana_pw)" 1
     choose REPLICATION_PW_VERSION \
         "$(version_of replication_pw "$member")" "$(newest "$names" replication_pw)" 1
     choose PATRONI_PW_VERSION \
         "$(version_of patroni_pw "$member")" "$(newest "$names" patroni_pw)" 1
+    choose BACKUP_TLS_VERSION \
+        "$(version_of backup_tls "$member")" "$(newest "$names" backup_tls)" 1
 }
 
 # --- the database
@@ -457,6 +495,40 @@ need_member() {
     [[ -n $found ]] || die "no database server runs on this host: run this on one that has the label" \
         "$HA_LABEL, or with DOCKER_HOST=ssh://THAT-HOST"
     echo "$found"
+}
+
+# What await_members waits for: etcd's three members, and three servers that run, one of them a synchronous
+# standby.
+members_are_well() {
+    local container known
+    missing="swarm/status says more"
+    container=$(member_here) && [[ -n $container ]] || return 1
+    "$DOCKER" exec "$container" ha etcd-status >/dev/null 2>&1 || return 1
+    known=$("$DOCKER" exec "$container" ha status 2>/dev/null) || return 1
+    [[ $(grep -Ec '^[abc] (leader|sync_standby|replica) (running|streaming) ' <<<"$known") == 3 ]] &&
+        grep -q ' sync_standby ' <<<"$known"
+}
+
+await_members() {
+    wait_until "${WAIT_S:-300}" "three database servers and a synchronous standby" "" members_are_well
+}
+
+# primary_now: the member that is the primary.
+primary_now() {
+    "$DOCKER" exec "$(need_member)" ha primary
+}
+
+# each_server COMMAND…: runs it with the name of each server added, one after the other, the primary last,
+# after a switchover. The primary may become another one meanwhile: it is asked for before each turn.
+each_server() {
+    local name primary
+    primary=$(primary_now)
+    for name in "${HA_MEMBERS[@]/$primary/}" "$primary"; do
+        [[ -n $name ]] || continue
+        [[ $(primary_now) != "$name" ]] || "$SWARM_DIR/failover"
+        "$@" "$name"
+        await_members
+    done
 }
 
 # ledger_psql CONTAINER [ARGUMENT…]: psql on the ledger, as the superuser, by the server's own

@@ -96,7 +96,8 @@ class Server:
             (secrets / secret).write_text(f"value-of-{secret}\n")
         config = self._configuration(etcd, secrets)
         change(config)
-        (self.folder / "patroni.yml").write_text(yaml.safe_dump(config))
+        for name in ("patroni.yml", "first.yml"):
+            (self.folder / name).write_text(yaml.safe_dump(config))
         if os.geteuid() == 0:
             for path in (self.folder, *self.folder.rglob("*")):
                 shutil.chown(path, "postgres", "postgres")
@@ -184,3 +185,99 @@ def has_ended(pid):
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+class Archive:
+    """A repository, and pgBackRest's server beside each database server, with the configuration and the
+    certificate that they have in the stack. They differ in names, ports and folders. `programs` has
+    swarm/ha/ha as each container would run it."""
+
+    def __init__(self, folder, etcd, names):
+        self.folder, self.names = folder, names
+        self.ports = {name: free_port() for name in ("repository", *names)}
+        tls = folder / "tls"
+        tls.mkdir()
+        (tls / "backup_tls").write_text(subprocess.run(
+            ["bash", "-c", f". {ROOT}/swarm/common.sh && certificate localhost"], check=True,
+            stdout=subprocess.PIPE, text=True).stdout)
+        (tls / "backup_tls").chmod(0o400)
+        (folder / "repository").mkdir()
+        self.programs = {name: self._program(name, etcd) for name in self.ports}
+        self.servers = [self._server(name, etcd) for name in names]
+        program = self.programs["repository"]
+        self._write("repository", "\n".join(
+            self._of_this_machine(line) for line in program.repository_backrest().split("\n")))
+        if os.geteuid() == 0:
+            for path in (tls, tls / "backup_tls", folder / "repository"):
+                shutil.chown(path, "postgres", "postgres")
+        self._processes = [subprocess.Popen(
+            [*as_postgres(), "pgbackrest", f"--config={self._config(name)}", "server"],
+            stdin=subprocess.DEVNULL, cwd=folder) for name in self.ports]
+
+    def _config(self, name):
+        return self.folder / f"run-{name}" / "pgbackrest.conf"
+
+    def _write(self, name, text):
+        self._config(name).write_text(text)
+        if os.geteuid() == 0:
+            for path in (self._config(name).parent, self._config(name)):
+                shutil.chown(path, "postgres", "postgres")
+
+    def _program(self, name, etcd):
+        program = load("ha")
+        program.SECRETS, program.RUN = self.folder / "tls", self.folder / f"run-{name}"
+        program.RUN.mkdir()
+        program.PGDATA, program.SOCKETS = str(self.folder / name / "data"), str(self.folder / name)
+        program.REPOSITORY, program.BACKREST_PORT = self.folder / "repository", self.ports[name]
+        program.MEMBERS, program.member = self.names, lambda: name
+        program.etcdctl = lambda _, *words: json.loads(etcd.run("--write-out=json", *words) or "null")
+        program.backrest = lambda *words, **options: subprocess.run(
+            [*as_postgres(), "pgbackrest", f"--config={self._config(name)}", f"--stanza={program.STANZA}",
+             *words], text=True, check=False, cwd=self.folder, **options)
+        program.tls_to = self._tls_to(program.tls_to)
+        return program
+
+    def _tls_to(self, original):
+        def tls_to(option, host):
+            other = host.removeprefix("postgres-")
+            changed = {f"{option}-host": "localhost", f"{option}-host-port": self.ports[other],
+                       f"{option}-host-config": self._config(other)}
+            lines = dict(line.split("=", 1) for line in original(option, host))
+            assert changed.keys() <= lines.keys()
+            return [f"{key}={value}" for key, value in (lines | changed).items()]
+        return tls_to
+
+    def _server(self, name, etcd):
+        program = self.programs[name]
+        server = Server(name, etcd, self.folder, lambda config: program.archive(config, self._config(name)))
+        self._write(name, program.server_backrest("127.0.0.1") + f"pg1-port={server.port}\n")
+        return server
+
+    def _of_this_machine(self, line):
+        """A line of the repository's configuration: the servers do not share folder and port here."""
+        key, _, value = line.partition("=")
+        which = {f"pg{number}": server for number, server in enumerate(self.servers, start=1)}
+        server = which.get(key.partition("-")[0])
+        if server and key.endswith("-socket-path"):
+            return f"{key}={server.folder}\n{key.replace('socket-path', 'port')}={server.port}"
+        return f"{key}={server.data}" if server and key.endswith("-path") else line
+
+    def begin_restored(self, server):
+        """What a container that is started now does before it becomes Patroni; without the last step, which
+        runs programs by their paths in the container."""
+        program = self.programs[server.name]
+        wanted = program.await_restore_turn()
+        program.set_aside(wanted["id"])
+        config = yaml.safe_load((server.folder / "first.yml").read_text())
+        program.begin_restored(config, self._config(server.name), wanted["time"])
+        assert config["bootstrap"].pop("post_bootstrap") == "/usr/local/bin/ha restored"
+        (server.folder / "patroni.yml").write_text(yaml.safe_dump(config))
+        server.start()
+        server.until_role("master", "primary")
+
+    def close(self):
+        for server in self.servers:
+            server.kill()
+        for process in self._processes:
+            process.terminate()
+            process.wait(20)

@@ -15,7 +15,7 @@ from harness.services import ROOT
 from harness.wait import until
 
 MONITORING = os.path.join(ROOT, "swarm", "monitoring")
-HA_ROW = "Three database servers (--ha)"
+HA_ROW, ARCHIVE_ROW = "Three database servers (--ha)", "Backups and archived WAL (--archive)"
 
 
 def promtool(*arguments, stdin=None):
@@ -31,13 +31,14 @@ def dashboard():
         return json.loads(file.read().replace("$__rate_interval", "30s"))["panels"]
 
 
-def dashboard_queries(ha=False):
-    """The queries of the dashboard as (panel, query): those about --ha's members, or all others."""
+def dashboard_queries(*rows):
+    """The queries of the dashboard as (panel, query): those below these rows, or those that every deployment
+    can answer."""
     found, row = [], None
     for panel in dashboard():
         row = panel["title"] if panel["type"] == "row" else row
-        found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])
-                  if (row == HA_ROW) == ha]
+        if row in rows if rows else row not in (HA_ROW, ARCHIVE_ROW):
+            found += [(panel["title"], target["expr"]) for target in panel.get("targets", [])]
     return found
 
 

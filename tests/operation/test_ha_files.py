@@ -91,18 +91,21 @@ def test_etcd_is_on_no_other_network():
 
 def test_prometheus_asks_every_member_where_it_answers():
     """On the network ha, and only with --ha: the file with the members' names comes with the override."""
-    override = load_yaml("ha/monitoring.yml")
+    override, archive = load_yaml("ha/monitoring.yml"), load_yaml("ha/archive-monitoring.yml")
     prometheus = override["services"]["prometheus"]
     assert prometheus["networks"] == [*load_yaml("monitoring.yml")["services"]["prometheus"]["networks"], "ha"]
     jobs = {job["job_name"]: job for job in load_yaml("monitoring/prometheus.yml")["scrape_configs"]}
-    for kind, job, port in (("postgres", "patroni", 8008), ("etcd", "etcd", 2379)):
+    for source, job, targets in (
+            (override, "patroni", [f"postgres-{name}:8008" for name in NAMES]),
+            (override, "etcd", [f"etcd-{name}:2379" for name in NAMES]),
+            (archive, "repository", ["repository:9854"])):
         file, = jobs[job]["file_sd_configs"][0]["files"]
-        config, = (one for one in prometheus["configs"] if one["target"] == file)
-        config = override["configs"][config["source"]]
-        with open(os.path.join(ROOT, config["file"]), "rb") as targets:
-            text = targets.read()
+        config, = (one for one in source["services"]["prometheus"]["configs"] if one["target"] == file)
+        config = source["configs"][config["source"]]
+        with open(os.path.join(ROOT, config["file"]), "rb") as held:
+            text = held.read()
         assert config["name"].endswith("_" + hashlib.sha256(text).hexdigest()[:8]), "the file changed"
-        assert yaml.safe_load(text) == [{"targets": [f"{kind}-{name}:{port}" for name in NAMES]}]
+        assert yaml.safe_load(text) == [{"targets": targets}]
 
 
 def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):
@@ -168,3 +171,67 @@ def test_a_member_that_was_removed_is_added(program, monkeypatch):
     asked = known_to(program, monkeypatch, ("a", True), ("c", True))
     assert program.join() == ("existing", ["a", "b", "c"])
     assert asked == [("member", "add", "b", "--peer-urls=http://etcd-b:2380")]
+
+
+# --- the repository of --archive
+
+ARCHIVE = load_yaml("ha/archive.yml")
+
+
+def test_the_repository_has_little_power_and_bounds():
+    repository = ARCHIVE["services"]["repository"]
+    assert repository["networks"] == ["ha"] and "ports" not in repository
+    assert repository["user"] == "999:999" and repository["read_only"] is True
+    assert repository["cap_drop"] == ["ALL"] and "cap_add" not in repository
+    assert set(repository["deploy"]["resources"]["limits"]) == {"cpus", "memory", "pids"}
+    assert set(repository["logging"]["options"]) == {"max-size", "max-file"}
+    assert repository["deploy"]["placement"] == {"constraints": ["node.labels.pathcount.repository == true"]}
+
+
+def test_the_repository_and_the_servers_alone_have_the_key():
+    assert set(ARCHIVE["services"]) == {"repository", *(f"postgres-{name}" for name in NAMES)}
+    for name, service in ARCHIVE["services"].items():
+        secret, = service["secrets"]
+        assert (secret["source"], secret["uid"], secret["mode"]) == ("backup_tls", "999", 0o400), name
+    assert re.search(r"_v\$\{\w+_VERSION:-1\}$", ARCHIVE["secrets"]["backup_tls"]["name"])
+
+
+def test_a_standby_does_not_wait_for_the_repository(program):
+    """Otherwise a repository that is away would delay a failover."""
+    config = program.patroni_configuration("10.0.0.7")
+    program.archive(config, "/run/ha/pgbackrest.conf")
+    assert config["postgresql"]["parameters"]["archive_mode"] == "on"
+    assert "restore_command" not in config["postgresql"]["parameters"]
+
+
+def test_the_servers_answer_on_the_network_ha_alone(program):
+    assert "\ntls-server-address=10.0.0.7\n" in program.server_backrest("10.0.0.7")
+
+
+@pytest.mark.parametrize("name, end", [("000000010000000000000001", 0x2000000),
+                                       ("0000000200000003000000FF", 0x400000000)])
+def test_a_segment_of_wal_ends_where_the_next_one_begins(program, name, end):
+    assert program.end_of_wal(name) == end
+
+
+def test_what_a_restore_replaces_is_kept_once(program, monkeypatch, tmp_path):
+    data = tmp_path / "pgdata"
+    monkeypatch.setattr(program, "PGDATA", str(data))
+    program.set_aside(7)    # nothing is there
+    for number, content in ((8, "first"), (9, "second")):
+        data.mkdir()
+        (data / "PG_VERSION").write_text(content)
+        program.set_aside(number)
+    data.mkdir()            # of an attempt that failed
+    program.set_aside(9)
+    assert [one.name for one in tmp_path.glob("*before*")] == ["before-restore-9"] and not data.exists()
+    assert (tmp_path / "before-restore-9" / "PG_VERSION").read_text() == "second"
+
+
+@pytest.mark.parametrize("words, said", [
+    (("d", "2026-01-31 23:59:00.000000+00"), "no server d"), (("a", "yesterday"), "is not a time"),
+    (("a", '2026-01-31" --x="'), "is not a time")])
+def test_a_restore_needs_a_server_and_a_time(program, monkeypatch, words, said):
+    monkeypatch.setattr(program, "etcdctl", lambda *_: pytest.fail("etcd was asked"))
+    with pytest.raises(SystemExit, match=said):
+        program.restore(*words)

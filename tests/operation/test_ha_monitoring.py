@@ -7,7 +7,7 @@ import pytest
 
 from ha_members import Etcd, Server, folder_of_postgres
 from harness.wait import until
-from prometheus import Prometheus, alerts, dashboard_queries
+from prometheus import HA_ROW, Prometheus, alerts, dashboard_queries
 
 SEEN_S = 60
 SERIES = r"\b(?:patroni|etcd)_\w+"
@@ -33,8 +33,8 @@ def fixture_members():
 
 
 def ha_alerts():
-    return {name: rule["expr"] for name, rule in alerts().items() if re.search(
-        SERIES + '|job="(?:patroni|etcd)"', rule["expr"])}
+    return {name: rule["expr"] for name, rule in alerts().items() if "pgbackrest" not in rule["expr"]
+            and re.search(SERIES + '|job="(?:patroni|etcd)"', rule["expr"])}
 
 
 def test_roles_lag_and_etcd_are_seen_and_so_is_what_fails(members, tmp_path):
@@ -51,7 +51,7 @@ def test_roles_lag_and_etcd_are_seen_and_so_is_what_fails(members, tmp_path):
         until(lambda: prometheus.value("sum(up)") == 3, "all three to be scraped", SEEN_S)
         assert prometheus.value("patroni_primary" + of(primary)) == 1
         assert prometheus.value("patroni_sync_standby" + of(standby)) == 1
-        for panel, query in dashboard_queries(ha=True):
+        for panel, query in dashboard_queries(HA_ROW):
             until(lambda q=query: prometheus.query(q), f"{panel}: {query} to find something", SEEN_S)
         for name, condition in ha_alerts().items():
             for series in set(re.findall(SERIES, condition)):

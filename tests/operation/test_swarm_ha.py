@@ -1,0 +1,146 @@
+"""The commands for three database servers: what they ask Swarm and the containers for, and in which order."""
+import pytest
+
+from test_swarm_commands import Swarm, one
+
+WELL = "a leader running 3 -\nb sync_standby streaming 3 0\nc replica streaming 3 0"
+PASSWORDS = ("postgres_pw", "replication_pw", "patroni_pw", "backup_tls")
+
+
+@pytest.fixture
+def swarm(tmp_path):
+    """Three well servers, a the primary and on this host, where the repository is, too."""
+    swarm = Swarm(tmp_path)
+    swarm.service("postgres").update(replicas=0, tasks=[])
+    members = {"pathcount_repository": one("repository", "h1", secrets={
+        "backup_tls": "pathcount_backup_tls_v1"})}
+    for name in "abc":
+        members[f"pathcount_postgres-{name}"] = one(f"postgres-{name}", "h1", secrets={
+            "ledger_pw": "pathcount_ledger_pw_v1", **{file: f"pathcount_{file}_v1" for file in PASSWORDS}})
+        members[f"pathcount_etcd-{name}"] = one(f"etcd-{name}", "h1")
+    swarm.state["services"].update(members)
+    swarm.state["secrets"] += [f"pathcount_{file}_v1" for file in PASSWORDS[1:]]
+    swarm.state["containers"] = {f"pathcount_{name}": f"{name}-container"
+                                 for name in ("repository", "postgres-a", "etcd-a")}
+    swarm.state["answers"] = [["ha primary", "a"], ["ha status", WELL], ["ha switchover", "b"]]
+    swarm.state["nodes"] = [["h1", "Ready", "Active", ["pathcount.ha=a", "pathcount.repository=true"]],
+                            ["h2", "Ready", "Active", ["pathcount.ha=b"]],
+                            ["h3", "Ready", "Active", ["pathcount.ha=c"]]]
+    return swarm
+
+
+def order(swarm, *words):
+    """The commands with one of these words in them, in their order, as the number of the word."""
+    lines = ["update " + line.split()[-1].removeprefix("pathcount_") if line.startswith("service update")
+             else line for line in swarm.state["log"]]
+    return [number for line in lines for number, word in enumerate(words) if word in line]
+
+
+def test_a_deployment_keeps_the_newest_version_that_a_server_has(swarm):
+    swarm.service("postgres-c")["secrets"]["postgres_pw"] = "pathcount_postgres_pw_v4"
+    done = swarm.run("deploy", "--ha", "--archive")
+    assert done.returncode == 1 and "no secret pathcount_postgres_pw_v4" in done.stderr
+
+
+# --- the repository
+
+def test_the_repository_is_deployed_with_its_files(swarm):
+    done = swarm.run("deploy", "--ha", "--archive", "--monitoring")
+    assert done.returncode == 1 and "no secret pathcount_grafana_pw_v1" in done.stderr
+    swarm.run("secrets")
+    done = swarm.run("deploy", "--ha", "--archive", "--monitoring")
+    assert done.returncode == 0, done.stderr
+    files = [word.rpartition("/swarm/")[2] for word in swarm.asked("stack deploy")[-1].split()
+             if word.endswith(".yml")][1:]
+    assert files == ["ha.yml", "monitoring.yml", "ha/archive.yml", "ha/archive-monitoring.yml",
+                     "ha/monitoring.yml"]
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--ha"], "the stack has a repository of backups: add --archive"),
+    (["--archive"], "--archive is for --ha")])
+def test_a_repository_is_not_lost_by_a_forgotten_word(swarm, words, said):
+    done = swarm.run("deploy", *words)
+    assert done.returncode == 1 and said in done.stderr
+    assert not swarm.asked("stack deploy")
+
+
+def test_the_repository_needs_a_host(swarm):
+    swarm.state["nodes"][0][3] = ["pathcount.ha=a"]
+    done = swarm.run("deploy", "--ha", "--archive")
+    assert done.returncode == 1 and "run swarm/label repository NODE" in done.stderr
+
+
+def test_the_certificate_is_made_once_and_its_key_is_in_no_command_line(swarm):
+    swarm.state["secrets"].remove("pathcount_backup_tls_v1")
+    swarm.run("secrets")
+    made = swarm.state["stdin"][-1]
+    assert "BEGIN CERTIFICATE" in made and "PRIVATE KEY" in made
+    swarm.run("secrets")
+    assert len(swarm.asked("secret create pathcount_backup_tls_v1")) == 1
+    assert not any("PRIVATE KEY" in line for line in swarm.state["log"])
+
+
+def test_a_base_backup_is_made_where_the_repository_is(swarm):
+    swarm.state["answers"].append(["ha base-backup", "full backup: 20260131-235900F"])
+    done = swarm.run("base-backup")
+    assert done.returncode == 0 and "20260131-235900F" in done.stdout
+    assert swarm.asked("exec repository-container ha base-backup")
+    del swarm.state["containers"]["pathcount_repository"]
+    done = swarm.run("base-backup")
+    assert done.returncode == 1 and "but on h1" in done.stderr
+
+
+# --- back to a time
+
+AT = ("--replace", "--at", "2026-01-31 23:59 UTC")
+
+
+@pytest.fixture(name="silent")
+def fixture_silent(swarm):
+    """No hit is counted."""
+    swarm.service("counter-svc").update(replicas=0, tasks=[])
+    return swarm
+
+
+def test_the_servers_are_stopped_before_one_is_restored_and_the_others_follow(silent):
+    done = silent.run("restore", *AT)
+    assert done.returncode == 0, done.stderr
+    assert [line.split(maxsplit=3)[3] for line in silent.asked("service scale")] == [
+        "pathcount_postgres-a=0 pathcount_postgres-b=0 pathcount_postgres-c=0", "pathcount_postgres-a=1",
+        "pathcount_postgres-b=1 pathcount_postgres-c=1"]
+    assert silent.asked("exec etcd-a-container ha restore a 2026-01-31 23:59:00.000000+00")
+    assert order(silent, "postgres-c=0", "ha restore", "--detach pathcount_postgres-a=1", "postgres-c=1") == [
+        0, 1, 2, 3]
+
+
+def test_a_restore_waits_for_the_lock_to_end(silent):
+    silent.state["failures"] = [["ha restore", "ha: a database server has the lock still", 3]]
+    done = silent.run("restore", *AT)
+    assert done.returncode == 0, done.stderr
+    assert len(silent.asked("ha restore")) == 4 and "has the lock still" in done.stderr
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--replace", "--at", "2999-01-01"], "in the future"), (["--replace", "--at", "soon"], "is not a time"),
+    (["--at", "latest"], "is lost with --replace")])
+def test_what_cannot_be_restored_stops_nothing(silent, words, said):
+    done = silent.run("restore", *words)
+    assert done.returncode == 1 and said in done.stderr
+    assert not silent.asked("service scale") and not silent.asked("ha restore")
+
+
+def test_nothing_is_restored_while_hits_are_counted(swarm):
+    done = swarm.run("restore", *AT)
+    assert done.returncode == 1 and "swarm/scale counter-svc 0" in done.stderr
+    assert not swarm.asked("service scale")
+
+
+def test_a_restore_to_a_time_needs_a_repository_and_a_server_here(silent):
+    silent.state["nodes"][0][3] = []
+    done = silent.run("restore", *AT)
+    assert done.returncode == 1 and "no database server lives on h1" in done.stderr
+    del silent.state["services"]["pathcount_repository"]
+    done = silent.run("restore", *AT)
+    assert done.returncode == 1 and "there is no repository" in done.stderr
+    assert not silent.asked("service scale")
