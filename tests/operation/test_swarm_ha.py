@@ -36,6 +36,64 @@ def order(swarm, *words):
     return [number for line in lines for number, word in enumerate(words) if word in line]
 
 
+def updated(swarm):
+    """The services that were updated, in their order."""
+    return [line.split()[-1].removeprefix("pathcount_") for line in swarm.asked("service update")]
+
+
+# --- rotation
+
+@pytest.mark.parametrize("what, secret, roles", [
+    ("postgres-pw", "postgres_pw", ["postgres"]),
+    ("replication-pw", "replication_pw", ["replicator", "rewind"]),
+    ("patroni-pw", "patroni_pw", []), ("backup-tls", "backup_tls", [])])
+def test_every_server_gets_the_new_secret_and_the_primary_last(swarm, what, secret, roles):
+    done = swarm.run("rotate", what)
+    assert done.returncode == 0, done.stderr
+    extra = {"postgres_pw": ["postgres"], "backup_tls": ["repository"]}.get(secret, [])
+    assert updated(swarm) == [*extra, "postgres-b", "postgres-c", "postgres-a"]
+    for line in swarm.asked("service update"):
+        assert f"--secret-rm pathcount_{secret}_v1" in line
+        assert f"source=pathcount_{secret}_v2,target={secret},uid=999,gid=999,mode=0400" in line
+    # The roles have it before the first server, and the primary hands over before its turn.
+    steps = ["secret create", *(f"\\password {role}" for role in roles), "update postgres-b", "ha switchover",
+             "update postgres-a", "secret rm"]
+    assert order(swarm, *steps) == list(range(len(steps)))
+    assert f"pathcount_{secret}_v1" not in swarm.state["secrets"]
+
+
+def test_no_password_is_in_a_command_line(swarm):
+    swarm.run("rotate", "replication-pw")
+    value, replicator, rewind = swarm.state["stdin"]
+    assert len(value) == 64 and replicator == rewind == f"{value}\n{value}\n"
+    assert not any(value in line for line in swarm.state["log"])
+
+
+def test_a_rotation_that_was_interrupted_goes_on(swarm):
+    """One server has the new version, so the roles have it."""
+    swarm.service("postgres-b")["secrets"]["replication_pw"] = "pathcount_replication_pw_v2"
+    swarm.state["secrets"].append("pathcount_replication_pw_v2")
+    done = swarm.run("rotate", "replication-pw")
+    assert done.returncode == 0, done.stderr
+    assert updated(swarm) == ["postgres-c", "postgres-a"]
+    assert not swarm.asked("secret create") and not swarm.asked("\\password")
+    assert "pathcount_replication_pw_v2" in swarm.state["secrets"]
+
+
+def test_a_rotation_waits_for_three_servers(swarm):
+    swarm.state["answers"][1][1] = WELL.replace("c replica streaming", "c replica stopped")
+    done = swarm.run("rotate", "patroni-pw", WAIT_S="1")
+    assert done.returncode == 1 and "three database servers and a synchronous standby" in done.stderr
+    assert not swarm.asked("secret create") and not swarm.asked("service update")
+
+
+def test_the_passwords_of_three_servers_need_three_servers(swarm):
+    swarm.service("postgres-a")["replicas"] = 0
+    done = swarm.run("rotate", "replication-pw")
+    assert done.returncode == 1 and "three database servers" in done.stderr
+    assert not swarm.asked("secret create")
+
+
 def test_a_deployment_keeps_the_newest_version_that_a_server_has(swarm):
     swarm.service("postgres-c")["secrets"]["postgres_pw"] = "pathcount_postgres_pw_v4"
     done = swarm.run("deploy", "--ha", "--archive")
