@@ -1,5 +1,6 @@
 """Makes a lab of three managers with a database server each and two workers, and hands out the stack."""
 import contextlib
+import os
 import pathlib
 import sys
 
@@ -13,6 +14,9 @@ from harness import CLIENT_IMAGE, REPO, images, made_lab, watching  # noqa: E402
 from members import LOAD_HOST, HaStack  # noqa: E402
 
 HOSTS = 5
+
+# Faults that take long, and are found with HA=long alone.
+collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "test_disks.py"]
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The stack with three database servers, and what happens to their processes."""
 import collections
+import json
 import os
 import pathlib
 import signal
@@ -64,6 +65,30 @@ class HaStack(Stack):
         self.unreachable = frozenset()
         super().recover()
         self.until_well()
+
+    def etcd_status(self, member):
+        """What a member of etcd's says about itself: `header.member_id`, and which member leads."""
+        task, = self.tasks(f"etcd-{member}")
+        return json.loads(self._etcdctl(task, "endpoint", "status", "--write-out=json"))[0]["Status"]
+
+    @staticmethod
+    def _etcdctl(task, *words):
+        return docker(task.host, "exec", "--env", "ETCDCTL_API=3", task.container, "etcdctl", *words)
+
+    def etcd_leader(self):
+        """The member whose etcd leads the others."""
+        known = {member: self.etcd_status(member) for member in MEMBERS if
+                 self.host_of(member) not in self.unreachable}
+        leaders = {status["leader"] for status in known.values()}
+        return next((member for member, status in known.items()
+                     if leaders == {status["header"]["member_id"]}), None)
+
+    def lead_etcd(self, member):
+        """Makes this member the leader."""
+        leader = self.etcd_leader()
+        if leader != member:
+            task, = self.tasks(f"etcd-{leader}")
+            self._etcdctl(task, "move-leader", f"{self.etcd_status(member)['header']['member_id']:x}")
 
     def tasks(self, service):
         """As in Stack. A member is looked for on its own host; `postgres` is the primary."""

@@ -9,41 +9,12 @@ import re
 import signal
 import time
 
-from harness import all_hits, get_count, wait_until
+from harness import get_count, wait_until
+from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, kill, send
 
-TARGET_S = 30       # until pages are served everywhere again
-FAR_ABOVE_S = 90
 SWITCHOVER_S = 5    # without a 200, in a planned switchover
-TTL_S = 15          # TTL in swarm/ha/ha
 LONG = os.environ.get("HA") == "long"
-
-
-def audit(stack, prefix, load, watches):
-    """Ends the load and the watches; what any of them saw must agree with the ledger."""
-    report = load.stop()
-    sent, acked = all_hits(report, watches)
-    stored = stack.audit(prefix, sent, acked, exact=False)
-    return f"sent {sent.total()}, acknowledged {acked.total()}, stored {stored}"
-
-
-def until_whole(watches, since):
-    """Until every host has served pages for 4 s, which began after the fault could be felt."""
-    wait_until("the page whole again", lambda: time.time() > since + 6 and all(
-        watch.steady(4) for watch in watches), FAR_ABOVE_S)
-
-
-def gap(watches, since):
-    """The longest time without a 200 at any of the hosts."""
-    longest = 0
-    for watch in watches:
-        ends = [since, *(end for _, end, status in watch.since(since) if status == 200)]
-        longest = max(longest, *(later - sooner for sooner, later in zip(ends, ends[1:])), 0)
-    return longest
-
-
-def others(stack, host):
-    return [h for h in stack.hosts if h != host]
 
 
 def test_planned_switchover(stack, prefix, under_load, note):

@@ -1,0 +1,35 @@
+"""What the tests of faults measure: when pages are served again, and whether every hit is where it belongs."""
+import time
+
+from harness import all_hits, wait_until
+
+TARGET_S = 30       # until pages are served everywhere again
+FAR_ABOVE_S = 90
+TTL_S = 15          # TTL in swarm/ha/ha
+
+
+def audit(stack, prefix, load, watches):
+    """Ends the load and the watches; what any of them saw must agree with the ledger."""
+    report = load.stop()
+    sent, acked = all_hits(report, watches)
+    stored = stack.audit(prefix, sent, acked, exact=False)
+    return f"sent {sent.total()}, acknowledged {acked.total()}, stored {stored}"
+
+
+def until_whole(watches, since):
+    """Until every host has served pages for 4 s, which began after the fault could be felt."""
+    wait_until("the page whole again", lambda: time.time() > since + 6 and all(
+        watch.steady(4) for watch in watches), FAR_ABOVE_S)
+
+
+def gap(watches, since):
+    """The longest time without a 200 at any of the hosts."""
+    longest = 0
+    for watch in watches:
+        ends = [since, *(end for _, end, status in watch.since(since) if status == 200)]
+        longest = max(longest, *(later - sooner for sooner, later in zip(ends, ends[1:])), 0)
+    return longest
+
+
+def others(stack, host):
+    return [h for h in stack.hosts if h != host]
