@@ -64,16 +64,21 @@ def up(hosts, vm, deploy_stack, high_availability=False):
         together(*builds, make_swarm)
     if deploy_stack:
         # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
-        overrides = ["--ha"] if high_availability else []
+        overrides = ["--ha", "--archive"] if high_availability else []
         overrides += [] if vm or net.has_ipvs() else ["--host-ports"]
-        labels = [(name, f"pathcount-h{number}") for number, name in enumerate("abc", start=1)] \
-            if high_availability else [("pathcount-h1",)]
+        labels = ha_labels(count) if high_availability else [("pathcount-h1",)]
         with step(f"swarm/deploy {' '.join(overrides)}"):
             cluster.deploy(1, labels, *overrides, tag=TAG, WAIT_S=str(300 * patience),
                            **(images.FEW if vm else {}))
         with step("a page that counts"):
             wait_for("a page on every host", lambda: all(map(page, numbers)), 60 * patience)
     status()
+
+
+def ha_labels(hosts):
+    """What swarm/label is given with --ha: the three servers, and the repository on a worker, if there is one."""
+    return [(name, f"pathcount-h{number}") for number, name in enumerate("abc", start=1)] + [
+        ("repository", f"pathcount-h{min(4, hosts)}")]
 
 
 def together(*calls):
@@ -222,7 +227,7 @@ def parse(arguments):
     one.add_argument("--vm", type=int, metavar="N",
                      help="N virtual machines with Debian's kernel instead (IPVS, encryption)")
     one.add_argument("--ha", action="store_true",
-                     help="three database servers; three managers, the other hosts (5) are workers")
+                     help="three database servers on three managers, backups on one of the workers (5)")
     one.add_argument("--no-deploy", action="store_true", help="only the hosts, joined")
     commands.add_parser("status", help="the hosts and services, and how to reach them")
     one = commands.add_parser("exec", help="run a command on a host")
