@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Commits at the server on 127.0.0.1, twice a second, until standard input ends. Its first line is the
-password of counter-svc's role. Prints [timeline, start, end] of each commit that was confirmed, without a
-warning."""
+password of counter-svc's role. Prints [cluster, timeline, start, end] of each commit that was confirmed,
+without a warning. The cluster is PostgreSQL's own number of it, which is another one when it is made anew."""
 import json
 import sys
 import threading
@@ -19,14 +19,14 @@ def commit(password):
         connection.add_notice_handler(warnings.append)
         while True:
             start = time.time()
-            timeline = connection.execute(
-                "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
-            ).fetchone()[0]
+            cluster, timeline = connection.execute(
+                "SELECT system_identifier, ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int"
+                " FROM pg_control_system()").fetchone()
             connection.execute("SET synchronous_commit = on")
             connection.execute("SELECT pg_logical_emit_message(true, 'test', '')")
             if warnings:
                 return
-            print(json.dumps([timeline, start, time.time()]), flush=True)
+            print(json.dumps([cluster, timeline, start, time.time()]), flush=True)
             time.sleep(PAUSE_S)
 
 

@@ -19,7 +19,7 @@ LOOK_S = 2      # how often a server's container is looked for
 class Commits:
     def __init__(self, stack):
         self.stack = stack
-        self.seen = []      # (timeline, member, start, end)
+        self.seen = []      # (cluster, timeline, member, start, end)
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._follow, args=(member,)) for member in MEMBERS]
         for thread in self._threads:
@@ -60,8 +60,8 @@ class Commits:
 
     def _read(self, member, process):
         for line in process.stdout:
-            timeline, start, end = json.loads(line)
-            self.seen.append((timeline, member, start, end))
+            cluster, timeline, start, end = json.loads(line)
+            self.seen.append((cluster, timeline, member, start, end))
 
     def stop(self):
         self._stopping.set()
@@ -70,18 +70,23 @@ class Commits:
 
     def of(self, member, since):
         """Those that began after a moment of the wall clock and were confirmed by this server."""
-        return [one for one in list(self.seen) if one[1] == member and one[2] > since]
+        return [one for one in list(self.seen) if one[2] == member and one[3] > since]
 
     def check(self):
         """A timeline belongs to one server; once a commit on a later one was confirmed, none that began
         afterwards may be confirmed on an earlier one."""
         assert self.seen, "no commit was confirmed at all"
+        for cluster in {one[0] for one in self.seen}:
+            self._check([one[1:] for one in self.seen if one[0] == cluster])
+
+    @staticmethod
+    def _check(seen):
         owners = {}
-        for timeline, member, *_ in self.seen:
+        for timeline, member, *_ in seen:
             owners.setdefault(timeline, set()).add(member)
         assert all(len(members) == 1 for members in owners.values()), owners
         latest, since = 0, 0
-        for timeline, member, start, end in sorted(self.seen, key=lambda one: one[3]):
+        for timeline, member, start, end in sorted(seen, key=lambda one: one[3]):
             if timeline > latest:
                 latest, since = timeline, end
             assert timeline == latest or start < since, \

@@ -5,7 +5,7 @@ from harness import all_hits, wait_until
 
 TARGET_S = 30       # until pages are served everywhere again
 FAR_ABOVE_S = 90
-TTL_S = 15          # TTL in swarm/ha/ha
+TTL_S = 16          # TTL in swarm/ha/halib/postgres.py
 
 
 def audit(stack, prefix, load, watches):

@@ -85,7 +85,7 @@ def test_host_of_the_primary_cut_off(stack, prefix, commits, under_load, note):
         # It stays away for this long, whatever happens meanwhile.
         time.sleep(max(0, cut + (60 if LONG else 2 * TTL_S) - time.time()))
         mended = time.time()
-        alone = [one for one in commits.of(old, cut + 1) if one[3] < mended]
+        alone = [one for one in commits.of(old, cut + 1) if one[4] < mended]
         stack.lab("mend", victim)
         stack.unreachable = frozenset()
         stack.until_well()

@@ -1,5 +1,5 @@
 """etcd and database servers under Patroni on loopback, from Debian's packages, with the configuration that
-swarm/ha/ha makes for its containers."""
+swarm/ha/halib makes for its containers."""
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -29,10 +29,18 @@ STARTED_S = 90      # until a server runs, on a busy machine
 
 
 def load(name):
-    """A program of swarm/ha as a module."""
+    """A program of swarm/ha as a module, with modules of its own from halib: tests change them."""
+    for known in [one for one in sys.modules if one.partition(".")[0] == "halib"]:
+        del sys.modules[known]
+    sys.path.insert(0, HA)
     loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(HA, name))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    loader.exec_module(module)
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.path.remove(HA)
+    for part in ("here", "backrest"):
+        setattr(module, part, sys.modules.get(f"halib.{part}"))
     return module
 
 
@@ -83,7 +91,7 @@ class Etcd:
 
 
 class Server:
-    """A database server under Patroni: swarm/ha/ha's configuration, with this machine's ports and folders.
+    """A database server under Patroni: swarm/ha/halib's configuration, with this machine's ports and folders.
     `change` is given the configuration before it is written."""
 
     def __init__(self, name, etcd, folder, change=lambda config: None):
@@ -105,10 +113,10 @@ class Server:
 
     def _configuration(self, etcd, secrets):
         program = load("ha")
-        program.SECRETS, program.member = secrets, lambda: self.name
-        program.shutil.which = lambda name, which=shutil.which: (
+        program.here.SECRETS, program.here.member = secrets, lambda: self.name
+        program.postgres.shutil.which = lambda name, which=shutil.which: (
             os.path.join(programs(), "postgres") if name == "postgres" else which(name))
-        config = program.patroni_configuration("127.0.0.1")
+        config = program.postgres.configuration("127.0.0.1")
         address = f"127.0.0.1:{self.rest[1]}"
         config["restapi"].update(listen=address, connect_address=address)
         config["etcd3"]["hosts"] = [etcd.client.removeprefix("http://")]
@@ -206,7 +214,7 @@ class Archive:
         self.servers = [self._server(name, etcd) for name in names]
         program = self.programs["repository"]
         self._write("repository", "\n".join(
-            self._of_this_machine(line) for line in program.repository_backrest().split("\n")))
+            self._of_this_machine(line) for line in program.backrest.of_repository().split("\n")))
         if os.geteuid() == 0:
             for path in (tls, tls / "backup_tls", folder / "repository"):
                 shutil.chown(path, "postgres", "postgres")
@@ -225,16 +233,17 @@ class Archive:
 
     def _program(self, name, etcd):
         program = load("ha")
-        program.SECRETS, program.RUN = self.folder / "tls", self.folder / f"run-{name}"
-        program.RUN.mkdir()
-        program.PGDATA, program.SOCKETS = str(self.folder / name / "data"), str(self.folder / name)
-        program.REPOSITORY, program.BACKREST_PORT = self.folder / "repository", self.ports[name]
-        program.MEMBERS, program.member = self.names, lambda: name
-        program.etcdctl = lambda _, *words: json.loads(etcd.run("--write-out=json", *words) or "null")
-        program.backrest = lambda *words, **options: subprocess.run(
-            [*as_postgres(), "pgbackrest", f"--config={self._config(name)}", f"--stanza={program.STANZA}",
+        here, backrest = program.here, program.backrest
+        here.SECRETS, here.RUN = self.folder / "tls", self.folder / f"run-{name}"
+        here.RUN.mkdir()
+        here.PGDATA, here.SOCKETS = str(self.folder / name / "data"), str(self.folder / name)
+        here.MEMBERS, here.member = self.names, lambda: name
+        backrest.REPOSITORY, backrest.BACKREST_PORT = self.folder / "repository", self.ports[name]
+        backrest.tls_to = self._tls_to(backrest.tls_to)
+        program.etcd.etcdctl = lambda _, *words: json.loads(etcd.run("--write-out=json", *words) or "null")
+        program.repository.pgbackrest = lambda *words, **options: subprocess.run(
+            [*as_postgres(), "pgbackrest", f"--config={self._config(name)}", f"--stanza={backrest.STANZA}",
              *words], text=True, check=False, cwd=self.folder, **options)
-        program.tls_to = self._tls_to(program.tls_to)
         return program
 
     def _tls_to(self, original):
@@ -249,8 +258,8 @@ class Archive:
 
     def _server(self, name, etcd):
         program = self.programs[name]
-        server = Server(name, etcd, self.folder, lambda config: program.archive(config, self._config(name)))
-        self._write(name, program.server_backrest("127.0.0.1") + f"pg1-port={server.port}\n")
+        server = Server(name, etcd, self.folder, lambda config: program.backrest.archive(config, self._config(name)))
+        self._write(name, program.backrest.of_server("127.0.0.1") + f"pg1-port={server.port}\n")
         return server
 
     def _of_this_machine(self, line):
@@ -266,10 +275,10 @@ class Archive:
         """What a container that is started now does before it becomes Patroni; without the last step, which
         runs programs by their paths in the container."""
         program = self.programs[server.name]
-        wanted = program.await_restore_turn()
-        program.set_aside(wanted["id"])
+        wanted = program.restore.await_turn()
+        program.restore.set_aside(wanted["id"])
         config = yaml.safe_load((server.folder / "first.yml").read_text())
-        program.begin_restored(config, self._config(server.name), wanted["time"])
+        program.restore.begin(config, self._config(server.name), wanted["time"])
         assert config["bootstrap"].pop("post_bootstrap") == "/usr/local/bin/ha restored"
         (server.folder / "patroni.yml").write_text(yaml.safe_dump(config))
         server.start()

@@ -28,9 +28,9 @@ def fixture_program(tmp_path, monkeypatch):
     module = load("ha")
     for name in ("postgres_pw", "replication_pw", "patroni_pw"):
         (tmp_path / name).write_text(f"value-of-{name}\n")
-    monkeypatch.setattr(module, "SECRETS", tmp_path)
-    monkeypatch.setattr(module, "member", lambda: "b")
-    monkeypatch.setattr(module.shutil, "which", lambda name: f"/usr/lib/postgresql/15/bin/{name}")
+    monkeypatch.setattr(module.here, "SECRETS", tmp_path)
+    monkeypatch.setattr(module.here, "member", lambda: "b")
+    monkeypatch.setattr(module.postgres.shutil, "which", lambda name: f"/usr/lib/postgresql/15/bin/{name}")
     return module
 
 
@@ -109,7 +109,7 @@ def test_prometheus_asks_every_member_where_it_answers():
 
 
 def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):
-    found = program.patroni_configuration("10.0.0.7")
+    found = program.postgres.configuration("10.0.0.7")
     dcs = found["bootstrap"]["dcs"]
     # Otherwise Patroni refuses the times, or a primary might still run when another one begins.
     assert dcs["ttl"] >= dcs["loop_wait"] + 2 * dcs["retry_timeout"]
@@ -122,14 +122,14 @@ def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):
 @pytest.mark.parametrize("value, strict", [("yes", False), ("no", True)])
 def test_one_server_alone_goes_on_unless_it_is_told_not_to(program, monkeypatch, value, strict):
     monkeypatch.setenv("SINGLE_COPY", value)
-    dcs = program.patroni_configuration("10.0.0.7")["bootstrap"]["dcs"]
+    dcs = program.postgres.configuration("10.0.0.7")["bootstrap"]["dcs"]
     assert dcs["synchronous_mode_strict"] is strict
 
 
 def test_a_setting_with_another_value_is_refused(program, monkeypatch):
     monkeypatch.setenv("SINGLE_COPY", "maybe")
     with pytest.raises(SystemExit, match="SINGLE_COPY is 'maybe'"):
-        program.patroni_configuration("10.0.0.7")
+        program.postgres.configuration("10.0.0.7")
 
 
 # --- how a member of etcd's begins when its disk is empty
@@ -140,36 +140,36 @@ def known_to(program, monkeypatch, *members):
 
     def etcdctl(_other, *words):
         if words == ("member", "list"):
-            return {"members": [{"ID": 2**63 + ord(name), "name": name, "peerURLs": [program.peer_url(name)],
+            return {"members": [{"ID": 2**63 + ord(name), "name": name, "peerURLs": [program.etcd.peer_url(name)],
                                  "clientURLs": ["http://x"] if begun else []}
                                 for name, begun in members]} if members else None
         asked.append(words)
         return {}
 
-    monkeypatch.setattr(program, "etcdctl", etcdctl)
+    monkeypatch.setattr(program.etcd, "etcdctl", etcdctl)
     return asked
 
 
 def test_a_cluster_is_made_when_no_other_answers(program, monkeypatch):
     asked = known_to(program, monkeypatch)
-    assert program.join() == ("new", NAMES) and not asked
+    assert program.etcd.join() == ("new", NAMES) and not asked
 
 
 def test_a_member_that_has_not_begun_is_not_replaced(program, monkeypatch):
     asked = known_to(program, monkeypatch, ("a", True), ("b", False), ("c", True))
-    assert program.join() == ("new", NAMES) and not asked
+    assert program.etcd.join() == ("new", NAMES) and not asked
 
 
 def test_a_member_that_lost_its_disk_is_replaced(program, monkeypatch):
     asked = known_to(program, monkeypatch, ("a", True), ("b", True), ("c", True))
-    assert program.join() == ("existing", ["a", "b", "c"])
+    assert program.etcd.join() == ("existing", ["a", "b", "c"])
     assert asked == [("member", "remove", f"{2**63 + ord('b'):x}"),
                      ("member", "add", "b", "--peer-urls=http://etcd-b:2380")]
 
 
 def test_a_member_that_was_removed_is_added(program, monkeypatch):
     asked = known_to(program, monkeypatch, ("a", True), ("c", True))
-    assert program.join() == ("existing", ["a", "b", "c"])
+    assert program.etcd.join() == ("existing", ["a", "b", "c"])
     assert asked == [("member", "add", "b", "--peer-urls=http://etcd-b:2380")]
 
 
@@ -198,32 +198,32 @@ def test_the_repository_and_the_servers_alone_have_the_key():
 
 def test_a_standby_does_not_wait_for_the_repository(program):
     """Otherwise a repository that is away would delay a failover."""
-    config = program.patroni_configuration("10.0.0.7")
-    program.archive(config, "/run/ha/pgbackrest.conf")
+    config = program.postgres.configuration("10.0.0.7")
+    program.backrest.archive(config, "/run/ha/pgbackrest.conf")
     assert config["postgresql"]["parameters"]["archive_mode"] == "on"
     assert "restore_command" not in config["postgresql"]["parameters"]
 
 
 def test_the_servers_answer_on_the_network_ha_alone(program):
-    assert "\ntls-server-address=10.0.0.7\n" in program.server_backrest("10.0.0.7")
+    assert "\ntls-server-address=10.0.0.7\n" in program.backrest.of_server("10.0.0.7")
 
 
 @pytest.mark.parametrize("name, end", [("000000010000000000000001", 0x2000000),
                                        ("0000000200000003000000FF", 0x400000000)])
 def test_a_segment_of_wal_ends_where_the_next_one_begins(program, name, end):
-    assert program.end_of_wal(name) == end
+    assert program.repository.end_of_wal(name) == end
 
 
 def test_what_a_restore_replaces_is_kept_once(program, monkeypatch, tmp_path):
     data = tmp_path / "pgdata"
-    monkeypatch.setattr(program, "PGDATA", str(data))
-    program.set_aside(7)    # nothing is there
+    monkeypatch.setattr(program.here, "PGDATA", str(data))
+    program.restore.set_aside(7)    # nothing is there
     for number, content in ((8, "first"), (9, "second")):
         data.mkdir()
         (data / "PG_VERSION").write_text(content)
-        program.set_aside(number)
+        program.restore.set_aside(number)
     data.mkdir()            # of an attempt that failed
-    program.set_aside(9)
+    program.restore.set_aside(9)
     assert [one.name for one in tmp_path.glob("*before*")] == ["before-restore-9"] and not data.exists()
     assert (tmp_path / "before-restore-9" / "PG_VERSION").read_text() == "second"
 
@@ -232,6 +232,6 @@ def test_what_a_restore_replaces_is_kept_once(program, monkeypatch, tmp_path):
     (("d", "2026-01-31 23:59:00.000000+00"), "no server d"), (("a", "yesterday"), "is not a time"),
     (("a", '2026-01-31" --x="'), "is not a time")])
 def test_a_restore_needs_a_server_and_a_time(program, monkeypatch, words, said):
-    monkeypatch.setattr(program, "etcdctl", lambda *_: pytest.fail("etcd was asked"))
+    monkeypatch.setattr(program.etcd, "etcdctl", lambda *_: pytest.fail("etcd was asked"))
     with pytest.raises(SystemExit, match=said):
-        program.restore(*words)
+        program.restore.request(*words)

@@ -78,7 +78,7 @@ class Stack:
         """As swarm/restore --at does, on the first server."""
         def request():
             try:
-                self.repository.restore("a", time_wanted)
+                self.repository.restore.request("a", time_wanted)
             except SystemExit as refusal:
                 assert "has the lock still" in str(refusal)
                 return False
@@ -87,7 +87,7 @@ class Stack:
         self.archive.begin_restored(self.first)
 
     def wanted(self):
-        return self.archive.programs["a"].await_restore_turn()
+        return self.archive.programs["a"].restore.await_turn()
 
     def close(self):
         self._stage.close()
@@ -108,8 +108,8 @@ def fixture_stack(tmp_path):
 
 def backed_up(stack):
     """After a base backup, in a second that begins after it."""
-    stack.repository.base_backup()
-    ended = stack.repository.last_backup(stack.repository.known_backups())
+    stack.repository.repository.base_backup()
+    ended = stack.repository.repository.last_backup(stack.repository.repository.known_backups())
     until(lambda: stack.value(stack.first, "SELECT extract(epoch FROM now())") > ended + 1,
           "the second of the backup to pass")
 
@@ -135,21 +135,21 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     stack.count(30)
     assert stack.stored(stack.first) == stack.counted != wanted
     stack.until_archived(stack.first)
-    known = stack.repository.known_backups()
-    check_metrics(stack.repository.repository_metrics(known, shutil.disk_usage(tmp_path)))
+    known = stack.repository.repository.known_backups()
+    check_metrics(stack.repository.repository.metrics(known, shutil.disk_usage(tmp_path)))
     counter.stop()
 
     with pytest.raises(SystemExit, match="has the lock still"):
-        stack.repository.restore("a", moment)
+        stack.repository.restore.request("a", moment)
     stack.lose(data=True)
     stack.restore(moment)
     assert stack.stored(stack.first) == wanted
 
     # The other server must not begin before this one is done.
-    turn = Later(stack.archive.programs["b"].await_restore_turn)
+    turn = Later(stack.archive.programs["b"].restore.await_turn)
     assert holds_for(lambda: not turn.done, 1.5)
     monkeypatch.setenv("PGPORT", str(stack.first.port))
-    stack.archive.programs["a"].restored("postgres://ignored")
+    stack.archive.programs["a"].restore.restored("postgres://ignored")
     assert turn.result() is None
     assert stack.value(stack.first, "SELECT generation FROM pathcount_checkpoint") != generation
     assert stack.stored(stack.first) == wanted
@@ -174,7 +174,7 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     stack.restore("latest")
     assert stack.stored(stack.first) == stack.counted
     assert (stack.first.folder / f"before-restore-{stack.wanted()['id']}" / "PG_VERSION").exists()
-    stack.archive.programs["a"].restored()
+    stack.archive.programs["a"].restore.restored()
     stack.second.start()
     stack.second.until_role("sync")
     assert stack.stored(stack.second) == stack.counted

@@ -1,0 +1,1 @@
+"""The parts of swarm/ha/ha: what a member of --ha does in its container."""

@@ -1,0 +1,46 @@
+"""What every program in a member's container knows: who it is, its secrets, where its files are."""
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+MEMBERS = ("a", "b", "c")
+RUN = pathlib.Path("/run/ha")
+SECRETS = pathlib.Path("/run/secrets")
+PGDATA = "/var/lib/postgresql/pgdata"
+SOCKETS = "/var/run/postgresql"
+CLIENT_PORT, PEER_PORT, METRICS_PORT, REST_PORT = 2379, 2380, 2381, 8008
+# Instead of a time: all that the repository has.
+LATEST = "latest"
+
+
+def secret(name):
+    return (SECRETS / name).read_text(encoding="utf-8").rstrip("\n")
+
+
+def member():
+    return socket.gethostname().rpartition("-")[2]
+
+
+def write(name, text):
+    """Writes a file in memory that only this user can read."""
+    path = RUN / name
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def say(text):
+    print(f"ha: {text}", file=sys.stderr, flush=True)
+
+
+def keep_running(command):
+    """Runs a program beside this one, and again when it ends."""
+    if os.fork() != 0:
+        return
+    while True:
+        ended = subprocess.run(command, check=False).returncode
+        say(f"{command[0]} ended with status {ended}; starting it again")
+        time.sleep(1)

@@ -1,0 +1,100 @@
+"""The repository of --archive: base backups, and what Prometheus asks about them."""
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+from . import backrest, here
+
+BACKUP_EVERY_S, RETRY_S = 24 * 3600, 60
+
+
+def become():
+    path = here.write("pgbackrest.conf", backrest.of_repository())
+    here.keep_running(["pgbackrest", f"--config={path}", "server"])
+    threading.Thread(target=keep_backed_up, daemon=True).start()
+    here.write("health", f"127.0.0.1 {backrest.REPOSITORY_METRICS_PORT} /metrics\n")
+    http.server.ThreadingHTTPServer(("0.0.0.0", backrest.REPOSITORY_METRICS_PORT), Metrics).serve_forever()
+
+
+def pgbackrest(*words, **options):
+    return subprocess.run(["pgbackrest", f"--config={here.RUN}/pgbackrest.conf", f"--stanza={backrest.STANZA}", *words],
+                          text=True, check=False, **options)
+
+
+def known_backups():
+    """What pgBackRest says, as a list with one entry."""
+    return json.loads(pgbackrest("--output=json", "info", stdout=subprocess.PIPE, timeout=10).stdout)
+
+
+def last_backup(known):
+    """When the last base backup ended, in seconds since 1970; 0 when there is none."""
+    backups = known[0].get("backup", []) if known else []
+    return max((one["timestamp"]["stop"] for one in backups if not one["error"]), default=0)
+
+
+def make_base_backup():
+    return all(pgbackrest(*words).returncode == 0
+               for words in (("stanza-create",), ("--type=full", "backup")))
+
+
+def base_backup():
+    if not make_base_backup():
+        sys.exit("ha: there is no new base backup")
+    print(pgbackrest("info", stdout=subprocess.PIPE).stdout)
+
+
+def keep_backed_up():
+    """Makes the first base backup as soon as there is a primary, and then one a day."""
+    while True:
+        try:
+            if time.time() - last_backup(known_backups()) > BACKUP_EVERY_S and not make_base_backup():
+                here.say(f"there is no new base backup; trying again in {RETRY_S} s")
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            here.say(f"pgBackRest does not say what it has: {error}")
+        time.sleep(RETRY_S)
+
+
+class Metrics(http.server.BaseHTTPRequestHandler):
+    """GET /metrics."""
+
+    timeout = 10
+
+    def do_GET(self):  # pylint: disable=invalid-name
+        try:
+            text = metrics(known_backups(), shutil.disk_usage(backrest.REPOSITORY))
+        except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+            here.say(f"pgBackRest does not say what it has: {error}")
+            self.send_error(503)
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_):  # pylint: disable=arguments-differ
+        """Nothing: it is asked every few seconds."""
+
+
+def end_of_wal(name):
+    """Where a segment of WAL ends, as pg_current_wal_lsn counts bytes. A segment has 16 MiB."""
+    return (int(name[8:16], 16) << 32) + ((int(name[16:24], 16) + 1) << 24)
+
+
+def metrics(known, disk):
+    """What pgBackRest says and how full the disk is, as Prometheus reads it."""
+    archived = [one["max"] for one in (known[0].get("archive", []) if known else []) if one.get("max")]
+    values = {
+        "last_backup_timestamp_seconds": (
+            "When the last base backup ended, 0 when there is none.", last_backup(known)),
+        "archived_wal_bytes": (
+            "Where the WAL in the repository ends, 0 when there is none.",
+            end_of_wal(archived[-1]) if archived else 0),
+        "disk_free_bytes": ("Free on the repository's disk.", disk.free),
+        "disk_bytes": ("Size of the repository's disk.", disk.total),
+    }
+    return "".join(f"# HELP pgbackrest_{name} {text}\n# TYPE pgbackrest_{name} gauge\n"
+                   f"pgbackrest_{name} {value}\n" for name, (text, value) in values.items())

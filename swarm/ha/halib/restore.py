@@ -1,0 +1,104 @@
+"""Back to a time: one server begins with what the repository has, and the others wait."""
+import base64
+import datetime
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+from . import backrest, etcd, here
+
+# In etcd: which server is to begin with the counts of which time.
+RESTORE_KEY = "/pathcount/restore"
+PATRONI_KEYS = "/service/pathcount/"
+
+
+def begin(config, path, time_wanted):
+    """Lets a cluster that is made begin as it was at this time, or with all that the repository has."""
+    bootstrap = config["bootstrap"]
+    del bootstrap["initdb"]
+    command = f"pgbackrest --config={path} --stanza={backrest.STANZA} restore"
+    if time_wanted != here.LATEST:
+        command += f' --type=time --target="{time_wanted}" --target-action=promote'
+    bootstrap.update(method="pgbackrest", post_bootstrap="/usr/local/bin/ha restored", pgbackrest={
+        "command": command, "no_params": True, "keep_existing_recovery_conf": True})
+
+
+def await_turn():
+    """What this server is to begin with, or None. While another one restores, waits: the counts that are here
+    are those that are to be replaced."""
+    said = None
+    while True:
+        answers = (etcd.etcdctl(name, "get", RESTORE_KEY) for name in here.MEMBERS)
+        answer = next((one for one in answers if one is not None), None)
+        if answer is not None:
+            found = answer.get("kvs")
+            wanted = json.loads(base64.b64decode(found[0]["value"])) if found else None
+            if wanted is None or wanted["member"] == here.member():
+                return wanted
+            waits_for = f"server {wanted['member']} to be restored"
+        else:
+            waits_for = "etcd to answer"
+        if said != waits_for:
+            here.say(f"waiting for {waits_for}")
+            said = waits_for
+        time.sleep(1)
+
+
+def set_aside(number):
+    """Keeps the data that a restore replaces, the last ones only. They are on the same disk."""
+    data = pathlib.Path(here.PGDATA)
+    kept = data.with_name(f"before-restore-{number}")
+    if data.exists() and kept.exists():
+        shutil.rmtree(data)     # of an attempt that failed
+    elif data.exists():
+        for older in data.parent.glob("before-restore-*"):
+            shutil.rmtree(older)
+        data.rename(kept)
+# Lanes have their full time before they are forgotten as silent. Another generation lets every counter-svc
+# read everything anew. swarm/restore does the same with a file. It runs as counter-svc's role, which owns the
+# functions and could have changed them.
+AFTER_RESTORE = """
+DO $$
+BEGIN
+    IF to_regclass('public.pathcount_journal') IS NOT NULL THEN
+        PERFORM public.pathcount_fold();
+        UPDATE public.pathcount_lanes SET used_at = now();
+        UPDATE public.pathcount_checkpoint SET generation = floor(random() * 9e15)::bigint;
+    END IF;
+END
+$$;
+"""
+
+
+def restored(_connection=None):
+    """Patroni's post_bootstrap. It gives the address of the database, which is the usual one."""
+    subprocess.run(
+        ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={here.SOCKETS}",
+         "--username=postgres", "--dbname=pathcount", "--command=SET ROLE pathcount",
+         "--command=SET search_path = public", f"--command={AFTER_RESTORE}"], check=True, timeout=300)
+    if all(etcd.etcdctl(name, "del", RESTORE_KEY) is None for name in here.MEMBERS):
+        sys.exit("ha: etcd did not forget the restore that is done; trying again")
+
+
+def request(name, time_wanted):
+    """Ends with an error while a server has the lock: its hits would be counted in what is replaced."""
+    if name not in here.MEMBERS:
+        sys.exit(f"ha: there is no server {name}; there are {', '.join(here.MEMBERS)}")
+    try:
+        if time_wanted != here.LATEST:
+            datetime.datetime.strptime(time_wanted, "%Y-%m-%d %H:%M:%S.%f+00")
+    except ValueError:
+        sys.exit(f"ha: {time_wanted!r} is not a time of the form 2026-01-31 23:59:59.000000+00, nor {here.LATEST}")
+    me = here.member()
+    lock = etcd.etcdctl(me, "get", f"{PATRONI_KEYS}leader")
+    if lock is None:
+        sys.exit("ha: etcd does not answer; it may have no majority")
+    if lock.get("kvs"):
+        sys.exit("ha: a database server has the lock still; stop all three and try again after 16 s")
+    wanted = json.dumps({"member": name, "time": time_wanted, "id": int(time.time())})
+    if etcd.etcdctl(me, "put", RESTORE_KEY, wanted) is None or \
+            etcd.etcdctl(me, "del", "--prefix", PATRONI_KEYS) is None:
+        sys.exit("ha: etcd did not take the request; run this again")

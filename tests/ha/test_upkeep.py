@@ -1,0 +1,100 @@
+"""What an operator does to three database servers that run: other images, other passwords. Under load; after
+each of them, for every path: acknowledged ≤ stored ≤ sent.
+"""
+import json
+import time
+
+import pytest
+
+from harness import docker, images, wait_until, world
+from measures import FAR_ABOVE_S, audit, gap, until_whole
+from members import MEMBERS
+
+SECRETS = {"postgres-pw": "postgres_pw", "replication-pw": "replication_pw", "patroni-pw": "patroni_pw",
+           "backup-tls": "backup_tls", "token": "counter_token", "ledger-pw": "ledger_pw"}
+OF_MEMBERS = ("postgres-pw", "replication-pw", "patroni-pw", "backup-tls")
+ROLES = {"postgres-pw": ("postgres",), "replication-pw": ("replicator", "rewind"), "ledger-pw": ("pathcount",)}
+SERVERS = [f"postgres-{member}" for member in MEMBERS]
+
+
+def under(stack, prefix, under_load, change):
+    """Makes a change under load. Returns how long it took, the longest time without a 200, and the figures of
+    the audit."""
+    with under_load(stack.hosts) as (load, watches):
+        began = time.time()
+        change()
+        took = time.time() - began
+        until_whole(watches, time.time())
+        stack.until_well()
+        longest = gap(watches, began)
+        return took, longest, audit(stack, prefix, load, watches)
+
+
+def spec(stack, service, field):
+    return json.loads(docker(stack.manager, "service", "inspect", "--format",
+                             f"{{{{json .Spec.TaskTemplate.ContainerSpec.{field}}}}}",
+                             f"{world.STACK}_{service}"))
+
+
+def test_all_members_rolled_to_a_new_image(stack, prefix, under_load, note):
+    old = f"{world.REGISTRY}/postgres-ha:{stack.tag}"
+    tag = f"again-{time.time_ns()}"
+    new = f"{world.REGISTRY}/postgres-ha:{tag}"
+    docker(0, "tag", old, new)
+    images.command("push", "--ha", number=0, TAG=tag)
+    took, longest, figures = under(stack, prefix, under_load,
+                                   lambda: stack.command("roll", "postgres-ha", tag))
+    note(f"all members rolled in {took:.0f} s: {longest:.1f} s without a 200; {figures}")
+    for service in (*SERVERS, *(f"etcd-{member}" for member in MEMBERS), "repository"):
+        assert spec(stack, service, "Image").partition("@")[0] == new
+    assert longest <= FAR_ABOVE_S
+
+
+def versions(stack, service):
+    """{file: version} of a service's secrets."""
+    return {one["File"]["Name"]: int(one["SecretName"].rpartition("_v")[2])
+            for one in spec(stack, service, "Secrets") or []}
+
+
+def verifiers(stack):
+    return dict(stack.sql("SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL"))
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_secret_rotated(stack, prefix, under_load, note, what):
+    file, before, roles = SECRETS[what], versions(stack, "postgres-a"), verifiers(stack)
+    counter = versions(stack, "counter-svc")
+    host = stack.host_of(stack.primary())
+    took, longest, figures = under(stack, prefix, under_load,
+                                   lambda: stack.command("rotate", what, host=host))
+    note(f"rotated {what} in {took:.0f} s: {longest:.1f} s without a 200; {figures}")
+    if what in OF_MEMBERS:
+        assert {versions(stack, server)[file] for server in SERVERS} == {before[file] + 1}
+    else:
+        assert versions(stack, "counter-svc")[file] == counter[file] + 1
+    after = verifiers(stack)
+    assert {role for role in after if after[role] != roles[role]} == set(ROLES.get(what, ()))
+    wait_until("no secret of another version", lambda: docker(
+        stack.manager, "secret", "ls", "--quiet", "--filter",
+        f"name={world.STACK}_{file}_v{before.get(file, counter.get(file))}") == "" or what == "ledger-pw", 60)
+    assert longest <= FAR_ABOVE_S
+
+
+def test_replicas_are_rebalanced_without_a_failed_request(stack, prefix, note):
+    """Both of counter-svc on one host, as after a host was away."""
+    host = stack.hosts[-1]
+    where = f"node.hostname=={world.STACK}-h{host}"
+    stack.function("update_service", "counter-svc", "--constraint-add", where)
+    wait_until("both on one host", lambda: {task.host for task in stack.tasks("counter-svc")} == {host}, 60)
+    load = stack.load_inside(prefix)
+    stack.running_under_load(prefix)
+    stack.function("retried", world.DOCKER, "service", "update", "--detach", "--constraint-rm", where,
+                   f"{world.STACK}_counter-svc")
+    stack.command("rebalance")
+    stack.only("counter-svc", 2)
+    stack.running_under_load(prefix)
+    report = load.stop()
+    note(f"rebalanced: {report}")
+    stack.audit(prefix, report.sent, report.acked, exact=True)
+    assert not report.failed and not report.unavailable and not report.nobody
+    assert len({task.host for task in stack.tasks("counter-svc")}) == 2
