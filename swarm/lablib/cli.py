@@ -43,6 +43,7 @@ def up(hosts, vm, deploy_stack, high_availability=False):
         images.start_switchboard(numbers, guests=bool(vm), anew=lab and lab["hosts"] != numbers)
         images.start_builder()
     images.ensure_base()
+    cgroup.weigh(count)
     patience = guest.patience() if vm else 1
 
     def make_swarm():

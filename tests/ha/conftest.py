@@ -16,7 +16,7 @@ from members import LOAD_HOST, HaStack  # noqa: E402
 HOSTS = 5
 
 # Faults that take long, and are found with HA=long alone.
-collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "test_disks.py"]
+collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "test_disks.py", "test_upkeep.py"]
 
 
 @pytest.fixture(scope="session")

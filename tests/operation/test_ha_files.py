@@ -173,6 +173,18 @@ def test_a_member_that_was_removed_is_added(program, monkeypatch):
     assert asked == [("member", "add", "b", "--peer-urls=http://etcd-b:2380")]
 
 
+@pytest.mark.parametrize("known, noted, removed", [
+    (("a", "b", "c"), "b", False), (("a", "b", "c"), "x", True), (("a", "c"), "b", True),
+    ((), "x", False), (("a", "c"), None, False)])
+def test_data_of_a_member_that_was_removed_is_recognised(program, monkeypatch, tmp_path, known, noted, removed):
+    """`x`: another host had this member's place meanwhile. Without an answer, or a note, etcd decides."""
+    known_to(program, monkeypatch, *((name, True) for name in known))
+    monkeypatch.setattr(program.etcd, "ID", tmp_path / "member-id")
+    if noted:
+        program.etcd.ID.write_text(f"{2**63 + ord(noted):x}")
+    assert program.etcd.was_removed() is removed
+
+
 # --- the repository of --archive
 
 ARCHIVE = load_yaml("ha/archive.yml")
