@@ -291,6 +291,21 @@ update_service() {
     ! is_rolled_back "$service"
 }
 
+# old_tasks_end SERVICE: waits until the tasks that are to go have gone. They drain, and count until then.
+# After the grace period, what is still listed is on a host that does not answer, and nobody reaches it.
+old_tasks_end() {
+    local deadline=$((SECONDS + 25)) # above stop_grace_period in stack.yml
+    while has_old_tasks "$1" && ((SECONDS < deadline)); do
+        sleep "${POLL_S:-0.5}"
+    done
+}
+
+has_old_tasks() {
+    local tasks
+    tasks=$(look service ps --format '{{.DesiredState}} {{.CurrentState}}' "${STACK}_$1") || return 0
+    grep -Eq '^(Shutdown|Remove) Running' <<<"$tasks"
+}
+
 # is_rolled_back SERVICE: whether that is how its last update has ended.
 is_rolled_back() {
     local state

@@ -226,6 +226,17 @@ def test_an_update_in_progress_is_waited_for(swarm, state):
     assert done.returncode == 0 and "render-svc: 3 of 3 run, " in done.stderr
 
 
+def test_scaling_to_none_waits_until_the_last_task_has_drained(swarm):
+    """It counts until then: what reads the ledger afterwards must not miss a hit."""
+    service = swarm.service("counter-svc")
+    service["replicas"] = 0
+    service["tasks"] = [["pathcount_counter-svc.1", "h1", "Remove", "Running 1 minute ago", "", True]]
+    swarm.state["changes"] = [["{{.DesiredState}}", 3, {"services": {"pathcount_counter-svc": {"tasks": []}}}]]
+    done = swarm.run("scale", "counter-svc", "0")
+    assert done.returncode == 0, done.stderr
+    assert len(swarm.asked("{{.DesiredState}}")) == 3
+
+
 def test_a_paused_update_is_an_error_at_once(swarm):
     swarm.service("postgres")["update"] = ["paused", "update paused due to failure of task x"]
     done = swarm.run("deploy", "--wait")
