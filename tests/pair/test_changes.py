@@ -108,8 +108,9 @@ def test_a_prefix_is_deleted_in_parts(ledger, counters, api, root):
         after = result["next"]
         if after is None:
             break
+        api.count({paths[0]: 1})  # it stays: the parts go on behind it
     assert part == 2 and deleted == paths
-    check(ledger, counters, {path: 0 for path in paths} | {root[:-1] + "0": 1})
+    check(ledger, counters, {path: 0 for path in paths} | {root[:-1] + "0": 1, paths[0]: 2})
 
 
 def test_a_count_is_set(ledger, counters, api, root):
@@ -172,6 +173,49 @@ def test_counts_are_imported(ledger, counters, api, root, mode, count):
     assert api.get(a)["first"] == "2020-01-02T03:04:05.000Z"
     assert (api.get(a)["last"] == "2021-01-02T02:04:05.000Z") == (mode == "replace")
     assert api.get(b)["first"] is None
+
+
+def day(number):
+    return f"2020-01-{number:02}T00:00:00Z"
+
+
+def times(api, path):
+    row = api.get(path)
+    return row["first"][8:10], row["last"][8:10]
+
+
+@pytest.mark.parametrize("kind", ["merge", "normalise"])
+def test_rows_that_become_one_have_the_first_and_the_last_hit_of_all(api, root, kind):
+    """The source with the earliest hit, the one with the latest hit and the target are three rows."""
+    a, b, c, d = (root + name for name in "abcd")
+    change(api, "import", mode="add", rows=[
+        {"path": path, "count": 1, "first": day(first), "last": day(last)}
+        for path, first, last in [(a, 3, 4), (b, 2, 5), (c, 4, 9), (d, 1, 6)]])
+    change(api, "merge", **{"from": [d], "to": c})
+    assert times(api, c) == ("01", "09")
+    if kind == "merge":
+        change(api, "merge", **{"from": [b, c], "to": a})
+    else:
+        change(api, "normalise", moves=[{"source": source, "target": a} for source in (b, c)])
+    assert times(api, a) == ("01", "09")
+    change(api, "rename", **{"from": [a], "to": b})
+    change(api, "import", mode="add", rows=[{"path": a, "count": 1, "first": day(5), "last": day(6)}])
+    request = {"from": [a], "to": b} if kind == "merge" else {"moves": [{"source": a, "target": b}]}
+    change(api, kind, **request)
+    assert times(api, b) == ("01", "09")
+
+
+def test_an_import_adds_all_rows_of_a_path_and_widens_its_times(ledger, counters, api, root):
+    a = root + "a"
+    change(api, "import", mode="add", rows=[{"path": a, "count": 1, "first": day(3), "last": day(8)}])
+    result = change(api, "import", mode="add", rows=[
+        {"path": a, "count": 2, "first": day(4), "last": day(5)}, {"path": a, "count": 4}])
+    assert rows(result) == [(a, 1, 7)] and times(api, a) == ("03", "08")
+    change(api, "import", mode="add", rows=[{"path": a, "count": 8, "first": day(2), "last": day(9)}])
+    assert times(api, a) == ("02", "09")
+    change(api, "import", mode="replace", rows=[{"path": a, "count": 5, "first": day(4)}])
+    assert times(api, a) == ("04", "09")
+    check(ledger, counters, {a: 5})
 
 
 # --- what is refused
