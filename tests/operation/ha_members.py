@@ -39,7 +39,7 @@ def load(name):
         loader.exec_module(module)
     finally:
         sys.path.remove(HA)
-    for part in ("here", "backrest"):
+    for part in ("here", "backrest", "disk"):
         setattr(module, part, sys.modules.get(f"halib.{part}"))
     return module
 

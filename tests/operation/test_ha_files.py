@@ -185,6 +185,36 @@ def test_data_of_a_member_that_was_removed_is_recognised(program, monkeypatch, t
     assert program.etcd.was_removed() is removed
 
 
+# --- a disk that is full
+
+def known_roles(**roles):
+    return [{"name": name, "role": role} for name, role in roles.items()]
+
+
+@pytest.mark.parametrize("roles, full, handed_over", [
+    ({"a": "sync_standby", "b": "leader", "c": "replica"}, "", "a"),
+    ({"a": "sync_standby", "b": "leader", "c": "replica"}, "c", "a"),
+    ({"a": "sync_standby", "b": "leader", "c": "replica"}, "a", None),
+    ({"a": "replica", "b": "leader"}, "", None),
+    ({"a": "leader", "b": "sync_standby", "c": "replica"}, "", None)])
+def test_a_full_primary_hands_over_to_a_standby_with_room(program, monkeypatch, roles, full, handed_over):
+    done = []
+    monkeypatch.setattr(program.disk.cluster, "servers", lambda: known_roles(**roles))
+    monkeypatch.setattr(program.disk.cluster, "switchover", done.append)
+    monkeypatch.setattr(program.etcd, "etcdctl", lambda _, verb, key: {
+        "kvs": [{}]} if key == program.disk.FULL_KEYS + full else {})
+    program.disk.hand_over()
+    assert done == ([handed_over] if handed_over else [])
+
+
+def test_a_disk_is_full_below_the_limit(program, monkeypatch, tmp_path):
+    monkeypatch.setattr(program.here, "PGDATA", str(tmp_path / "pgdata"))
+    monkeypatch.setattr(program.disk, "LEAST_FREE", 1)
+    assert program.disk.is_full() is False
+    monkeypatch.setattr(program.disk, "LEAST_FREE", 1 << 62)
+    assert program.disk.is_full() is True
+
+
 # --- the repository of --archive
 
 ARCHIVE = load_yaml("ha/archive.yml")

@@ -7,7 +7,7 @@ import time
 
 import yaml
 
-from . import backrest, here, restore
+from . import backrest, disk, here, restore
 
 # Seconds. A primary that cannot renew its lock within `ttl` has stopped before another one takes it.
 # ttl must be at least loop_wait + 2 × retry_timeout.
@@ -113,4 +113,5 @@ def become():
     path = here.write("patroni.yml", yaml.safe_dump(config))
     here.write("address", address)
     here.write("health", f"{address} {here.REST_PORT} /liveness\n")
+    disk.watch()
     os.execvp("ha-patroni", ["ha-patroni", str(path)])
