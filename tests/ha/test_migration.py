@@ -15,7 +15,7 @@ SERVERS = [f"{world.STACK}_postgres-{member}" for member in MEMBERS]
 def counting_again(stack, prefix):
     stack.command("scale", "counter-svc", "2")
     wait_until("pages that count", lambda: all(
-        get_count(host, f"{prefix}back") for host in stack.hosts), PAGE_S)
+        get_count(host, "/back") for host in stack.hosts), PAGE_S)
     stack.running_under_load(prefix)
 
 
