@@ -127,6 +127,8 @@ class Server:
                           data_dir=str(self.data), pgpass=str(self.folder / "pgpass"))
         postgresql["parameters"].update(unix_socket_directories=str(self.folder), shared_buffers="32MB")
         postgresql["pg_hba"][0] = "local all all trust"
+        assert postgresql["callbacks"] == {"on_role_change": "/usr/local/bin/ha role-changed"}
+        postgresql["callbacks"]["on_role_change"] = f"{os.path.join(HA, 'ha')} role-changed"
         return config
 
     @property
@@ -137,7 +139,9 @@ class Server:
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(
                 [*as_postgres(), os.path.join(HA, "ha-patroni"), str(self.folder / "patroni.yml")],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+                env={**os.environ, "PGHOST": str(self.folder), "PGPORT": str(self.port),
+                     "PYTHONDONTWRITEBYTECODE": "1"})
 
     def log(self):
         return (self.folder / "log").read_text(errors="replace")

@@ -2,6 +2,7 @@
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 
@@ -76,6 +77,7 @@ def configuration(address):
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
             "basebackup": [{"checkpoint": "fast"}],
+            "callbacks": {"on_role_change": "/usr/local/bin/ha role-changed"},
             "parameters": {
                 "unix_socket_directories": here.SOCKETS,
                 "wal_keep_size": "128MB",
@@ -97,6 +99,16 @@ def configuration(address):
             ],
         },
     }
+
+
+def role_changed(_action, role, _cluster):
+    """Patroni's callback. A new primary ends its first segment of WAL, so that no segment has two changes of
+    timeline. With archiving, PostgreSQL renames the last segment of a timeline to .partial. A standby that
+    has to pass two changes in one segment could not get it any more."""
+    if role in ("master", "primary"):
+        subprocess.run(["psql", "--no-psqlrc", "--quiet", "--username=postgres", "--dbname=postgres",
+                        "--command=SELECT pg_switch_wal()"], check=False, timeout=60,
+                       stdout=subprocess.DEVNULL, env={"PGHOST": here.SOCKETS, **os.environ})
 
 
 def become():
