@@ -533,13 +533,23 @@ primary_now() {
     "$DOCKER" exec "$(need_member)" ha primary
 }
 
-# each_server COMMAND…: runs it with the name of each server added, one after the other, the primary last,
-# after a switchover. The primary may become another one meanwhile: it is asked for before each turn.
+# each_server COMMAND…: runs it with the name of each server added, one after the other: first one that does
+# not run, as it may lack what the command gives it, and the primary last, after a switchover. The primary may
+# become another one meanwhile: it is asked for before each turn.
 each_server() {
-    local name primary
+    local name primary known first=() rest=()
     primary=$(primary_now)
-    for name in "${HA_MEMBERS[@]/$primary/}" "$primary"; do
-        [[ -n $name ]] || continue
+    known=$("$DOCKER" exec "$(need_member)" ha status) || exit 1
+    for name in "${HA_MEMBERS[@]}"; do
+        if [[ $name == "$primary" ]]; then
+            continue
+        elif grep -Eq "^$name [a-z_]+ (running|streaming) " <<<"$known"; then
+            rest+=("$name")
+        else
+            first+=("$name")
+        fi
+    done
+    for name in "${first[@]}" "${rest[@]}" "$primary"; do
         [[ $(primary_now) != "$name" ]] || "$SWARM_DIR/failover"
         "$@" "$name"
         await_members

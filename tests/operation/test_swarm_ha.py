@@ -80,6 +80,18 @@ def test_a_rotation_that_was_interrupted_goes_on(swarm):
     assert "pathcount_replication_pw_v2" in swarm.state["secrets"]
 
 
+def test_a_server_that_lacks_the_new_password_gets_it_first(swarm):
+    """A rotation was interrupted, and it lost its connection."""
+    swarm.service("postgres-a")["secrets"]["replication_pw"] = "pathcount_replication_pw_v2"
+    swarm.state["secrets"].append("pathcount_replication_pw_v2")
+    swarm.state["answers"][1][1] = WELL.replace("c replica streaming", "c replica starting")
+    swarm.state["changes"] = [["service update", 1, {"answers": [
+        ["ha primary", "a"], ["ha status", WELL], ["ha switchover", "b"]]}]]
+    done = swarm.run("rotate", "replication-pw")
+    assert done.returncode == 0, done.stderr
+    assert updated(swarm) == ["postgres-c", "postgres-b"]
+
+
 def test_a_rotation_waits_for_three_servers(swarm):
     swarm.state["answers"][1][1] = WELL.replace("c replica streaming", "c replica stopped")
     done = swarm.run("rotate", "patroni-pw", WAIT_S="1")
