@@ -1,4 +1,5 @@
-"""Hosts other than the primary's are cut off from all others for 60 s under load, and etcd loses its majority.
+"""Hosts other than the primary's are cut off from all others for 60 s under load, etcd loses its majority,
+and all hosts lose power.
 
 After each of them, for every path: acknowledged ≤ stored ≤ sent.
 """
@@ -89,3 +90,16 @@ def test_etcd_without_a_majority(stack, prefix, commits, under_load, note):
     note(f"etcd without a majority: 503 after {took:.1f} s; pages everywhere {again:.1f} s after it had one "
          f"again; {figures}")
     assert not confirmed and answers and 200 not in answers and again <= FAR_ABOVE_S
+
+
+def test_all_hosts_off_and_on(stack, prefix, note):
+    load = stack.load_inside(prefix, requests=200)
+    report = load.stop()
+    for host in stack.hosts:
+        stack.lab("kill", host)
+    began = time.time()
+    for host in stack.hosts:
+        stack.lab("revive", host)
+    stack.recover()
+    note(f"all hosts off and on: three servers after {time.time() - began:.0f} s")
+    stack.audit(prefix, report.sent, report.acked, exact=True)

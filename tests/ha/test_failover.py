@@ -9,7 +9,6 @@ import re
 import signal
 import time
 
-from harness import get_count, wait_until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, kill, send
 
@@ -32,22 +31,6 @@ def test_planned_switchover(stack, prefix, under_load, note):
     note(f"switchover from {old} to {new}: {longest:.1f} s without a 200 (target {SWITCHOVER_S} s); {figures}")
     assert new != old and f"database server {new} is the primary" in done.stdout
     assert longest <= 3 * SWITCHOVER_S
-
-
-def test_backup_and_restore(stack, prefix, tmp_path):
-    """On the primary's host; on another one the commands name that host, and change nothing."""
-    host, file = stack.host_of(stack.primary()), str(tmp_path / "dump")
-    elsewhere = next(h for h in (1, 2, 3) if h != host)
-    before = stack.load_inside(prefix, requests=100).stop()
-    refused = stack.command("backup", file, host=elsewhere, check=False)
-    assert refused.returncode == 1 and f"but on pathcount-h{host}" in refused.stderr
-    stack.command("backup", file, host=host)
-    stack.load_inside(f"{prefix}later/", requests=100).stop()
-    assert stack.command("restore", "--replace", file, host=elsewhere, check=False).returncode == 1
-    assert stack.stored(f"{prefix}later/").total() == 100
-    stack.command("restore", "--replace", file, host=host)
-    assert stack.stored(prefix) == before.acked and before.acked.total() == 100
-    wait_until("pages that count", lambda: all(get_count(h, f"{prefix}back") for h in stack.hosts), 60)
 
 
 def test_host_of_the_primary_killed(stack, prefix, under_load, note):
@@ -130,17 +113,3 @@ def test_processes_killed_and_stopped_at_random(stack, prefix, under_load, note)
     note(f"{number} faults: without a 200 for {times[number // 2]:.1f} s in the median, {times[-1]:.1f} s at "
          f"worst (target {TARGET_S} s); {figures}")
     assert times[-1] <= FAR_ABOVE_S
-
-
-if LONG:
-    def test_all_hosts_off_and_on(stack, prefix, note):
-        load = stack.load_inside(prefix, requests=200)
-        report = load.stop()
-        for host in stack.hosts:
-            stack.lab("kill", host)
-        began = time.time()
-        for host in stack.hosts:
-            stack.lab("revive", host)
-        stack.recover()
-        note(f"all hosts off and on: three servers after {time.time() - began:.0f} s")
-        stack.audit(prefix, report.sent, report.acked, exact=True)

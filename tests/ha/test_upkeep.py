@@ -1,12 +1,12 @@
-"""What an operator does to three database servers that run: other images, other passwords. Under load; after
-each of them, for every path: acknowledged ≤ stored ≤ sent.
+"""What an operator does to three database servers that run: a backup and its restore, other images, other
+passwords, a rebalance. Most of it under load; after each, for every path: acknowledged ≤ stored ≤ sent.
 """
 import json
 import time
 
 import pytest
 
-from harness import docker, images, wait_until, world
+from harness import docker, get_count, images, wait_until, world
 from measures import FAR_ABOVE_S, audit, gap, until_whole
 from members import MEMBERS
 
@@ -48,6 +48,22 @@ def test_all_members_rolled_to_a_new_image(stack, prefix, under_load, note):
     for service in (*SERVERS, *(f"etcd-{member}" for member in MEMBERS), "repository"):
         assert spec(stack, service, "Image").partition("@")[0] == new
     assert longest <= FAR_ABOVE_S
+
+
+def test_backup_and_restore(stack, prefix, tmp_path):
+    """On the primary's host; on another one the commands name that host, and change nothing."""
+    host, file = stack.host_of(stack.primary()), str(tmp_path / "dump")
+    elsewhere = next(h for h in (1, 2, 3) if h != host)
+    before = stack.load_inside(prefix, requests=100).stop()
+    refused = stack.command("backup", file, host=elsewhere, check=False)
+    assert refused.returncode == 1 and f"but on pathcount-h{host}" in refused.stderr
+    stack.command("backup", file, host=host)
+    stack.load_inside(f"{prefix}later/", requests=100).stop()
+    assert stack.command("restore", "--replace", file, host=elsewhere, check=False).returncode == 1
+    assert stack.stored(f"{prefix}later/").total() == 100
+    stack.command("restore", "--replace", file, host=host)
+    assert stack.stored(prefix) == before.acked and before.acked.total() == 100
+    wait_until("pages that count", lambda: all(get_count(h, f"{prefix}back") for h in stack.hosts), 60)
 
 
 def versions(stack, service):
