@@ -330,6 +330,20 @@ static void finish_away(struct views *views, struct view_result *result)
     kick(views);
 }
 
+/* The state is being read anew, so there are no totals: the requests wait for it, and their query is
+ * made again. */
+static void ask_again(struct views *views)
+{
+    views->busy = false;
+    while (!h2o_linklist_is_empty(&views->away)) {
+        struct view_request *request = request_of(views->away.next);
+        h2o_linklist_unlink(&request->link);
+        h2o_linklist_insert(&views->folding, &request->link);
+        request->head = journal_add_read(views->journal, &request->trace, on_head, request);
+    }
+    kick(views);
+}
+
 /* Whether there is an answer to read: a failure is logged here, the requests get nothing. */
 static bool has_answer(struct views *views, const struct pg_answer *answer)
 {
@@ -474,8 +488,8 @@ static void on_rows(void *data, const struct pg_answer *answer)
 
     if (!has_answer(views, answer))
         return;
-    if (state == NULL) { /* it is being read anew: there are no totals */
-        finish_away(views, &(struct view_result){0});
+    if (state == NULL) {
+        ask_again(views);
         return;
     }
     view = request_of(views->away.next)->view;

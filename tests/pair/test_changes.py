@@ -343,6 +343,25 @@ def test_changes_while_hits_are_counted_lose_none(ledger, counters, api, root):
     assert ledger.count(root + "moved") + ledger.count(root + "sum") == sum(counted.values())
 
 
+def test_pages_are_read_while_counts_are_changed(counters, api, root):
+    """A counter reads its state anew after each change: who reads a page then waits for it."""
+    paths = [f"{root}{number:03}" for number in range(30)]
+    api.count_all(dict.fromkeys(paths, 1))
+    stop = []
+
+    def browse(counter):
+        pages = 0
+        while not stop:
+            assert [path for path, _ in counter.api.pages(order="path", prefix=root, limit=10)] == paths
+            pages += 3
+        return pages
+    readers = [Later(browse, counter) for counter in counters]
+    for count in range(2, 42):
+        change(api, "set", path=paths[0], count=count)
+    stop.append(True)
+    assert all(reader.result() for reader in readers)
+
+
 def test_a_change_of_rows_that_are_held_waits_and_is_exact(ledger, counters, api, root):
     a = root + "a"
     api.count({a: 1})
