@@ -286,6 +286,9 @@ class Archive:
         assert config["bootstrap"].pop("post_bootstrap") == "/usr/local/bin/ha restored"
         (server.folder / "patroni.yml").write_text(yaml.safe_dump(config))
         server.start()
+        # Patroni restarts PostgreSQL once more before it takes the lock.
+        until(lambda: program.etcd.etcdctl(server.name, "get", program.restore.PATRONI_KEYS + "leader").get("kvs"),
+              f"server {server.name} to take the lock", STARTED_S)
         server.until_role("master", "primary")
 
     def close(self):
