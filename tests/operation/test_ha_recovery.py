@@ -80,7 +80,7 @@ class Stack:
             try:
                 self.repository.restore.request("a", time_wanted)
             except SystemExit as refusal:
-                assert "has the lock still" in str(refusal)
+                assert "still has the lock" in str(refusal)
                 return False
             return True
         until(request, "the lock of the primary that was lost to end", 60, pause=0.5)
@@ -139,7 +139,7 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     check_metrics(stack.repository.repository.metrics(known, shutil.disk_usage(tmp_path)))
     counter.stop()
 
-    with pytest.raises(SystemExit, match="has the lock still"):
+    with pytest.raises(SystemExit, match="still has the lock"):
         stack.repository.restore.request("a", moment)
     stack.lose(data=True)
     stack.restore(moment)

@@ -1,8 +1,8 @@
 """The configuration of pgBackRest: of each database server, and of the repository."""
 from . import here
 
-# pgBackRest. So much WAL may wait for a repository that does not answer; then it is dropped, and the next
-# base backup begins a new chain.
+# QUEUE_MAX: so much WAL may wait for a repository that does not answer. Then pgBackRest drops it, and
+# the next base backup begins a new chain.
 BACKREST_PORT, REPOSITORY_METRICS_PORT, QUEUE_MAX = 8432, 9854, "4GiB"
 STANZA = "pathcount"
 KEEP_FULL = 7       # base backups; older ones go, and the WAL before them
@@ -10,20 +10,22 @@ REPOSITORY = "/var/lib/pgbackrest"
 
 
 def configuration(options, stanza):
-    """The options that all of its servers and clients share. Whoever has the key in `backup_tls` is one of
-    them: its certificate has all their names, and is its own authority."""
+    """The options that all of its servers and clients share. The key in `backup_tls` makes a process one
+    of them: its certificate has all their names, and is its own authority."""
     pem = here.SECRETS / "backup_tls"
     return "\n".join([
         "[global]", f"tls-server-port={BACKREST_PORT}", f"tls-server-cert-file={pem}",
-        f"tls-server-key-file={pem}", f"tls-server-ca-file={pem}", f"tls-server-auth=pathcount={STANZA}",
-        f"lock-path={here.RUN}/lock", "log-level-file=off", "log-level-console=warn", "io-timeout=30",
+        f"tls-server-key-file={pem}", f"tls-server-ca-file={pem}",
+        f"tls-server-auth=pathcount={STANZA}", f"lock-path={here.RUN}/lock", "log-level-file=off",
+        "log-level-console=warn", "io-timeout=30",
         *options, f"[{STANZA}]", *stanza]) + "\n"
 
 
 def tls_to(option, host):
     """The options by which another one's server is reached."""
     pem = here.SECRETS / "backup_tls"
-    return [f"{option}-host={host}", f"{option}-host-type=tls", f"{option}-host-port={BACKREST_PORT}",
+    return [f"{option}-host={host}", f"{option}-host-type=tls",
+            f"{option}-host-port={BACKREST_PORT}",
             f"{option}-host-cert-file={pem}", f"{option}-host-key-file={pem}",
             f"{option}-host-ca-file={pem}", f"{option}-host-config={here.RUN}/pgbackrest.conf"]
 
@@ -37,7 +39,7 @@ def of_server(address):
 
 
 def of_repository():
-    """The configuration of the repository, which makes base backups of whichever server is the primary."""
+    """The configuration of the repository. It makes base backups of the server that is the primary."""
     stanza = []
     for number, name in enumerate(here.MEMBERS, start=1):
         stanza += [*tls_to(f"pg{number}", f"postgres-{name}"), f"pg{number}-path={here.PGDATA}",
@@ -48,8 +50,8 @@ def of_repository():
 
 
 def archive(config, path):
-    """Lets a server send its WAL to the repository. A standby does not read it from there: a repository that
-    is away would delay a failover."""
+    """Lets a server send its WAL to the repository. A standby does not read WAL from there: a repository
+    that is away would delay a failover."""
     config["postgresql"]["parameters"].update({
         "archive_mode": "on",
         "archive_command": f'pgbackrest --config={path} --stanza={STANZA} archive-push "%p"',

@@ -1,5 +1,5 @@
-"""A primary whose disk is nearly full hands over to the synchronous standby. PostgreSQL itself would go on as
-long as it can write WAL, and refuse every append."""
+"""A primary whose disk is nearly full hands over to the synchronous standby. PostgreSQL itself would go
+on as long as it can write WAL, and refuse every append."""
 import os
 import pathlib
 import time
@@ -19,7 +19,8 @@ def is_full():
 
 
 def hand_over():
-    """Makes the synchronous standby the primary, if this server is the primary and the standby has room."""
+    """Makes the synchronous standby the primary, if this server is the primary and the standby has
+    room."""
     known = cluster.servers()
     standby = next((one["name"] for one in known if one["role"] == "sync_standby"), None)
     if cluster.leader(known) != here.member() or standby is None:

@@ -12,8 +12,8 @@ from . import here
 
 DATA = pathlib.Path("/var/lib/etcd/data")
 ID = pathlib.Path("/var/lib/etcd/member-id")
-# Milliseconds. An election takes one to two election timeouts. Patroni asks two or three members one after the
-# other, a third of RETRY_TIMEOUT each: the second one has to know the new leader.
+# Milliseconds. An election takes one to two election timeouts. Patroni asks the members one after the
+# other, each for a third of RETRY_TIMEOUT: the second one has to know the new leader.
 HEARTBEAT_MS, ELECTION_MS = 200, 2000
 
 
@@ -36,8 +36,9 @@ def peer_url(name):
 
 
 def join():
-    """How a member without data begins: (`new`, everyone) when the cluster is being made, or (`existing`,
-    those who are in it) when it is known already: its disk was lost, and it takes its own place anew."""
+    """How a member without data begins: (`new`, all members) when the cluster is being made. (`existing`,
+    those that are in it) when the others know this member: its disk was lost, and it takes its own place
+    anew."""
     me = here.member()
     for other in here.MEMBERS:
         known = other != me and etcdctl(other, "member", "list")
@@ -59,14 +60,15 @@ def join():
 
 
 def was_removed():
-    """Whether the data here is of a member that was removed: its place was another host's meanwhile. etcd
+    """Whether the data here is of a member that was removed: another host had its place meanwhile. etcd
     would not start with it."""
     if not ID.exists():
         return False
     for other in here.MEMBERS:
         known = other != here.member() and etcdctl(other, "member", "list")
         if known:
-            return ID.read_text(encoding="utf-8") not in {f"{one['ID']:x}" for one in known["members"]}
+            noted = ID.read_text(encoding="utf-8")
+            return noted not in {f"{one['ID']:x}" for one in known["members"]}
     return False
 
 

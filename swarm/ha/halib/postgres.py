@@ -10,13 +10,13 @@ import yaml
 
 from . import backrest, disk, here, restore
 
-# Seconds. A primary that cannot renew its lock within `ttl` has stopped before another one takes it.
-# ttl must be at least loop_wait + 2 × retry_timeout.
+# Seconds. A primary that cannot renew its lock within TTL has stopped before another one takes it.
+# TTL must be at least LOOP_WAIT + 2 × RETRY_TIMEOUT.
 TTL, LOOP_WAIT, RETRY_TIMEOUT = 16, 2, 7
 
 
 def own_address():
-    """The address of this container on the network that etcd is on: Patroni's API listens there alone."""
+    """The address of this container on the network of etcd. Patroni's API listens there alone."""
     said = False
     while True:
         for name in here.MEMBERS:
@@ -70,7 +70,8 @@ def configuration(address):
             "use_unix_socket": True,
             "authentication": {
                 "superuser": {"username": "postgres", "password": here.secret("postgres_pw")},
-                "replication": {"username": "replicator", "password": here.secret("replication_pw")},
+                "replication": {
+                    "username": "replicator", "password": here.secret("replication_pw")},
                 "rewind": {"username": "rewind", "password": here.secret("replication_pw")},
             },
             # A server that can neither go on nor be rewound is copied anew.
@@ -102,13 +103,14 @@ def configuration(address):
 
 
 def role_changed(_action, role, _cluster):
-    """Patroni's callback. A new primary ends its first segment of WAL, so that no segment has two changes of
-    timeline. With archiving, PostgreSQL renames the last segment of a timeline to .partial. A standby that
-    has to pass two changes in one segment could not get it any more."""
+    """Patroni's callback. A new primary ends its first segment of WAL, so that no segment has two changes
+    of timeline. With archiving, PostgreSQL renames the last segment of a timeline to .partial. A standby
+    that has to pass two changes in one segment could not get it any more."""
     if role in ("master", "primary"):
-        subprocess.run(["psql", "--no-psqlrc", "--quiet", "--username=postgres", "--dbname=postgres",
-                        "--command=SELECT pg_switch_wal()"], check=False, timeout=60,
-                       stdout=subprocess.DEVNULL, env={"PGHOST": here.SOCKETS, **os.environ})
+        subprocess.run(
+            ["psql", "--no-psqlrc", "--quiet", "--username=postgres", "--dbname=postgres",
+             "--command=SELECT pg_switch_wal()"], check=False, timeout=60,
+            stdout=subprocess.DEVNULL, env={"PGHOST": here.SOCKETS, **os.environ})
 
 
 def become():

@@ -17,17 +17,20 @@ def become():
     here.keep_running(["pgbackrest", f"--config={path}", "server"])
     threading.Thread(target=keep_backed_up, daemon=True).start()
     here.write("health", f"127.0.0.1 {backrest.REPOSITORY_METRICS_PORT} /metrics\n")
-    http.server.ThreadingHTTPServer(("0.0.0.0", backrest.REPOSITORY_METRICS_PORT), Metrics).serve_forever()
+    address = "0.0.0.0", backrest.REPOSITORY_METRICS_PORT
+    http.server.ThreadingHTTPServer(address, Metrics).serve_forever()
 
 
 def pgbackrest(*words, **options):
-    return subprocess.run(["pgbackrest", f"--config={here.RUN}/pgbackrest.conf", f"--stanza={backrest.STANZA}", *words],
-                          text=True, check=False, **options)
+    return subprocess.run(
+        ["pgbackrest", f"--config={here.RUN}/pgbackrest.conf", f"--stanza={backrest.STANZA}", *words],
+        text=True, check=False, **options)
 
 
 def known_backups():
     """What pgBackRest says, as a list with one entry."""
-    return json.loads(pgbackrest("--output=json", "info", stdout=subprocess.PIPE, timeout=10).stdout)
+    said = pgbackrest("--output=json", "info", stdout=subprocess.PIPE, timeout=10)
+    return json.loads(said.stdout)
 
 
 def last_backup(known):
@@ -51,7 +54,8 @@ def keep_backed_up():
     """Makes the first base backup as soon as there is a primary, and then one a day."""
     while True:
         try:
-            if time.time() - last_backup(known_backups()) > BACKUP_EVERY_S and not make_base_backup():
+            age = time.time() - last_backup(known_backups())
+            if age > BACKUP_EVERY_S and not make_base_backup():
                 here.say(f"there is no new base backup; trying again in {RETRY_S} s")
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
             here.say(f"pgBackRest does not say what it has: {error}")
@@ -86,7 +90,8 @@ def end_of_wal(name):
 
 def metrics(known, disk):
     """What pgBackRest says and how full the disk is, as Prometheus reads it."""
-    archived = [one["max"] for one in (known[0].get("archive", []) if known else []) if one.get("max")]
+    archives = known[0].get("archive", []) if known else []
+    archived = [one["max"] for one in archives if one.get("max")]
     values = {
         "last_backup_timestamp_seconds": (
             "When the last base backup ended, 0 when there is none.", last_backup(known)),

@@ -16,7 +16,7 @@ PATRONI_KEYS = "/service/pathcount/"
 
 
 def begin(config, path, time_wanted):
-    """Lets a cluster that is made begin as it was at this time, or with all that the repository has."""
+    """Lets a new cluster begin as it was at this time, or with all that the repository has."""
     bootstrap = config["bootstrap"]
     del bootstrap["initdb"]
     command = f"pgbackrest --config={path} --stanza={backrest.STANZA} restore"
@@ -27,8 +27,8 @@ def begin(config, path, time_wanted):
 
 
 def await_turn():
-    """What this server is to begin with, or None. While another one restores, waits: the counts that are here
-    are those that are to be replaced."""
+    """What this server is to begin with, or None. Waits while another one restores: the counts that are
+    here are those that are to be replaced."""
     said = None
     while True:
         answers = (etcd.etcdctl(name, "get", RESTORE_KEY) for name in here.MEMBERS)
@@ -57,9 +57,9 @@ def set_aside(number):
         for older in data.parent.glob("before-restore-*"):
             shutil.rmtree(older)
         data.rename(kept)
-# Lanes have their full time before they are forgotten as silent. Another generation lets every counter-svc
-# read everything anew. swarm/restore does the same with a file. It runs as counter-svc's role, which owns the
-# functions and could have changed them.
+# Lanes have their full time before they are forgotten as silent. Another generation lets every
+# counter-svc read everything anew. swarm/restore does the same with a file. This runs as counter-svc's
+# role, which owns the functions and could have changed them.
 AFTER_RESTORE = """
 DO $$
 BEGIN
@@ -78,26 +78,28 @@ def restored(_connection=None):
     subprocess.run(
         ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={here.SOCKETS}",
          "--username=postgres", "--dbname=pathcount", "--command=SET ROLE pathcount",
-         "--command=SET search_path = public", f"--command={AFTER_RESTORE}"], check=True, timeout=300)
+         "--command=SET search_path = public", f"--command={AFTER_RESTORE}"],
+        check=True, timeout=300)
     if all(etcd.etcdctl(name, "del", RESTORE_KEY) is None for name in here.MEMBERS):
         sys.exit("ha: etcd did not forget the restore that is done; trying again")
 
 
 def request(name, time_wanted):
-    """Ends with an error while a server has the lock: its hits would be counted in what is replaced."""
+    """Ends with an error while a server has the lock: it counts hits in what is to be replaced."""
     if name not in here.MEMBERS:
         sys.exit(f"ha: there is no server {name}; there are {', '.join(here.MEMBERS)}")
     try:
         if time_wanted != here.LATEST:
             datetime.datetime.strptime(time_wanted, "%Y-%m-%d %H:%M:%S.%f+00")
     except ValueError:
-        sys.exit(f"ha: {time_wanted!r} is not a time of the form 2026-01-31 23:59:59.000000+00, nor {here.LATEST}")
+        sys.exit(f"ha: {time_wanted!r} is not a time of the form 2026-01-31 23:59:59.000000+00,"
+                 f" nor {here.LATEST}")
     me = here.member()
     lock = etcd.etcdctl(me, "get", f"{PATRONI_KEYS}leader")
     if lock is None:
         sys.exit("ha: etcd does not answer; it may have no majority")
     if lock.get("kvs"):
-        sys.exit("ha: a database server has the lock still; stop all three and try again after 16 s")
+        sys.exit("ha: a database server still has the lock; stop all three and try again after 16 s")
     wanted = json.dumps({"member": name, "time": time_wanted, "id": int(time.time())})
     if etcd.etcdctl(me, "put", RESTORE_KEY, wanted) is None or \
             etcd.etcdctl(me, "del", "--prefix", PATRONI_KEYS) is None:
