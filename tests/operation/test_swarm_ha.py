@@ -112,6 +112,17 @@ def test_a_deployment_keeps_the_newest_version_that_a_server_has(swarm):
     assert done.returncode == 1 and "no secret pathcount_postgres_pw_v4" in done.stderr
 
 
+def test_one_server_after_three_begins_with_the_present_password(swarm):
+    """counter-svc's was rotated: the servers have the first one still."""
+    for name in "abc":
+        swarm.service(f"postgres-{name}")["replicas"] = 0
+    del swarm.state["services"]["pathcount_repository"]
+    swarm.state["secrets"].remove("pathcount_ledger_pw_v1")
+    swarm.state["nodes"][0][3] = ["pathcount.ledger=true"]
+    done = swarm.run("deploy")
+    assert done.returncode == 0, done.stderr
+
+
 # --- the repository
 
 def test_the_repository_is_deployed_with_its_files(swarm):
