@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import docker, get_count, images, wait_until, world
+from harness import docker, get_count, images, query, wait_until, world
 from measures import FAR_ABOVE_S, audit, gap, until_whole
 from members import MEMBERS
 
@@ -14,6 +14,7 @@ SECRETS = {"postgres-pw": "postgres_pw", "replication-pw": "replication_pw", "pa
            "backup-tls": "backup_tls", "token": "counter_token", "ledger-pw": "ledger_pw"}
 OF_MEMBERS = ("postgres-pw", "replication-pw", "patroni-pw", "backup-tls")
 ROLES = {"postgres-pw": ("postgres",), "replication-pw": ("replicator", "rewind"), "ledger-pw": ("pathcount",)}
+SEEN_S = 90
 SERVERS = [f"postgres-{member}" for member in MEMBERS]
 
 
@@ -94,6 +95,24 @@ def test_secret_rotated(stack, prefix, under_load, note, what):
         stack.manager, "secret", "ls", "--quiet", "--filter",
         f"name={world.STACK}_{file}_v{before.get(file, counter.get(file))}") == "" or what == "ledger-pw", 60)
     assert longest <= FAR_ABOVE_S
+
+
+def test_prometheus_asks_every_member(stack):
+    images.build_prometheus()
+    form = ("--ha", "--archive", "--host-ports", "--wait")
+    stack.command("deploy", *form, "--monitoring")
+    try:
+        wanted = {("repository", "repository:9854"), *(
+            (job, f"{kind}-{member}:{port}") for member in MEMBERS for job, kind, port in (
+                ("patroni", "postgres", 8008), ("etcd", "etcd", 2379)))}
+        wait_until("every member to be asked", lambda: wanted <= {
+            (one["metric"]["job"], one["metric"]["instance"]) for one in query(stack, "up == 1")}, SEEN_S)
+        primary = f"postgres-{stack.primary()}:8008"
+        wait_until("the primary to be seen", lambda: [
+            one["metric"]["instance"] for one in query(stack, "patroni_primary == 1")] == [primary],
+            SEEN_S)
+    finally:
+        stack.command("deploy", *form)
 
 
 def crowd(stack, host):

@@ -1,11 +1,10 @@
 """The stack with its Prometheus beside it: every task is scraped, whatever host it is on, also when there
 are more of them; and nobody else gets at what Prometheus gets."""
-import json
 
 import pytest
 import yaml
 
-from harness import REPO, docker, get, get_count, images, wait_until, world
+from harness import REPO, docker, get, get_count, images, query, wait_until, world
 
 pytestmark = pytest.mark.upkeep
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
@@ -19,14 +18,6 @@ def watched(_stack):
     _stack.shape("--host-ports", "--monitoring", renderers=3, counters=2)
     yield _stack
     _stack.shape("--host-ports", renderers=3, counters=2)
-
-
-def query(stack, expression):
-    """The samples of an instant query, asked by promtool inside Prometheus' own task."""
-    task, = stack.tasks("prometheus")
-    said = docker(task.host, "exec", task.container, "promtool", "query", "instant",
-                  "--format=json", "http://127.0.0.1:9090", expression, check=False)
-    return json.loads(said) if said.startswith("[") else []
 
 
 def up(stack):
