@@ -1,6 +1,5 @@
 """The stack with its Prometheus beside it: every task is scraped, whatever host it is on, also when there
 are more of them; and nobody else gets at what Prometheus gets."""
-
 import pytest
 import yaml
 

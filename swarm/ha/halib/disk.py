@@ -47,5 +47,6 @@ def watch():
                 noted = full if etcd.etcdctl(here.member(), *command) is not None else None
             if full:
                 hand_over()
-        except (OSError, SystemExit) as error:
-            here.say(f"disk: {error}")
+        except (Exception, SystemExit) as error:  # pylint: disable=broad-except
+            # Patroni or etcd does not answer now. Nothing would start an ended watch again.
+            here.say(f"the disk is looked at again in {LOOK_S} s: {error}")
