@@ -69,7 +69,7 @@ def make_synchronous(stack, member):
 
 
 def test_disk_of_the_primary_full(stack, prefix, under_load, note, tmp_path):
-    """PostgreSQL ends when it cannot write WAL; the standby takes over."""
+    """The primary hands over to the synchronous standby (swarm/ha/halib/disk.py)."""
     member = synchronous_standby(stack)
     with small_disk(stack, member, tmp_path) as (fill, empty):
         make_primary(stack, member)
