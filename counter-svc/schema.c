@@ -19,7 +19,7 @@ static const struct migration {
 } MIGRATIONS[] = {
     {1, "ledger", 1, sql_schema_001},  {2, "times", 1, sql_schema_002},
     {3, "tiers", 1, sql_schema_003},   {4, "journal", 4, sql_schema_004},
-    {5, "changes", 4, sql_schema_005},
+    {5, "changes", 4, sql_schema_005}, {6, "history", 4, sql_schema_006},
 };
 
 static void look(struct schema *schema);

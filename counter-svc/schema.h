@@ -16,7 +16,7 @@
 
 #include <stdbool.h>
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 enum schema_outcome {
     SCHEMA_READY,

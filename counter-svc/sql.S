@@ -29,5 +29,6 @@
     file sql_schema_003, "counter-svc/schema/003-tiers.sql"
     file sql_schema_004, "counter-svc/schema/004-journal.sql"
     file sql_schema_005, "counter-svc/schema/005-changes.sql"
+    file sql_schema_006, "counter-svc/schema/006-history.sql"
 
     .section .note.GNU-stack, "", %progbits

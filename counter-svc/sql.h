@@ -25,5 +25,6 @@ extern const char sql_schema_002[];
 extern const char sql_schema_003[];
 extern const char sql_schema_004[];
 extern const char sql_schema_005[];
+extern const char sql_schema_006[];
 
 #endif

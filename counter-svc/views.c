@@ -431,7 +431,7 @@ static void begin_page(struct page *page, const struct state *state)
 {
     page->rows = (struct rows){.rows = page->table};
     page->next = page->previous = (struct buffer){0};
-    page->rows.totals = (struct totals){state->paths, state->hits};
+    page->rows.totals = (struct totals){state->paths, state->hits, 0};
 }
 
 /* Adds a row unless the page is full. */
@@ -455,7 +455,8 @@ static void reverse(struct row *rows, size_t size)
 
 bool view_is_in_memory(const struct view *view)
 {
-    return view->order == VIEW_BY_COUNT && !view->has_after && !view->has_prefix;
+    return view->order == VIEW_BY_COUNT && !view->has_after && !view->has_prefix &&
+           view->period == VIEW_ALL_TIME && !view->without_bots;
 }
 
 void page_of_state(struct page *page, const struct state *state, const struct view *view)
@@ -465,7 +466,7 @@ void page_of_state(struct page *page, const struct state *state, const struct vi
     begin_page(page, state);
     for (size_t i = 0; i < state->n_top; ++i) {
         const struct slot *slot = state->top[i];
-        if (!add_row(page, view, (struct row){slot->path, slot->path_len, slot->count}, &bytes))
+        if (!add_row(page, view, (struct row){slot->path, slot->path_len, slot->count, 0}, &bytes))
             break;
     }
     add_cursors(page, view, state->n_top > page->rows.size);
@@ -496,7 +497,7 @@ static void on_rows(void *data, const struct pg_answer *answer)
     begin_page(&page, state);
     for (int i = 0; i < PQntuples(result); ++i) {
         struct row row = {PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0),
-                          pg_int8(PQgetvalue(result, i, 1))};
+                          pg_int8(PQgetvalue(result, i, 1)), 0};
         if (!add_row(&page, view, row, &bytes))
             break;
     }

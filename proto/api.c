@@ -137,11 +137,13 @@ void hits_free(struct hits *hits)
 
 static void encode_totals(struct encoder *encoder, const struct totals *totals)
 {
-    encode_map(encoder, 2);
+    encode_map(encoder, 3);
     encode_name(encoder, "paths");
     encode_int(encoder, totals->paths);
     encode_name(encoder, "hits");
     encode_int(encoder, totals->hits);
+    encode_name(encoder, "bots");
+    encode_int(encoder, totals->bots);
     encode_map_end(encoder);
 }
 
@@ -167,11 +169,24 @@ void row_encode(struct buffer *to, const struct row *row)
     encode_map_end(&encoder);
 }
 
+static void encode_period(struct encoder *encoder, const struct period_hits *period)
+{
+    encode_name(encoder, "period");
+    encode_map(encoder, 3);
+    encode_name(encoder, "hits");
+    encode_int(encoder, period->hits);
+    encode_name(encoder, "bots");
+    encode_int(encoder, period->bots);
+    encode_name(encoder, "begins");
+    encode_text(encoder, period->begins, period->begins_len);
+    encode_map_end(encoder);
+}
+
 void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *rows)
 {
     struct encoder encoder = {.to = to, .encoding = encoding};
 
-    encode_map(&encoder, 5);
+    encode_map(&encoder, rows->period.begins != NULL ? 7 : 6);
     encode_name(&encoder, "paths");
     encode_list(&encoder, rows->size);
     for (size_t i = 0; i < rows->size; ++i)
@@ -182,6 +197,13 @@ void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *r
     for (size_t i = 0; i < rows->size; ++i)
         encode_int(&encoder, rows->rows[i].count);
     encode_list_end(&encoder);
+    encode_name(&encoder, "bots");
+    encode_list(&encoder, rows->size);
+    for (size_t i = 0; i < rows->size; ++i)
+        encode_int(&encoder, rows->rows[i].bots);
+    encode_list_end(&encoder);
+    if (rows->period.begins != NULL)
+        encode_period(&encoder, &rows->period);
     encode_name(&encoder, "next");
     encode_text(&encoder, rows->next, rows->next_len);
     encode_name(&encoder, "previous");
@@ -199,6 +221,42 @@ static bool decode_cursor(struct value value, const char **cursor, size_t *len)
     return value.type == VALUE_TEXT || value.type == VALUE_NULL || value.type == VALUE_NONE;
 }
 
+/* Fills how many hits of each row came from bots; an earlier version does not say. */
+static bool decode_bots(const struct message *message, struct value bots, struct rows *rows)
+{
+    if (bots.type == VALUE_NONE)
+        return true;
+    if (bots.type != VALUE_LIST || bots.size != rows->size)
+        return false;
+    for (size_t i = 0; i < rows->size; ++i)
+        if (!value_is_int(message_item(message, bots, i), 0, INT64_MAX, &rows->rows[i].bots))
+            return false;
+    return true;
+}
+
+static bool decode_period(const struct message *message, struct value map,
+                          struct period_hits *period)
+{
+    struct value begins = message_member(message, map, "begins");
+
+    if (map.type == VALUE_NONE)
+        return true;
+    period->begins = begins.text;
+    period->begins_len = begins.size;
+    return begins.type == VALUE_TEXT &&
+           value_is_int(message_member(message, map, "hits"), 0, INT64_MAX, &period->hits) &&
+           value_is_int(message_member(message, map, "bots"), 0, INT64_MAX, &period->bots);
+}
+
+static bool decode_totals(const struct message *message, struct value map, struct totals *totals)
+{
+    struct value bots = message_member(message, map, "bots");
+
+    return value_is_int(message_member(message, map, "paths"), 0, INT64_MAX, &totals->paths) &&
+           value_is_int(message_member(message, map, "hits"), 0, INT64_MAX, &totals->hits) &&
+           (bots.type == VALUE_NONE || value_is_int(bots, 0, INT64_MAX, &totals->bots));
+}
+
 /* Fills the rows; paths and cursors stay the property of the message. */
 static int decode_rows(const struct message *message, struct value map, struct rows *rows,
                        const char **error)
@@ -206,7 +264,6 @@ static int decode_rows(const struct message *message, struct value map, struct r
     struct value paths = message_member(message, map, "paths");
     struct value counts = message_member(message, map, "counts");
     struct value next = message_member(message, map, "next");
-    struct value totals = message_member(message, map, "totals");
 
     rows->size = value_items(paths);
     if (paths.type != VALUE_LIST || counts.type != VALUE_LIST || counts.size != rows->size ||
@@ -218,7 +275,7 @@ static int decode_rows(const struct message *message, struct value map, struct r
         struct value count = message_item(message, counts, i);
         if (path.type != VALUE_TEXT || count.type != VALUE_INT)
             return fail(error, "A row is not a string and an integer.");
-        rows->rows[i] = (struct row){path.text, path.size, count.number};
+        rows->rows[i] = (struct row){path.text, path.size, count.number, 0};
         if (count.number < 0)
             return fail(error, "The count of a row is not a non-negative integer.");
     }
@@ -226,10 +283,11 @@ static int decode_rows(const struct message *message, struct value map, struct r
         !decode_cursor(message_member(message, map, "previous"), &rows->previous,
                        &rows->previous_len))
         return fail(error, "\"next\" or \"previous\" is neither a cursor nor null.");
-    if (!value_is_int(message_member(message, totals, "paths"), 0, INT64_MAX,
-                      &rows->totals.paths) ||
-        !value_is_int(message_member(message, totals, "hits"), 0, INT64_MAX, &rows->totals.hits))
+    if (!decode_totals(message, message_member(message, map, "totals"), &rows->totals))
         return fail(error, "\"totals\" does not hold the numbers of paths and hits.");
+    if (!decode_bots(message, message_member(message, map, "bots"), rows) ||
+        !decode_period(message, message_member(message, map, "period"), &rows->period))
+        return fail(error, "\"bots\" or \"period\" does not hold numbers of hits.");
     return 0;
 }
 

@@ -33,6 +33,35 @@ static const char *read_limit(struct view *view, const char *value, size_t len)
     return NULL;
 }
 
+const char *const view_period_names[VIEW_N_PERIODS] = {
+    [VIEW_ALL_TIME] = "all", [VIEW_TODAY] = "today", [VIEW_24_HOURS] = "24h",
+    [VIEW_7_DAYS] = "7d",    [VIEW_30_DAYS] = "30d",
+};
+
+static bool text_is(const char *value, size_t len, const char *text)
+{
+    return strlen(text) == len && memcmp(value, text, len) == 0;
+}
+
+static const char *read_period(struct view *view, const char *value, size_t len)
+{
+    for (int period = 0; period < VIEW_N_PERIODS; ++period) {
+        if (!text_is(value, len, view_period_names[period]))
+            continue;
+        view->period = (enum view_period)period;
+        return NULL;
+    }
+    return "\"period\" is not all, today, 24h, 7d or 30d.";
+}
+
+static const char *read_bots(struct view *view, const char *value, size_t len)
+{
+    view->without_bots = text_is(value, len, "exclude");
+    return view->without_bots || text_is(value, len, "include")
+               ? NULL
+               : "\"bots\" is neither include nor exclude.";
+}
+
 static bool is_text(const char *value, size_t len, size_t most)
 {
     return len <= most && memchr(value, '\0', len) == NULL && utf8_is_valid(value, len);
@@ -85,8 +114,8 @@ static const struct parameter {
     const char *name;
     reader read;
 } PARAMETERS[] = {
-    {"order", read_order},  {"prefix", read_prefix}, {"limit", read_limit},
-    {"after", read_cursor}, {"before", read_before},
+    {"order", read_order},   {"prefix", read_prefix}, {"limit", read_limit}, {"after", read_cursor},
+    {"before", read_before}, {"period", read_period}, {"bots", read_bots},
 };
 #define N_PARAMETERS (sizeof(PARAMETERS) / sizeof(PARAMETERS[0]))
 
@@ -110,7 +139,7 @@ static const char *read_parameter(struct view *view, const char *text, size_t le
             return "A query parameter has no valid value.";
         return parameter->read(view, value, value_len);
     }
-    return "Unknown query parameter; use order, prefix, limit, after or before.";
+    return "Unknown query parameter; use order, prefix, period, bots, limit, after or before.";
 }
 
 int view_parse(const char *query, size_t len, struct view *view, const char **error)
@@ -137,7 +166,8 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
 
 bool view_equals(const struct view *a, const struct view *b)
 {
-    return a->order == b->order && a->limit == b->limit && a->has_after == b->has_after &&
+    return a->order == b->order && a->period == b->period && a->without_bots == b->without_bots &&
+           a->limit == b->limit && a->has_after == b->has_after &&
            a->backwards == b->backwards && a->after_count == b->after_count &&
            a->prefix_len == b->prefix_len && a->after_len == b->after_len &&
            memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&

@@ -2,6 +2,8 @@
  *
  *     order=count|path   count: highest first, equal counts by path; path: by path (default: count)
  *     prefix=TEXT        only paths that begin so
+ *     period=PERIOD      only hits of a period: today, 24h, 7d or 30d (default: all)
+ *     bots=exclude       only hits by people (default: include)
  *     limit=N            1 to 1,000 rows (default: 100)
  *     after=CURSOR       only rows behind the cursor: the `next` of the rows before
  *     before=CURSOR      the last rows in front of the cursor: the `previous` of the rows behind
@@ -21,6 +23,18 @@
 
 enum view_order { VIEW_BY_COUNT, VIEW_BY_PATH };
 
+enum view_period {
+    VIEW_ALL_TIME,
+    VIEW_TODAY,
+    VIEW_24_HOURS,
+    VIEW_7_DAYS,
+    VIEW_30_DAYS,
+    VIEW_N_PERIODS
+};
+
+/* The periods' names, as a query has them. */
+extern const char *const view_period_names[VIEW_N_PERIODS];
+
 /* The longest path in a cursor: an older server may have left rows with longer paths than are
  * counted now. */
 #define CURSOR_PATH_MAX_BYTES 8192
@@ -29,6 +43,8 @@ enum view_order { VIEW_BY_COUNT, VIEW_BY_PATH };
 
 struct view {
     enum view_order order;
+    enum view_period period;
+    bool without_bots;
     unsigned limit;
     bool has_prefix;
     bool has_after;      /* there is a cursor, which is in the members after_… */

@@ -45,7 +45,7 @@ static void make_data(void)
 {
     for (size_t i = 0; i < N_ROWS; ++i) {
         int len = snprintf(data.paths[i], PATH_SIZE, "/articles/2026/%zu/%zu-of-them", i % 12, i);
-        data.row[i] = (struct row){data.paths[i], (size_t)len, (int64_t)(100000 - i * 907)};
+        data.row[i] = (struct row){data.paths[i], (size_t)len, (int64_t)(100000 - i * 907), 0};
     }
     for (size_t i = 0; i < N_PATHS; ++i) {
         data.entries[i] = (struct batch_entry){data.row[i].path, data.row[i].path_len, 1};

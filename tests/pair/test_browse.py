@@ -61,7 +61,8 @@ def test_the_page_the_json_and_the_csv_show_the_same_rows(face):
 
 
 def test_the_totals_are_there(face):
-    assert face.json("/-/paths?limit=1")["totals"] == {"paths": len(ROWS), "hits": sum(ROWS.values())}
+    assert face.json("/-/paths?limit=1")["totals"] == {
+        "paths": len(ROWS), "hits": sum(ROWS.values()), "bots": 0}
 
 
 @pytest.mark.parametrize("order, key", [("count", lambda row: (-row[1], row[0].encode())),

@@ -35,7 +35,7 @@ def test_a_watcher_gets_all_rows_and_then_what_changes(stage):
     with Watcher(pair.address) as watcher:
         event, _, data = watcher.next()
         assert event == "snapshot" and rows_of(data) == [("/b", 5), ("/a", 3)]
-        assert data["totals"] == {"paths": 2, "hits": 8}
+        assert data["totals"] == {"paths": 2, "hits": 8, "bots": 0}
         hit(pair.address, "/a")
         event, _, data = watcher.until(has("/a", 4))
         assert event == "change" and rows_of(data) == [("/a", 4)] and data["gone"] == []

@@ -38,6 +38,7 @@
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
 #define BAD_ROW     "A row is not a string and an integer."
 #define BAD_NEXT    "\"next\" or \"previous\" is neither a cursor nor null."
+#define BAD_BOTS    "\"bots\" or \"period\" does not hold numbers of hits."
 #define BAD_TOTALS  "\"totals\" does not hold the numbers of paths and hits."
 
 /* Something that is wrong, and the sentence about it. */
@@ -455,11 +456,12 @@ static void assert_is_packed(struct buffer *bytes, const char *json)
 
 static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
 {
-    static const char rows_json[] = "{\"paths\":[\"/a\"],\"counts\":[300],\"next\":null,"
-                                    "\"previous\":\"9:/b\",\"totals\":{\"paths\":1,\"hits\":7}}";
+    static const char rows_json[] = "{\"paths\":[\"/a\"],\"counts\":[300],\"bots\":[9],\"next\":null,"
+                                    "\"previous\":\"9:/b\","
+                                    "\"totals\":{\"paths\":1,\"hits\":7,\"bots\":5}}";
     struct number numbers[] = {{70000, true}, {INT64_MAX, false}};
-    struct row row = {"/a", 2, 300};
-    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
+    struct row row = {"/a", 2, 300, 9};
+    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 5}};
     struct buffer bytes = {0}, encoded = {0};
 
     (void)state;
@@ -732,8 +734,8 @@ static void it_comes_back_which_paths_have_no_row(void **state)
 static void counts_come_back_with_rows(void **state)
 {
     static const struct number numbers[] = {{2, false}, {3, false}};
-    struct row row = {"/a", 2, 7};
-    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7}};
+    struct row row = {"/a", 2, 7, 2};
+    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 2}};
     struct buffer body, encoded;
     struct counts answer;
     const char *error;
@@ -844,11 +846,17 @@ static void assert_rows_come_back_in(enum encoding encoding, const struct rows *
         assert_int_equal(decoded.rows[i].path_len, rows->rows[i].path_len);
         assert_memory_equal(decoded.rows[i].path, rows->rows[i].path, rows->rows[i].path_len);
         assert_int_equal(decoded.rows[i].count, rows->rows[i].count);
+        assert_int_equal(decoded.rows[i].bots, rows->rows[i].bots);
     }
     assert_same_cursor(decoded.next, decoded.next_len, rows->next, rows->next_len);
     assert_same_cursor(decoded.previous, decoded.previous_len, rows->previous, rows->previous_len);
     assert_int_equal(decoded.totals.paths, rows->totals.paths);
     assert_int_equal(decoded.totals.hits, rows->totals.hits);
+    assert_int_equal(decoded.totals.bots, rows->totals.bots);
+    assert_same_cursor(decoded.period.begins, decoded.period.begins_len, rows->period.begins,
+                       rows->period.begins_len);
+    assert_int_equal(decoded.period.hits, rows->period.hits);
+    assert_int_equal(decoded.period.bots, rows->period.bots);
     rows_free(&decoded);
     rows_free(&decoded);
 }
@@ -862,16 +870,17 @@ static void assert_rows_come_back(const struct rows *rows)
 static void rows_come_back(void **state)
 {
     struct row some[] = {
-        {"/b\"\\\x01\x1f", 6, INT64_MAX}, {"/\xf4\x8f\xbf\xbf", 5, 8}, {"/", 1, 0}};
+        {"/b\"\\\x01\x1f", 6, INT64_MAX, 3}, {"/\xf4\x8f\xbf\xbf", 5, 8, 0}, {"/", 1, 0, 0}};
     const struct rows none = {0};
-    const struct rows last = {.size = 1, .rows = some, .totals = {1, INT64_MAX}};
+    const struct rows last = {.size = 1, .rows = some, .totals = {1, INT64_MAX, 1}};
     const struct rows full = {.size = 3,
                               .rows = some,
                               .next = "0:/\"\n",
                               .next_len = 5,
                               .previous = "9:/b",
                               .previous_len = 4,
-                              .totals = {INT64_MAX, 0}};
+                              .totals = {INT64_MAX, 0, 0},
+                              .period = {9, 4, "2026-01-31T00:00:00Z", 20}};
     struct buffer json = {0};
 
     (void)state;
@@ -883,23 +892,25 @@ static void rows_come_back(void **state)
     rows_encode(&json, ENCODING_JSON, &full);
     assert_text(
         &json,
-        "{\"paths\":[],\"counts\":[],\"next\":null,\"previous\":null,"
-        "\"totals\":{\"paths\":0,\"hits\":0}}\n"
+        "{\"paths\":[],\"counts\":[],\"bots\":[],\"next\":null,\"previous\":null,"
+        "\"totals\":{\"paths\":0,\"hits\":0,\"bots\":0}}\n"
         "{\"paths\":[\"/b\\\"\\\\\\u0001\\u001F\",\"/\xf4\x8f\xbf\xbf\",\"/\"],"
-        "\"counts\":[9223372036854775807,8,0],\"next\":\"0:/\\\"\\u000A\",\"previous\":\"9:/b\","
-        "\"totals\":{\"paths\":9223372036854775807,\"hits\":0}}");
+        "\"counts\":[9223372036854775807,8,0],\"bots\":[3,0,0],"
+        "\"period\":{\"hits\":9,\"bots\":4,\"begins\":\"2026-01-31T00:00:00Z\"},"
+        "\"next\":\"0:/\\\"\\u000A\",\"previous\":\"9:/b\","
+        "\"totals\":{\"paths\":9223372036854775807,\"hits\":0,\"bots\":0}}");
 }
 
 static void a_view_of_1000_of_the_longest_rows_fits_its_limit(void **state)
 {
     struct batch batch = long_batch(VIEW_MAX_ROWS + 1, PATH_MAX_BYTES);
     struct row *all = calloc(VIEW_MAX_ROWS + 1, sizeof(*all));
-    struct rows rows = {.size = VIEW_MAX_ROWS, .rows = all, .totals = {INT64_MAX, INT64_MAX}};
+    struct rows rows = {.size = VIEW_MAX_ROWS, .rows = all, .totals = {INT64_MAX, INT64_MAX, INT64_MAX}};
     struct buffer json = {0}, cursor = {0};
 
     (void)state;
     for (size_t i = 0; i <= VIEW_MAX_ROWS; i++)
-        all[i] = (struct row){batch.entries[i].path, PATH_MAX_BYTES, INT64_MAX};
+        all[i] = (struct row){batch.entries[i].path, PATH_MAX_BYTES, INT64_MAX, 0};
     buffer_add_int(&cursor, INT64_MAX);
     buffer_add_literal(&cursor, ":");
     buffer_add(&cursor, all[0].path, PATH_MAX_BYTES);
@@ -959,6 +970,14 @@ static void rows_that_the_contract_does_not_allow_are_refused(void **state)
         {ROWS("[]", "[]", "null", "{\"paths\": 1.0, \"hits\": 1}"), BAD_TOTALS},
         {ROWS("[]", "[]", "null", "{\"paths\": 1, \"hits\": \"1\"}"), BAD_TOTALS},
         {ROWS("[]", "[]", "null", "{\"paths\": 1, \"paths\": 1, \"hits\": 1}"), NO_JSON},
+        {ROWS("[]", "[]", "null", "{\"paths\": 1, \"hits\": 1, \"bots\": -1}"), BAD_TOTALS},
+        {ROWS("[\"/a\"]", "[1]", "null, \"bots\": []", T), BAD_BOTS},
+        {ROWS("[\"/a\"]", "[1]", "null, \"bots\": [-1]", T), BAD_BOTS},
+        {ROWS("[\"/a\"]", "[1]", "null, \"bots\": 1", T), BAD_BOTS},
+        {ROWS("[]", "[]", "null, \"period\": null", T), BAD_BOTS},
+        {ROWS("[]", "[]", "null, \"period\": {\"hits\": 1, \"bots\": 0}", T), BAD_BOTS},
+        {ROWS("[]", "[]", "null, \"period\": {\"hits\": -1, \"bots\": 0, \"begins\": \"\"}", T),
+         BAD_BOTS},
     };
 
     (void)state;
@@ -971,9 +990,9 @@ static void rows_that_the_contract_does_not_allow_are_refused(void **state)
 
 static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **state)
 {
-    const struct row row = {"/\"\\\x1f\xc3\xa9", 6, INT64_MAX};
-    const struct row overflow = {PATH_OVERFLOW, strlen(PATH_OVERFLOW), 8};
-    const struct totals totals = {2, 17};
+    const struct row row = {"/\"\\\x1f\xc3\xa9", 6, INT64_MAX, 0};
+    const struct row overflow = {PATH_OVERFLOW, strlen(PATH_OVERFLOW), 8, 0};
+    const struct totals totals = {2, 17, 4};
     struct buffer json = {0};
 
     (void)state;
@@ -982,7 +1001,7 @@ static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **s
     row_encode(&json, &overflow);
     assert_text(&json, "{\"path\":\"(other paths)\",\"count\":8,\"overflow\":true}");
     totals_encode(&json, &totals);
-    assert_text(&json, "{\"paths\":2,\"hits\":17}");
+    assert_text(&json, "{\"paths\":2,\"hits\":17,\"bots\":4}");
     problem_encode(&json, 400, "Bad Request", "Why.", NULL);
     assert_text(&json, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
                        "\"detail\":\"Why.\"}");

@@ -90,8 +90,8 @@ static void a_view_of_1000_rows_is_compared_row_by_row(void **state)
     (void)state;
     for (size_t i = 0; i < VIEW_MAX_ROWS; i++) {
         int len = snprintf(paths[i], sizeof(paths[i]), "/%zu", i);
-        old[i] = (struct row){paths[i], (size_t)len, 5};
-        new[VIEW_MAX_ROWS - 1 - i] = (struct row){paths[i], (size_t)len, 5 + (int64_t)(i % 2)};
+        old[i] = (struct row){paths[i], (size_t)len, 5, 0};
+        new[VIEW_MAX_ROWS - 1 - i] = (struct row){paths[i], (size_t)len, 5 + (int64_t)(i % 2), 0};
     }
     assert_true(live_add_change(&text, &ID, &before, &after));
     for (size_t i = 0; i + 9 < text.len; i++)

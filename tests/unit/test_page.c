@@ -43,7 +43,7 @@ static size_t count_of(const char *text, const char *part)
 
 static struct row row_of(const char *path, int64_t count)
 {
-    return (struct row){path, strlen(path), count};
+    return (struct row){path, strlen(path), count, 0};
 }
 
 /* --- text --- */

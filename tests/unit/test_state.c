@@ -138,7 +138,7 @@ static size_t ranking_at(int64_t position, struct row *rows)
             counts[ledger.paths[p][i]] += ledger.hits[p][i];
     for (size_t path = 0; path < N_PATHS; path++)
         if (counts[path] != 0)
-            rows[n++] = (struct row){names[path], strlen(names[path]), counts[path]};
+            rows[n++] = (struct row){names[path], strlen(names[path]), counts[path], 0};
     qsort(rows, n, sizeof(*rows), compare_rows);
     return n;
 }

@@ -16,6 +16,8 @@
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 #define BAD_ORDER   "\"order\" is neither count nor path."
+#define BAD_PERIOD  "\"period\" is not all, today, 24h, 7d or 30d."
+#define BAD_BOTS    "\"bots\" is neither include nor exclude."
 #define BAD_LIMIT   "\"limit\" is not from 1 to 1,000."
 #define NO_NUMBER   "\"limit\" is not a whole number."
 #define BAD_PREFIX  "\"prefix\" is not UTF-8 text of at most 2,048 bytes."
@@ -23,7 +25,8 @@
 #define OTHER_ORDER "The cursor belongs to the other order."
 #define TWICE       "A query parameter occurs more than once."
 #define NO_VALUE    "A query parameter has no valid value."
-#define UNKNOWN     "Unknown query parameter; use order, prefix, limit, after or before."
+#define UNKNOWN                                                                                    \
+    "Unknown query parameter; use order, prefix, period, bots, limit, after or before."
 
 /* Parses a copy that ends where its bytes do. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)
@@ -104,6 +107,25 @@ static void an_order_is_count_or_path(void **state)
     assert_int_equal(view_of("order=path").order, VIEW_BY_PATH);
     for (size_t i = 0; i < SIZE(bad); i++)
         assert_refused(bad[i], BAD_ORDER);
+}
+
+static void a_period_and_bots_are_read(void **state)
+{
+    static const char *const periods[] = {"period=", "period=Today", "period=25h", "period=7"};
+    static const char *const bots[] = {"bots=", "bots=no", "bots=excluded"};
+
+    (void)state;
+    assert_int_equal(view_of("period=all").period, VIEW_ALL_TIME);
+    assert_int_equal(view_of("period=today").period, VIEW_TODAY);
+    assert_int_equal(view_of("period=24h").period, VIEW_24_HOURS);
+    assert_int_equal(view_of("period=7d").period, VIEW_7_DAYS);
+    assert_int_equal(view_of("period=30d").period, VIEW_30_DAYS);
+    assert_true(view_of("bots=exclude").without_bots);
+    assert_false(view_of("bots=include").without_bots);
+    for (size_t i = 0; i < SIZE(periods); i++)
+        assert_refused(periods[i], BAD_PERIOD);
+    for (size_t i = 0; i < SIZE(bots); i++)
+        assert_refused(bots[i], BAD_BOTS);
 }
 
 static void a_limit_is_from_1_to_1000(void **state)
@@ -553,6 +575,7 @@ int main(void)
         cmocka_unit_test(without_a_query_it_is_the_hundred_highest_counts),
         cmocka_unit_test(every_parameter_is_read_in_any_order),
         cmocka_unit_test(an_order_is_count_or_path),
+        cmocka_unit_test(a_period_and_bots_are_read),
         cmocka_unit_test(a_limit_is_from_1_to_1000),
         cmocka_unit_test(a_prefix_is_any_text_and_may_be_empty),
         cmocka_unit_test(a_prefix_has_at_most_2048_bytes),

@@ -109,9 +109,10 @@ class Api:
         return row and row["count"]
 
     def totals(self):
+        """How many paths and hits there are."""
         answer = self.ask("GET", "/v1/totals")
         assert answer.status == 200, answer.start
-        return answer.json()
+        return {name: answer.json()[name] for name in ("paths", "hits")}
 
 
 def counts_of(answer, hits):
