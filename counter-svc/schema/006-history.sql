@@ -68,8 +68,8 @@ CREATE TABLE pathcount_history (
     keep_days BIGINT NOT NULL DEFAULT 400,
     max_rows BIGINT NOT NULL DEFAULT 20000000,
     -- since when hits are recorded
-    hours_since TIMESTAMPTZ DEFAULT now(),
-    days_since TIMESTAMPTZ DEFAULT now(),
+    hours_since TIMESTAMPTZ NOT NULL DEFAULT now(),
+    days_since TIMESTAMPTZ NOT NULL DEFAULT now(),
     -- the last hour that has left the period of 24 hours; of the next one, the paths up to the cursor have
     h24_left TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
     h24_cursor TEXT COLLATE "C" NOT NULL DEFAULT '',
@@ -327,4 +327,433 @@ ended AS (
     WHERE EXISTS (SELECT FROM moved) AND lane IN (SELECT unnest(ended) FROM entry)
 )
 SELECT EXISTS (SELECT FROM moved)
+$$;
+
+-- The hours (as the time zone has them) that begin behind `behind` and not after `upto`, in order.
+CREATE FUNCTION pathcount_hours_between(behind TIMESTAMPTZ, upto TIMESTAMPTZ, zone TEXT)
+RETURNS SETOF TIMESTAMPTZ
+LANGUAGE sql STABLE
+AS $$
+-- quarters of an hour: where the clocks change by half an hour, so does the beginning of hours
+SELECT DISTINCT date_trunc('hour', quarter, $3) AS hour
+FROM generate_series($1, $2 + INTERVAL '45 minutes', INTERVAL '15 minutes') AS quarter
+WHERE date_trunc('hour', quarter, $3) > $1 AND date_trunc('hour', quarter, $3) <= $2
+ORDER BY 1
+$$;
+
+-- What the periods hold at a time: hours behind h24_behind, the day `day`, and days behind d7_behind and
+-- d30_behind. When there are more rows than max_rows, the oldest hour or day is left out, too.
+CREATE FUNCTION pathcount_periods(
+    at TIMESTAMPTZ, OUT zone TEXT, OUT hour TIMESTAMPTZ, OUT day DATE,
+    OUT h24_behind TIMESTAMPTZ, OUT d7_behind DATE, OUT d30_behind DATE
+)
+LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off
+AS $$
+DECLARE
+    history pathcount_history;
+    oldest_hour TIMESTAMPTZ;
+    oldest_day DATE;
+BEGIN
+    SELECT * INTO history FROM pathcount_history;
+    zone := history.time_zone;
+    -- the periods do not move on before the hits that belong to them are folded
+    SELECT date_trunc('hour', least(at, (
+        SELECT j.at FROM pathcount_journal AS j
+        WHERE j.position = (SELECT position + 1 FROM pathcount_checkpoint)
+    )), zone) INTO hour;
+    day := (hour AT TIME ZONE zone)::date;
+    h24_behind := CASE WHEN history.keep_hours = 0 THEN 'infinity' ELSE hour - INTERVAL '24 hours' END;
+    d7_behind := CASE WHEN history.keep_days = 0 THEN 'infinity' ELSE day - 7 END;
+    d30_behind := CASE WHEN history.keep_days = 0 THEN 'infinity' ELSE day - 30 END;
+    IF (SELECT hour_rows + day_rows > history.max_rows FROM pathcount_totals) THEN
+        SELECT min(h.hour) INTO oldest_hour FROM pathcount_hours AS h;
+        SELECT min(d.day) INTO oldest_day FROM pathcount_days AS d;
+        IF oldest_hour < hour THEN
+            h24_behind := greatest(h24_behind, oldest_hour);
+        ELSIF oldest_day < day THEN
+            d7_behind := greatest(d7_behind, oldest_day);
+            d30_behind := greatest(d30_behind, oldest_day);
+        END IF;
+    END IF;
+    -- what has left does not come back
+    IF history.h24_left < hour THEN
+        h24_behind := greatest(h24_behind, history.h24_left);
+    END IF;
+    IF history.d7_left < day THEN
+        d7_behind := greatest(d7_behind, history.d7_left);
+    END IF;
+    IF history.d30_left < day THEN
+        d30_behind := greatest(d30_behind, history.d30_left);
+    END IF;
+END
+$$;
+
+-- Computes the periods of some paths anew, from their hours and days. A fold that adds to one of them at
+-- the same time either is seen, or waits for the row and adds to what is written here: so the rows are
+-- locked before the sums are read.
+CREATE FUNCTION pathcount_refresh(wanted TEXT[], at TIMESTAMPTZ) RETURNS VOID
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    period RECORD;
+    this_day DATE;
+    hours TIMESTAMPTZ[] := '{}';
+    days DATE[];
+BEGIN
+    PERFORM FROM pathcount_recent WHERE path = ANY (wanted) ORDER BY path FOR UPDATE;
+    SELECT * INTO period FROM pathcount_periods(at);
+    this_day := (at AT TIME ZONE period.zone)::date;
+    IF isfinite(period.h24_behind) THEN
+        -- a fold may have added to an hour that has begun meanwhile
+        hours := ARRAY(SELECT * FROM pathcount_hours_between(
+            period.h24_behind, at + INTERVAL '1 hour', period.zone));
+    END IF;
+    days := ARRAY(
+        SELECT period.day + 1 - n FROM generate_series(0, 30) AS n
+        WHERE period.day + 1 - n > least(period.d7_behind, period.d30_behind));
+    WITH wanted_path AS MATERIALIZED (
+        SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w <> ''
+    ),
+    recent AS MATERIALIZED (
+        SELECT
+            w.path,
+            coalesce(d.today, 0) AS today, coalesce(d.today_bots, 0) AS today_bots,
+            coalesce(h.h24, 0) AS h24, coalesce(h.h24_bots, 0) AS h24_bots,
+            coalesce(d.d7, 0) AS d7, coalesce(d.d7_bots, 0) AS d7_bots,
+            coalesce(d.d30, 0) AS d30, coalesce(d.d30_bots, 0) AS d30_bots
+        FROM wanted_path AS w
+        CROSS JOIN LATERAL (
+            SELECT sum(t.hits) AS h24, sum(t.bot_hits) AS h24_bots
+            FROM unnest(hours) AS label
+            JOIN pathcount_hours AS t ON t.hour = label AND t.path = w.path
+        ) AS h
+        CROSS JOIN LATERAL (
+            SELECT
+                sum(t.hits) FILTER (WHERE t.day = this_day) AS today,
+                sum(t.bot_hits) FILTER (WHERE t.day = this_day) AS today_bots,
+                sum(t.hits) FILTER (WHERE t.day > period.d7_behind) AS d7,
+                sum(t.bot_hits) FILTER (WHERE t.day > period.d7_behind) AS d7_bots,
+                sum(t.hits) FILTER (WHERE t.day > period.d30_behind) AS d30,
+                sum(t.bot_hits) FILTER (WHERE t.day > period.d30_behind) AS d30_bots
+            FROM unnest(days) AS label
+            JOIN pathcount_days AS t ON t.day = label AND t.path = w.path
+        ) AS d
+    ),
+    gone AS (
+        DELETE FROM pathcount_recent AS r USING recent
+        WHERE r.path = recent.path AND recent.h24 = 0 AND recent.d30 = 0
+    )
+    INSERT INTO pathcount_recent AS r
+    SELECT
+        path, this_day,
+        least(today, 9223372036854775807), least(today_bots, 9223372036854775807),
+        least(h24, 9223372036854775807), least(h24_bots, 9223372036854775807),
+        least(d7, 9223372036854775807), least(d7_bots, 9223372036854775807),
+        least(d30, 9223372036854775807), least(d30_bots, 9223372036854775807)
+    FROM recent
+    WHERE h24 <> 0 OR d30 <> 0
+    ORDER BY path
+    ON CONFLICT (path) DO UPDATE
+    SET day = excluded.day, today = excluded.today, today_bots = excluded.today_bots,
+        h24 = excluded.h24, h24_bots = excluded.h24_bots,
+        d7 = excluded.d7, d7_bots = excluded.d7_bots,
+        d30 = excluded.d30, d30_bots = excluded.d30_bots;
+END
+$$;
+
+-- One piece of the work that time brings: takes the next hour or day out of a period, for up to `size`
+-- paths; or deletes up to ten times as many rows that are no longer kept. Returns whether there is more to
+-- do. Any program may call it, at any time: of two that do at once one does nothing.
+CREATE FUNCTION pathcount_history_step(at TIMESTAMPTZ, size BIGINT) RETURNS BOOLEAN
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    history pathcount_history;
+    period RECORD;
+    next_hour TIMESTAMPTZ;
+    next_day DATE;
+    paths TEXT[];
+    deleted BIGINT;
+    is_full BOOLEAN;
+BEGIN
+    SELECT * INTO history FROM pathcount_history FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    SELECT * INTO period FROM pathcount_periods(at);
+
+    -- a clock that was ahead, or history that was off
+    IF history.keep_hours <> 0 AND history.h24_left >= period.hour THEN
+        UPDATE pathcount_history SET h24_left = period.h24_behind, h24_cursor = '';
+        RETURN true;
+    END IF;
+    IF history.keep_days <> 0 AND greatest(history.d7_left, history.d30_left) >= period.day THEN
+        UPDATE pathcount_history
+        SET d7_left = period.d7_behind, d7_cursor = '', d30_left = period.d30_behind, d30_cursor = '';
+        RETURN true;
+    END IF;
+
+    SELECT min(hour) INTO next_hour FROM pathcount_hours
+    WHERE hour > history.h24_left AND hour <= period.h24_behind;
+    IF next_hour IS NOT NULL THEN
+        paths := ARRAY(
+            SELECT path FROM pathcount_hours
+            WHERE hour = next_hour AND path > history.h24_cursor ORDER BY path LIMIT size);
+        PERFORM pathcount_refresh(paths, at);
+        IF cardinality(paths) < size THEN
+            UPDATE pathcount_history SET h24_left = next_hour, h24_cursor = '';
+        ELSE
+            UPDATE pathcount_history SET h24_cursor = paths[size];
+        END IF;
+        RETURN true;
+    END IF;
+
+    SELECT min(day) INTO next_day FROM pathcount_days
+    WHERE day > history.d7_left AND day <= period.d7_behind;
+    IF next_day IS NOT NULL THEN
+        paths := ARRAY(
+            SELECT path FROM pathcount_days
+            WHERE day = next_day AND path > history.d7_cursor ORDER BY path LIMIT size);
+        PERFORM pathcount_refresh(paths, at);
+        IF cardinality(paths) < size THEN
+            UPDATE pathcount_history SET d7_left = next_day, d7_cursor = '';
+        ELSE
+            UPDATE pathcount_history SET d7_cursor = paths[size];
+        END IF;
+        RETURN true;
+    END IF;
+
+    SELECT min(day) INTO next_day FROM pathcount_days
+    WHERE day > history.d30_left AND day <= period.d30_behind;
+    IF next_day IS NOT NULL THEN
+        paths := ARRAY(
+            SELECT path FROM pathcount_days
+            WHERE day = next_day AND path > history.d30_cursor ORDER BY path LIMIT size);
+        PERFORM pathcount_refresh(paths, at);
+        IF cardinality(paths) < size THEN
+            UPDATE pathcount_history SET d30_left = next_day, d30_cursor = '';
+        ELSE
+            UPDATE pathcount_history SET d30_cursor = paths[size];
+        END IF;
+        RETURN true;
+    END IF;
+
+    -- what has left its period is deleted once it is too old, or there are too many rows
+    SELECT hour_rows + day_rows > history.max_rows INTO is_full FROM pathcount_totals;
+    WITH gone AS (
+        DELETE FROM pathcount_hours
+        WHERE (hour, path) IN (
+            SELECT hour, path FROM pathcount_hours
+            WHERE hour <= (SELECT h24_left FROM pathcount_history)
+                AND (is_full OR hour <= period.hour - INTERVAL '1 hour' * history.keep_hours)
+            ORDER BY hour, path
+            LIMIT 10 * size)
+        RETURNING hour
+    ),
+    counted AS (
+        SELECT count(*) AS rows, max(hour) AS last_hour FROM gone
+    ),
+    noted AS (
+        UPDATE pathcount_history
+        SET hours_since = greatest(hours_since, last_hour + INTERVAL '1 hour')
+        FROM counted WHERE rows <> 0
+    )
+    UPDATE pathcount_totals SET hour_rows = hour_rows - rows
+    FROM counted WHERE rows <> 0
+    RETURNING rows INTO deleted;
+    IF deleted <> 0 THEN
+        RETURN true;
+    END IF;
+    WITH gone AS (
+        DELETE FROM pathcount_days
+        WHERE (day, path) IN (
+            SELECT day, path FROM pathcount_days
+            WHERE day <= (SELECT least(d7_left, d30_left) FROM pathcount_history)
+                AND (is_full OR day <= period.day - history.keep_days::int)
+            ORDER BY day, path
+            LIMIT 10 * size)
+        RETURNING day
+    ),
+    counted AS (
+        SELECT count(*) AS rows, max(day) AS last_day FROM gone
+    ),
+    noted AS (
+        UPDATE pathcount_history
+        SET days_since = greatest(days_since, (last_day + 1)::timestamp AT TIME ZONE history.time_zone)
+        FROM counted WHERE rows <> 0
+    )
+    UPDATE pathcount_totals SET day_rows = day_rows - rows
+    FROM counted WHERE rows <> 0
+    RETURNING rows INTO deleted;
+    RETURN coalesce(deleted, 0) <> 0;
+END
+$$;
+
+-- Takes the settings of history over into the ledger. Returns how they were before when they were others,
+-- or NULL.
+CREATE FUNCTION pathcount_history_settings(zone TEXT, hours BIGINT, days BIGINT, rows BIGINT) RETURNS TEXT
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    history pathcount_history;
+BEGIN
+    PERFORM now() AT TIME ZONE zone; -- refuses a zone that is not known
+    SELECT * INTO history FROM pathcount_history FOR UPDATE;
+    IF (history.time_zone, history.keep_hours, history.keep_days, history.max_rows)
+        = (zone, hours, days, rows) THEN
+        RETURN NULL;
+    END IF;
+    UPDATE pathcount_history
+    SET time_zone = zone, keep_hours = hours, keep_days = days, max_rows = rows,
+        hours_since = CASE WHEN keep_hours = 0 THEN now() ELSE hours_since END,
+        days_since = CASE WHEN keep_days = 0 THEN now() ELSE days_since END;
+    RETURN format('time_zone=%s history_hours=%s history_days=%s history_rows=%s', history.time_zone,
+        history.keep_hours, history.keep_days, history.max_rows);
+END
+$$;
+
+-- A time as the time zone has it: RFC 3339 with the offset.
+CREATE FUNCTION pathcount_local_time(at TIMESTAMPTZ, zone TEXT) RETURNS TEXT
+LANGUAGE sql STABLE
+AS $$
+SELECT to_char(local, 'YYYY-MM-DD"T"HH24:MI:SS')
+    || CASE WHEN ahead < INTERVAL '0' THEN '-' ELSE '+' END
+    || to_char(CASE WHEN ahead < INTERVAL '0' THEN -ahead ELSE ahead END, 'HH24:MI')
+FROM (
+    SELECT $1 AT TIME ZONE $2 AS local, ($1 AT TIME ZONE $2) - ($1 AT TIME ZONE 'UTC') AS ahead
+) AS time
+$$;
+
+-- When a period began, or history if that was later, as the time zone has it; and all hits in it.
+CREATE FUNCTION pathcount_period(
+    period TEXT, at TIMESTAMPTZ, OUT hits BIGINT, OUT bots BIGINT, OUT begins TEXT
+)
+LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    history pathcount_history;
+    first_day DATE;
+    first_hour TIMESTAMPTZ;
+    sums RECORD;
+BEGIN
+    SELECT * INTO history FROM pathcount_history;
+    IF period = '24h' THEN
+        IF history.keep_hours = 0 THEN
+            RAISE EXCEPTION 'There is no history by hour: history_hours is 0.' USING ERRCODE = 'PC004';
+        END IF;
+        first_hour := greatest(
+            date_trunc('hour', at, history.time_zone) - INTERVAL '23 hours', history.hours_since);
+        SELECT coalesce(sum(t.hits), 0) AS hits, coalesce(sum(t.bot_hits), 0) AS bots INTO sums
+        FROM pathcount_hours_between(
+            date_trunc('hour', at, history.time_zone) - INTERVAL '24 hours', at, history.time_zone
+        ) AS label
+        JOIN pathcount_hours AS t ON t.hour = label AND t.path = '';
+    ELSE
+        IF history.keep_days = 0 THEN
+            RAISE EXCEPTION 'There is no history by day: history_days is 0.' USING ERRCODE = 'PC004';
+        END IF;
+        first_day := (at AT TIME ZONE history.time_zone)::date
+            - CASE period WHEN 'today' THEN 0 WHEN '7d' THEN 6 ELSE 29 END;
+        first_hour := greatest(first_day::timestamp AT TIME ZONE history.time_zone, history.days_since);
+        SELECT coalesce(sum(t.hits), 0) AS hits, coalesce(sum(t.bot_hits), 0) AS bots INTO sums
+        FROM generate_series(0, (at AT TIME ZONE history.time_zone)::date - first_day) AS n
+        JOIN pathcount_days AS t ON t.day = first_day + n AND t.path = '';
+    END IF;
+    hits := least(sums.hits, 9223372036854775807);
+    bots := least(sums.bots, 9223372036854775807);
+    begins := pathcount_local_time(first_hour, history.time_zone);
+END
+$$;
+
+-- The time that `text` stands for (RFC 3339), or the begin of a date in the time zone; NULL for ''.
+CREATE FUNCTION pathcount_history_time(text TEXT, zone TEXT) RETURNS TIMESTAMPTZ
+LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+    IF text = '' THEN
+        RETURN NULL;
+    ELSIF text ~ '^\d{4}-\d\d-\d\d$' THEN
+        RETURN text::date::timestamp AT TIME ZONE zone;
+    ELSIF text ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$' THEN
+        RETURN text::timestamptz;
+    END IF;
+    RAISE invalid_datetime_format;
+EXCEPTION
+    WHEN data_exception THEN
+        RAISE EXCEPTION '"from" and "to" are dates such as 2026-01-31, or times such as 2026-01-31T12:00:00Z.'
+            USING ERRCODE = 'PC003';
+END
+$$;
+
+-- The history of a path ('': of all together) as JSON (proto/counter-api.yml: History). Errors with SQLSTATE
+-- PC003 are the request's; with PC004 there is no such history.
+CREATE FUNCTION pathcount_history_of(wanted TEXT, unit TEXT, since TEXT, upto TEXT, at TIMESTAMPTZ)
+RETURNS JSON
+LANGUAGE plpgsql STABLE
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+DECLARE
+    history pathcount_history;
+    zone TEXT;
+    is_hourly BOOLEAN := unit = 'hour';
+    begins TIMESTAMPTZ;
+    first TIMESTAMPTZ;
+    last TIMESTAMPTZ;
+    columns JSON;
+BEGIN
+    SELECT * INTO history FROM pathcount_history;
+    zone := history.time_zone;
+    IF (CASE WHEN is_hourly THEN history.keep_hours ELSE history.keep_days END) = 0 THEN
+        RAISE EXCEPTION 'There is no history by %: history_%s is 0.', unit, unit || 's'
+            USING ERRCODE = 'PC004';
+    END IF;
+    IF wanted <> '' AND NOT EXISTS (SELECT FROM pathcount WHERE path = wanted) THEN
+        RAISE EXCEPTION 'This path has no count of its own yet.' USING ERRCODE = 'PC004';
+    END IF;
+    last := least(coalesce(pathcount_history_time(upto, zone), at), at);
+    first := pathcount_history_time(since, zone);
+    IF is_hourly THEN
+        IF upto ~ '^.{10}$' THEN
+            last := least(((last AT TIME ZONE zone)::date + 1)::timestamp AT TIME ZONE zone
+                - INTERVAL '1 second', at);
+        END IF;
+        first := coalesce(first, ((last AT TIME ZONE zone)::date - 1)::timestamp AT TIME ZONE zone);
+        begins := greatest(history.hours_since,
+            date_trunc('hour', at, zone) - INTERVAL '1 hour' * (history.keep_hours - 1));
+        SELECT json_build_object(
+            'times', coalesce(json_agg(pathcount_local_time(label, zone) ORDER BY label), '[]'),
+            'hits', coalesce(json_agg(coalesce(t.hits, 0) ORDER BY label), '[]'),
+            'bots', coalesce(json_agg(coalesce(t.bot_hits, 0) ORDER BY label), '[]'))
+        INTO columns
+        FROM pathcount_hours_between(
+            date_trunc('hour', greatest(first, begins), zone) - INTERVAL '1 second', last, zone) AS label
+        LEFT JOIN pathcount_hours AS t ON t.hour = label AND t.path = wanted;
+    ELSE
+        first := coalesce(first, ((last AT TIME ZONE zone)::date - 29)::timestamp AT TIME ZONE zone);
+        begins := greatest(history.days_since,
+            ((at AT TIME ZONE zone)::date - (history.keep_days - 1)::int)::timestamp AT TIME ZONE zone);
+        SELECT json_build_object(
+            'times', coalesce(json_agg(label ORDER BY label), '[]'),
+            'hits', coalesce(json_agg(coalesce(t.hits, 0) ORDER BY label), '[]'),
+            'bots', coalesce(json_agg(coalesce(t.bot_hits, 0) ORDER BY label), '[]'))
+        INTO columns
+        FROM (
+            SELECT (last AT TIME ZONE zone)::date - n AS label
+            FROM generate_series(
+                0, (last AT TIME ZONE zone)::date - (greatest(first, begins) AT TIME ZONE zone)::date
+            ) AS n
+        ) AS each_day
+        LEFT JOIN pathcount_days AS t ON t.day = label AND t.path = wanted;
+    END IF;
+    RETURN json_build_object(
+        'path', nullif(wanted, ''), 'unit', unit, 'zone', zone,
+        'begins', pathcount_local_time(begins, zone), 'times', columns -> 'times',
+        'hits', columns -> 'hits', 'bots', columns -> 'bots');
+END
 $$;
