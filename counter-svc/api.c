@@ -3,6 +3,7 @@
  * within the ledger's deadlines; one whose connection goes before is abandoned. */
 
 #include "counter-svc/api_changes.h"
+#include "counter-svc/api_history.h"
 #include "counter-svc/counter.h"
 #include "service/answer.h"
 #include "service/log.h"
@@ -53,13 +54,14 @@ enum route_id {
     ROUTE_PATH,
     ROUTE_TOTALS,
     ROUTE_CHANGES,
+    ROUTE_HISTORY,
     N_ROUTES
 };
 
 const char *const counter_routes[N_ROUTES + 1] = {
     [ROUTE_NONE] = "none",       [ROUTE_LANES] = "lanes", [ROUTE_HITS] = "hits",
     [ROUTE_PATHS] = "paths",     [ROUTE_PATH] = "path",   [ROUTE_TOTALS] = "totals",
-    [ROUTE_CHANGES] = "changes",
+    [ROUTE_CHANGES] = "changes", [ROUTE_HISTORY] = "history",
 };
 
 static const struct route {
@@ -75,6 +77,7 @@ static const struct route {
     {ROUTE_PATH, API_PATHS "/", true, "GET", handle_path},
     {ROUTE_TOTALS, API_TOTALS, false, "GET", handle_totals},
     {ROUTE_CHANGES, API_CHANGES, false, "GET, POST", handle_changes},
+    {ROUTE_HISTORY, API_HISTORY, false, "GET", api_history},
 };
 
 /* Whether it is the token, in time that does not depend on where they differ. */
@@ -206,7 +209,7 @@ void api_answer_later(h2o_req_t *req, const char *detail)
 }
 
 /* For how long the rows have been behind what is counted (RFC 9111, 5.1). */
-static void add_age(h2o_req_t *req, int64_t age_ms)
+void api_add_age(h2o_req_t *req, int64_t age_ms)
 {
     char age[24];
 
@@ -214,6 +217,15 @@ static void add_age(h2o_req_t *req, int64_t age_ms)
         return;
     snprintf(age, sizeof(age), "%lld", (long long)((age_ms + 999) / 1000));
     answer_header_named(req, "age", h2o_strdup(&req->pool, age, SIZE_MAX).base);
+}
+
+void api_answer_unread(h2o_req_t *req, const struct view_result *result)
+{
+    if (result->refusal != NULL)
+        answer_problem(req, result->refusal_status,
+                       h2o_strdup(&req->pool, result->refusal, SIZE_MAX).base);
+    else
+        api_answer_later(req, "PostgreSQL is unavailable; retry the same request.");
 }
 
 static void answer_unavailable(h2o_req_t *req)
@@ -430,7 +442,7 @@ static void on_rows(void *data, const struct view_result *result)
 
     call->view_request = NULL;
     if (result->rows == NULL) {
-        answer_unavailable(call->req);
+        api_answer_unread(call->req, result);
         return;
     }
     rows_encode(&json, ENCODING_JSON, result->rows);
@@ -438,7 +450,7 @@ static void on_rows(void *data, const struct view_result *result)
         api_answer_later(call->req,
                          "Too many bytes wait for slow clients; retry the same request.");
     } else {
-        add_age(call->req, result->age_ms);
+        api_add_age(call->req, result->age_ms);
         answer_json(call->req, 200, &json);
     }
     buffer_free(&json);
@@ -482,7 +494,7 @@ static void on_path(void *data, const struct view_result *result)
         detail.path = call->path;
         detail.path_len = call->path_len;
         detail_encode(&json, &detail);
-        add_age(call->req, result->age_ms);
+        api_add_age(call->req, result->age_ms);
         answer_json(call->req, 200, &json);
         buffer_free(&json);
     }

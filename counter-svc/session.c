@@ -42,7 +42,7 @@ struct session {
 static const struct {
     enum session_role role;
     const char *name, *sql;
-} STATEMENTS[N_STATEMENTS] = {
+} STATEMENTS[STATEMENT_ROWS] = {
     [STATEMENT_APPEND] = {SESSION_JOURNAL, "append", sql_append},
     [STATEMENT_LOAD] = {SESSION_JOURNAL, "load", sql_load},
     [STATEMENT_CATCH_UP] = {SESSION_JOURNAL, "catch_up", sql_catch_up},
@@ -51,15 +51,28 @@ static const struct {
     [STATEMENT_FOLD] = {SESSION_FOLDS, "fold", sql_fold},
     [STATEMENT_FOLD_ROW_BY_ROW] = {SESSION_FOLDS, "fold_row_by_row", sql_fold_row_by_row},
     [STATEMENT_CLEAR] = {SESSION_FOLDS, "clear", sql_clear},
-    [STATEMENT_ROWS_BY_COUNT] = {SESSION_VIEWS, "rows_by_count", sql_rows_by_count},
-    [STATEMENT_ROWS_BY_PATH] = {SESSION_VIEWS, "rows_by_path", sql_rows_by_path},
-    [STATEMENT_ROWS_BY_COUNT_BACK] = {SESSION_VIEWS, "rows_by_count_back", sql_rows_by_count_back},
-    [STATEMENT_ROWS_BY_PATH_BACK] = {SESSION_VIEWS, "rows_by_path_back", sql_rows_by_path_back},
+    [STATEMENT_HISTORY_STEP] = {SESSION_FOLDS, "history_step", sql_history_step},
+    [STATEMENT_HISTORY_SETTINGS] = {SESSION_FOLDS, "history_settings", sql_history_settings},
     [STATEMENT_PATH] = {SESSION_VIEWS, "path", sql_path},
+    [STATEMENT_HISTORY] = {SESSION_VIEWS, "history", sql_history},
     [STATEMENT_CHANGE] = {SESSION_CHANGES, "change", sql_change},
     [STATEMENT_AUDIT] = {SESSION_CHANGES, "audit", sql_audit},
     [STATEMENT_FORGET_CHANGES] = {SESSION_CHANGES, "forget_changes", sql_forget_changes},
 };
+
+/* A statement's name, in `buffer` if need be. */
+static const char *name_of(int statement, char buffer[ROWS_SQL_NAME_BYTES])
+{
+    if (statement < STATEMENT_ROWS)
+        return STATEMENTS[statement].name;
+    rows_sql_name(statement - STATEMENT_ROWS, buffer);
+    return buffer;
+}
+
+static enum session_role role_of(int statement)
+{
+    return statement < STATEMENT_ROWS ? STATEMENTS[statement].role : SESSION_VIEWS;
+}
 
 static void on_connected(void *data);
 static void on_pooler_checked(void *data, const char *problem);
@@ -228,18 +241,29 @@ void session_migrate(struct session *session)
     look_at_schema(session);
 }
 
+static void prepare(struct session *session)
+{
+    char name[ROWS_SQL_NAME_BYTES];
+    struct buffer rows = {0};
+    const char *sql;
+
+    if (session->preparing >= STATEMENT_ROWS)
+        rows_sql_add(&rows, session->preparing - STATEMENT_ROWS);
+    sql = session->preparing < STATEMENT_ROWS ? STATEMENTS[session->preparing].sql : rows.bytes;
+    pg_run_prepare(session->pg, name_of(session->preparing, name), sql,
+                   session_patience_ms(session), on_prepared, session);
+    buffer_free(&rows);
+}
+
 /* Prepares the next statement of the session's role, from `first` on; after the last one it is
  * ready. */
 static void prepare_from(struct session *session, int first)
 {
     session->preparing = first;
-    while (session->preparing < N_STATEMENTS &&
-           STATEMENTS[session->preparing].role != session->role)
+    while (session->preparing < N_STATEMENTS && role_of(session->preparing) != session->role)
         ++session->preparing;
     if (session->preparing < N_STATEMENTS) {
-        pg_run_prepare(session->pg, STATEMENTS[session->preparing].name,
-                       STATEMENTS[session->preparing].sql, session_patience_ms(session),
-                       on_prepared, session);
+        prepare(session);
         return;
     }
     set_ready(session, true);
@@ -251,6 +275,7 @@ static void prepare_from(struct session *session, int first)
 static void on_prepared(void *data, const struct pg_answer *answer)
 {
     struct session *session = data;
+    char name[ROWS_SQL_NAME_BYTES];
 
     if (answer->outcome == PG_LOST)
         return;
@@ -259,7 +284,7 @@ static void on_prepared(void *data, const struct pg_answer *answer)
         return;
     }
     log_event(LOG_LEVEL_ERROR, "prepare-failed", "statement=%s sqlstate=%s error=%s",
-              STATEMENTS[session->preparing].name, answer->sqlstate,
+              name_of(session->preparing, name), answer->sqlstate,
               LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
     session_fail(session, "A statement could not be prepared", answer);
 }
@@ -314,13 +339,17 @@ bool session_is_idle(const struct session *session)
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback, void *data)
 {
-    pg_run_prepared(session->pg, STATEMENTS[statement].name, parameters, count,
+    char name[ROWS_SQL_NAME_BYTES];
+
+    pg_run_prepared(session->pg, name_of((int)statement, name), parameters, count,
                     session_patience_ms(session), callback, data);
 }
 
 size_t session_padding(enum statement statement, const struct pg_parameter *parameters, int count)
 {
-    return pg_padding(STATEMENTS[statement].name, parameters, count);
+    char name[ROWS_SQL_NAME_BYTES];
+
+    return pg_padding(name_of((int)statement, name), parameters, count);
 }
 
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data)

@@ -6,6 +6,7 @@
 #define COUNTER_SESSION_H
 
 #include "counter-svc/pg.h"
+#include "counter-svc/rows_sql.h"
 #include "counter-svc/schema.h"
 
 /* What a session is for. Each session prepares its own statements alone: should a pooler ever
@@ -27,15 +28,15 @@ enum statement {
     STATEMENT_FOLD,
     STATEMENT_FOLD_ROW_BY_ROW,
     STATEMENT_CLEAR,
-    STATEMENT_ROWS_BY_COUNT,
-    STATEMENT_ROWS_BY_PATH,
-    STATEMENT_ROWS_BY_COUNT_BACK,
-    STATEMENT_ROWS_BY_PATH_BACK,
+    STATEMENT_HISTORY_STEP,
+    STATEMENT_HISTORY_SETTINGS,
     STATEMENT_PATH,
+    STATEMENT_HISTORY,
     STATEMENT_CHANGE,
     STATEMENT_AUDIT,
     STATEMENT_FORGET_CHANGES,
-    N_STATEMENTS
+    STATEMENT_ROWS, /* the first of those that rows_sql.h numbers */
+    N_STATEMENTS = STATEMENT_ROWS + ROWS_SQL_N
 };
 
 /* What sessions are made with; must outlive them. */

@@ -1,12 +1,14 @@
 #include "counter-svc/views.h"
 
 #include "counter-svc/counter_metrics.h"
+#include "counter-svc/history_query.h"
 #include "counter-svc/pg_array.h"
 #include "counter-svc/refusal.h"
 #include "proto/memory.h"
 #include "service/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* How long a view waits for a fold before it is read without. */
 #define FOLD_PATIENCE_MS 750
@@ -17,7 +19,7 @@
 /* Above every path: all begin with a slash, and this is the character behind it. */
 #define ABOVE_ALL_PATHS "0"
 
-enum request_kind { REQUEST_ROWS, REQUEST_PATH };
+enum request_kind { REQUEST_ROWS, REQUEST_PATH, REQUEST_HISTORY };
 
 /* A request, from its start until its callback. It waits for the journal's head, then for a fold, then
  * for its query. */
@@ -28,6 +30,7 @@ struct view_request {
     struct trace trace;
     struct view *view;            /* REQUEST_ROWS */
     struct buffer path;           /* REQUEST_PATH */
+    struct history_query *query;  /* REQUEST_HISTORY */
     struct journal_request *head; /* NULL: it is known */
     int64_t target;               /* what is to be folded */
     bool is_stale;                /* it was not, in time */
@@ -64,6 +67,8 @@ static void send_rows(struct views *views, const struct view *view);
 static void on_rows(void *data, const struct pg_answer *answer);
 static void send_path(struct views *views, const struct buffer *path);
 static void on_path(void *data, const struct pg_answer *answer);
+static void send_history(struct views *views, const struct history_query *query);
+static void on_history(void *data, const struct pg_answer *answer);
 static void on_session_change(void *data);
 
 struct views *views_open(struct worker *worker, const struct session_settings *session_settings,
@@ -174,6 +179,16 @@ struct view_request *views_path(struct views *views, const char *path, size_t le
     return add(views, request);
 }
 
+struct view_request *views_history(struct views *views, const struct history_query *query,
+                                   const struct trace *trace, view_callback callback, void *data)
+{
+    struct view_request *request = create(views, REQUEST_HISTORY, trace, callback, data);
+
+    request->query = memory_resize(NULL, sizeof(*query));
+    *request->query = *query;
+    return add(views, request);
+}
+
 /* Answers and frees a request, in whichever list it is. */
 static void finish(struct view_request *request, const struct view_result *result)
 {
@@ -188,6 +203,7 @@ static void finish(struct view_request *request, const struct view_result *resul
         request->callback(request->data, result);
     free(request->view);
     buffer_free(&request->path);
+    free(request->query);
     free(request);
 }
 
@@ -314,8 +330,10 @@ static void on_turn_end(struct turn_end *turn_end)
     first = take_first(views);
     if (first->kind == REQUEST_ROWS)
         send_rows(views, first->view);
-    else
+    else if (first->kind == REQUEST_PATH)
         send_path(views, &first->path);
+    else
+        send_history(views, first->query);
 }
 
 /* Answers all requests that the query was for, each with its own age, and goes on. */
@@ -344,9 +362,24 @@ static void ask_again(struct views *views)
     kick(views);
 }
 
+/* Whether it is the fault of what was asked for (schema/006-history.sql); answers the requests so. */
+static bool is_refused(struct views *views, const struct pg_answer *answer)
+{
+    bool is_bad = strcmp(answer->sqlstate, "PC003") == 0;
+
+    if (answer->outcome != PG_FAILED || (!is_bad && strcmp(answer->sqlstate, "PC004") != 0))
+        return false;
+    finish_away(views, &(struct view_result){
+                           .refusal = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY),
+                           .refusal_status = is_bad ? 400 : 404});
+    return true;
+}
+
 /* Whether there is an answer to read: a failure is logged here, the requests get nothing. */
 static bool has_answer(struct views *views, const struct pg_answer *answer)
 {
+    if (is_refused(views, answer))
+        return false;
     if (answer->outcome == PG_DONE) {
         histogram_add_ns(&views->metrics->read_seconds, monotonic_ns() - views->sent_ns);
         return true;
@@ -387,19 +420,19 @@ static void send_rows(struct views *views, const struct view *view)
                         limit;
     char above[PATH_MAX_BYTES + 1];
     struct buffer numbers = {0};
+    enum statement statement;
 
     pg_add_int8(&numbers, view->has_after ? view->after_count : INT64_MAX);
     pg_add_int8(&numbers, view->limit + 1); /* one more tells whether there is a next page */
     count = (struct pg_parameter){numbers.bytes, 8};
     limit = (struct pg_parameter){numbers.bytes + 8, 8};
     add_bounds(view, &low, &high, above);
+    statement = (enum statement)(STATEMENT_ROWS + rows_sql_number(view));
     if (view->order == VIEW_BY_PATH)
-        session_run(views->session,
-                    view->backwards ? STATEMENT_ROWS_BY_PATH_BACK : STATEMENT_ROWS_BY_PATH,
-                    (struct pg_parameter[]){after, low, high, limit}, 4, on_rows, views);
+        session_run(views->session, statement, (struct pg_parameter[]){after, low, high, limit}, 4,
+                    on_rows, views);
     else
-        session_run(views->session,
-                    view->backwards ? STATEMENT_ROWS_BY_COUNT_BACK : STATEMENT_ROWS_BY_COUNT,
+        session_run(views->session, statement,
                     (struct pg_parameter[]){count, after, low, high, limit}, 5, on_rows, views);
     buffer_free(&numbers);
 }
@@ -478,6 +511,34 @@ void page_free(struct page *page)
     buffer_free(&page->previous);
 }
 
+/* The columns of rows (rows_sql.h). */
+enum rows_column {
+    ROWS_PATH,
+    ROWS_COUNT,
+    ROWS_BOTS,
+    ROWS_PERIOD_HITS,
+    ROWS_PERIOD_BOTS,
+    ROWS_PERIOD_BEGINS
+};
+
+/* Adds the rows of an answer; returns whether there are more than the page may have. */
+static bool add_rows(struct page *page, const struct view *view, const PGresult *result)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < PQntuples(result); ++i) {
+        struct row row = {PQgetvalue(result, i, ROWS_PATH),
+                          (size_t)PQgetlength(result, i, ROWS_PATH), 0, 0};
+        if (PQgetisnull(result, i, ROWS_PATH))
+            return false; /* a period without rows */
+        row.count = pg_int8(PQgetvalue(result, i, ROWS_COUNT));
+        row.bots = pg_int8(PQgetvalue(result, i, ROWS_BOTS));
+        if (!add_row(page, view, row, &bytes))
+            return true;
+    }
+    return false;
+}
+
 static void on_rows(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
@@ -485,7 +546,7 @@ static void on_rows(void *data, const struct pg_answer *answer)
     const struct state *state = journal_state(views->journal);
     const struct view *view;
     struct page page;
-    size_t bytes = 0;
+    bool more;
 
     if (!has_answer(views, answer))
         return;
@@ -495,18 +556,21 @@ static void on_rows(void *data, const struct pg_answer *answer)
     }
     view = request_of(views->away.next)->view;
     begin_page(&page, state);
-    for (int i = 0; i < PQntuples(result); ++i) {
-        struct row row = {PQgetvalue(result, i, 0), (size_t)PQgetlength(result, i, 0),
-                          pg_int8(PQgetvalue(result, i, 1)), 0};
-        if (!add_row(&page, view, row, &bytes))
-            break;
-    }
+    more = add_rows(&page, view, result);
+    if (view->period != VIEW_ALL_TIME)
+        page.rows.period = (struct period_hits){number_at(result, ROWS_PERIOD_HITS),
+                                                number_at(result, ROWS_PERIOD_BOTS),
+                                                PQgetvalue(result, 0, ROWS_PERIOD_BEGINS),
+                                                (size_t)PQgetlength(result, 0, ROWS_PERIOD_BEGINS)};
     if (view->backwards)
         reverse(page.table, page.rows.size);
-    add_cursors(&page, view, (size_t)PQntuples(result) > page.rows.size);
+    add_cursors(&page, view, more);
     finish_away(views, &(struct view_result){.rows = &page.rows});
     page_free(&page);
 }
+
+/* The columns of path.sql. */
+enum path_column { PATH_COUNT, PATH_BEFORE, PATH_FIRST, PATH_LAST, PATH_BOTS, PATH_PERIODS };
 
 static void send_path(struct views *views, const struct buffer *path)
 {
@@ -538,14 +602,43 @@ static void on_path(void *data, const struct pg_answer *answer)
     if (!has_answer(views, answer))
         return;
     if (PQntuples(answer->result) == 1) {
-        detail.count = number_at(answer->result, 0);
-        before = number_at(answer->result, 1);
+        detail.count = number_at(answer->result, PATH_COUNT);
+        before = number_at(answer->result, PATH_BEFORE);
         detail.rank = before < DETAIL_MAX_RANK ? before + 1 : 0;
-        detail_set_time(detail.first, number_at(answer->result, 2));
-        detail_set_time(detail.last, number_at(answer->result, 3));
+        detail_set_time(detail.first, number_at(answer->result, PATH_FIRST));
+        detail_set_time(detail.last, number_at(answer->result, PATH_LAST));
+        detail.bots = number_at(answer->result, PATH_BOTS);
+        for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period) {
+            int column = PATH_PERIODS + 2 * (period - VIEW_TODAY);
+            detail.periods[period] = (struct detail_period){number_at(answer->result, column),
+                                                            number_at(answer->result, column + 1)};
+        }
     }
     add_unfolded(&detail, journal_state(views->journal), &request_of(views->away.next)->path);
     finish_away(views, &(struct view_result){.detail = &detail});
+}
+
+static void send_history(struct views *views, const struct history_query *query)
+{
+    const char *unit = query->by_hour ? "hour" : "day";
+
+    session_run(views->session, STATEMENT_HISTORY,
+                (struct pg_parameter[]){{query->path, query->path_len},
+                                        {unit, strlen(unit)},
+                                        {query->from, query->from_len},
+                                        {query->to, query->to_len}},
+                4, on_history, views);
+}
+
+static void on_history(void *data, const struct pg_answer *answer)
+{
+    struct views *views = data;
+
+    if (!has_answer(views, answer))
+        return;
+    finish_away(views, &(struct view_result){
+                           .history = PQgetvalue(answer->result, 0, 0),
+                           .history_len = (size_t)PQgetlength(answer->result, 0, 0)});
 }
 
 static void on_session_change(void *data)

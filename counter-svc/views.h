@@ -16,12 +16,18 @@
 #include "proto/detail.h"
 #include "proto/view.h"
 
-/* What was read; only good during the callback. Both are NULL when PostgreSQL did not answer. */
+/* What was read; only good during the callback. All are NULL when PostgreSQL did not answer. */
 struct view_result {
     const struct rows *rows;          /* of a view */
     const struct path_detail *detail; /* of a path, which is left out; count 0: it has no row */
-    int64_t age_ms;                   /* how far the table is behind; 0: not at all */
+    const char *history;              /* JSON (proto/counter-api.yml: History) */
+    size_t history_len;
+    const char *refusal; /* why it cannot be read as it was asked for: a sentence */
+    int refusal_status;  /* of HTTP: 400, or 404 when there is no such history */
+    int64_t age_ms;      /* how far the table is behind; 0: not at all */
 };
+
+struct history_query;
 
 /* Runs exactly once for each request that is not cancelled, from the loop, never before the call that
  * started it returns. */
@@ -51,6 +57,10 @@ struct view_request *views_rows(struct views *views, const struct view *view,
 /* Reads what there is to know of one path. */
 struct view_request *views_path(struct views *views, const char *path, size_t len,
                                 const struct trace *trace, view_callback callback, void *data);
+
+/* Reads a history; the query is copied. */
+struct view_request *views_history(struct views *views, const struct history_query *query,
+                                   const struct trace *trace, view_callback callback, void *data);
 
 /* The callback does not run. */
 void view_cancel(struct view_request *request);

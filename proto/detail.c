@@ -29,12 +29,29 @@ static void encode_time(struct buffer *to, const char *time)
         buffer_add_literal(to, "null");
 }
 
+static void encode_period(struct buffer *to, enum view_period period,
+                          const struct detail_period *hits)
+{
+    buffer_add_json(to, view_period_names[period], strlen(view_period_names[period]));
+    if (hits->hits < 0) {
+        buffer_add_literal(to, ":null");
+        return;
+    }
+    buffer_add_literal(to, ":{\"hits\":");
+    buffer_add_int(to, hits->hits);
+    buffer_add_literal(to, ",\"bots\":");
+    buffer_add_int(to, hits->bots);
+    buffer_add_literal(to, "}");
+}
+
 void detail_encode(struct buffer *to, const struct path_detail *detail)
 {
     buffer_add_literal(to, "{\"path\":");
     buffer_add_json(to, detail->path, detail->path_len);
     buffer_add_literal(to, ",\"count\":");
     buffer_add_int(to, detail->count);
+    buffer_add_literal(to, ",\"bots\":");
+    buffer_add_int(to, detail->bots);
     buffer_add_literal(to, ",\"rank\":");
     if (detail->rank != 0)
         buffer_add_int(to, detail->rank);
@@ -44,7 +61,13 @@ void detail_encode(struct buffer *to, const struct path_detail *detail)
     encode_time(to, detail->first);
     buffer_add_literal(to, ",\"last\":");
     encode_time(to, detail->last);
-    buffer_add_literal(to, "}");
+    buffer_add_literal(to, ",\"periods\":{");
+    for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period) {
+        if (period != VIEW_TODAY)
+            buffer_add_literal(to, ",");
+        encode_period(to, (enum view_period)period, &detail->periods[period]);
+    }
+    buffer_add_literal(to, "}}");
 }
 
 /* Whether the text has the form of a time as detail_set_time writes it. */
@@ -74,6 +97,27 @@ static bool decode_time(const json_t *value, char time[DETAIL_TIME_BYTES])
     return true;
 }
 
+/* Reads a number of hits; one that is missing is none. */
+static bool decode_hits(const json_t *value, int64_t *hits)
+{
+    *hits = json_integer_value(value);
+    return value == NULL || (json_is_integer(value) && *hits >= 0);
+}
+
+static bool decode_periods(const json_t *periods, struct path_detail *detail)
+{
+    for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period) {
+        struct detail_period *hits = &detail->periods[period];
+        const json_t *value = json_object_get(periods, view_period_names[period]);
+        if (value == NULL || json_is_null(value))
+            *hits = (struct detail_period){-1, -1};
+        else if (!json_is_object(value) || !decode_hits(json_object_get(value, "hits"), &hits->hits) ||
+                 !decode_hits(json_object_get(value, "bots"), &hits->bots))
+            return false;
+    }
+    return true;
+}
+
 int detail_decode(const char *json, size_t len, struct path_detail *detail, const char **error)
 {
     json_t *object = json_load_object(json, len, error);
@@ -90,7 +134,9 @@ int detail_decode(const char *json, size_t len, struct path_detail *detail, cons
         (rank == NULL || json_is_null(rank) || json_is_integer(rank)) && detail->rank >= 0 &&
         detail->rank <= DETAIL_MAX_RANK &&
         decode_time(json_object_get(object, "first"), detail->first) &&
-        decode_time(json_object_get(object, "last"), detail->last))
+        decode_time(json_object_get(object, "last"), detail->last) &&
+        decode_hits(json_object_get(object, "bots"), &detail->bots) &&
+        decode_periods(json_object_get(object, "periods"), detail))
         return 0;
     detail_free(detail);
     *error = "The response does not describe a path.";

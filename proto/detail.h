@@ -1,16 +1,25 @@
-/* What there is to know of one path: {"path": "/a", "count": 8, "rank": 3, "first": "…", "last": "…"}.
+/* What there is to know of one path: {"path": "/a", "count": 8, "bots": 2, "rank": 3, "first": "…",
+ * "last": "…", "periods": {"today": {"hits": 3, "bots": 0}, "24h": …, "7d": …, "30d": …}}.
  *
  * The rank is the path's place in the ranking (highest count first, equal counts by path), counted
  * up to DETAIL_MAX_RANK: counting further would cost more the further down a path is. Times are UTC
- * as RFC 3339 writes them, with milliseconds. Both are null when they are not known.
+ * as RFC 3339 writes them, with milliseconds. Both are null when they are not known. A period is null
+ * when no history is kept for it. An answer of an earlier version has no bots and no periods.
  */
 #ifndef PROTO_DETAIL_H
 #define PROTO_DETAIL_H
 
 #include "proto/buffer.h"
+#include "proto/view.h"
 
 #define DETAIL_MAX_RANK   10000
 #define DETAIL_TIME_BYTES sizeof("2026-11-23T22:15:00.123Z")
+
+/* Hits of a path in a period, and how many of them came from bots; -1: no history is kept for it. */
+struct detail_period {
+    int64_t hits;
+    int64_t bots;
+};
 
 struct path_detail {
     const char *path; /* owned by whoever made it; after detail_decode by _json */
@@ -19,6 +28,8 @@ struct path_detail {
     int64_t rank;                  /* 1 to DETAIL_MAX_RANK; 0: beyond */
     char first[DETAIL_TIME_BYTES]; /* "": not known */
     char last[DETAIL_TIME_BYTES];
+    int64_t bots; /* hits of the count that came from bots */
+    struct detail_period periods[VIEW_N_PERIODS]; /* that of VIEW_ALL_TIME is not used */
     void *_json;
 };
 

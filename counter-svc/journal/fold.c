@@ -39,7 +39,7 @@
 #define VACUUM_MIN_ROWS 20000
 #define VACUUM_TABLE_MS 20000
 
-enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING };
+enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING, FOLD_IN_HISTORY };
 
 struct fold {
     struct worker *worker;
@@ -72,6 +72,9 @@ struct fold {
     size_t dead_entries, dead_rows;
     uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
 
+    struct history history;
+    bool is_historys_turn; /* a fold came last */
+
     struct timer tick, pause;
     struct turn_end turn_end;
 };
@@ -83,6 +86,7 @@ static void on_turn_end(struct turn_end *turn_end);
 static void on_folded(void *data, const struct pg_answer *answer);
 static void on_cleared(void *data, const struct pg_answer *answer);
 static void on_vacuumed(void *data, const struct pg_answer *answer);
+static void on_history(void *data, const struct pg_answer *answer);
 
 struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
                        const struct fold_settings *settings, const struct state *state,
@@ -94,7 +98,8 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
                           .metrics = counter_metrics_of(worker),
                           .settings = settings,
                           .state = state,
-                          .owner = *owner};
+                          .owner = *owner,
+                          .history = {.settings = &settings->history}};
     fold->session =
         session_open(worker, session_settings, SESSION_FOLDS,
                      &(struct session_owner){on_session_change, on_session_change, fold});
@@ -283,6 +288,16 @@ static bool send_vacuum(struct fold *fold, uint64_t now_ms)
     return true;
 }
 
+/* Does a piece of the work of history if there is one. When folds never end, it comes between them. */
+static bool send_history(struct fold *fold, uint64_t now_ms)
+{
+    fold->is_historys_turn = false;
+    if (!history_send(&fold->history, fold->session, now_ms, on_history, fold))
+        return false;
+    fold->activity = FOLD_IN_HISTORY;
+    return true;
+}
+
 static bool may_force(struct fold *fold, uint64_t now_ms)
 {
     if (!fold->is_wanted || now_ms - fold->forced_at_ms < FORCED_EVERY_MS)
@@ -309,12 +324,14 @@ static void on_turn_end(struct turn_end *turn_end)
     }
     if (may_force(fold, now_ms))
         fold->target = fold->state->position;
+    if (fold->is_historys_turn && send_history(fold, now_ms))
+        return;
     if (has_unfolded(fold) && fold->target > checkpoint_of(fold))
         send_fold(fold);
     else if (checkpoint_of(fold) - fold->cleared_upto >= KEPT_ENTRIES / 2)
         send_clear(fold);
-    else
-        send_vacuum(fold, now_ms);
+    else if (!send_vacuum(fold, now_ms))
+        send_history(fold, now_ms);
 }
 
 /* --- the answers --- */
@@ -387,6 +404,7 @@ static void on_folded(void *data, const struct pg_answer *answer)
     if (!is_done(fold, answer, fold->row_by_row ? "fold_row_by_row" : "fold"))
         return;
     histogram_add_ns(&fold->metrics->fold_seconds, monotonic_ns() - fold->sent_ns);
+    fold->is_historys_turn = true;
     moved = !PQgetisnull(answer->result, 0, 0) &&
             (fold->row_by_row || *PQgetvalue(answer->result, 0, 0) != 0);
     if (moved && fold->row_by_row)
@@ -423,6 +441,18 @@ static void on_cleared(void *data, const struct pg_answer *answer)
 static void on_vacuumed(void *data, const struct pg_answer *answer)
 {
     is_done(data, answer, "vacuum");
+}
+
+static void on_history(void *data, const struct pg_answer *answer)
+{
+    struct fold *fold = data;
+
+    if (history_note(&fold->history, answer)) {
+        fold->activity = FOLD_IDLE;
+        kick(fold);
+    } else {
+        is_done(fold, answer, "history");
+    }
 }
 
 void fold_close(struct fold *fold)

@@ -9,16 +9,20 @@
  * when asked. A fold that is refused for its data is repeated row by row; what the table refuses goes
  * to pathcount_quarantine.
  *
+ * Between folds the session does the work of history (history.h).
+ *
  * All calls from the loop's thread.
  */
 #ifndef COUNTER_JOURNAL_FOLD_H
 #define COUNTER_JOURNAL_FOLD_H
 
+#include "counter-svc/journal/history.h"
 #include "counter-svc/journal/state.h"
 #include "counter-svc/session.h"
 
 struct fold_settings {
     int64_t interval_ms; /* between folds under load */
+    struct history_settings history;
 };
 
 struct fold_owner {

@@ -58,6 +58,14 @@ CREATE INDEX pathcount_recent_today ON pathcount_recent (day, today DESC, path) 
 CREATE INDEX pathcount_recent_h24 ON pathcount_recent (h24 DESC, path) WHERE h24 > 0;
 CREATE INDEX pathcount_recent_d7 ON pathcount_recent (d7 DESC, path) WHERE d7 > 0;
 CREATE INDEX pathcount_recent_d30 ON pathcount_recent (d30 DESC, path) WHERE d30 > 0;
+CREATE INDEX pathcount_recent_today_people ON pathcount_recent (day, (today - today_bots) DESC, path)
+WHERE today > today_bots;
+CREATE INDEX pathcount_recent_h24_people ON pathcount_recent ((h24 - h24_bots) DESC, path)
+WHERE h24 > h24_bots;
+CREATE INDEX pathcount_recent_d7_people ON pathcount_recent ((d7 - d7_bots) DESC, path)
+WHERE d7 > d7_bots;
+CREATE INDEX pathcount_recent_d30_people ON pathcount_recent ((d30 - d30_bots) DESC, path)
+WHERE d30 > d30_bots;
 
 -- One row: the settings of history, and how far pathcount_history_step() has come.
 CREATE TABLE pathcount_history (
@@ -94,12 +102,22 @@ SELECT path, count - bot_count AS count, bot_count FROM pathcount WHERE count > 
 CREATE VIEW pathcount_today AS
 SELECT path, today AS count, today_bots AS bot_count FROM pathcount_recent
 WHERE day = (SELECT (now() AT TIME ZONE time_zone)::date FROM pathcount_history) AND today > 0;
+CREATE VIEW pathcount_today_people AS
+SELECT path, today - today_bots AS count, today_bots AS bot_count FROM pathcount_recent
+WHERE day = (SELECT (now() AT TIME ZONE time_zone)::date FROM pathcount_history)
+    AND today > today_bots;
 CREATE VIEW pathcount_24h AS
 SELECT path, h24 AS count, h24_bots AS bot_count FROM pathcount_recent WHERE h24 > 0;
+CREATE VIEW pathcount_24h_people AS
+SELECT path, h24 - h24_bots AS count, h24_bots AS bot_count FROM pathcount_recent WHERE h24 > h24_bots;
 CREATE VIEW pathcount_7d AS
 SELECT path, d7 AS count, d7_bots AS bot_count FROM pathcount_recent WHERE d7 > 0;
+CREATE VIEW pathcount_7d_people AS
+SELECT path, d7 - d7_bots AS count, d7_bots AS bot_count FROM pathcount_recent WHERE d7 > d7_bots;
 CREATE VIEW pathcount_30d AS
 SELECT path, d30 AS count, d30_bots AS bot_count FROM pathcount_recent WHERE d30 > 0;
+CREATE VIEW pathcount_30d_people AS
+SELECT path, d30 - d30_bots AS count, d30_bots AS bot_count FROM pathcount_recent WHERE d30 > d30_bots;
 
 CREATE OR REPLACE VIEW pathcount_now AS
 SELECT
@@ -755,5 +773,334 @@ BEGIN
         'path', nullif(wanted, ''), 'unit', unit, 'zone', zone,
         'begins', pathcount_local_time(begins, zone), 'times', columns -> 'times',
         'hits', columns -> 'hits', 'bots', columns -> 'bots');
+END
+$$;
+
+-- How many hits of a changed row came from bots; NULL: no row.
+ALTER TABLE pathcount_changed_rows
+    ADD COLUMN IF NOT EXISTS before_bots BIGINT,
+    ADD COLUMN IF NOT EXISTS after_bots BIGINT;
+
+-- Moves the hours and days of each source to its target, which may have some, or deletes them where the
+-- target is NULL; and computes the periods of all anew. With `before`, only hours and days that ended
+-- before then.
+CREATE FUNCTION pathcount_history_move(sources TEXT[], targets TEXT[], before TIMESTAMPTZ) RETURNS VOID
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    zone TEXT := (SELECT time_zone FROM pathcount_history);
+    hours TIMESTAMPTZ[];
+    days DATE[];
+    added RECORD;
+BEGIN
+    hours := ARRAY(SELECT * FROM pathcount_hours_between(
+        (SELECT min(hour) FROM pathcount_hours) - INTERVAL '1 second',
+        coalesce(before - INTERVAL '1 hour', now() + INTERVAL '1 hour'), zone));
+    days := ARRAY(
+        SELECT first + n FROM (SELECT min(day) AS first FROM pathcount_days) AS d,
+            generate_series(0, (coalesce(before - INTERVAL '1 day', now() + INTERVAL '1 day')
+                AT TIME ZONE zone)::date - first) AS n);
+
+    WITH move AS MATERIALIZED (
+        SELECT source COLLATE "C" AS source, target COLLATE "C" AS target
+        FROM unnest(sources, targets) AS m (source, target)
+    ),
+    gone AS (
+        DELETE FROM pathcount_hours AS t USING move, unnest(hours) AS label
+        WHERE t.hour = label AND t.path = move.source
+        RETURNING t.hour, move.target, t.hits, t.bot_hits
+    ),
+    kept AS (
+        INSERT INTO pathcount_hours AS t (hour, path, hits, bot_hits)
+        SELECT hour, target, sum(hits), sum(bot_hits) FROM gone WHERE target IS NOT NULL
+        GROUP BY hour, target
+        ON CONFLICT (hour, path) DO UPDATE
+        SET hits = pathcount_add(t.hits, excluded.hits),
+            bot_hits = pathcount_add(t.bot_hits, excluded.bot_hits)
+        RETURNING xmax = 0 AS is_new
+    ),
+    less AS (
+        UPDATE pathcount_hours AS t
+        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+        FROM (
+            SELECT hour, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone WHERE target IS NULL
+            GROUP BY hour
+        ) AS d
+        WHERE t.hour = d.hour AND t.path = ''
+    )
+    UPDATE pathcount_totals
+    SET hour_rows = hour_rows + (SELECT count(*) FROM kept WHERE is_new) - (SELECT count(*) FROM gone);
+
+    WITH move AS MATERIALIZED (
+        SELECT source COLLATE "C" AS source, target COLLATE "C" AS target
+        FROM unnest(sources, targets) AS m (source, target)
+    ),
+    gone AS (
+        DELETE FROM pathcount_days AS t USING move, unnest(days) AS label
+        WHERE t.day = label AND t.path = move.source
+        RETURNING t.day, move.target, t.hits, t.bot_hits
+    ),
+    kept AS (
+        INSERT INTO pathcount_days AS t (day, path, hits, bot_hits)
+        SELECT day, target, sum(hits), sum(bot_hits) FROM gone WHERE target IS NOT NULL
+        GROUP BY day, target
+        ON CONFLICT (day, path) DO UPDATE
+        SET hits = pathcount_add(t.hits, excluded.hits),
+            bot_hits = pathcount_add(t.bot_hits, excluded.bot_hits)
+        RETURNING xmax = 0 AS is_new
+    ),
+    less AS (
+        UPDATE pathcount_days AS t
+        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+        FROM (
+            SELECT day, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone WHERE target IS NULL
+            GROUP BY day
+        ) AS d
+        WHERE t.day = d.day AND t.path = ''
+    )
+    UPDATE pathcount_totals
+    SET day_rows = day_rows + (SELECT count(*) FROM kept WHERE is_new) - (SELECT count(*) FROM gone);
+
+    PERFORM pathcount_refresh(ARRAY(
+        SELECT unnest(sources) UNION SELECT unnest(targets)), now());
+END
+$$;
+
+-- Deletes the hours, days and periods of all paths from `low` to `high`: what history_move does for many
+-- paths, at the cost of the rows that there are.
+CREATE FUNCTION pathcount_history_delete(low TEXT, high TEXT) RETURNS VOID
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    zone TEXT := (SELECT time_zone FROM pathcount_history);
+BEGIN
+    WITH label AS MATERIALIZED (
+        SELECT label FROM pathcount_hours_between(
+            (SELECT min(hour) FROM pathcount_hours) - INTERVAL '1 second',
+            now() + INTERVAL '1 hour', zone) AS label
+    ),
+    gone AS (
+        DELETE FROM pathcount_hours AS t USING label
+        WHERE t.hour = label AND t.path >= low AND t.path <= high
+        RETURNING t.hour, t.hits, t.bot_hits
+    ),
+    less AS (
+        UPDATE pathcount_hours AS t
+        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+        FROM (
+            SELECT hour, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY hour
+        ) AS d
+        WHERE t.hour = d.hour AND t.path = ''
+    )
+    UPDATE pathcount_totals SET hour_rows = hour_rows - (SELECT count(*) FROM gone);
+
+    WITH label AS MATERIALIZED (
+        SELECT first + n AS label
+        FROM (SELECT min(day) AS first FROM pathcount_days) AS d,
+            generate_series(0, ((now() + INTERVAL '1 day') AT TIME ZONE zone)::date - first) AS n
+    ),
+    gone AS (
+        DELETE FROM pathcount_days AS t USING label
+        WHERE t.day = label AND t.path >= low AND t.path <= high
+        RETURNING t.day, t.hits, t.bot_hits
+    ),
+    less AS (
+        UPDATE pathcount_days AS t
+        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+        FROM (
+            SELECT day, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY day
+        ) AS d
+        WHERE t.day = d.day AND t.path = ''
+    )
+    UPDATE pathcount_totals SET day_rows = day_rows - (SELECT count(*) FROM gone);
+
+    DELETE FROM pathcount_recent WHERE path >= low AND path <= high;
+END
+$$;
+
+-- The hits by bots that a change moves to paths that it leaves: of a rename, a merge or a normalisation
+-- those of the sources; of an undo what the change that it undoes took from a path or gave it.
+CREATE FUNCTION pathcount_change_bots(request JSONB, undone BIGINT)
+RETURNS TABLE (target TEXT, bots BIGINT)
+LANGUAGE sql STABLE
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+SELECT m.target, p.bot_count
+FROM (
+    SELECT jsonb_array_elements_text($1 -> 'from') AS source, $1 ->> 'to' AS target
+    UNION ALL
+    SELECT source, target
+    FROM jsonb_to_recordset($1 -> 'moves') AS m (source TEXT, target TEXT)
+) AS m
+JOIN pathcount AS p ON p.path = m.source
+UNION ALL
+SELECT path, coalesce(before_bots, 0) - coalesce(after_bots, 0)
+FROM pathcount_changed_rows WHERE change = $2
+$$;
+
+-- Lets history follow a change whose rows are recorded. A rename, a merge or a normalisation moves it. A path
+-- that has no row any more has none. Other changes are not hits, and leave it as it is. To undo a rename moves
+-- hours and days that ended before it back; what was merged or deleted cannot be told apart any more.
+CREATE FUNCTION pathcount_change_history(made BIGINT, request JSONB, undone BIGINT) RETURNS VOID
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    sources TEXT[];
+    targets TEXT[];
+    renamed RECORD;
+BEGIN
+    SELECT r.path AS source, back.path AS target, u.at, w.after IS NULL AS is_all
+    INTO renamed
+    FROM pathcount_changes AS u
+    JOIN pathcount_changed_rows AS r ON r.change = u.change AND r.before IS NULL
+    JOIN pathcount_changed_rows AS back ON back.change = u.change AND back.after IS NULL
+    JOIN pathcount_changed_rows AS w ON w.change = made AND w.path = r.path
+    WHERE u.change = undone AND u.kind = 'rename';
+    IF renamed.source IS NOT NULL THEN
+        PERFORM pathcount_history_move(ARRAY[renamed.source], ARRAY[renamed.target],
+            CASE WHEN NOT renamed.is_all THEN renamed.at END);
+    END IF;
+
+    IF request ->> 'kind' = 'delete-prefix' THEN
+        PERFORM pathcount_history_delete(min(path), max(path))
+        FROM pathcount_changed_rows WHERE change = made HAVING count(*) <> 0;
+        RETURN;
+    END IF;
+    SELECT array_agg(r.path), array_agg(m.target)
+    INTO sources, targets
+    FROM pathcount_changed_rows AS r
+    LEFT JOIN (
+        SELECT jsonb_array_elements_text(request -> 'from') AS source, request ->> 'to' AS target
+        UNION ALL
+        SELECT source, target
+        FROM jsonb_to_recordset(request -> 'moves') AS m (source TEXT, target TEXT)
+    ) AS m ON m.source = r.path
+    WHERE r.change = made AND r.after IS NULL;
+    IF cardinality(sources) > 0 THEN
+        PERFORM pathcount_history_move(sources, targets, NULL);
+    END IF;
+END
+$$;
+
+-- As in 005-changes.sql, with bots and history. Makes the rows of `pathcount` those that are recorded for a
+-- change, and the totals and history with them. Returns the
+-- result of the change: how much it changed, and its first rows.
+CREATE OR REPLACE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone BIGINT, max_paths BIGINT)
+RETURNS JSONB
+LANGUAGE plpgsql
+SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    aside TEXT;
+    changed BIGINT;
+    last_path TEXT;
+    more_paths BIGINT;
+    more_hits NUMERIC;
+    more_bots NUMERIC;
+    shown JSONB;
+BEGIN
+    -- pathcount_history_step() works on nothing of this meanwhile
+    PERFORM FROM pathcount_history FOR UPDATE;
+    INSERT INTO pathcount_changed_rows (
+        path, change, before, before_first_hit_at, before_last_hit_at, after, after_first_hit_at,
+        after_last_hit_at, before_bots, after_bots)
+    SELECT w.path, made, p.count, p.first_hit_at, p.last_hit_at, w.after,
+        CASE WHEN w.after IS NOT NULL THEN w.first_hit_at END,
+        CASE WHEN w.after IS NOT NULL THEN w.last_hit_at END,
+        p.bot_count,
+        least(greatest(coalesce(p.bot_count, 0) + coalesce(m.bots, 0), 0), w.after)
+    FROM (
+        SELECT path, pathcount_change_count(path, count) AS after, first_hit_at, last_hit_at
+        FROM pathcount_change_rows(request, undone)
+    ) AS w
+    LEFT JOIN pathcount AS p ON p.path = w.path
+    LEFT JOIN (
+        SELECT target, sum(bots) AS bots FROM pathcount_change_bots(request, undone) GROUP BY target
+    ) AS m ON m.target = w.path
+    WHERE (p.count, p.first_hit_at, p.last_hit_at)
+        IS DISTINCT FROM (w.after, w.first_hit_at, w.last_hit_at);
+
+    SELECT count(*), max(path), count(after) - count(before),
+        coalesce(sum(coalesce(after, 0)::numeric - coalesce(before, 0)), 0),
+        coalesce(sum(coalesce(after_bots, 0)::numeric - coalesce(before_bots, 0)), 0)
+    INTO changed, last_path, more_paths, more_hits, more_bots
+    FROM pathcount_changed_rows WHERE change = made;
+    SELECT q.path INTO aside FROM pathcount_quarantine AS q
+    WHERE EXISTS (SELECT FROM pathcount_changed_rows AS r WHERE r.path = q.path AND r.change = made)
+    LIMIT 1;
+    IF aside IS NOT NULL THEN
+        RAISE EXCEPTION '% has hits in pathcount_quarantine: settle those first.', aside
+            USING ERRCODE = 'PC001';
+    END IF;
+    IF more_paths > 0 AND (SELECT paths FROM pathcount_totals) + more_paths > max_paths THEN
+        RAISE EXCEPTION 'There would be more paths than max_paths (%).', max_paths USING ERRCODE = 'PC001';
+    END IF;
+
+    DELETE FROM pathcount AS p USING pathcount_changed_rows AS r
+    WHERE r.change = made AND r.after IS NULL AND p.path = r.path;
+    INSERT INTO pathcount AS p (path, count, first_hit_at, last_hit_at, bot_count)
+    SELECT path, after, after_first_hit_at, after_last_hit_at, after_bots
+    FROM pathcount_changed_rows WHERE change = made AND after IS NOT NULL
+    ORDER BY path
+    ON CONFLICT (path) DO UPDATE
+    SET count = excluded.count, first_hit_at = excluded.first_hit_at, last_hit_at = excluded.last_hit_at,
+        bot_count = excluded.bot_count;
+    UPDATE pathcount_totals
+    SET paths = paths + more_paths, hits = hits + more_hits, bot_hits = bot_hits + more_bots;
+    PERFORM pathcount_change_history(made, request, undone);
+
+    SELECT coalesce(
+        jsonb_agg(jsonb_build_object('path', path, 'before', before, 'after', after) ORDER BY path), '[]')
+    INTO shown
+    FROM (
+        SELECT * FROM pathcount_changed_rows WHERE change = made ORDER BY path LIMIT 100
+    ) AS first_rows;
+    RETURN jsonb_build_object(
+        'changed', changed, 'paths', more_paths, 'hits', more_hits, 'rows', shown,
+        'next', CASE
+            WHEN request ->> 'kind' = 'delete-prefix' AND changed = (request ->> 'limit')::bigint
+                THEN last_path
+        END);
+END
+$$;
+
+-- As in 004-journal.sql, with bots and history: a path without a row has no history.
+CREATE OR REPLACE FUNCTION pathcount_edited() RETURNS VOID
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    gone TEXT[];
+BEGIN
+    LOCK TABLE pathcount_journal IN EXCLUSIVE MODE;
+    PERFORM pathcount_fold();
+    IF EXISTS (SELECT FROM pathcount WHERE count < 0 OR bot_count < 0) THEN
+        RAISE EXCEPTION 'pathcount has a count below zero';
+    END IF;
+    UPDATE pathcount SET bot_count = count WHERE bot_count > count;
+    PERFORM FROM pathcount_history FOR UPDATE;
+    gone := ARRAY(
+        SELECT path FROM pathcount_recent AS r
+        WHERE NOT EXISTS (SELECT FROM pathcount WHERE path = r.path)
+            AND NOT EXISTS (SELECT FROM pathcount_quarantine WHERE path = r.path));
+    PERFORM pathcount_history_move(gone, array_fill(NULL::text, ARRAY[cardinality(gone)]), NULL)
+    WHERE cardinality(gone) > 0;
+    UPDATE pathcount_totals
+    SET paths = (SELECT count(*) FROM pathcount WHERE path >= '/')
+            + (
+                SELECT count(*) FROM pathcount_quarantine AS q
+                WHERE path >= '/' AND NOT EXISTS (SELECT FROM pathcount WHERE path = q.path)
+            ),
+        hits = (SELECT coalesce(sum(count), 0) FROM pathcount)
+            + (SELECT coalesce(sum(count), 0) FROM pathcount_quarantine),
+        bot_hits = (SELECT coalesce(sum(bot_count), 0) FROM pathcount)
+            + (SELECT coalesce(sum(bot_count), 0) FROM pathcount_quarantine);
+    UPDATE pathcount_checkpoint SET generation = floor(random() * 9e15)::bigint;
 END
 $$;

@@ -1,5 +1,7 @@
 -- The path $1: its count, how many rows stand before it in the ranking, but at most $2, and when it
--- was first and last hit, in milliseconds since 1970; NULL when that is not known.
+-- was first and last hit, in milliseconds since 1970; NULL when that is not known. Then how many of its
+-- hits came from bots; and its hits and those by bots today, in this hour and the 23 before, in 7 days and in
+-- 30 days; NULL where no history is kept.
 SELECT
     p.count,
     (
@@ -22,6 +24,30 @@ SELECT
         ) AS before
     ),
     CASE WHEN isfinite(p.first_hit_at) THEN (extract(epoch FROM p.first_hit_at) * 1000)::bigint END,
-    CASE WHEN isfinite(p.last_hit_at) THEN (extract(epoch FROM p.last_hit_at) * 1000)::bigint END
+    CASE WHEN isfinite(p.last_hit_at) THEN (extract(epoch FROM p.last_hit_at) * 1000)::bigint END,
+    p.bot_count,
+    period.today, period.today_bots, period.h24, period.h24_bots,
+    period.d7, period.d7_bots, period.d30, period.d30_bots
 FROM pathcount AS p
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN keep_days <> 0 THEN coalesce(today, 0) END AS today,
+        CASE WHEN keep_days <> 0 THEN coalesce(today_bots, 0) END AS today_bots,
+        CASE WHEN keep_hours <> 0 THEN coalesce(h24, 0) END AS h24,
+        CASE WHEN keep_hours <> 0 THEN coalesce(h24_bots, 0) END AS h24_bots,
+        CASE WHEN keep_days <> 0 THEN coalesce(d7, 0) END AS d7,
+        CASE WHEN keep_days <> 0 THEN coalesce(d7_bots, 0) END AS d7_bots,
+        CASE WHEN keep_days <> 0 THEN coalesce(d30, 0) END AS d30,
+        CASE WHEN keep_days <> 0 THEN coalesce(d30_bots, 0) END AS d30_bots
+    FROM pathcount_history
+    LEFT JOIN (
+        SELECT
+            CASE WHEN day = (now() AT TIME ZONE time_zone)::date THEN today END AS today,
+            CASE WHEN day = (now() AT TIME ZONE time_zone)::date THEN today_bots END AS today_bots,
+            h24, h24_bots, d7, d7_bots, d30, d30_bots
+        FROM pathcount_recent
+        CROSS JOIN pathcount_history
+        WHERE path = p.path
+    ) AS recent ON true
+) AS period
 WHERE p.path = $1::text

@@ -1,11 +1,11 @@
 -- Rows behind (count $1, path $2) in the ranking, with paths from $3 up to but not including $4, at
--- most $5.
+-- most $5. `pathcount_rows` stands for the table or the view of what is ranked (rows_sql.h).
 --
 -- Where up to 10,000 rows have the prefix they are read by path, and sorted. Otherwise the ranking is
 -- read from the cursor on: equal counts first, then lower ones.
 WITH few AS MATERIALIZED (
-    SELECT path, count
-    FROM pathcount
+    SELECT path, count, bot_count
+    FROM pathcount_rows
     WHERE $3::text <> '' AND path >= $3::text AND path < $4::text
     ORDER BY path
     LIMIT 10001
@@ -14,10 +14,10 @@ found AS MATERIALIZED (
     SELECT $3::text <> '' AND count(*) <= 10000 AS few
     FROM few
 )
-SELECT path, count
+SELECT path, count, bot_count
 FROM (
     (
-        SELECT path, count
+        SELECT path, count, bot_count
         FROM few
         WHERE
             (SELECT few FROM found)
@@ -25,8 +25,8 @@ FROM (
     )
     UNION ALL
     (
-        SELECT path, count
-        FROM pathcount
+        SELECT path, count, bot_count
+        FROM pathcount_rows
         WHERE
             NOT (SELECT few FROM found)
             AND count = $1::bigint AND path > $2::text
@@ -36,8 +36,8 @@ FROM (
     )
     UNION ALL
     (
-        SELECT path, count
-        FROM pathcount
+        SELECT path, count, bot_count
+        FROM pathcount_rows
         WHERE
             NOT (SELECT few FROM found)
             AND count < $1::bigint

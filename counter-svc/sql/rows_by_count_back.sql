@@ -1,8 +1,8 @@
 -- The last rows in front of (count $1, path $2) in the ranking, with paths from $3 up to but not
 -- including $4, at most $5; the nearest first. The mirror image of rows_by_count.sql.
 WITH few AS MATERIALIZED (
-    SELECT path, count
-    FROM pathcount
+    SELECT path, count, bot_count
+    FROM pathcount_rows
     WHERE $3::text <> '' AND path >= $3::text AND path < $4::text
     ORDER BY path
     LIMIT 10001
@@ -11,10 +11,10 @@ found AS MATERIALIZED (
     SELECT $3::text <> '' AND count(*) <= 10000 AS few
     FROM few
 )
-SELECT path, count
+SELECT path, count, bot_count
 FROM (
     (
-        SELECT path, count
+        SELECT path, count, bot_count
         FROM few
         WHERE
             (SELECT few FROM found)
@@ -22,8 +22,8 @@ FROM (
     )
     UNION ALL
     (
-        SELECT path, count
-        FROM pathcount
+        SELECT path, count, bot_count
+        FROM pathcount_rows
         WHERE
             NOT (SELECT few FROM found)
             AND count = $1::bigint AND path < $2::text
@@ -33,8 +33,8 @@ FROM (
     )
     UNION ALL
     (
-        SELECT path, count
-        FROM pathcount
+        SELECT path, count, bot_count
+        FROM pathcount_rows
         WHERE
             NOT (SELECT few FROM found)
             AND count > $1::bigint

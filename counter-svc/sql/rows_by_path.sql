@@ -1,6 +1,6 @@
 -- Rows by path behind $1, from $2 up to but not including $3, at most $4.
-SELECT path, count
-FROM pathcount
+SELECT path, count, bot_count
+FROM pathcount_rows
 WHERE path > $1::text AND path >= $2::text AND path < $3::text
 ORDER BY path
 LIMIT $4::bigint

@@ -1,7 +1,7 @@
 -- The last rows by path in front of $1, from $2 up to but not including $3, at most $4; the nearest
 -- first.
-SELECT path, count
-FROM pathcount
+SELECT path, count, bot_count
+FROM pathcount_rows
 WHERE path < $1::text AND path >= $2::text AND path < $3::text
 ORDER BY path DESC
 LIMIT $4::bigint
