@@ -22,8 +22,13 @@ static const char *const STEPS[] = {
     "SET lock_timeout = '50ms'",
     /* with the column goes the index on it */
     "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
+    "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
+    "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_people",
+    "CREATE INDEX CONCURRENTLY pathcount_by_people ON pathcount ((count - bot_count) DESC, path) "
+    "WHERE count > bot_count",
 };
 #define STEP_COLUMN 4
+#define STEP_PEOPLE 6
 #define N_STEPS     (sizeof(STEPS) / sizeof(STEPS[0]))
 
 struct ranking {
@@ -75,6 +80,25 @@ static void on_next(struct timer *timer)
     }
 }
 
+/* Goes to the step that ranking.sql has named; returns false when it is looked again later. */
+static bool choose_step(struct ranking *ranking, const char *answer)
+{
+    if (strcmp(answer, "elsewhere") == 0) {
+        go_on(ranking,
+              ELSEWHERE_MS + jitter(ELSEWHERE_MS)); /* that process may end before it is done */
+        return false;
+    }
+    if (strcmp(answer, "nothing") == 0)
+        ranking->step = N_STEPS;
+    else if (strcmp(answer, "people") == 0)
+        ranking->step = STEP_PEOPLE;
+    else if (strcmp(answer, "column") == 0)
+        ranking->step = STEP_COLUMN;
+    else
+        ++ranking->step;
+    return true;
+}
+
 static void on_step(void *data, const struct pg_answer *answer)
 {
     struct ranking *ranking = data;
@@ -88,17 +112,10 @@ static void on_step(void *data, const struct pg_answer *answer)
         go_on(ranking, RETRY_MS + jitter(RETRY_MS));
         return;
     }
-    if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "elsewhere") == 0) {
-        go_on(ranking,
-              ELSEWHERE_MS + jitter(ELSEWHERE_MS)); /* that process may end before it is done */
-        return;
-    }
-    if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "nothing") == 0)
-        ranking->step = N_STEPS;
-    else if (ranking->step == 0 && strcmp(PQgetvalue(answer->result, 0, 0), "column") == 0)
-        ranking->step = STEP_COLUMN;
-    else
+    if (ranking->step != 0)
         ++ranking->step;
+    else if (!choose_step(ranking, PQgetvalue(answer->result, 0, 0)))
+        return;
     go_on(ranking, 0);
 }
 

@@ -1,5 +1,6 @@
-/* What 004-journal.sql leaves to be done beside hits and folds: the ranking gets an index on counts in
- * place of the one on tiers, which takes a second or so for a million paths.
+/* What migrations leave to be done beside hits and folds: the ranking gets an index on counts in place of
+ * the one on tiers (004-journal.sql), and one on counts without bots (006-history.sql). Each takes a second
+ * or so for a million paths.
  *
  * On a session of its own that is closed afterwards. Each statement is a transaction of its own, and one
  * process does it at a time; an index whose making was interrupted is made anew. All calls from the loop's

@@ -497,7 +497,7 @@ DECLARE
     next_day DATE;
     paths TEXT[];
     deleted BIGINT;
-    is_full BOOLEAN;
+    excess BIGINT;
 BEGIN
     SELECT * INTO history FROM pathcount_history FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
@@ -562,15 +562,15 @@ BEGIN
     END IF;
 
     -- what has left its period is deleted once it is too old, or there are too many rows
-    SELECT hour_rows + day_rows > history.max_rows INTO is_full FROM pathcount_totals;
+    SELECT hour_rows + day_rows - history.max_rows INTO excess FROM pathcount_totals;
     WITH gone AS (
         DELETE FROM pathcount_hours
         WHERE (hour, path) IN (
             SELECT hour, path FROM pathcount_hours
             WHERE hour <= (SELECT h24_left FROM pathcount_history)
-                AND (is_full OR hour <= period.hour - INTERVAL '1 hour' * history.keep_hours)
+                AND (excess > 0 OR hour <= period.hour - INTERVAL '1 hour' * history.keep_hours)
             ORDER BY hour, path
-            LIMIT 10 * size)
+            LIMIT CASE WHEN excess > 0 THEN least(excess, 10 * size) ELSE 10 * size END)
         RETURNING hour
     ),
     counted AS (
@@ -592,9 +592,9 @@ BEGIN
         WHERE (day, path) IN (
             SELECT day, path FROM pathcount_days
             WHERE day <= (SELECT least(d7_left, d30_left) FROM pathcount_history)
-                AND (is_full OR day <= period.day - history.keep_days::int)
+                AND (excess > 0 OR day <= period.day - history.keep_days::int)
             ORDER BY day, path
-            LIMIT 10 * size)
+            LIMIT CASE WHEN excess > 0 THEN least(excess, 10 * size) ELSE 10 * size END)
         RETURNING day
     ),
     counted AS (
@@ -1015,7 +1015,10 @@ BEGIN
         CASE WHEN w.after IS NOT NULL THEN w.first_hit_at END,
         CASE WHEN w.after IS NOT NULL THEN w.last_hit_at END,
         p.bot_count,
-        least(greatest(coalesce(p.bot_count, 0) + coalesce(m.bots, 0), 0), w.after)
+        CASE
+            WHEN w.after IS NOT NULL
+                THEN least(greatest(coalesce(p.bot_count, 0) + coalesce(m.bots, 0), 0), w.after)
+        END
     FROM (
         SELECT path, pathcount_change_count(path, count) AS after, first_hit_at, last_hit_at
         FROM pathcount_change_rows(request, undone)

@@ -1,12 +1,21 @@
--- What is to be done for the ranking's index: nothing any more, all of it, or only what comes behind the
--- index; or another process does it (elsewhere).
+-- What is to be done for the indexes of the rankings: nothing any more; all of it; what comes behind the
+-- index on counts (column); only the index on counts without bots (people); or another process does it
+-- (elsewhere).
+WITH index AS (
+    SELECT
+        coalesce(bool_or(indexrelid = to_regclass('pathcount_by_count')), false) AS has_count,
+        coalesce(bool_or(indexrelid = to_regclass('pathcount_by_people')), false) AS has_people
+    FROM pg_index
+    WHERE
+        indisvalid
+        AND indexrelid IN (to_regclass('pathcount_by_count'), to_regclass('pathcount_by_people'))
+)
 SELECT
     CASE
-        WHEN to_regproc('pathcount_tier') IS NULL THEN 'nothing'
+        WHEN to_regproc('pathcount_tier') IS NULL AND has_people THEN 'nothing'
         WHEN NOT pg_try_advisory_lock(7809632580312394868) THEN 'elsewhere'
-        WHEN EXISTS (
-            SELECT FROM pg_index
-            WHERE indexrelid = to_regclass('pathcount_by_count') AND indisvalid
-        ) THEN 'column'
+        WHEN to_regproc('pathcount_tier') IS NULL THEN 'people'
+        WHEN has_count THEN 'column'
         ELSE 'all'
     END
+FROM index

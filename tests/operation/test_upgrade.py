@@ -147,8 +147,10 @@ def test_a_million_paths_are_migrated_without_rewriting_the_table(stage, previou
         assert api.post(lane, sequence, {"/7": 1, "/new": 1}).json()["counts"] == [7 + sequence, sequence]
     assert api.totals() == {"paths": 1000001, "hits": 500000500000 + 98}
     assert api.view(limit=2)["counts"] == [1000000, 999999]
-    until(lambda: house.ledger.value("SELECT to_regproc('pathcount_tier') IS NULL"),
-          "the ranking's index", seconds=120)
+    until(lambda: house.ledger.value(
+        "SELECT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid = "
+        "to_regclass('pathcount_by_people'))"), "the rankings' indexes", seconds=120)
+    assert house.ledger.value("SELECT to_regproc('pathcount_tier') IS NULL")
     assert api.view(limit=2, after="10:/10")["paths"] == ["/9", "/8"]
     assert house.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
 

@@ -25,6 +25,7 @@ OPERATIONS = [
     ("POST", "/v1/lanes", None),
     ("POST", "/v1/hits", {"lane": 1, "sequence": 1, "paths": ["/a"], "hits": [1]}),
     ("GET", "/v1/paths", None), ("GET", "/v1/paths/a", None), ("GET", "/v1/totals", None),
+    ("GET", "/v1/history", None),
 ]
 
 MAX_LANE = 2**53
@@ -64,7 +65,7 @@ def test_the_contract_is_openapi_3_1_and_describes_every_operation():
     assert contract.COUNTER.document()["openapi"].startswith("3.1")
     described = {(method, template) for method, template, _ in contract.COUNTER.operations()}
     assert described == {("POST", "/v1/lanes"), ("POST", "/v1/hits"), ("GET", "/v1/paths"),
-                         ("GET", "/v1/paths/{path}"), ("GET", "/v1/totals"),
+                         ("GET", "/v1/paths/{path}"), ("GET", "/v1/totals"), ("GET", "/v1/history"),
                          ("POST", "/v1/changes"), ("GET", "/v1/changes")}
 
 

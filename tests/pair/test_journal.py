@@ -831,8 +831,8 @@ def test_hits_are_counted_beside_an_operators_maintenance(stage, ledger, what):
 def test_no_statement_reads_the_journal_or_the_table_from_end_to_end(stage, ledger):
     """Plans are made while both are empty, and used for as long as the session lives."""
     counter = stage.counter(ledger, fold_interval_ms=100)
-    until(lambda: ledger.value("SELECT to_regproc('pathcount_tier') IS NULL"), "the ranking's index")
-    counter.stop()  # the index was made by reading the table
+    ledger.until_migrated()
+    counter.stop()  # the indexes were made by reading the table
     api = counter.restart().until_ready().api
     api.count({"/a": 1})
     until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")

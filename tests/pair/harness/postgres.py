@@ -399,10 +399,11 @@ class Ledger:
                      f"{number} statements to wait for a lock")
 
     def until_migrated(self):
-        """Waits until the ranking has its new index: while that is made, it waits for every transaction
-        there is, and would be taken for what a test waits for."""
-        until(lambda: self.value("SELECT to_regclass('pathcount_journal') IS NULL "
-                                 "OR to_regproc('pathcount_tier') IS NULL"), "the ranking's index")
+        """Waits until the rankings have their new indexes: while one is made, it waits for every
+        transaction there is, and would be taken for what a test waits for."""
+        until(lambda: self.value("SELECT to_regclass('pathcount_journal') IS NULL OR EXISTS ("
+                                 "SELECT FROM pg_index WHERE indisvalid AND indexrelid = "
+                                 "to_regclass('pathcount_by_people'))"), "the rankings' indexes")
 
     @contextlib.contextmanager
     def held_appends(self, **columns):
