@@ -202,7 +202,7 @@ def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(frozen_reade
 def test_the_first_rows_and_the_totals_need_no_reading(frozen_reader):
     answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?limit=1").json()
     assert answer["rows"] == frozen_reader.api.view(limit=1) == {
-        "paths": ["/a"], "counts": [2], "next": None, "previous": None,
+        "paths": ["/a"], "counts": [2], "bots": [0], "next": None, "previous": None,
         "totals": frozen_reader.api.totals()}
 
 
@@ -376,8 +376,8 @@ def test_a_body_beyond_the_limit_is_413(api):
 
 def test_an_empty_ledger_has_no_paths(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
-    assert api.view() == {"paths": [], "counts": [], "next": None, "previous": None,
-                          "totals": {"paths": 0, "hits": 0}}
+    assert api.view() == {"paths": [], "counts": [], "bots": [], "next": None, "previous": None,
+                          "totals": {"paths": 0, "hits": 0, "bots": 0}}
     assert api.totals() == {"paths": 0, "hits": 0}
 
 

@@ -242,7 +242,9 @@ def test_a_ledger_of_the_first_program_is_brought_up_to_date(stage, ledger):
     left_by_the_first_program(ledger)
     api = stage.counter(ledger).api
     api.lane()
-    assert api.get("/a") == {"path": "/a", "count": 3, "rank": 1, "first": None, "last": None}
+    none = {"hits": 0, "bots": 0}  # history begins now
+    assert api.get("/a") == {"path": "/a", "count": 3, "bots": 0, "rank": 1, "first": None, "last": None,
+                             "periods": {"today": none, "24h": none, "7d": none, "30d": none}}
     assert api.count({"/a": 1}) == {"/a": 4}
     row = api.get("/a")
     assert row["first"] is None and row["last"] is not None  # nobody knows of the hits before
