@@ -7,9 +7,9 @@
 #include <string.h>
 
 /* How often it is looked whether something is to be done, and how many paths a step may be for: so many
- * take a few hundredths of a second. */
+ * take about 20 ms of CPU time. */
 #define STEP_EVERY_MS 1000
-#define STEP_PATHS    500
+#define STEP_PATHS    200
 
 static void send_settings(const struct history_settings *settings, struct session *session,
                           pg_callback callback, void *data)

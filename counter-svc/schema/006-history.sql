@@ -359,10 +359,14 @@ CREATE FUNCTION pathcount_hours_between(behind TIMESTAMPTZ, upto TIMESTAMPTZ, zo
 RETURNS SETOF TIMESTAMPTZ
 LANGUAGE sql STABLE
 AS $$
--- quarters of an hour: where the clocks change by half an hour, so does the beginning of hours
-SELECT DISTINCT date_trunc('hour', quarter, $3) AS hour
-FROM generate_series($1, $2 + INTERVAL '45 minutes', INTERVAL '15 minutes') AS quarter
-WHERE date_trunc('hour', quarter, $3) > $1 AND date_trunc('hour', quarter, $3) <= $2
+-- half hours: where the clocks change by half an hour, one hour lasts half as long
+SELECT DISTINCT hour
+FROM (
+    SELECT date_trunc('hour', half, $3) AS hour
+    FROM generate_series($1, $2 + INTERVAL '30 minutes', INTERVAL '30 minutes') AS half
+    OFFSET 0 -- computes each once
+) AS each_half
+WHERE hour > $1 AND hour <= $2
 ORDER BY 1
 $$;
 
