@@ -59,8 +59,8 @@ enum route_id {
 };
 
 const char *const counter_routes[N_ROUTES + 1] = {
-    [ROUTE_NONE] = "none",       [ROUTE_LANES] = "lanes", [ROUTE_HITS] = "hits",
-    [ROUTE_PATHS] = "paths",     [ROUTE_PATH] = "path",   [ROUTE_TOTALS] = "totals",
+    [ROUTE_NONE] = "none",       [ROUTE_LANES] = "lanes",     [ROUTE_HITS] = "hits",
+    [ROUTE_PATHS] = "paths",     [ROUTE_PATH] = "path",       [ROUTE_TOTALS] = "totals",
     [ROUTE_CHANGES] = "changes", [ROUTE_HISTORY] = "history",
 };
 

@@ -51,8 +51,7 @@ static const char *read_to(struct history_query *query, const char *value, size_
 static const struct parameter {
     const char *name;
     reader read;
-} PARAMETERS[] = {
-    {"path", read_path}, {"unit", read_unit}, {"from", read_from}, {"to", read_to}};
+} PARAMETERS[] = {{"path", read_path}, {"unit", read_unit}, {"from", read_from}, {"to", read_to}};
 #define N_PARAMETERS (sizeof(PARAMETERS) / sizeof(PARAMETERS[0]))
 
 /* Reads one `name=value`. */

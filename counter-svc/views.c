@@ -636,9 +636,9 @@ static void on_history(void *data, const struct pg_answer *answer)
 
     if (!has_answer(views, answer))
         return;
-    finish_away(views, &(struct view_result){
-                           .history = PQgetvalue(answer->result, 0, 0),
-                           .history_len = (size_t)PQgetlength(answer->result, 0, 0)});
+    finish_away(views,
+                &(struct view_result){.history = PQgetvalue(answer->result, 0, 0),
+                                      .history_len = (size_t)PQgetlength(answer->result, 0, 0)});
 }
 
 static void on_session_change(void *data)

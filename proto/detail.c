@@ -111,7 +111,8 @@ static bool decode_periods(const json_t *periods, struct path_detail *detail)
         const json_t *value = json_object_get(periods, view_period_names[period]);
         if (value == NULL || json_is_null(value))
             *hits = (struct detail_period){-1, -1};
-        else if (!json_is_object(value) || !decode_hits(json_object_get(value, "hits"), &hits->hits) ||
+        else if (!json_is_object(value) ||
+                 !decode_hits(json_object_get(value, "hits"), &hits->hits) ||
                  !decode_hits(json_object_get(value, "bots"), &hits->bots))
             return false;
     }

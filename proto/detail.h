@@ -28,7 +28,7 @@ struct path_detail {
     int64_t rank;                  /* 1 to DETAIL_MAX_RANK; 0: beyond */
     char first[DETAIL_TIME_BYTES]; /* "": not known */
     char last[DETAIL_TIME_BYTES];
-    int64_t bots; /* hits of the count that came from bots */
+    int64_t bots;                                 /* hits of the count that came from bots */
     struct detail_period periods[VIEW_N_PERIODS]; /* that of VIEW_ALL_TIME is not used */
     void *_json;
 };

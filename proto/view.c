@@ -167,10 +167,9 @@ int view_parse(const char *query, size_t len, struct view *view, const char **er
 bool view_equals(const struct view *a, const struct view *b)
 {
     return a->order == b->order && a->period == b->period && a->without_bots == b->without_bots &&
-           a->limit == b->limit && a->has_after == b->has_after &&
-           a->backwards == b->backwards && a->after_count == b->after_count &&
-           a->prefix_len == b->prefix_len && a->after_len == b->after_len &&
-           memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&
+           a->limit == b->limit && a->has_after == b->has_after && a->backwards == b->backwards &&
+           a->after_count == b->after_count && a->prefix_len == b->prefix_len &&
+           a->after_len == b->after_len && memcmp(a->prefix, b->prefix, a->prefix_len) == 0 &&
            memcmp(a->after_path, b->after_path, a->after_len) == 0;
 }
 

@@ -9,10 +9,10 @@
 #include "counter-svc/session.h"
 
 struct history_settings {
-    char *time_zone;     /* a name in PostgreSQL's list of time zones */
-    int64_t keep_hours;  /* hours of each path that are kept; 0: none */
-    int64_t keep_days;   /* days of each path that are kept; 0: none */
-    int64_t max_rows;    /* of hours and days together */
+    char *time_zone;    /* a name in PostgreSQL's list of time zones */
+    int64_t keep_hours; /* hours of each path that are kept; 0: none */
+    int64_t keep_days;  /* days of each path that are kept; 0: none */
+    int64_t max_rows;   /* of hours and days together */
 };
 
 /* Zeroed before its first use. */

@@ -456,9 +456,10 @@ static void assert_is_packed(struct buffer *bytes, const char *json)
 
 static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
 {
-    static const char rows_json[] = "{\"paths\":[\"/a\"],\"counts\":[300],\"bots\":[9],\"next\":null,"
-                                    "\"previous\":\"9:/b\","
-                                    "\"totals\":{\"paths\":1,\"hits\":7,\"bots\":5}}";
+    static const char rows_json[] =
+        "{\"paths\":[\"/a\"],\"counts\":[300],\"bots\":[9],\"next\":null,"
+        "\"previous\":\"9:/b\","
+        "\"totals\":{\"paths\":1,\"hits\":7,\"bots\":5}}";
     struct number numbers[] = {{70000, true}, {INT64_MAX, false}};
     struct row row = {"/a", 2, 300, 9};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 5}};
@@ -890,22 +891,21 @@ static void rows_come_back(void **state)
     rows_encode(&json, ENCODING_JSON, &none);
     buffer_add_literal(&json, "\n");
     rows_encode(&json, ENCODING_JSON, &full);
-    assert_text(
-        &json,
-        "{\"paths\":[],\"counts\":[],\"bots\":[],\"next\":null,\"previous\":null,"
-        "\"totals\":{\"paths\":0,\"hits\":0,\"bots\":0}}\n"
-        "{\"paths\":[\"/b\\\"\\\\\\u0001\\u001F\",\"/\xf4\x8f\xbf\xbf\",\"/\"],"
-        "\"counts\":[9223372036854775807,8,0],\"bots\":[3,0,0],"
-        "\"period\":{\"hits\":9,\"bots\":4,\"begins\":\"2026-01-31T00:00:00Z\"},"
-        "\"next\":\"0:/\\\"\\u000A\",\"previous\":\"9:/b\","
-        "\"totals\":{\"paths\":9223372036854775807,\"hits\":0,\"bots\":0}}");
+    assert_text(&json, "{\"paths\":[],\"counts\":[],\"bots\":[],\"next\":null,\"previous\":null,"
+                       "\"totals\":{\"paths\":0,\"hits\":0,\"bots\":0}}\n"
+                       "{\"paths\":[\"/b\\\"\\\\\\u0001\\u001F\",\"/\xf4\x8f\xbf\xbf\",\"/\"],"
+                       "\"counts\":[9223372036854775807,8,0],\"bots\":[3,0,0],"
+                       "\"period\":{\"hits\":9,\"bots\":4,\"begins\":\"2026-01-31T00:00:00Z\"},"
+                       "\"next\":\"0:/\\\"\\u000A\",\"previous\":\"9:/b\","
+                       "\"totals\":{\"paths\":9223372036854775807,\"hits\":0,\"bots\":0}}");
 }
 
 static void a_view_of_1000_of_the_longest_rows_fits_its_limit(void **state)
 {
     struct batch batch = long_batch(VIEW_MAX_ROWS + 1, PATH_MAX_BYTES);
     struct row *all = calloc(VIEW_MAX_ROWS + 1, sizeof(*all));
-    struct rows rows = {.size = VIEW_MAX_ROWS, .rows = all, .totals = {INT64_MAX, INT64_MAX, INT64_MAX}};
+    struct rows rows = {
+        .size = VIEW_MAX_ROWS, .rows = all, .totals = {INT64_MAX, INT64_MAX, INT64_MAX}};
     struct buffer json = {0}, cursor = {0};
 
     (void)state;
