@@ -14,6 +14,9 @@
 #define TICK_MS       100
 #define LIGHT_ENTRIES 10
 
+/* At light load folds take at most one part in so many of the time. */
+#define LIGHT_SHARE 25
+
 /* A slice ends once it has so many paths, or names paths so often, its entries taken together. */
 #define SLICE_PATHS    4000
 #define SLICE_MENTIONS 200000
@@ -50,6 +53,7 @@ struct fold {
     struct session *session;
     enum fold_activity activity;
     uint64_t sent_ns;
+    uint64_t folded_ns, took_ns; /* when the last fold was done, and how long it took */
 
     /* what is to be folded */
     int64_t *cuts; /* where slices end, in order; owned */
@@ -191,7 +195,9 @@ static bool is_due(const struct fold *fold, uint64_t now_ms)
     if (fold->is_follower)
         return age_ms >= FOLLOWER_PATIENCE * interval_ms ||
                now_ms - fold->noted_at_ms >= FOLLOWER_QUIET_MS;
-    return fold->own_entries <= LIGHT_ENTRIES || age_ms >= interval_ms;
+    return age_ms >= interval_ms ||
+           (fold->own_entries <= LIGHT_ENTRIES &&
+            monotonic_ns() - fold->folded_ns >= LIGHT_SHARE * fold->took_ns);
 }
 
 /* Drops the cuts that the tables have passed. */
@@ -403,7 +409,9 @@ static void on_folded(void *data, const struct pg_answer *answer)
     }
     if (!is_done(fold, answer, fold->row_by_row ? "fold_row_by_row" : "fold"))
         return;
-    histogram_add_ns(&fold->metrics->fold_seconds, monotonic_ns() - fold->sent_ns);
+    fold->folded_ns = monotonic_ns();
+    fold->took_ns = fold->folded_ns - fold->sent_ns;
+    histogram_add_ns(&fold->metrics->fold_seconds, fold->took_ns);
     fold->is_historys_turn = true;
     moved = !PQgetisnull(answer->result, 0, 0) &&
             (fold->row_by_row || *PQgetvalue(answer->result, 0, 0) != 0);

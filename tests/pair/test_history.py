@@ -270,6 +270,23 @@ def test_a_fold_beside_a_step_adds_once_and_a_step_takes_out_once(book):
     book.check(now)
 
 
+def test_a_step_that_waits_for_a_fold_sees_what_it_has_added(book):
+    book.count(START, {"/a": 3})
+    now = START + timedelta(hours=24)
+    book.append(now, {"/a": 10})
+    with book.ledger.connect_as_owner() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT pathcount_fold()")
+        # for this the entry is not folded yet: the step is one of an hour that has left already
+        step = Later(lambda: book.run("SELECT pathcount_refresh('{/a}', %s)", now))
+        until(lambda: book.ledger.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the step to wait")
+        other.execute("COMMIT")
+        step.result()
+    assert book.periods(now)["24h"] == {"/a": (10, 0)}
+    book.steps(now)
+    book.check(now)
+
+
 def test_of_two_steps_at_once_one_does_nothing(book):
     book.count(START, {"/a": 3})
     now = START + timedelta(hours=24)

@@ -60,7 +60,7 @@ static void formulas_are_defused(void **state)
 
 static void rows_are_lines(void **state)
 {
-    struct row some[] = {{"/a", 2, INT64_MAX}, {"/b,", 3, 0}};
+    struct row some[] = {{"/a", 2, INT64_MAX, 1}, {"/b,", 3, 0, 0}};
     struct rows rows = {.size = 2, .rows = some};
     struct buffer csv = {0};
 

@@ -24,21 +24,22 @@ static void assert_text(struct buffer *found, const char *expected)
 
 static void a_snapshot_is_one_event_with_all_rows(void **state)
 {
-    struct row some[] = {{"/b\n\r", 4, 9}, {"/a", 2, 8}};
+    struct row some[] = {{"/b\n\r", 4, 9, 0}, {"/a", 2, 8, 0}};
     struct rows rows = {.size = 2, .rows = some, .totals = {2, 17}};
     struct buffer text = {0};
 
     (void)state;
     live_add_snapshot(&text, &ID, &rows);
-    assert_text(&text,
-                HEAD "snapshot\ndata: {\"rows\":[{\"path\":\"/b\\u000A\\u000D\",\"count\":9},"
-                     "{\"path\":\"/a\",\"count\":8}],\"totals\":{\"paths\":2,\"hits\":17}}\n\n");
+    assert_text(
+        &text,
+        HEAD "snapshot\ndata: {\"rows\":[{\"path\":\"/b\\u000A\\u000D\",\"count\":9},"
+             "{\"path\":\"/a\",\"count\":8}],\"totals\":{\"paths\":2,\"hits\":17,\"bots\":0}}\n\n");
 }
 
 static void a_change_is_what_is_new_other_or_gone(void **state)
 {
-    struct row old[] = {{"/same", 5, 9}, {"/more", 5, 8}, {"/gone", 5, 7}};
-    struct row new[] = {{"/same", 5, 9}, {"/more", 5, 10}, {"/new", 4, 7}};
+    struct row old[] = {{"/same", 5, 9, 0}, {"/more", 5, 8, 0}, {"/gone", 5, 7, 0}};
+    struct row new[] = {{"/same", 5, 9, 0}, {"/more", 5, 10, 0}, {"/new", 4, 7, 0}};
     struct rows before = {.size = 3, .rows = old, .totals = {3, 24}};
     struct rows after = {.size = 3, .rows = new, .totals = {4, 33}};
     struct buffer text = {0};
@@ -47,12 +48,13 @@ static void a_change_is_what_is_new_other_or_gone(void **state)
     assert_true(live_add_change(&text, &ID, &before, &after));
     assert_text(&text, HEAD "change\ndata: {\"rows\":[{\"path\":\"/more\",\"count\":10},"
                             "{\"path\":\"/new\",\"count\":7}],\"gone\":[\"/gone\"],"
-                            "\"totals\":{\"paths\":4,\"hits\":33}}\n\n");
+                            "\"totals\":{\"paths\":4,\"hits\":33,\"bots\":0}}\n\n");
 }
 
 static void where_nothing_changes_nothing_is_told(void **state)
 {
-    struct row some[] = {{"/a", 2, 9}, {"/b", 2, 8}}, swapped[] = {{"/b", 2, 8}, {"/a", 2, 9}};
+    struct row some[] = {{"/a", 2, 9, 0}, {"/b", 2, 8, 0}},
+               swapped[] = {{"/b", 2, 8, 0}, {"/a", 2, 9, 0}};
     struct rows before = {.size = 2, .rows = some, .totals = {2, 17}};
     struct rows after = {.size = 2, .rows = swapped, .totals = {2, 17}};
     struct rows none = {0};
@@ -73,7 +75,7 @@ static void other_totals_are_a_change(void **state)
     (void)state;
     assert_true(live_add_change(&text, &ID, &before, &after));
     assert_text(&text, HEAD "change\ndata: {\"rows\":[],\"gone\":[],"
-                            "\"totals\":{\"paths\":2,\"hits\":18}}\n\n");
+                            "\"totals\":{\"paths\":2,\"hits\":18,\"bots\":0}}\n\n");
 }
 
 /* As many rows as a view may have, every other of which changes. */

@@ -631,22 +631,24 @@ static json_t *json_of(const char *path, int64_t number, const struct rows *rows
 static void json_has_the_path_its_count_the_totals_and_the_rows(void **state)
 {
     struct row some[] = {row_of(HOSTILE, INT64_MAX), row_of("/\\u0041\\", 0)};
-    const struct rows rows = {.size = 2, .rows = some, .totals = {2, INT64_MAX}};
+    const struct rows rows = {.size = 2, .rows = some, .totals = {2, INT64_MAX, 5}};
     json_t *json = json_of(HOSTILE, INT64_MAX, &rows);
     const char *path, *first, *second;
-    json_int_t count, paths, hits, first_count, second_count;
+    json_int_t count, paths, hits, bots, first_count, second_count;
 
     (void)state;
-    assert_int_equal(json_unpack_ex(json, NULL, JSON_STRICT,
-                                    "{s:s, s:I, s:{s:I, s:I !}, s:[{s:s, s:I !}, {s:s, s:I !}] !}",
-                                    "path", &path, "count", &count, "totals", "paths", &paths,
-                                    "hits", &hits, "rows", "path", &first, "count", &first_count,
-                                    "path", &second, "count", &second_count),
-                     0);
+    assert_int_equal(
+        json_unpack_ex(json, NULL, JSON_STRICT,
+                       "{s:s, s:I, s:{s:I, s:I, s:I !}, s:[{s:s, s:I !}, {s:s, s:I !}] !}", "path",
+                       &path, "count", &count, "totals", "paths", &paths, "hits", &hits, "bots",
+                       &bots, "rows", "path", &first, "count", &first_count, "path", &second,
+                       "count", &second_count),
+        0);
     assert_string_equal(path, HOSTILE);
     assert_int_equal(count, INT64_MAX);
     assert_int_equal(paths, 2);
     assert_int_equal(hits, INT64_MAX);
+    assert_int_equal(bots, 5);
     assert_string_equal(first, HOSTILE);
     assert_int_equal(first_count, INT64_MAX);
     assert_string_equal(second, "/\\u0041\\");
@@ -667,7 +669,7 @@ static void json_without_rows_has_null_and_with_none_an_empty_list(void **state)
     json = json_of("/", 1, &none);
     assert_true(json_is_array(json_object_get(json, "rows")));
     assert_int_equal(json_array_size(json_object_get(json, "rows")), 0);
-    assert_int_equal(json_object_size(json_object_get(json, "totals")), 2);
+    assert_int_equal(json_object_size(json_object_get(json, "totals")), 3);
     json_decref(json);
 }
 
