@@ -68,14 +68,14 @@ static const char *read_parameter(struct history_query *query, const char *text,
         if (strlen(parameter->name) != name_len || memcmp(text, parameter->name, name_len) != 0)
             continue;
         if (*seen & 1U << i)
-            return "A parameter of the query stands twice.";
+            return "A query parameter occurs more than once.";
         *seen |= 1U << i;
         if (equals == NULL || value_len > sizeof(value) ||
             !percent_decode(equals + 1, value_len, value, &value_len))
-            return "A parameter of the query has no proper value.";
+            return "A query parameter has no valid value.";
         return parameter->read(query, value, value_len);
     }
-    return "The query has an unknown parameter: path, unit, from and to are known.";
+    return "Unknown query parameter; use path, unit, from or to.";
 }
 
 int history_query_parse(const char *text, size_t len, struct history_query *query,

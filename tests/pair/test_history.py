@@ -136,7 +136,7 @@ def made(module_stage):
 def book_of(made):
     """Makes a book for a time zone, in the emptied ledger."""
     with made.connect_as_owner() as connection:
-        connection.execute("SET TIME ZONE 'UTC'")
+        connection.execute("SET TIME ZONE 'UTC'; SET lock_timeout = '60s'")
         yield lambda zone: Book(made, connection, zone)
 
 
@@ -479,7 +479,9 @@ def test_history_that_is_off_is_not_recorded_and_what_there_was_goes(book, off):
     assert book.run(settings, numbers["hours"], numbers["days"]) == [
         ("time_zone=UTC history_hours=168 history_days=400 history_rows=20000000",)]
     assert book.run(settings, numbers["hours"], numbers["days"]) == [(None,)]
+    before = {"hours": book.hours(), "days": book.days()}
     book.count(START, {"/a": 2})
+    assert {"hours": book.hours, "days": book.days}[off]() == before[off]
     book.steps(START)
     hours, days = book.expected_hours(), book.expected_days()
     assert book.hours() == ({} if off == "hours" else hours)
