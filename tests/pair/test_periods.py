@@ -177,6 +177,7 @@ def test_a_hit_is_in_every_period_at_once(stage, ledger):
 
 def test_history_that_is_off_is_404(stage, ledger):
     counter = stage.counter(ledger, history_hours=0, **PATIENT)
+    until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
     api = counter.api
     api.count({"/a": 1})
     assert get_history(api, unit="hour").status == api.ask("GET", "/v1/paths?period=24h").status == 404
@@ -184,7 +185,7 @@ def test_history_that_is_off_is_404(stage, ledger):
     assert api.get("/a")["periods"]["24h"] is None
     counter.stop()
     counter = stage.counter(ledger, history_days=0, **PATIENT)
-    assert counter.events("history-settings")[0]["before"] == (
+    assert until(lambda: counter.events("history-settings"), "the settings to be in the ledger")[0]["before"] == (
         '"time_zone=UTC history_hours=0 history_days=400 history_rows=20000000"')
     counter.api.count({"/a": 1})
     assert get_history(counter.api, unit="day").status == 404
@@ -200,7 +201,9 @@ def test_a_time_zone_that_postgresql_does_not_know_is_said(stage, ledger):
 
 
 def test_a_time_zone_is_that_of_hours_and_days(stage, ledger):
-    api = stage.counter(ledger, time_zone="Asia/Kolkata").api
+    counter = stage.counter(ledger, time_zone="Asia/Kolkata")
+    until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
+    api = counter.api
     api.count({"/a": 1})
     document = get_history(api, unit="hour").json()
     assert document["zone"] == "Asia/Kolkata" and document["times"][-1].endswith(":00:00+05:30")
