@@ -14,7 +14,8 @@
 #define TICK_MS       100
 #define LIGHT_ENTRIES 10
 
-/* At light load folds take at most one part in so many of the time. */
+/* At light load folds of more paths than this take at most one part in so many of the time. */
+#define LIGHT_PATHS 50
 #define LIGHT_SHARE 25
 
 /* A slice ends once it has so many paths, or names paths so often, its entries taken together. */
@@ -197,7 +198,8 @@ static bool is_due(const struct fold *fold, uint64_t now_ms)
                now_ms - fold->noted_at_ms >= FOLLOWER_QUIET_MS;
     return age_ms >= interval_ms ||
            (fold->own_entries <= LIGHT_ENTRIES &&
-            monotonic_ns() - fold->folded_ns >= LIGHT_SHARE * fold->took_ns);
+            (fold->unfolded_paths <= LIGHT_PATHS ||
+             monotonic_ns() - fold->folded_ns >= LIGHT_SHARE * fold->took_ns));
 }
 
 /* Drops the cuts that the tables have passed. */

@@ -25,8 +25,7 @@
 #define OTHER_ORDER "The cursor belongs to the other order."
 #define TWICE       "A query parameter occurs more than once."
 #define NO_VALUE    "A query parameter has no valid value."
-#define UNKNOWN                                                                                    \
-    "Unknown query parameter; use order, prefix, period, bots, limit, after or before."
+#define UNKNOWN     "Unknown query parameter; use order, prefix, period, bots, limit, after or before."
 
 /* Parses a copy that ends where its bytes do. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)
