@@ -70,7 +70,7 @@ $(BIN)/counter-svc: $(COUNTER_OBJ) $(COMMON_OBJ)
 
 $(BIN)/render-svc: $(RENDER_OBJ) $(COMMON_OBJ)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON) -lpcre2-8
 
 # a unit test may use any module of either program, but not their main()
 $(O)/libcommon.a: $(COMMON_OBJ) $(filter-out %/main.o,$(COUNTER_OBJ) $(RENDER_OBJ))
@@ -79,7 +79,7 @@ $(O)/libcommon.a: $(COMMON_OBJ) $(filter-out %/main.o,$(COUNTER_OBJ) $(RENDER_OB
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq -lpcre2-8
 
 # the fuzzers, with CC=clang SANITIZER=fuzzer
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -90,7 +90,7 @@ $(O)/tests/fuzz/fuzz_lanes: WRAPPED := counter_call counter_call_cancel jitter t
 
 $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lmsgpackc -lpq
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lmsgpackc -lpq -lpcre2-8
 
 # what tests preload into a program: to let its system calls fail, to set its clock; no sanitizer in it
 PRELOADED := $(BIN)/faultlib.so $(BIN)/clock.so
@@ -113,7 +113,7 @@ BENCH_ENCODING := $(O)/tests/bench/encoding
 
 $(BENCH_ENCODING): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmpack -lmsgpackc $(LDLIBS_COMMON) -lpq
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lmpack -lmsgpackc $(LDLIBS_COMMON) -lpq -lpcre2-8
 
 .PHONY: fault-programs
 fault-programs: $(PRELOADED) $(BENCH_PROGRAMS)
@@ -131,6 +131,7 @@ $(O)/%.o: %.S Makefile
 $(O)/counter-svc/sql.o: $(SQL)
 $(O)/render-svc/assets_files.o: $(ASSETS)
 $(O)/render-svc/openapi_file.o: proto/public-api.yml
+$(O)/render-svc/bots_file.o: render-svc/bots/isbot.txt
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
 	$(BENCH_PROGRAMS:=.o) $(BENCH_ENCODING).o $(FUZZERS:=.o))
@@ -292,6 +293,10 @@ dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboar
 	@/usr/bin/python3 tests/operation/picture.py
 
 # --- the source ---
+
+.PHONY: update-bots
+update-bots: ## take over the newest list of bots' user agents: render-svc/bots/
+	@tools/update-bots
 
 .PHONY: lint
 lint: ## clang-format, clang-tidy, cppcheck, shellcheck, yamllint

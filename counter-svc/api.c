@@ -532,7 +532,7 @@ static void on_totals(void *data, const struct journal_result *result)
         answer_unavailable(call->req);
         return;
     }
-    totals_encode(&json, &(struct totals){state->paths, state->hits, 0});
+    totals_encode(&json, &(struct totals){state->paths, state->hits, state->bots});
     answer_json(call->req, 200, &json);
     buffer_free(&json);
 }

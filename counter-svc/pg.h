@@ -61,7 +61,7 @@ struct pg_parameter {
     const char *bytes;
     size_t len;
 };
-#define PG_MAX_PARAMETERS 13
+#define PG_MAX_PARAMETERS 14
 
 struct pg;
 

@@ -464,7 +464,7 @@ static void begin_page(struct page *page, const struct state *state)
 {
     page->rows = (struct rows){.rows = page->table};
     page->next = page->previous = (struct buffer){0};
-    page->rows.totals = (struct totals){state->paths, state->hits, 0};
+    page->rows.totals = (struct totals){state->paths, state->hits, state->bots};
 }
 
 /* Adds a row unless the page is full. */
@@ -499,7 +499,8 @@ void page_of_state(struct page *page, const struct state *state, const struct vi
     begin_page(page, state);
     for (size_t i = 0; i < state->n_top; ++i) {
         const struct slot *slot = state->top[i];
-        if (!add_row(page, view, (struct row){slot->path, slot->path_len, slot->count, 0}, &bytes))
+        if (!add_row(page, view, (struct row){slot->path, slot->path_len, slot->count, slot->bots},
+                     &bytes))
             break;
     }
     add_cursors(page, view, state->n_top > page->rows.size);

@@ -52,8 +52,11 @@ static void encode_lane_and_sequence(struct encoder *encoder, const struct batch
 void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *batch)
 {
     struct encoder encoder = {.to = to, .encoding = encoding};
+    bool has_bots = false;
 
-    encode_map(&encoder, 4);
+    for (size_t i = 0; i < batch->size; ++i)
+        has_bots |= batch->entries[i].bot_hits != 0;
+    encode_map(&encoder, has_bots ? 5 : 4);
     encode_lane_and_sequence(&encoder, batch);
     encode_name(&encoder, "paths");
     encode_list(&encoder, batch->size);
@@ -65,7 +68,30 @@ void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *
     for (size_t i = 0; i < batch->size; ++i)
         encode_int(&encoder, batch->entries[i].hits);
     encode_list_end(&encoder);
+    if (has_bots) {
+        encode_name(&encoder, "bot_hits");
+        encode_list(&encoder, batch->size);
+        for (size_t i = 0; i < batch->size; ++i)
+            encode_int(&encoder, batch->entries[i].bot_hits);
+        encode_list_end(&encoder);
+    }
     encode_map_end(&encoder);
+}
+
+/* Reads how many of the hits are of bots. A missing list has none. */
+static int decode_bot_hits(const struct message *message, struct batch *batch, const char **error)
+{
+    struct value numbers = message_member(message, message->root, "bot_hits");
+
+    if (numbers.type == VALUE_NONE)
+        return 0;
+    if (numbers.type != VALUE_LIST || numbers.size != batch->size)
+        return fail(error, "\"bot_hits\" is not a list of one number for each path.");
+    for (size_t i = 0; i < batch->size; ++i)
+        if (!value_is_int(message_item(message, numbers, i), 0, batch->entries[i].hits,
+                          &batch->entries[i].bot_hits))
+            return fail(error, "A number in \"bot_hits\" is not from 0 to the path's hits.");
+    return 0;
 }
 
 /* Fills the batch's entries; paths stay the property of the message. */
@@ -88,7 +114,7 @@ static int decode_entries(const struct message *message, struct batch *batch, co
         struct value number = message_item(message, numbers, i);
         if (path.type != VALUE_TEXT || number.type != VALUE_INT)
             return fail(error, "\"paths\" is not all text or \"hits\" not all whole numbers.");
-        *entry = (struct batch_entry){path.text, path.size, number.number};
+        *entry = (struct batch_entry){path.text, path.size, number.number, 0};
         bytes += entry->path_len;
         if (!path_is_valid(entry->path, entry->path_len))
             return fail(error, "A path is not a canonical path.");
@@ -98,9 +124,9 @@ static int decode_entries(const struct message *message, struct batch *batch, co
             path_compare(entry[-1].path, entry[-1].path_len, entry->path, entry->path_len) >= 0)
             return fail(error, "The paths are not unique and in ascending byte order.");
     }
-    return bytes <= BATCH_MAX_PATH_BYTES
-               ? 0
-               : fail(error, "The paths have more than 131,072 bytes in total.");
+    if (bytes > BATCH_MAX_PATH_BYTES)
+        return fail(error, "The paths have more than 131,072 bytes in total.");
+    return decode_bot_hits(message, batch, error);
 }
 
 static int decode_hits(const struct message *message, struct batch *batch, const char **error)

@@ -38,7 +38,8 @@ void lane_encode(struct buffer *to, int64_t lane);
 int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
     __attribute__((warn_unused_result));
 
-/* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}. */
+/* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}; with "bot_hits": [1, 0] when any of
+ * the hits are of bots. A counter-svc of an earlier version ignores that member and counts the hits. */
 void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *batch);
 
 /* A batch as it was received. It owns its paths. */

@@ -17,17 +17,19 @@ size_t batch_sort(struct batch_entry *entries, size_t size)
         return 0;
     qsort(entries, size, sizeof(*entries), compare_entries);
     for (size_t i = 1; i < size; ++i) {
-        if (compare_entries(&entries[last], &entries[i]) == 0)
+        if (compare_entries(&entries[last], &entries[i]) == 0) {
             entries[last].hits += entries[i].hits;
-        else
+            entries[last].bot_hits += entries[i].bot_hits;
+        } else {
             entries[++last] = entries[i];
+        }
     }
     return last + 1;
 }
 
 struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len)
 {
-    struct batch_entry key = {path, path_len, 0};
+    struct batch_entry key = {path, path_len, 0, 0};
 
     return bsearch(&key, batch->entries, batch->size, sizeof(key), compare_entries);
 }

@@ -22,11 +22,12 @@
 /* The largest lane or sequence: what every JSON reader keeps exact (RFC 8259, 6). */
 #define LANE_MAX ((int64_t)1 << 53)
 
-/* A path and how often it was hit. Whoever made the entry owns the path's bytes. */
+/* A path and how often it was hit, in all and by bots. Whoever made the entry owns the path's bytes. */
 struct batch_entry {
     const char *path;
     size_t path_len;
     int64_t hits;
+    int64_t bot_hits; /* of the hits */
 };
 
 struct batch {
@@ -36,7 +37,7 @@ struct batch {
     struct batch_entry *entries; /* sorted by path_compare, no path twice */
 };
 
-/* Sorts `size` entries by path and makes equal paths one entry with the sum of their hits. Returns
+/* Sorts `size` entries by path and makes equal paths one entry with the sums of their hits. Returns
  * how many remain. */
 size_t batch_sort(struct batch_entry *entries, size_t size);
 

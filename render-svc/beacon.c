@@ -29,7 +29,7 @@ struct beacon {
     h2o_req_t *req;
     enum image image;
     bool wants_json;   /* a POST, its number */
-    bool is_uncounted; /* a hit by a browser that is left out: the number is looked up */
+    bool is_uncounted; /* a hit that is not to be counted (visitor.h): the number is looked up */
     struct badge badge;
     const char *path; /* canonical, without the suffix */
     size_t path_len;
@@ -129,6 +129,7 @@ static void count(struct beacon *beacon)
     beacon->hit.path = beacon->path;
     beacon->hit.path_len = beacon->path_len;
     beacon->hit.trace = &request_of(beacon->req)->trace;
+    beacon->hit.is_bot = visitor_is_bot(beacon->req);
     if (lanes_add(render->lanes, &beacon->hit, on_counted))
         timer_start(&render->deadlines, &beacon->deadline, on_deadline);
     else
@@ -165,7 +166,7 @@ void beacon_hit(const struct asked *asked)
         return;
     if (method_is(asked->req, "HEAD"))
         reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
-    else if (visitor_is_left_out(asked->req))
+    else if (visitor_is_uncounted(asked->req))
         leave_out(beacon);
     else if (!reply_refuse_ahead(asked->req, true))
         count(beacon);

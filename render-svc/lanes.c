@@ -208,7 +208,8 @@ static void depart(struct lane *lane)
         if (bytes + hit->path_len > BATCH_MAX_PATH_BYTES)
             break;
         memcpy(lane->paths + bytes, hit->path, hit->path_len);
-        lane->entries[size++] = (struct batch_entry){lane->paths + bytes, hit->path_len, 1};
+        lane->entries[size++] =
+            (struct batch_entry){lane->paths + bytes, hit->path_len, 1, hit->is_bot};
         bytes += hit->path_len;
         h2o_linklist_unlink(&hit->_link);
         set_n_open(lanes, lanes->n_open - 1);

@@ -53,6 +53,7 @@ struct hit {
     const char *path; /* canonical; must live as long as the hit waits */
     size_t path_len;
     bool wants_rows;
+    bool is_bot;               /* it is counted as a bot's */
     const struct trace *trace; /* of its request; must live as long, too */
     uint64_t _since_ms;        /* it waits */
 };
@@ -72,9 +73,9 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 /* Before the client goes. Nothing is called back any more. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, with its path and trace set, and whether it wants rows. Returns false when too many
- * wait already, or have waited for so long that this one would hardly be confirmed in time: better to
- * say so now. */
+/* Adds a hit, with its path and trace set, whether it wants rows, and whether it is a bot's. Returns false
+ * when too many wait already, or have waited for so long that this one would hardly be confirmed in time:
+ * better to say so now. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

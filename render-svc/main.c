@@ -1,5 +1,7 @@
 #include "render-svc/link.h"
 #include "render-svc/render.h"
+#include "service/log.h"
+#include "service/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,6 +59,9 @@ static const struct config_key KEYS[] = {
     {KEY("robots", CONFIG_CHOICE, robots), .fallback = "count",
      .choices = (const char *const[]){"count", "deny", NULL},
      .help = "/robots.txt: counted like any path, or an uncounted Disallow."},
+    {KEY("bots", CONFIG_CHOICE, bots_are), .fallback = "count",
+     .choices = (const char *const[]){"count", "ignore", NULL},
+     .help = "Bots: counted, as hits of bots, or answered and not counted."},
     {KEY("call_deadline_ms", CONFIG_INTEGER, call_deadline_ms), .fallback = "1500", .min = 50,
      .max = 60000, .unit = "ms",
      .help = "Time for a call to counter-svc before it is retried elsewhere."},
@@ -94,6 +99,9 @@ static int check(void *data, char *error, size_t error_size)
 
     if (check_base(config, error, error_size) != 0)
         return -1;
+    config->bots = bots_compile(error, error_size);
+    if (config->bots == NULL)
+        return -1;
     config->lanes.max_wait_ms = (uint64_t)config->request_deadline_ms / 2;
 
     config->client.http = (struct http_settings){
@@ -108,7 +116,10 @@ static int check(void *data, char *error, size_t error_size)
 
 static void release(void *data)
 {
-    free(((struct render_config *)data)->client.host);
+    struct render_config *config = data;
+
+    bots_free(config->bots);
+    free(config->client.host);
 }
 
 static int start(struct worker *worker, const void *data)
@@ -125,6 +136,11 @@ static int start(struct worker *worker, const void *data)
         fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
     render->live = live_create(worker, render->fetcher, &config->live);
     render->gzip = gzip_create(GZIP_LEVEL);
+    render->bots_matcher = bots_matcher_create(config->bots);
+    render->agent_seed = random_bits();
+    if (worker->index == 0 && !bots_are_jit(config->bots))
+        log_event(LOG_LEVEL_WARNING, "bots-interpreted", "reason=%s",
+                  LOG_QUOTED("executable memory is refused, as by MemoryDenyWriteExecute"));
     timer_queue_init(&render->stalls, &worker->timers, (uint64_t)config->service.idle_ms);
     timer_queue_init(&render->deadlines, &worker->timers, (uint64_t)config->request_deadline_ms);
     return 0;
@@ -136,6 +152,7 @@ static void stop(struct worker *worker)
 
     live_destroy(render->live);
     gzip_destroy(render->gzip);
+    bots_matcher_destroy(render->bots_matcher);
     fetcher_destroy(render->fetcher);
     table_destroy(render->table);
     lanes_destroy(render->lanes);

@@ -156,6 +156,12 @@ static void add_uncounted(struct buffer *to, const struct page_path *page)
 {
     const struct path_detail *detail = page->detail;
 
+    if (page->is_visit && page->is_bot) {
+        buffer_add_literal(to,
+                           "<p>This visit is not counted, because its <code>User-Agent</code> is "
+                           "a bot's.</p>\n");
+        return;
+    }
     if (page->is_visit) {
         buffer_add_literal(to, "<p>This visit is not counted, because this browser is left out. "
                                "<a href=\"");

@@ -27,10 +27,11 @@ struct page_rows {
 };
 
 /* A page of /-/paths/ANY/PATH, where a path that was not counted yet is an error instead, a 404; or of a
- * visit that is not counted, as its browser is left out (visitor.h), where the count may be 0. */
+ * visit that is not counted (visitor.h), where the count may be 0. */
 struct page_path {
     const struct path_detail *detail; /* rank 0: beyond DETAIL_MAX_RANK; times "": not known */
     bool is_visit;
+    bool is_bot; /* the visit is a bot's, and bots are ignored; otherwise its browser is left out */
 };
 
 /* The page on which a browser is left out, or is it not any more. */

@@ -3,6 +3,7 @@
 #define RENDER_RENDER_H
 
 #include "proto/normalize.h"
+#include "render-svc/bots.h"
 #include "render-svc/fetch.h"
 #include "render-svc/gzip.h"
 #include "render-svc/lanes.h"
@@ -16,6 +17,9 @@ enum prefetch { PREFETCH_COUNT, PREFETCH_REFUSE };
 
 /* What /robots.txt is: a path like any other, or a file that keeps robots away. */
 enum robots { ROBOTS_COUNT, ROBOTS_DENY };
+
+/* What becomes of a bot's GET: it is counted, as a bot's; or answered and not counted. */
+enum bots_are { BOTS_COUNTED, BOTS_IGNORED };
 
 struct render_config {
     struct service_config service; /* first: see service.h */
@@ -34,6 +38,8 @@ struct render_config {
     struct path_rules path_rules;
     int64_t prefetch; /* enum prefetch */
     int64_t robots;   /* enum robots */
+    int64_t bots_are; /* enum bots_are */
+    struct bots *bots;
     struct live_settings live;
 };
 
@@ -45,6 +51,8 @@ struct render {
     struct fetcher *fetcher;
     struct live *live;
     struct gzip *gzip;
+    struct bots_matcher *bots_matcher;
+    uint64_t agent_seed;          /* of the hash by which a connection's agent is known again */
     struct timer_queue deadlines; /* of requests */
     struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
     const struct render_config *config;

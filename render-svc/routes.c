@@ -135,7 +135,7 @@ static void handle_visit(h2o_req_t *req, h2o_iovec_t target, enum path_error err
                     is_json);
     else if (answer_robots(req, path, len))
         return;
-    else if (method_is(req, "GET") && visitor_is_left_out(req))
+    else if (method_is(req, "GET") && visitor_is_uncounted(req))
         uncounted_visit(req, path, len, form != FORM_HTML);
     else if (method_is(req, "HEAD") || !reply_refuse_ahead(req, is_json))
         begin_visit(req, path, len, form);
@@ -183,6 +183,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     visit->hit.path_len = len;
     visit->hit.trace = &request_of(req)->trace;
     visit->hit.wants_rows = form != FORM_MINIMAL;
+    visit->hit.is_bot = method_is(req, "GET") && visitor_is_bot(req);
     if (method_is(req, "HEAD")) {
         table_wait(render->table, &visit->wait, on_rows);
     } else if (!lanes_add(render->lanes, &visit->hit, on_counted)) {

@@ -1,4 +1,5 @@
-/* A visit by a browser that is left out (visitor.h): its path is looked up in place of being counted. */
+/* A visit that is not counted, by a browser that is left out or an ignored bot (visitor.h): its path is looked up
+ * instead. */
 
 #include "proto/api.h"
 #include "proto/detail.h"
@@ -8,6 +9,7 @@
 #include "render-svc/page_browse.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
+#include "render-svc/visitor.h"
 #include "service/request.h"
 
 /* In the request's pool. */
@@ -62,7 +64,9 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
         json_add_uncounted(&body, detail->path, detail->path_len, detail->count);
         reply_copy(visit->req, TYPE_JSON, body.bytes, body.len, true);
     } else {
-        page_add_path(&body, &(struct page_path){.detail = detail, .is_visit = true});
+        page_add_path(&body, &(struct page_path){.detail = detail,
+                                                 .is_visit = true,
+                                                 .is_bot = !visitor_is_left_out(visit->req)});
         reply_copy(visit->req, TYPE_HTML, body.bytes, body.len, false);
     }
     buffer_free(&body);

@@ -1,9 +1,15 @@
 #include "render-svc/visitor.h"
 
+#include "render-svc/render.h"
 #include "service/answer.h"
+#include "service/connection.h"
 
 #include <string.h>
 #include <strings.h>
+
+/* Header only: nothing is linked. */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 /* Whether a header's value begins with this token: parameters may follow, as in prefetch;prerender. */
 static bool begins_with(h2o_iovec_t value, const char *token)
@@ -31,6 +37,24 @@ bool visitor_is_ahead(h2o_req_t *req)
     return false;
 }
 
+bool visitor_is_bot(h2o_req_t *req)
+{
+    const struct render *render = worker_of(req)->app;
+    struct connection_finding *finding = connection_finding(req);
+    ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_USER_AGENT, -1);
+    h2o_iovec_t agent;
+    uint64_t hash;
+
+    if (at < 0)
+        return false;
+    agent = req->headers.entries[at].value;
+    hash = XXH3_64bits_withSeed(agent.base, agent.len, render->agent_seed);
+    if (hash != finding->hash)
+        *finding = (struct connection_finding){
+            hash, bots_match(render->bots_matcher, agent.base, agent.len)};
+    return finding->is_so;
+}
+
 bool visitor_is_left_out(h2o_req_t *req)
 {
     ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_COOKIE, -1);
@@ -53,6 +77,14 @@ bool visitor_is_left_out(h2o_req_t *req)
         }
     }
     return false;
+}
+
+bool visitor_is_uncounted(h2o_req_t *req)
+{
+    const struct render *render = worker_of(req)->app;
+
+    return visitor_is_left_out(req) ||
+           (render->config->bots_are == BOTS_IGNORED && visitor_is_bot(req));
 }
 
 bool visitor_may_be_led(h2o_req_t *req)

@@ -65,6 +65,11 @@ static struct connection *connection_of(h2o_socket_t *socket)
     return socket->on_close.data;
 }
 
+struct connection_finding *connection_finding(h2o_req_t *req)
+{
+    return &connection_of(socket_of(req))->finding;
+}
+
 /* More came while the request is handled: the next request, or the end. It waits in the kernel. */
 static void on_readable(h2o_socket_t *socket, const char *error)
 {

@@ -34,6 +34,13 @@ struct worker;
 
 enum connection_phase { CONNECTION_IDLE, CONNECTION_HEAD, CONNECTION_BODY, CONNECTION_ANSWER };
 
+/* What a program has found out about a value in a connection's requests, so that it need not be found out again
+ * while the value stays the same. All zero at first. */
+struct connection_finding {
+    uint64_t hash; /* of the value, seeded; 0: there is none yet */
+    bool is_so;
+};
+
 /* One connection; on the heap, from its accept to its socket's on_close. */
 struct connection {
     struct worker *worker;
@@ -41,6 +48,7 @@ struct connection {
     uint64_t since_ms;
     uint64_t requests, requests_seen; /* that were answered until now; until the last look */
     bool is_handled;                  /* from connection_request_begun to connection_request_over */
+    struct connection_finding finding; /* the program's own */
 };
 
 /* Takes over a socket that was just accepted; `on_close` gets the struct connection, to be freed,
@@ -49,6 +57,9 @@ void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_clo
 
 /* Looks over all connections of the worker, once. */
 void connections_look_over(struct worker *worker);
+
+/* The finding of the request's connection. */
+struct connection_finding *connection_finding(h2o_req_t *req);
 
 /* Notes that handlers have the request, which libh2o has stopped reading for. The socket stays
  * registered with epoll, without being read: to take it out and to put it back would be two system

@@ -61,32 +61,39 @@ static void take(struct gathering *gathering, struct journal_request *request,
     journal_take(request, outcome);
 }
 
-/* The number of a slot's row with what is pending in it. */
-static struct number number_of(const struct state *state, const struct slot *slot)
+/* The number of a slot's row with the hits that the entry adds to it. */
+static struct number number_of(const struct journal *journal, const struct slot *slot)
 {
-    return (struct number){saturating_add(slot->count, slot->pending), slot == state->overflow};
+    int64_t hits = slot->place != 0 ? journal->entry.paths[slot->place - 1].hits : 0;
+
+    return (struct number){saturating_add(slot->count, hits), slot == journal->state.overflow};
 }
 
 /* Adds a path's hits to the entry: to its own row, or to the overflow row when it would be a new one
  * and there is no room. */
-static struct number add_path(struct gathering *gathering, struct slot *slot, int64_t hits)
+static struct number add_path(struct gathering *gathering, struct slot *slot,
+                              const struct batch_entry *added)
 {
     struct journal *journal = gathering->journal;
     struct journal_entry *entry = &journal->entry;
+    struct entry_path *path;
 
-    if (!slot->has_row && slot->pending == 0 && slot != journal->state.overflow) {
+    if (!slot->has_row && slot->place == 0 && slot != journal->state.overflow) {
         if (journal->state.paths + entry->new_paths < journal->settings->max_paths)
             ++entry->new_paths;
         else
             slot = journal->state.overflow;
     }
-    if (slot->pending == 0) {
+    if (slot->place == 0) {
         INVARIANT(entry->n_paths < ENTRY_MAX_PATHS);
         entry->paths[entry->n_paths++] = (struct entry_path){.slot = slot};
+        slot->place = (uint16_t)entry->n_paths;
         gathering->path_bytes += slot->path_len;
     }
-    slot->pending = saturating_add(slot->pending, hits);
-    return number_of(&journal->state, slot);
+    path = &entry->paths[slot->place - 1];
+    path->hits = saturating_add(path->hits, added->hits);
+    path->bot_hits = saturating_add(path->bot_hits, added->bot_hits);
+    return number_of(journal, slot);
 }
 
 /* Takes a batch that the lane waits for. */
@@ -97,7 +104,7 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
 
     request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] = add_path(gathering, gathering->slots[i], batch->entries[i].hits);
+        request->numbers[i] = add_path(gathering, gathering->slots[i], &batch->entries[i]);
     entry->lanes[entry->n_batches] = batch->lane;
     entry->sequences[entry->n_batches++] = batch->sequence;
     take(gathering, request, JOURNAL_APPLIED);
@@ -107,12 +114,12 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
 static void take_repeat(struct gathering *gathering, struct journal_request *request)
 {
     const struct batch *batch = &request->hits.batch;
-    struct state *state = &gathering->journal->state;
+    struct journal *journal = gathering->journal;
 
     request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] =
-            number_of(state, gathering->slots[i]->has_row ? gathering->slots[i] : state->overflow);
+        request->numbers[i] = number_of(
+            journal, gathering->slots[i]->has_row ? gathering->slots[i] : journal->state.overflow);
     take(gathering, request, JOURNAL_REPEAT);
 }
 
@@ -228,15 +235,13 @@ static void gather(struct gathering *gathering)
         else
             gather_read(gathering, request);
     }
-    for (size_t i = 0; i < journal->entry.n_paths; ++i)
-        journal->entry.paths[i].hits = journal->entry.paths[i].slot->pending;
 }
 
-/* Takes back what gather has added to slots. */
-static void forget_pending(struct journal_entry *entry)
+/* Takes back what gather has added. */
+static void forget_paths(struct journal_entry *entry)
 {
     for (size_t i = 0; i < entry->n_paths; ++i)
-        entry->paths[i].slot->pending = 0;
+        entry->paths[i].slot->place = 0;
     entry->n_paths = 0;
 }
 
@@ -298,7 +303,7 @@ bool append_send(struct journal *journal)
         return false;
     gather(&gathering);
     if (must_look_up(&gathering)) {
-        forget_pending(&journal->entry);
+        forget_paths(&journal->entry);
         journal_put_back(journal);
         look_up_send(journal);
         return true;
@@ -327,7 +332,7 @@ static void apply_entry(struct journal *journal)
     bool overflowed = false;
 
     for (size_t i = 0; i < n_paths; ++i) {
-        entry->paths[i].slot->pending = 0;
+        entry->paths[i].slot->place = 0;
         overflowed |= entry->paths[i].slot == journal->state.overflow;
     }
     if (overflowed)
@@ -356,13 +361,13 @@ static void on_appended(void *data, const struct pg_answer *answer)
     int64_t checkpoint;
 
     if (answer->outcome != PG_DONE)
-        forget_pending(&journal->entry);
+        forget_paths(&journal->entry);
     if (!journal_is_done(journal, answer))
         return;
     journal->refused_since_ms = 0;
     if (PQntuples(answer->result) == 0) {
         metric_add(&journal->metrics->conflicts, 1);
-        forget_pending(&journal->entry);
+        forget_paths(&journal->entry);
         journal_put_back(journal);
         journal->is_behind = true;
         journal_step(journal);

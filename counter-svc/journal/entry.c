@@ -17,6 +17,18 @@ static void add_int8_array(struct buffer *to, const int64_t *values, size_t coun
         pg_add_int8_element(to, values[i]);
 }
 
+/* An array without elements where there are none of bots. */
+static void add_bot_hits(struct buffer *to, const struct journal_entry *entry)
+{
+    bool has_bots = false;
+
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        has_bots |= entry->paths[i].bot_hits != 0;
+    pg_add_int8_array_head(to, has_bots ? entry->n_paths : 0);
+    for (size_t i = 0; has_bots && i < entry->n_paths; ++i)
+        pg_add_int8_element(to, entry->paths[i].bot_hits);
+}
+
 void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
                   struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS])
 {
@@ -48,6 +60,8 @@ void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_
     for (size_t i = 0; i < entry->n_paths; ++i)
         pg_add_int8_element(buffer, entry->paths[i].hits);
     end_parameter(buffer, &from, &parameters[n++]);
+    add_bot_hits(buffer, entry);
+    end_parameter(buffer, &from, &parameters[n++]);
     pg_add_int8(buffer, entry->new_paths);
     end_parameter(buffer, &from, &parameters[n++]);
     parameters[n] = (struct pg_parameter){"", 0};
@@ -76,12 +90,30 @@ static bool get_int8_array(const PGresult *result, int row, int column, int64_t 
     return found >= 0;
 }
 
+/* Reads the hits of bots, of which the column may have none. */
+static bool get_bot_hits(const PGresult *result, int row, struct journal_entry *entry)
+{
+    int64_t bot_hits[ENTRY_MAX_PATHS];
+    bool is_null = PQgetisnull(result, row, ENTRY_BOT_HITS);
+    size_t count;
+
+    if (!is_null &&
+        (!get_int8_array(result, row, ENTRY_BOT_HITS, bot_hits, ENTRY_MAX_PATHS, &count) ||
+         count != entry->n_paths))
+        return false;
+    for (size_t i = 0; i < entry->n_paths; ++i) {
+        entry->paths[i].bot_hits = is_null ? 0 : bot_hits[i];
+        if (entry->paths[i].bot_hits < 0 || entry->paths[i].bot_hits > entry->paths[i].hits)
+            return false;
+    }
+    return true;
+}
+
 static bool get_paths(const PGresult *result, int row, struct journal_entry *entry)
 {
-    int64_t hits[ENTRY_MAX_PATHS], counts[ENTRY_MAX_PATHS];
+    int64_t hits[ENTRY_MAX_PATHS];
     struct pg_array paths;
     size_t n_hits;
-    int n_counts = 0;
 
     if (PQgetisnull(result, row, ENTRY_PATHS) ||
         !pg_text_array_open(&paths, PQgetvalue(result, row, ENTRY_PATHS),
@@ -91,20 +123,40 @@ static bool get_paths(const PGresult *result, int row, struct journal_entry *ent
         n_hits != paths.count)
         return false;
     entry->n_paths = n_hits;
-    if (!PQgetisnull(result, row, ENTRY_TABLE_COUNTS))
-        n_counts = pg_int8_array(PQgetvalue(result, row, ENTRY_TABLE_COUNTS),
-                                 PQgetlength(result, row, ENTRY_TABLE_COUNTS), counts,
-                                 ENTRY_MAX_PATHS, -1);
     for (size_t i = 0; i < entry->n_paths; ++i) {
         struct entry_path *path = &entry->paths[i];
         path->slot = NULL;
         path->hits = hits[i];
-        path->table_count = (size_t)n_counts == entry->n_paths ? counts[i] : -1;
         if (!pg_array_next(&paths, &path->path, &path->path_len) || path->path == NULL ||
             path->hits < 1)
             return false;
     }
-    return n_counts == 0 || (size_t)n_counts == entry->n_paths;
+    return true;
+}
+
+/* Reads what the tables have of the entry's paths, -1 and 0 where they have no row. An entry without paths, and the
+ * one that is known already, have no arrays. */
+static bool get_table_counts(const PGresult *result, int row, struct journal_entry *entry)
+{
+    int64_t counts[ENTRY_MAX_PATHS], bots[ENTRY_MAX_PATHS];
+    int n_counts, n_bots;
+    bool is_null = PQgetisnull(result, row, ENTRY_TABLE_COUNTS);
+
+    if (!is_null) {
+        n_counts = pg_int8_array(PQgetvalue(result, row, ENTRY_TABLE_COUNTS),
+                                 PQgetlength(result, row, ENTRY_TABLE_COUNTS), counts,
+                                 ENTRY_MAX_PATHS, -1);
+        n_bots =
+            pg_int8_array(PQgetvalue(result, row, ENTRY_TABLE_BOTS),
+                          PQgetlength(result, row, ENTRY_TABLE_BOTS), bots, ENTRY_MAX_PATHS, 0);
+        if (n_counts < 0 || (size_t)n_counts != entry->n_paths || n_bots != n_counts)
+            return false;
+    }
+    for (size_t i = 0; i < entry->n_paths; ++i) {
+        entry->paths[i].table_count = is_null ? -1 : counts[i];
+        entry->paths[i].table_bots = is_null ? 0 : bots[i];
+    }
+    return true;
 }
 
 int entry_decode(const PGresult *result, int row, struct journal_entry *entry, const char **error)
@@ -132,7 +184,8 @@ int entry_decode(const PGresult *result, int row, struct journal_entry *entry, c
         !get_int8_array(result, row, ENTRY_OPENED, entry->opened, ENTRY_MAX_LANES,
                         &entry->n_opened) ||
         !get_int8_array(result, row, ENTRY_ENDED, entry->ended, ENTRY_MAX_LANES, &entry->n_ended) ||
-        !get_paths(result, row, entry)) {
+        !get_paths(result, row, entry) || !get_bot_hits(result, row, entry) ||
+        !get_table_counts(result, row, entry)) {
         *error = "an entry of the journal is not of the form that this program writes";
         return -1;
     }

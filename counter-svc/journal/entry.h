@@ -21,11 +21,13 @@
 struct slot;
 
 struct entry_path {
-    struct slot *slot; /* of an entry of our own; then path and table_count are not set */
+    struct slot *slot; /* of an entry of our own; then path and table_… are not set */
     const char *path;
     size_t path_len;
     int64_t hits;
+    int64_t bot_hits;    /* of the hits */
     int64_t table_count; /* what the tables have; -1: no row */
+    int64_t table_bots;  /* of that, hits of bots */
 };
 
 struct journal_entry {
@@ -42,7 +44,8 @@ struct journal_entry {
 };
 
 /* What append.sql takes; the last one is padding (see pg_padding), empty at first. */
-#define ENTRY_N_PARAMETERS 13
+#define ENTRY_N_PARAMETERS 14
+_Static_assert(ENTRY_N_PARAMETERS <= PG_MAX_PARAMETERS, "an append is a query");
 
 /* Writes the parameters that append `entry` behind entry `previous_id`, at the position before it, if
  * the generation is still `generation`. They point into `buffer`, which is emptied first. */
@@ -65,8 +68,10 @@ enum entry_column {
     ENTRY_ENDED,
     ENTRY_PATHS,
     ENTRY_HITS,
+    ENTRY_BOT_HITS,
     ENTRY_NEW_PATHS,
     ENTRY_TABLE_COUNTS,
+    ENTRY_TABLE_BOTS,
     N_ENTRY_COLUMNS
 };
 

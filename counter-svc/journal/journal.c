@@ -493,7 +493,7 @@ void journal_close(struct journal *journal)
     }
     for (size_t i = 0; i < journal->entry.n_paths; ++i)
         if (journal->entry.paths[i].slot != NULL)
-            journal->entry.paths[i].slot->pending = 0;
+            journal->entry.paths[i].slot->place = 0;
     timer_stop(&journal->pause);
     timer_stop(&journal->refresh);
     turn_end_cancel(&journal->turn_end);

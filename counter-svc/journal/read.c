@@ -93,12 +93,15 @@ enum load_column {
     LOAD_GENERATION,
     LOAD_TOTAL_PATHS,
     LOAD_TOTAL_HITS,
+    LOAD_TOTAL_BOTS,
     LOAD_LANES,
     LOAD_SEQUENCES,
     LOAD_USED,
     LOAD_TOP_PATHS,
     LOAD_TOP_COUNTS,
+    LOAD_TOP_BOTS,
     LOAD_OVERFLOW,
+    LOAD_OVERFLOW_BOTS,
     LOAD_NOW
 };
 
@@ -153,22 +156,24 @@ static bool read_lanes(struct state *state, const PGresult *result)
 
 static bool read_top(struct state *state, const PGresult *result)
 {
-    struct pg_array paths = {0}, counts;
+    struct pg_array paths = {0}, counts, all_bots;
     const char *path;
     size_t len;
-    int64_t count;
+    int64_t count, bots;
 
-    if (!open_numbers(result, LOAD_TOP_COUNTS, &counts))
+    if (!open_numbers(result, LOAD_TOP_COUNTS, &counts) ||
+        !open_numbers(result, LOAD_TOP_BOTS, &all_bots))
         return false;
     if (!PQgetisnull(result, 0, LOAD_TOP_PATHS) &&
         !pg_text_array_open(&paths, PQgetvalue(result, 0, LOAD_TOP_PATHS),
                             PQgetlength(result, 0, LOAD_TOP_PATHS)))
         return false;
     for (size_t i = 0; i < paths.count; ++i) {
-        if (!pg_array_next(&paths, &path, &len) || path == NULL || !next_number(&counts, &count))
+        if (!pg_array_next(&paths, &path, &len) || path == NULL || !next_number(&counts, &count) ||
+            !next_number(&all_bots, &bots))
             return false;
         if (state_find(state, path, len) == NULL)
-            state_add(state, path, len, count, state->checkpoint);
+            state_add(state, path, len, count, bots, state->checkpoint);
     }
     return true;
 }
@@ -190,6 +195,7 @@ static void on_loaded(void *data, const struct pg_answer *answer)
     state->generation = number_at(result, 0, LOAD_GENERATION);
     state->paths = number_at(result, 0, LOAD_TOTAL_PATHS);
     state->hits = number_at(result, 0, LOAD_TOTAL_HITS);
+    state->bots = number_at(result, 0, LOAD_TOTAL_BOTS);
     state->now_ms = number_at(result, 0, LOAD_NOW);
     if (!read_lanes(state, result) || !read_top(state, result)) {
         state_clear(state);
@@ -201,7 +207,7 @@ static void on_loaded(void *data, const struct pg_answer *answer)
         state->overflow = state_add(
             state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1,
             PQgetisnull(result, 0, LOAD_OVERFLOW) ? -1 : number_at(result, 0, LOAD_OVERFLOW),
-            state->checkpoint);
+            number_at(result, 0, LOAD_OVERFLOW_BOTS), state->checkpoint);
     state->overflow->kept = true;
     state->is_loaded = true;
     journal->is_behind = true; /* what stands behind the checkpoint comes next */
@@ -369,7 +375,13 @@ static void on_head(void *data, const struct pg_answer *answer)
 /* --- look up --- */
 
 /* Columns of look_up.sql. */
-enum look_up_column { LOOK_UP_CHECKPOINT, LOOK_UP_GENERATION, LOOK_UP_ID, LOOK_UP_COUNTS };
+enum look_up_column {
+    LOOK_UP_CHECKPOINT,
+    LOOK_UP_GENERATION,
+    LOOK_UP_ID,
+    LOOK_UP_COUNTS,
+    LOOK_UP_BOTS
+};
 
 void look_up_send(struct journal *journal)
 {
@@ -390,21 +402,23 @@ void look_up_send(struct journal *journal)
 static bool add_slots(struct journal *journal, const PGresult *result, int64_t checkpoint)
 {
     struct state *state = &journal->state;
-    int64_t counts[BATCH_MAX_PATHS];
+    int64_t counts[BATCH_MAX_PATHS], bots[BATCH_MAX_PATHS];
     struct pg_array paths;
     const char *path;
     size_t len;
     int count = pg_int8_array(PQgetvalue(result, 0, LOOK_UP_COUNTS),
                               PQgetlength(result, 0, LOOK_UP_COUNTS), counts, BATCH_MAX_PATHS, -1);
+    int n_bots = pg_int8_array(PQgetvalue(result, 0, LOOK_UP_BOTS),
+                               PQgetlength(result, 0, LOOK_UP_BOTS), bots, BATCH_MAX_PATHS, 0);
 
     if (!pg_text_array_open(&paths, journal->parameters.bytes, (int)journal->parameters.len) ||
-        count < 0 || (size_t)count != paths.count)
+        count < 0 || (size_t)count != paths.count || n_bots != count)
         return false;
     for (size_t i = 0; i < paths.count; ++i) {
         if (!pg_array_next(&paths, &path, &len))
             return false;
         if (state_find(state, path, len) == NULL)
-            state_add(state, path, len, counts[i], checkpoint);
+            state_add(state, path, len, counts[i], bots[i], checkpoint);
     }
     metric_add(&journal->metrics->looked_up_paths, paths.count);
     return true;

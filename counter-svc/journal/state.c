@@ -37,7 +37,7 @@ void state_clear(struct state *state)
 {
     while (!h2o_linklist_is_empty(&state->_slots)) {
         struct slot *slot = slot_of(state->_slots.next);
-        INVARIANT(slot->pending == 0);
+        INVARIANT(slot->place == 0);
         h2o_linklist_unlink(&slot->link);
         free(slot);
     }
@@ -107,7 +107,7 @@ static void forget(struct state *state, struct slot *slot)
 {
     struct slot **at = bucket_of(state, slot->path, slot->path_len);
 
-    INVARIANT(slot->pending == 0 && !slot->in_top && !slot->kept);
+    INVARIANT(slot->place == 0 && !slot->in_top && !slot->kept);
     while (*at != slot)
         at = &(*at)->next;
     *at = slot->next;
@@ -175,14 +175,17 @@ static void rank(struct state *state, struct slot *slot, int64_t new_count)
 }
 
 struct slot *state_add(struct state *state, const char *path, size_t len, int64_t count,
-                       int64_t checkpoint)
+                       int64_t bots, int64_t checkpoint)
 {
     struct slot *slot = memory_resize(NULL, sizeof(*slot) + len), **bucket;
 
     grow(state);
     bucket = bucket_of(state, path, len);
-    *slot = (struct slot){
-        .next = *bucket, .position = checkpoint, .path_len = (uint32_t)len, .has_row = count >= 0};
+    *slot = (struct slot){.next = *bucket,
+                          .bots = bots,
+                          .position = checkpoint,
+                          .path_len = (uint32_t)len,
+                          .has_row = count >= 0};
     memcpy(slot->path, path, len);
     *bucket = slot;
     /* by its position it belongs before those that were hit behind the checkpoint; the list's head is
@@ -274,12 +277,14 @@ static bool apply_path(struct state *state, const struct journal_entry *entry,
     if (slot == NULL)
         slot = state_find(state, path->path, path->path_len);
     if (slot == NULL)
-        slot = state_add(state, path->path, path->path_len, path->table_count, checkpoint);
+        slot = state_add(state, path->path, path->path_len, path->table_count, path->table_bots,
+                         checkpoint);
     INVARIANT(path->slot == NULL || slot->position < entry->position);
     if (slot->position >= entry->position)
         return false; /* its count has these hits already */
     was_pinned = slot->position > state->checkpoint;
     rank(state, slot, saturating_add(slot->count, path->hits));
+    slot->bots = saturating_add(slot->bots, path->bot_hits);
     slot->has_row = true;
     slot->position = entry->position;
     h2o_linklist_unlink(&slot->link);
@@ -295,6 +300,7 @@ size_t state_apply(struct state *state, const struct journal_entry *entry, int64
     for (size_t i = 0; i < entry->n_paths; ++i) {
         pinned += apply_path(state, entry, &entry->paths[i], checkpoint);
         state->hits = saturating_add(state->hits, entry->paths[i].hits);
+        state->bots = saturating_add(state->bots, entry->paths[i].bot_hits);
     }
     state->paths += entry->new_paths;
     for (size_t i = 0; i < entry->n_opened; ++i)
@@ -327,7 +333,7 @@ void state_evict(struct state *state, size_t max_bytes)
         struct slot *slot = slot_of(state->_slots.next);
         if (h2o_linklist_is_empty(&state->_slots) || slot->position > state->checkpoint)
             return;
-        if (slot->in_top || slot->kept || slot->pending != 0) {
+        if (slot->in_top || slot->kept || slot->place != 0) {
             ++needed;
             h2o_linklist_unlink(&slot->link);
             h2o_linklist_insert(&state->_slots, &slot->link);

@@ -42,9 +42,10 @@ struct slot {
     h2o_linklist_t link; /* by the position of the last hit, the oldest first */
     struct slot *next;   /* in its bucket */
     int64_t count;       /* as of `position`; at the end of int64_t it stays there */
+    int64_t bots;        /* hits of bots in it, the same */
     int64_t position;
-    int64_t pending; /* hits in the entry that is being made */
     uint32_t path_len;
+    uint16_t place;   /* in the entry that is being made, from 1; 0: it is not in it */
     bool has_row : 1; /* false: no row, not even one with a count of 0 */
     bool in_top : 1;
     bool kept : 1; /* is never forgotten */
@@ -63,7 +64,7 @@ struct state {
     int64_t position, id; /* of the last entry in it */
     int64_t generation;
     int64_t checkpoint; /* the tables have everything up to it, as far as is known */
-    int64_t paths, hits;
+    int64_t paths, hits, bots;
     int64_t now_ms; /* PostgreSQL's time, as last read */
 
     struct slot *overflow; /* the row of paths that have none of their own */
@@ -88,10 +89,10 @@ void state_clear(struct state *state);
 /* The slot of a path, or NULL: its count is not in memory. */
 struct slot *state_find(const struct state *state, const char *path, size_t len);
 
-/* Adds what the tables have of a path at a checkpoint; `count` is -1 when they have no row. The path
- * must not have a slot yet. */
+/* Adds what the tables have of a path at a checkpoint; `count` is -1 when they have no row, and `bots` then 0. The
+ * path must not have a slot yet. */
 struct slot *state_add(struct state *state, const char *path, size_t len, int64_t count,
-                       int64_t checkpoint);
+                       int64_t bots, int64_t checkpoint);
 
 /* The lane with this id, or NULL. Good until the next change of the state. */
 struct lane *state_lane(const struct state *state, int64_t id);

@@ -1,6 +1,6 @@
--- Entry $1 and those behind it, at most $2, in order; each with its paths' counts in the tables (NULL:
--- no row) as of the checkpoint, and with the checkpoint's position, its generation and the time. One
--- row of NULLs stands in place of entries when there are none.
+-- Entry $1 and those behind it, at most $2, in order; each with its paths' counts and hits of bots in
+-- the tables (NULL: no row) as of the checkpoint, and with the checkpoint's position, its generation and the
+-- time. One row of NULLs stands in place of entries when there are none.
 SELECT
     checkpoint.position,
     checkpoint.generation,
@@ -16,20 +16,10 @@ SELECT
     entry.ended,
     entry.paths,
     entry.hits,
+    entry.bot_hits,
     entry.new_paths,
-    CASE WHEN entry.position > $1::bigint THEN ARRAY(
-        SELECT (
-            SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
-            FROM (
-                SELECT count FROM pathcount WHERE path = asked.path
-                UNION ALL
-                SELECT count FROM pathcount_quarantine WHERE path = asked.path
-            ) AS part
-            HAVING count(*) <> 0
-        )
-        FROM unnest(entry.paths) WITH ORDINALITY AS asked (path, ordinal)
-        ORDER BY asked.ordinal
-    ) END
+    row_of.counts,
+    row_of.bot_counts
 FROM pathcount_checkpoint AS checkpoint
 LEFT JOIN LATERAL (
     SELECT *
@@ -38,4 +28,21 @@ LEFT JOIN LATERAL (
     ORDER BY position
     LIMIT $2::bigint
 ) AS entry ON true
+LEFT JOIN LATERAL (
+    SELECT
+        array_agg(found.count ORDER BY asked.ordinal) AS counts,
+        array_agg(found.bot_count ORDER BY asked.ordinal) AS bot_counts
+    FROM unnest(entry.paths) WITH ORDINALITY AS asked (path, ordinal)
+    LEFT JOIN LATERAL (
+        SELECT
+            greatest(least(sum(part.count), 9223372036854775807), 0)::bigint AS count,
+            greatest(least(sum(part.bot_count), 9223372036854775807), 0)::bigint AS bot_count
+        FROM (
+            SELECT count, bot_count FROM pathcount WHERE path = asked.path
+            UNION ALL
+            SELECT count, bot_count FROM pathcount_quarantine WHERE path = asked.path
+        ) AS part
+        HAVING count(*) <> 0
+    ) AS found ON true
+) AS row_of ON entry.position > $1::bigint
 ORDER BY entry.position

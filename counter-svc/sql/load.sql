@@ -1,27 +1,22 @@
 -- Everything that a state begins with, from one snapshot: the checkpoint's position, id and
--- generation; how many paths and hits there are in all; the lanes with their sequences and when they
--- were used, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2,
--- NULL when there is none; and the time. What the table has refused of a row belongs to its count.
+-- generation; how many paths, hits and hits of bots there are in all; the lanes with their sequences and when they
+-- were used, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2
+-- and how many of its hits are of bots, NULL when there is none; and the time. What the table has refused of a row belongs to its count.
 SELECT
     checkpoint.position,
     checkpoint.id,
     checkpoint.generation,
     totals.paths,
     least(totals.hits, 9223372036854775807)::bigint,
+    least(totals.bot_hits, 9223372036854775807)::bigint,
     lane.ids,
     lane.sequences,
     lane.used_at,
     top.paths,
     top.counts,
-    (
-        SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
-        FROM (
-            SELECT count FROM pathcount WHERE path = $2::text
-            UNION ALL
-            SELECT count FROM pathcount_quarantine WHERE path = $2::text
-        ) AS part
-        HAVING count(*) <> 0
-    ),
+    top.bot_counts,
+    overflow.count,
+    overflow.bot_count,
     (extract(epoch FROM now()) * 1000)::bigint
 FROM pathcount_checkpoint AS checkpoint
 CROSS JOIN pathcount_totals AS totals
@@ -35,15 +30,21 @@ CROSS JOIN (
 CROSS JOIN (
     SELECT
         array_agg(path ORDER BY count DESC, path) AS paths,
-        array_agg(count ORDER BY count DESC, path) AS counts
+        array_agg(count ORDER BY count DESC, path) AS counts,
+        array_agg(bot_count ORDER BY count DESC, path) AS bot_counts
     FROM (
         SELECT
             ranked.path,
             greatest(
                 least(ranked.count::numeric + coalesce(refused.count, 0), 9223372036854775807), 0
-            )::bigint AS count
+            )::bigint AS count,
+            greatest(
+                least(
+                    ranked.bot_count::numeric + coalesce(refused.bot_count, 0), 9223372036854775807
+                ), 0
+            )::bigint AS bot_count
         FROM (
-            SELECT path, count
+            SELECT path, count, bot_count
             FROM pathcount
             ORDER BY count DESC, path
             LIMIT $1::bigint
@@ -51,3 +52,14 @@ CROSS JOIN (
         LEFT JOIN pathcount_quarantine AS refused USING (path)
     ) AS first
 ) AS top
+LEFT JOIN LATERAL (
+    SELECT
+        greatest(least(sum(part.count), 9223372036854775807), 0)::bigint AS count,
+        greatest(least(sum(part.bot_count), 9223372036854775807), 0)::bigint AS bot_count
+    FROM (
+        SELECT count, bot_count FROM pathcount WHERE path = $2::text
+        UNION ALL
+        SELECT count, bot_count FROM pathcount_quarantine WHERE path = $2::text
+    ) AS part
+    HAVING count(*) <> 0
+) AS overflow ON true

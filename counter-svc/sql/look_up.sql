@@ -1,20 +1,26 @@
--- The counts of the paths $1 in the tables, in their order, NULL for those without a row; with the
--- checkpoint's position and generation, and the id of entry $2, all from one snapshot.
+-- The counts of the paths $1 in the tables, and how many of those hits are of bots, in their order, NULL for those
+-- without a row; with the checkpoint's position and generation, and the id of entry $2, all from one snapshot.
 SELECT
     checkpoint.position,
     checkpoint.generation,
     (SELECT id FROM pathcount_journal WHERE position = $2::bigint),
-    ARRAY(
-        SELECT (
-            SELECT greatest(least(sum(part.count), 9223372036854775807), 0)::bigint
-            FROM (
-                SELECT count FROM pathcount WHERE path = asked.path
-                UNION ALL
-                SELECT count FROM pathcount_quarantine WHERE path = asked.path
-            ) AS part
-            HAVING count(*) <> 0
-        )
-        FROM unnest($1::text[]) WITH ORDINALITY AS asked (path, ordinal)
-        ORDER BY asked.ordinal
-    )
+    row_of.counts,
+    row_of.bot_counts
 FROM pathcount_checkpoint AS checkpoint
+CROSS JOIN (
+    SELECT
+        array_agg(found.count ORDER BY asked.ordinal) AS counts,
+        array_agg(found.bot_count ORDER BY asked.ordinal) AS bot_counts
+    FROM unnest($1::text[]) WITH ORDINALITY AS asked (path, ordinal)
+    LEFT JOIN LATERAL (
+        SELECT
+            greatest(least(sum(part.count), 9223372036854775807), 0)::bigint AS count,
+            greatest(least(sum(part.bot_count), 9223372036854775807), 0)::bigint AS bot_count
+        FROM (
+            SELECT count, bot_count FROM pathcount WHERE path = asked.path
+            UNION ALL
+            SELECT count, bot_count FROM pathcount_quarantine WHERE path = asked.path
+        ) AS part
+        HAVING count(*) <> 0
+    ) AS found ON true
+) AS row_of

@@ -48,7 +48,7 @@ static void make_data(void)
         data.row[i] = (struct row){data.paths[i], (size_t)len, (int64_t)(100000 - i * 907), 0};
     }
     for (size_t i = 0; i < N_PATHS; ++i) {
-        data.entries[i] = (struct batch_entry){data.row[i].path, data.row[i].path_len, 1};
+        data.entries[i] = (struct batch_entry){data.row[i].path, data.row[i].path_len, 1, 0};
         data.numbers[i] = (struct number){data.row[i].count, false};
     }
     data.batch = (struct batch){.lane = 3141592653589793,

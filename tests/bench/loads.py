@@ -34,12 +34,13 @@ class LoadFailed(Exception):
 @dataclass
 class Target:
     """The paths that are requested, and the form of the answer: path number i of `paths` is /bench/
-    followed by i times `stride`."""
+    followed by i times `stride`. `headers` are what wrk sends besides."""
 
     paths: int
     stride: int = 1
     json: bool = False
     gzip: bool = False
+    headers: tuple = ()
 
 
 @dataclass
@@ -113,7 +114,7 @@ def descriptors():
 def wrk(port, target, connections, seconds, seed):
     """wrk with one thread: each connection sends its next request as soon as it has an answer."""
     headers = [part for header in (*(JSON_HEADERS if target.json else PAGE_HEADERS),
-                                   *(["Accept-Encoding: gzip"] if target.gzip else []))
+                                   *(["Accept-Encoding: gzip"] if target.gzip else []), *target.headers)
                for part in ("-H", header)]
     with counts_file(1, target.paths) as (counts, read):
         said, cpu_s = run(

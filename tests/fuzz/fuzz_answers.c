@@ -63,7 +63,7 @@ static const char *read_rows(const char *body, size_t len, enum encoding encodin
     return NULL;
 }
 
-static struct batch_entry entries[] = {{"/a", 2, 1}, {"/b", 2, 3}};
+static struct batch_entry entries[] = {{"/a", 2, 1, 0}, {"/b", 2, 3, 0}};
 static const struct batch asked = {.lane = 17, .sequence = 4, .size = 2, .entries = entries};
 
 static void check_counts_come_back(const struct counts *counts, enum encoding encoding)

@@ -18,6 +18,7 @@ static void check(const struct batch *batch)
         const struct batch_entry *entry = &batch->entries[i];
         MUST(path_is_valid(entry->path, entry->path_len));
         MUST(entry->hits >= 1 && entry->hits <= BATCH_MAX_HITS);
+        MUST(entry->bot_hits >= 0 && entry->bot_hits <= entry->hits);
         MUST(i == 0 ||
              path_compare(entry[-1].path, entry[-1].path_len, entry->path, entry->path_len) < 0);
         bytes += entry->path_len;
@@ -31,7 +32,7 @@ static void check_same(const struct batch *batch, const struct batch *other)
     MUST(other->size == batch->size);
     for (size_t i = 0; i < batch->size; ++i) {
         const struct batch_entry *one = &batch->entries[i], *also = &other->entries[i];
-        MUST(one->hits == also->hits);
+        MUST(one->hits == also->hits && one->bot_hits == also->bot_hits);
         MUST(path_compare(one->path, one->path_len, also->path, also->path_len) == 0);
     }
 }

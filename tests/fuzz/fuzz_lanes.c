@@ -3,7 +3,8 @@
  * must hold what the design promises:
  *  - of every path, confirmed <= stored <= sent
  *  - a confirmed hit was stored exactly once, and before; its number is one that its batch has given
- *  - a batch that was perhaps acted on is only ever sent on its own lane, with its own sequence
+ *  - a batch that was perhaps acted on is only ever sent on its own lane, with its own sequence, and with
+ *    as many hits of bots
  *  - what was withdrawn from the open batch is never sent, and never called back
  *  - of the hits as they are counted for metrics, accepted = committed + refused + waiting
  *  - each callback runs once; in the end nobody waits, and nothing is left in memory
@@ -116,7 +117,7 @@ static size_t owner_index(void *data)
 
 /* --- the visitors --- */
 
-static void visit(size_t path, bool wants_rows)
+static void visit(size_t path, bool wants_rows, bool is_bot)
 {
     size_t len = path < LONG_PATHS ? 2 : PATH_MAX_BYTES;
     struct visitor *visitor;
@@ -132,6 +133,7 @@ static void visit(size_t path, bool wants_rows)
     visitor->hit.path = visitor->text;
     visitor->hit.path_len = len;
     visitor->hit.wants_rows = wants_rows;
+    visitor->hit.is_bot = is_bot;
     visitor->hit.trace = &TRACE;
     if (!lanes_add(world.lanes, &visitor->hit, on_counted)) {
         MUST(world.n_open == MAX_WAITING);
@@ -175,6 +177,7 @@ static void on_counted(struct hit *hit, struct number told, struct table_rows *r
     struct model_batch *batch = visitor->batch;
     size_t path = visitor->path;
     int64_t number = told.count;
+    bool hit_was_bot = hit->is_bot;
 
     MUST(!world.is_gone && world.is_answering && batch != NULL);
     MUST(hit->state == HIT_NONE);
@@ -197,7 +200,7 @@ static void on_counted(struct hit *hit, struct number told, struct table_rows *r
         withdraw(next_byte());
         break;
     case 2:
-        visit(path, false);
+        visit(path, false, hit_was_bot);
         break;
     default:
         break;
@@ -210,12 +213,13 @@ static void on_counted(struct hit *hit, struct number told, struct table_rows *r
 static struct model_batch *new_batch(const struct batch *batch)
 {
     struct model_batch *model = calloc(1, sizeof(*model));
-    int64_t left[N_PATHS] = {0};
+    int64_t left[N_PATHS] = {0}, bots_left[N_PATHS] = {0};
 
     MUST(model != NULL);
     for (size_t i = 0; i < batch->size; ++i) {
         size_t path = path_index(batch->entries[i].path, batch->entries[i].path_len);
         model->hits[path] = batch->entries[i].hits;
+        model->bot_hits[path] = batch->entries[i].bot_hits;
         world.ledger.sent[path] += batch->entries[i].hits;
     }
     for (size_t i = 0; i < world.n_visitors; ++i) {
@@ -223,22 +227,27 @@ static struct model_batch *new_batch(const struct batch *batch)
         if (visitor->hit.state != HIT_AWAY || visitor->batch != NULL)
             continue;
         ++left[visitor->path];
+        bots_left[visitor->path] += visitor->hit.is_bot;
         --world.n_open;
         visitor->batch = batch_keep(model);
     }
     MUST(memcmp(left, model->hits, sizeof(left)) == 0);
+    MUST(memcmp(bots_left, model->bot_hits, sizeof(bots_left)) == 0);
     return model;
 }
 
 /* A batch that was sent before is what it was; it moves only if nobody can have acted on it. */
 static void check_again(const struct model_batch *model, const struct batch *batch)
 {
-    int64_t hits[N_PATHS] = {0};
+    int64_t hits[N_PATHS] = {0}, bot_hits[N_PATHS] = {0};
 
-    for (size_t i = 0; i < batch->size; ++i)
-        hits[path_index(batch->entries[i].path, batch->entries[i].path_len)] =
-            batch->entries[i].hits;
+    for (size_t i = 0; i < batch->size; ++i) {
+        size_t path = path_index(batch->entries[i].path, batch->entries[i].path_len);
+        hits[path] = batch->entries[i].hits;
+        bot_hits[path] = batch->entries[i].bot_hits;
+    }
     MUST(memcmp(hits, model->hits, sizeof(hits)) == 0);
+    MUST(memcmp(bot_hits, model->bot_hits, sizeof(bot_hits)) == 0);
     if (batch->lane != model->lane || batch->sequence != model->sequence)
         MUST(model->refused && !model->may_be_done && model->stored == 0);
     else
@@ -600,11 +609,11 @@ static void step(uint8_t event)
 
     switch (event % 8) {
     case 0:
-        visit(argument % N_PATHS, argument & 16);
+        visit(argument % N_PATHS, argument & 16, argument & 32);
         break;
     case 1:
         for (unsigned i = 0; i < (unsigned)argument * 8; ++i)
-            visit((argument + i * (argument & 1)) % N_PATHS, false);
+            visit((argument + i * (argument & 1)) % N_PATHS, false, i % 3 == 0);
         break;
     case 2:
         withdraw(argument);

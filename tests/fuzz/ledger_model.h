@@ -18,10 +18,11 @@
 struct model_batch {
     int64_t lane, sequence;
     int64_t hits[N_PATHS];
-    int64_t counts[N_PATHS]; /* right after it was stored */
-    int64_t told[N_PATHS];   /* hits that have got their number */
-    size_t stored;           /* how often */
-    bool may_be_done;        /* a try may have been acted on, or may still be */
+    int64_t bot_hits[N_PATHS]; /* of these */
+    int64_t counts[N_PATHS];   /* right after it was stored */
+    int64_t told[N_PATHS];     /* hits that have got their number */
+    size_t stored;             /* how often */
+    bool may_be_done;          /* a try may have been acted on, or may still be */
 
     /* the last answer that render-svc got */
     bool confirmed; /* 200 */

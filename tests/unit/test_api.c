@@ -33,6 +33,8 @@
 #define MANY_BYTES  "The paths have more than 131,072 bytes in total."
 #define BAD_ECHO    "The response is for another lane or sequence."
 #define BAD_SIZE    "The response does not have one count for each path."
+#define NO_BOT_HITS "\"bot_hits\" is not a list of one number for each path."
+#define BAD_BOT     "A number in \"bot_hits\" is not from 0 to the path's hits."
 #define BAD_COUNT   "A count in the response is not an integer of at least the hits."
 #define BAD_PLACES  "\"overflow\" is not a list of places in the batch."
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
@@ -46,7 +48,7 @@ struct refusal {
     const char *json, *sentence;
 };
 
-static const struct batch_entry asked_entries[] = {{"/a", 2, 2}, {"/b", 2, 1}};
+static const struct batch_entry asked_entries[] = {{"/a", 2, 2, 0}, {"/b", 2, 1, 0}};
 static const struct batch asked = {17, 4, 2, (struct batch_entry *)(uintptr_t)asked_entries};
 
 /* The four decoders alike: what came out is freed or, for counts, forgotten. */
@@ -401,6 +403,7 @@ static void assert_comes_back_in(enum encoding encoding, const struct batch *bat
         assert_int_equal(entry->path_len, batch->entries[i].path_len);
         assert_memory_equal(entry->path, batch->entries[i].path, entry->path_len);
         assert_int_equal(entry->hits, batch->entries[i].hits);
+        assert_int_equal(entry->bot_hits, batch->entries[i].bot_hits);
     }
     hits_free(&hits);
     hits_free(&hits); /* it is empty now */
@@ -424,13 +427,13 @@ static void assert_batch_refused(const struct batch *batch, const char *sentence
 static void a_batch_comes_back(void **state)
 {
     struct batch_entry entries[] = {
-        {"/", 1, 1},
-        {"/\x01\n\x1f\"\\", 6, 2},
-        {"/%2F?#", 6, 3},
-        {"/\x7f", 2, 4},
-        {"/\xc3\xa9", 3, BATCH_MAX_HITS},
-        {"/\xef\xbf\xbf", 4, 5},
-        {"/\xf4\x8f\xbf\xbf", 5, 6},
+        {"/", 1, 1, 0},
+        {"/\x01\n\x1f\"\\", 6, 2, 1},
+        {"/%2F?#", 6, 3, 3},
+        {"/\x7f", 2, 4, 0},
+        {"/\xc3\xa9", 3, BATCH_MAX_HITS, BATCH_MAX_HITS},
+        {"/\xef\xbf\xbf", 4, 5, 0},
+        {"/\xf4\x8f\xbf\xbf", 5, 6, 0},
     };
     const struct batch batch = {LANE_MAX, LANE_MAX, SIZE(entries), entries};
     const struct batch one = {1, 1, 1, entries};
@@ -441,6 +444,18 @@ static void a_batch_comes_back(void **state)
     assert_comes_back(&one);
     hits_encode(&json, ENCODING_JSON, &asked);
     assert_text(&json, "{\"lane\":17,\"sequence\":4,\"paths\":[\"/a\",\"/b\"],\"hits\":[2,1]}");
+}
+
+static void hits_of_bots_are_named_where_there_are_any(void **state)
+{
+    struct batch_entry entries[] = {{"/a", 2, 2, 0}, {"/b", 2, 1, 1}};
+    const struct batch batch = {17, 4, SIZE(entries), entries};
+    struct buffer json = {0};
+
+    (void)state;
+    hits_encode(&json, ENCODING_JSON, &batch);
+    assert_text(&json, "{\"lane\":17,\"sequence\":4,\"paths\":[\"/a\",\"/b\"],\"hits\":[2,1],"
+                       "\"bot_hits\":[0,1]}");
 }
 
 /* Whether the MessagePack, which is freed, is what msgpack-c makes of the JSON. */
@@ -505,6 +520,7 @@ static void escapes_in_a_path_are_the_characters_they_stand_for(void **state)
 
 #define HITS(rest)    "{\"lane\": 17, \"sequence\": 4, " rest "}"
 #define PATHS(list)   HITS("\"hits\": [1], \"paths\": " list)
+#define BOTS(list)    HITS("\"paths\": [\"/a\"], \"hits\": [2], \"bot_hits\": " list)
 #define NUMBERS(list) HITS("\"paths\": [\"/a\"], \"hits\": " list)
 #define FIRST(lane, sequence)                                                                      \
     "{\"lane\": " lane ", \"sequence\": " sequence ", \"paths\": [\"/a\"], \"hits\": [1]}"
@@ -588,11 +604,23 @@ static void a_batch_that_the_contract_does_not_allow_is_refused(void **state)
         {HITS("\"paths\": [\"/a\", \"/c\", \"/b\"], \"hits\": [1, 1, 1]"), UNSORTED},
         {HITS("\"paths\": [\"/a\", \"/b\", \"x\"], \"hits\": [1, 1, 1]"), BAD_PATH},
         {HITS("\"paths\": [\"/a\", \"/b\"], \"hits\": [1, 0]"), BAD_HITS},
+        {BOTS("null"), NO_BOT_HITS},
+        {BOTS("1"), NO_BOT_HITS},
+        {BOTS("[]"), NO_BOT_HITS},
+        {BOTS("[1, 1]"), NO_BOT_HITS},
+        {BOTS("{\"/a\": 1}"), NO_BOT_HITS},
+        {BOTS("[-1]"), BAD_BOT},
+        {BOTS("[3]"), BAD_BOT},
+        {BOTS("[1.0]"), BAD_BOT},
+        {BOTS("[\"1\"]"), BAD_BOT},
+        {BOTS("[true]"), BAD_BOT},
     };
 
     (void)state;
     assert_refusals(decode_hits, refusals, SIZE(refusals));
     assert_taken(decode_hits, NUMBERS("[1000000000]"));
+    assert_taken(decode_hits, BOTS("[0]"));
+    assert_taken(decode_hits, BOTS("[2]"));
 }
 
 /* `count` paths of `len` bytes each, all different, in ascending order, full of control characters:
@@ -608,7 +636,7 @@ static struct batch long_batch(size_t count, size_t len)
         path[0] = '/';
         path[1] = (char)(1 + i / 31);
         path[2] = (char)(1 + i % 31);
-        batch.entries[i] = (struct batch_entry){path, len, BATCH_MAX_HITS};
+        batch.entries[i] = (struct batch_entry){path, len, BATCH_MAX_HITS, BATCH_MAX_HITS};
     }
     return batch;
 }
@@ -1023,6 +1051,7 @@ int main(void)
         cmocka_unit_test(a_lane_comes_back),
         cmocka_unit_test(what_is_not_a_new_lane_is_refused),
         cmocka_unit_test(a_batch_comes_back),
+        cmocka_unit_test(hits_of_bots_are_named_where_there_are_any),
         cmocka_unit_test(messagepack_has_the_members_of_json_in_the_same_order),
         cmocka_unit_test(escapes_in_a_path_are_the_characters_they_stand_for),
         cmocka_unit_test(a_batch_has_a_lane_and_a_sequence),

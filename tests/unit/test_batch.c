@@ -25,7 +25,8 @@ static uint64_t random_below(uint64_t *seed, uint64_t limit)
 
 static struct batch_entry entry_of(const char *path, int64_t hits)
 {
-    return (struct batch_entry){.path = path, .path_len = strlen(path), .hits = hits};
+    return (struct batch_entry){
+        .path = path, .path_len = strlen(path), .hits = hits, .bot_hits = 3 * hits};
 }
 
 static void assert_entry(const struct batch_entry *entry, const char *path, int64_t hits)
@@ -33,6 +34,7 @@ static void assert_entry(const struct batch_entry *entry, const char *path, int6
     assert_int_equal(entry->path_len, strlen(path));
     assert_memory_equal(entry->path, path, strlen(path));
     assert_int_equal(entry->hits, hits);
+    assert_int_equal(entry->bot_hits, 3 * hits);
 }
 
 /* --- sorting --- */

@@ -49,6 +49,24 @@ static int64_t count_at(size_t path, int64_t position)
     return count;
 }
 
+/* How many hits of an entry's path are of bots. */
+static int64_t bots_of(int64_t hits)
+{
+    return hits - 1;
+}
+
+/* Hits of bots in the count of a path. */
+static int64_t bots_at(size_t path, int64_t position)
+{
+    int64_t bots = 0;
+
+    for (int64_t p = 1; p <= position; p++)
+        for (size_t i = 0; i < ledger.n[p]; i++)
+            if (ledger.paths[p][i] == path)
+                bots += bots_of(ledger.hits[p][i]);
+    return bots;
+}
+
 static int64_t rows_at(int64_t position)
 {
     static bool seen[N_PATHS];
@@ -95,11 +113,13 @@ static void fill_entry(struct journal_entry *entry, const struct state *state, i
     entry->new_paths = rows_at(p) - rows_at(p - 1);
     for (size_t i = 0; i < ledger.n[p]; i++) {
         const char *name = names[ledger.paths[p][i]];
-        entry->paths[i] = (struct entry_path){.hits = ledger.hits[p][i]};
+        entry->paths[i] =
+            (struct entry_path){.hits = ledger.hits[p][i], .bot_hits = bots_of(ledger.hits[p][i])};
         if (as_read) {
             entry->paths[i].path = name;
             entry->paths[i].path_len = strlen(name);
             entry->paths[i].table_count = count_at(ledger.paths[p][i], ledger.checkpoint);
+            entry->paths[i].table_bots = bots_at(ledger.paths[p][i], ledger.checkpoint);
         } else {
             entry->paths[i].slot = state_find(state, name, strlen(name));
         }
@@ -129,16 +149,19 @@ static int compare_rows(const void *a, const void *b)
 /* The ranking with everything up to a position. */
 static size_t ranking_at(int64_t position, struct row *rows)
 {
-    static int64_t counts[N_PATHS];
+    static int64_t counts[N_PATHS], bots[N_PATHS];
     size_t n = 0;
 
     memset(counts, 0, sizeof(counts));
+    memset(bots, 0, sizeof(bots));
     for (int64_t p = 1; p <= position; p++)
-        for (size_t i = 0; i < ledger.n[p]; i++)
+        for (size_t i = 0; i < ledger.n[p]; i++) {
             counts[ledger.paths[p][i]] += ledger.hits[p][i];
+            bots[ledger.paths[p][i]] += bots_of(ledger.hits[p][i]);
+        }
     for (size_t path = 0; path < N_PATHS; path++)
         if (counts[path] != 0)
-            rows[n++] = (struct row){names[path], strlen(names[path]), counts[path], 0};
+            rows[n++] = (struct row){names[path], strlen(names[path]), counts[path], bots[path]};
     qsort(rows, n, sizeof(*rows), compare_rows);
     return n;
 }
@@ -153,11 +176,13 @@ static void load(struct state *state)
     state->position = state->checkpoint = ledger.checkpoint;
     state->id = ledger.checkpoint * 7;
     state->paths = (int64_t)n;
-    state->hits = 0;
+    state->hits = state->bots = 0;
     for (size_t i = 0; i < n; i++) {
         state->hits += rows[i].count;
+        state->bots += rows[i].bots;
         if (i < STATE_TOP_ROWS)
-            state_add(state, rows[i].path, rows[i].path_len, rows[i].count, ledger.checkpoint);
+            state_add(state, rows[i].path, rows[i].path_len, rows[i].count, rows[i].bots,
+                      ledger.checkpoint);
     }
     state->is_loaded = true;
     catch_up(state);
@@ -174,7 +199,7 @@ static void append_here(struct state *state)
         size_t path = ledger.paths[ledger.head][i];
         if (state_find(state, names[path], strlen(names[path])) == NULL)
             state_add(state, names[path], strlen(names[path]), count_at(path, ledger.checkpoint),
-                      ledger.checkpoint);
+                      bots_at(path, ledger.checkpoint), ledger.checkpoint);
     }
     fill_entry(&entry, state, ledger.head, false);
     state_apply(state, &entry, state->checkpoint);
@@ -188,17 +213,19 @@ static void look_up(struct state *state)
     assert_true(state_set_checkpoint(state, ledger.checkpoint));
     if (state_find(state, names[path], strlen(names[path])) == NULL)
         state_add(state, names[path], strlen(names[path]), count_at(path, ledger.checkpoint),
-                  ledger.checkpoint);
+                  bots_at(path, ledger.checkpoint), ledger.checkpoint);
 }
 
 static void check_counts(const struct state *state)
 {
     for (size_t path = 0; path < N_PATHS; path += 1 + random_below(40)) {
         const struct slot *slot = state_find(state, names[path], strlen(names[path]));
-        int64_t count;
+        int64_t count, position;
         if (slot == NULL)
             continue;
-        count = count_at(path, slot->position > state->position ? slot->position : state->position);
+        position = slot->position > state->position ? slot->position : state->position;
+        count = count_at(path, position);
+        assert_int_equal(slot->bots, bots_at(path, position));
         assert_int_equal(slot->has_row, count >= 0);
         assert_int_equal(slot->count, count < 0 ? 0 : count);
     }
@@ -208,7 +235,7 @@ static void check_all(const struct state *state)
 {
     static struct row rows[N_PATHS];
     size_t n = ranking_at(ledger.head, rows);
-    int64_t hits = 0;
+    int64_t hits = 0, bots = 0;
 
     assert_int_equal(state->position, ledger.head);
     assert_int_equal(state->id, ledger.head * 7);
@@ -216,12 +243,16 @@ static void check_all(const struct state *state)
     assert_int_equal(state->n_top, n < STATE_TOP_ROWS ? n : STATE_TOP_ROWS);
     for (size_t i = 0; i < state->n_top; i++) {
         assert_int_equal(state->top[i]->count, rows[i].count);
+        assert_int_equal(state->top[i]->bots, rows[i].bots);
         assert_int_equal(state->top[i]->path_len, rows[i].path_len);
         assert_memory_equal(state->top[i]->path, rows[i].path, rows[i].path_len);
     }
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         hits += rows[i].count;
+        bots += rows[i].bots;
+    }
     assert_int_equal(state->hits, hits);
+    assert_int_equal(state->bots, bots);
 }
 
 static void begin(struct state *state, uint64_t with_seed)
@@ -310,7 +341,7 @@ static void memory_is_given_back_down_to_the_ranking(void **unused)
     (void)unused;
     begin(&state, 7);
     for (size_t i = 0; i < N_PATHS; i++)
-        state_add(&state, names[i], strlen(names[i]), 1, 0);
+        state_add(&state, names[i], strlen(names[i]), 1, 0, 0);
     before = state_bytes(&state);
     state_evict(&state, before / 2);
     assert_in_range(state_bytes(&state), before / 4, before / 2);
@@ -329,7 +360,7 @@ static void the_least_recently_hit_are_forgotten_first(void **unused)
     (void)unused;
     begin(&state, 1);
     for (size_t i = 0; i < N_PATHS; i++)
-        state_add(&state, names[i], strlen(names[i]), i < STATE_TOP_ROWS ? 1000 : 1, 0);
+        state_add(&state, names[i], strlen(names[i]), i < STATE_TOP_ROWS ? 1000 : 1, 0, 0);
     for (int64_t p = 1; p <= N_HIT; p++) {
         const char *name = names[FIRST_HIT + p - 1];
         entry = (struct journal_entry){.position = p, .kind = ENTRY_KIND, .n_paths = 1};
@@ -370,11 +401,12 @@ static void counts_stay_at_the_end_of_their_range(void **unused)
 
     (void)unused;
     begin(&state, 1);
-    slot = state_add(&state, "/full", 5, INT64_MAX - 1, 0);
+    slot = state_add(&state, "/full", 5, INT64_MAX - 1, INT64_MAX - 2, 0);
     entry = (struct journal_entry){.position = 1, .id = 7, .kind = ENTRY_KIND, .n_paths = 1};
-    entry.paths[0] = (struct entry_path){.slot = slot, .hits = 5};
+    entry.paths[0] = (struct entry_path){.slot = slot, .hits = 5, .bot_hits = 5};
     state_apply(&state, &entry, 0);
     assert_int_equal(slot->count, INT64_MAX);
+    assert_int_equal(slot->bots, INT64_MAX);
     assert_ptr_equal(state.top[0], slot);
     state_fini(&state);
 }

@@ -42,12 +42,13 @@ class Api:
         assert document["sequence"] == 0
         return document["lane"]
 
-    def post(self, lane, sequence, hits, timeout=PATIENCE_S, query=""):
-        """Sends a batch (path → hits) and returns the answer, whatever it is."""
+    def post(self, lane, sequence, hits, timeout=PATIENCE_S, query="", bots=None):
+        """Sends a batch (path → hits, and of those path → hits of bots) and returns the answer, whatever it is."""
         paths = sorted(hits, key=lambda path: path.encode())
-        return self.ask("POST", f"/v1/hits{query}", {
-            "lane": lane, "sequence": sequence, "paths": paths,
-            "hits": [hits[path] for path in paths]}, timeout=timeout)
+        batch = {"lane": lane, "sequence": sequence, "paths": paths, "hits": [hits[path] for path in paths]}
+        if bots is not None:
+            batch["bot_hits"] = [bots.get(path, 0) for path in paths]
+        return self.ask("POST", f"/v1/hits{query}", batch, timeout=timeout)
 
     def post_later(self, lane, sequence, hits, timeout=60):
         """The same in the background."""
