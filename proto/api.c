@@ -183,11 +183,13 @@ void row_encode(struct buffer *to, const struct row *row)
     struct encoder encoder = {.to = to, .encoding = ENCODING_JSON};
     bool is_overflow = path_is_overflow(row->path, row->path_len);
 
-    encode_map(&encoder, is_overflow ? 3 : 2);
+    encode_map(&encoder, is_overflow ? 4 : 3);
     encode_name(&encoder, "path");
     encode_text(&encoder, row->path, row->path_len);
     encode_name(&encoder, "count");
     encode_int(&encoder, row->count);
+    encode_name(&encoder, "bots");
+    encode_int(&encoder, row->bots);
     if (is_overflow) {
         encode_name(&encoder, "overflow");
         encode_bool(&encoder, true);

@@ -67,7 +67,7 @@ struct row {
     int64_t bots;
 };
 
-/* One row alone: {"path": "/a", "count": 8}; the overflow row also has "overflow": true. */
+/* One row alone: {"path": "/a", "count": 8, "bots": 2}; the overflow row also has "overflow": true. */
 void row_encode(struct buffer *to, const struct row *row);
 
 /* The rows of a view:

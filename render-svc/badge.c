@@ -88,6 +88,17 @@ static bool read_numbers(h2o_iovec_t value, bool *is_short)
     return value.base == NULL || *is_short || is(value, "full");
 }
 
+static bool read_period(h2o_iovec_t value, enum view_period *period)
+{
+    for (int i = 0; i < VIEW_N_PERIODS; ++i) {
+        if (value.base == NULL || is(value, view_period_names[i])) {
+            *period = (enum view_period)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool read_style(h2o_iovec_t value, enum badge_style *style)
 {
     for (size_t i = 0; i < sizeof(STYLES) / sizeof(STYLES[0]); ++i) {
@@ -136,10 +147,10 @@ static bool is_label(h2o_iovec_t value)
 
 const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, struct badge *badge)
 {
-    static const char *const NAMES[] = {"label",        "color",   "labelColor", "style",
-                                        "cacheSeconds", "numbers", "format"};
-    h2o_iovec_t values[7], rest;
-    const char *error = query_take(pool, query, len, NAMES, 7, values, &rest);
+    static const char *const NAMES[] = {"label",   "color",  "labelColor", "style", "cacheSeconds",
+                                        "numbers", "format", "period",     "bots"};
+    h2o_iovec_t values[9], rest;
+    const char *error = query_take(pool, query, len, NAMES, 9, values, &rest);
 
     *badge = (struct badge){.label = "hits",
                             .label_len = 4,
@@ -162,6 +173,11 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
         return "\"cacheSeconds\" is not a whole number.";
     if (!read_numbers(values[5], &badge->is_short))
         return "\"numbers\" is not full or short.";
+    if (!read_period(values[7], &badge->period))
+        return "\"period\" is not all, today, 24h, 7d or 30d.";
+    badge->without_bots = values[8].base != NULL && is(values[8], "exclude");
+    if (values[8].base != NULL && !badge->without_bots && !is(values[8], "include"))
+        return "\"bots\" is neither include nor exclude.";
     badge->for_shields = values[6].base != NULL && is(values[6], "shields");
     return NULL;
 }

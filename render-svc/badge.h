@@ -6,6 +6,8 @@
  *     labelColor=COLOUR  behind the label (default: grey)
  *     style=STYLE        flat, flat-square, plastic, for-the-badge (default: flat)
  *     numbers=NUMBERS    full, short: 12,345 or 12.3k (default: full)
+ *     period=PERIOD      of a badge that counts nothing: hits of today, 24h, 7d or 30d alone (default: all)
+ *     bots=exclude       of a badge that counts nothing: hits by people alone (default: include)
  *     cacheSeconds=NUMBER how long a badge that counts nothing may be kept; see cache_s
  *     format=shields     of a badge that counts nothing: JSON for an endpoint badge of shields.io
  *
@@ -16,6 +18,7 @@
 #define RENDER_BADGE_H
 
 #include "proto/buffer.h"
+#include "proto/view.h"
 
 #include <h2o.h>
 #include <stdbool.h>
@@ -29,6 +32,8 @@ struct badge {
     enum badge_style style;
     bool is_short; /* its number */
     bool for_shields;
+    enum view_period period; /* which hits it is of; not for one that counts */
+    bool without_bots;       /* the same */
     int cache_s; /* BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S; a number beyond either is taken for it */
 };
 

@@ -164,6 +164,11 @@ void beacon_hit(const struct asked *asked)
     }
     if (!take_path(beacon) || (beacon->image == IMAGE_BADGE && !read_badge(beacon, asked)))
         return;
+    if (beacon->badge.period != VIEW_ALL_TIME || beacon->badge.without_bots) {
+        reply_error(asked->req, 400,
+                    "A badge that counts shows all hits: leave out \"period\" and \"bots\".", true);
+        return;
+    }
     if (method_is(asked->req, "HEAD"))
         reply_head(asked->req, beacon->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
     else if (visitor_is_uncounted(asked->req))
@@ -256,6 +261,12 @@ static void read_number(struct beacon *beacon)
     /* of the paths that begin so, the path itself is the first: its rank is not asked for */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, beacon->path, beacon->path_len);
+    if (beacon->badge.period != VIEW_ALL_TIME) {
+        buffer_add_literal(&target, "&period=");
+        buffer_add_string(&target, view_period_names[beacon->badge.period]);
+    }
+    if (beacon->badge.without_bots)
+        buffer_add_literal(&target, "&bots=exclude");
     fetch_start(render->fetcher, &beacon->fetch, &target, &request_of(beacon->req)->trace, on_rows);
     buffer_free(&target);
 }
@@ -276,6 +287,10 @@ static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
     struct rows rows;
     int64_t number;
 
+    if (answer != NULL && answer->status == 404) {
+        reply_error(beacon->req, 404, "No history is kept for this period.", true);
+        return true;
+    }
     if (answer == NULL || answer->status != 200 ||
         rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
         reply_unavailable(beacon->req, "The count is unavailable.", true);

@@ -4,14 +4,15 @@
 #include "proto/api.h"
 #include "proto/detail.h"
 #include "proto/view.h"
-#include "render-svc/accept.h"
 #include "render-svc/csv.h"
+#include "render-svc/form.h"
 #include "render-svc/link.h"
 #include "render-svc/own.h"
 #include "render-svc/page_browse.h"
 #include "render-svc/query.h"
 #include "render-svc/render.h"
 #include "render-svc/reply.h"
+#include "render-svc/trend.h"
 #include "service/answer.h"
 #include "service/request.h"
 
@@ -20,74 +21,37 @@
 /* A request that waits for counter-svc; in the request's pool. */
 struct browse {
     h2o_req_t *req;
-    enum accept_form form;
-    bool with_bom;    /* CSV begins with a byte-order mark */
+    struct form form;
     struct view view; /* of /-/paths */
     bool is_export;
     struct fetch fetch;
+    struct trend trend; /* of a page with charts */
+    /* what was read, while the charts' numbers are awaited */
+    struct rows rows;
+    struct path_detail detail;
+    bool is_read;
 };
 
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
 static bool on_path(struct fetch *fetch, const struct http_answer *answer);
+static void on_trend_of_all(struct trend *trend);
+static void on_trend_of_path(struct trend *trend);
 static void on_gone(void *data);
 
 /* --- what is asked for --- */
-
-/* The form that is asked for by name; or else the one that is accepted best. */
-static const char *read_format(const struct asked *asked, h2o_iovec_t name, enum accept_form *form)
-{
-    static const char *const NAMES[] = {
-        [ACCEPT_HTML] = "html", [ACCEPT_JSON] = "json", [ACCEPT_CSV] = "csv"};
-    h2o_iovec_t accept = request_header(asked->req, "accept");
-
-    *form = accept_choose(accept.base, accept.len, true);
-    if (name.base == NULL)
-        return NULL;
-    for (size_t i = 0; i < sizeof(NAMES) / sizeof(NAMES[0]); ++i) {
-        if (!h2o_memis(name.base, name.len, NAMES[i], strlen(NAMES[i])))
-            continue;
-        *form = (enum accept_form)i;
-        return NULL;
-    }
-    return "\"format\" is not html, json or csv.";
-}
-
-static const char *read_bom(h2o_iovec_t value, struct browse *browse)
-{
-    if (value.base == NULL)
-        return NULL;
-    if (!h2o_memis(value.base, value.len, H2O_STRLIT("0")) &&
-        !h2o_memis(value.base, value.len, H2O_STRLIT("1")))
-        return "\"bom\" is not 0 or 1.";
-    if (browse->form != ACCEPT_CSV)
-        return "\"bom\" is for CSV: add format=csv.";
-    browse->with_bom = value.base[0] == '1';
-    return NULL;
-}
-
-/* Takes what an answer's form hangs on out of the query; what is left goes to `rest`. */
-static const char *read_form(struct browse *browse, const struct asked *asked, h2o_iovec_t *rest)
-{
-    static const char *const NAMES[] = {"format", "bom"};
-    h2o_iovec_t values[2];
-    const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 2, values, rest);
-
-    if (error == NULL)
-        error = read_format(asked, values[0], &browse->form);
-    if (error == NULL)
-        error = read_bom(values[1], browse);
-    return error;
-}
 
 static struct browse *begin(const struct asked *asked)
 {
     struct browse *browse = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*browse), on_gone);
 
     browse->req = asked->req;
-    browse->form = ACCEPT_HTML;
-    browse->with_bom = false;
+    browse->form = (struct form){.type = ACCEPT_HTML};
+    browse->is_export = browse->is_read = false;
     browse->fetch = (struct fetch){0};
+    browse->trend = (struct trend){0};
+    browse->view.period = VIEW_ALL_TIME;
+    browse->rows = (struct rows){0};
+    browse->detail = (struct path_detail){0};
     return browse;
 }
 
@@ -99,18 +63,39 @@ static void fetch(struct browse *browse, struct buffer *target, fetch_callback c
     buffer_free(target);
 }
 
+/* Reads what the charts of a page show, beside what the page is of. */
+static void begin_trend(struct browse *browse, const char *path, size_t len,
+                        trend_callback callback)
+{
+    const struct render *render = worker_of(browse->req)->app;
+
+    if (browse->form.type == ACCEPT_HTML && !method_is(browse->req, "HEAD"))
+        trend_start(&browse->trend, render->fetcher, path, len, &request_of(browse->req)->trace,
+                    callback);
+}
+
+/* The history of a chart, if there is one. */
+static const struct history *history_of(const struct browse *browse, enum trend_unit unit)
+{
+    const struct history *history = &browse->trend.of[unit];
+
+    return history->zone != NULL && history->size != 0 ? history : NULL;
+}
+
 static void answer_error(struct browse *browse, int status, const char *detail)
 {
-    reply_error(browse->req, status, detail, browse->form != ACCEPT_HTML);
+    reply_error(browse->req, status, detail, browse->form.type != ACCEPT_HTML);
 }
 
 /* Handles an answer that is not a 200. */
 static bool answer_failure(struct browse *browse, const struct http_answer *answer)
 {
-    bool json = browse->form != ACCEPT_HTML;
+    bool json = browse->form.type != ACCEPT_HTML;
 
     if (answer == NULL)
         reply_unavailable(browse->req, "The counts are unavailable.", json);
+    else if (answer->status == 404 && browse->view.period != VIEW_ALL_TIME)
+        reply_error(browse->req, 404, "No history is kept for this period.", json);
     else if (answer->status == 404)
         reply_error(browse->req, 404, "This path has not been counted yet.", json);
     else
@@ -118,18 +103,9 @@ static bool answer_failure(struct browse *browse, const struct http_answer *answ
     return true;
 }
 
-/* A browser that opens JSON or CSV saves it. If Firefox showed JSON, it would do so in a page of its
- * own and ask for /favicon.ico whatever the policy of the answer is, and that would be counted. */
-static void answer_buffer(struct browse *browse, const char *type, struct buffer *body)
+static void answer_buffer(struct browse *browse, struct buffer *body)
 {
-    if (browse->form == ACCEPT_JSON)
-        answer_header_named(browse->req, "content-disposition",
-                            "attachment; filename=\"pathcount.json\"");
-    else if (browse->form == ACCEPT_CSV)
-        answer_header_named(browse->req, "content-disposition",
-                            "attachment; filename=\"pathcount.csv\"");
-    reply_copy(browse->req, type, body->bytes, body->len, browse->form != ACCEPT_HTML);
-    buffer_free(body);
+    form_answer(browse->req, &browse->form, body);
 }
 
 /* --- /-/paths --- */
@@ -155,7 +131,7 @@ static const char *read_rows(struct browse *browse, h2o_iovec_t query)
     const struct render *render = worker_of(browse->req)->app;
     const char *error = query_take(pool, query.base, query.len, NAMES, 2, values, &rest);
 
-    browse->is_export = browse->form == ACCEPT_CSV && values[1].base == NULL;
+    browse->is_export = browse->form.type == ACCEPT_CSV && values[1].base == NULL;
     if (browse->is_export && values[0].base == NULL)
         query = query.len == 0 ? h2o_iovec_init(H2O_STRLIT("order=path"))
                                : h2o_concat(pool, query, h2o_iovec_init(H2O_STRLIT("&order=path")));
@@ -171,17 +147,19 @@ void browse_rows(const struct asked *asked)
     struct browse *browse = begin(asked);
     struct buffer target = {0};
     h2o_iovec_t rest;
-    const char *error = read_form(browse, asked, &rest);
+    const char *error = form_read(&browse->form, asked, &rest);
 
     if (error == NULL)
         error = read_rows(browse, rest);
     if (error != NULL) {
         answer_error(browse, 400, error);
     } else if (browse->is_export) {
-        export_rows(asked->req, &browse->view, browse->with_bom);
+        export_rows(asked->req, &browse->view, browse->form.with_bom);
     } else {
         link_add_target(&target, &browse->view);
         fetch(browse, &target, on_rows);
+        if (!browse->view.has_prefix && !browse->view.has_after)
+            begin_trend(browse, NULL, 0, on_trend_of_all);
     }
 }
 
@@ -232,17 +210,17 @@ static void answer_rows_json(struct browse *browse, const struct rows *rows)
     buffer_add_literal(&json, ",\"previous\":");
     add_address(&json, neighbour(browse, "before", rows->previous, rows->previous_len, "json"));
     buffer_add_literal(&json, "}\n");
-    answer_buffer(browse, TYPE_JSON, &json);
+    answer_buffer(browse, &json);
 }
 
 static void answer_rows_csv(struct browse *browse, const struct rows *rows)
 {
     struct buffer csv = {0};
 
-    csv_begin(&csv, browse->with_bom);
+    csv_begin(&csv, browse->form.with_bom);
     csv_add_rows_head(&csv);
     csv_add_rows(&csv, rows);
-    answer_buffer(browse, TYPE_CSV, &csv);
+    answer_buffer(browse, &csv);
 }
 
 static void answer_rows_page(struct browse *browse, const struct rows *rows)
@@ -265,7 +243,10 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
         here.cursor = cursor.bytes;
         here.cursor_len = cursor.len;
     }
-    page.live = address(browse, LINK_LIVE, &here);
+    if (view->period == VIEW_ALL_TIME && !view->without_bots)
+        page.live = address(browse, LINK_LIVE, &here);
+    page.days = history_of(browse, TREND_DAYS);
+    page.hours = history_of(browse, TREND_HOURS);
     here.format = "json";
     page.json = address(browse, LINK_PATHS, &here);
     here.format = "csv";
@@ -276,7 +257,7 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     all.with_bom = true;
     page.csv_excel = address(browse, LINK_PATHS, &all);
     page_add_browse(&html, &page);
-    answer_buffer(browse, TYPE_HTML, &html);
+    answer_buffer(browse, &html);
     buffer_free(&cursor);
 }
 
@@ -291,28 +272,46 @@ static void lead_to_first_page(struct browse *browse)
     answer_copy(browse->req, 303, TYPE_HTML, "", 0);
 }
 
+static void answer_rows(struct browse *browse)
+{
+    const struct rows *rows = &browse->rows;
+
+    if (browse->form.type == ACCEPT_JSON)
+        answer_rows_json(browse, rows);
+    else if (browse->form.type == ACCEPT_CSV)
+        answer_rows_csv(browse, rows);
+    else if (browse->view.backwards && rows->previous == NULL && rows->size < browse->view.limit)
+        lead_to_first_page(browse);
+    else
+        answer_rows_page(browse, rows);
+}
+
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, fetch, fetch);
     const char *error;
-    struct rows rows;
 
-    if (answer == NULL || answer->status != 200)
+    if (answer == NULL || answer->status != 200) {
+        trend_fini(&browse->trend);
         return answer_failure(browse, answer);
-    if (rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
+    }
+    if (rows_decode(answer->body, answer->len, answer->encoding, &browse->rows, &error) != 0) {
+        trend_fini(&browse->trend);
         answer_failure(browse, NULL);
         return false;
     }
-    if (browse->form == ACCEPT_JSON)
-        answer_rows_json(browse, &rows);
-    else if (browse->form == ACCEPT_CSV)
-        answer_rows_csv(browse, &rows);
-    else if (browse->view.backwards && rows.previous == NULL && rows.size < browse->view.limit)
-        lead_to_first_page(browse);
-    else
-        answer_rows_page(browse, &rows);
-    rows_free(&rows);
+    browse->is_read = true;
+    if (browse->trend.waiting == 0)
+        answer_rows(browse);
     return true;
+}
+
+static void on_trend_of_all(struct trend *trend)
+{
+    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, trend, trend);
+
+    if (browse->is_read)
+        answer_rows(browse);
 }
 
 /* --- /-/paths/ANY/PATH --- */
@@ -321,12 +320,24 @@ void browse_path(const struct asked *asked)
 {
     struct browse *browse = begin(asked);
     struct buffer target = {0};
-    h2o_iovec_t rest;
-    const char *error = read_form(browse, asked, &rest), *path = asked->path;
+    static const char *const NAMES[] = {"about"};
+    h2o_iovec_t rest, about = {0};
+    const char *error, *path = asked->path;
     size_t len = asked->path_len;
 
+    error = query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 1, &about, &rest);
+    if (error == NULL && about.base == NULL && link_ends_with_history(path, len)) {
+        history_of_path(asked);
+        return;
+    }
+    error = form_read(&browse->form, asked, &rest);
+    if (error == NULL)
+        error = query_take(&asked->req->pool, rest.base, rest.len, NAMES, 1, &about, &rest);
+    if (error == NULL && about.base != NULL &&
+        !h2o_memis(about.base, about.len, H2O_STRLIT("path")))
+        error = "\"about\" is not path.";
     if (error == NULL && rest.len != 0)
-        error = "The query has an unknown parameter: format and bom are known.";
+        error = "The query has an unknown parameter: about, format and bom are known.";
     if (error != NULL) {
         answer_error(browse, 400, error);
         return;
@@ -339,39 +350,63 @@ void browse_path(const struct asked *asked)
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, path, len);
     fetch(browse, &target, on_path);
+    begin_trend(browse, path, len, on_trend_of_path);
+}
+
+static void answer_path(struct browse *browse)
+{
+    const struct path_detail *detail = &browse->detail;
+    struct buffer body = {0};
+
+    if (browse->form.type == ACCEPT_JSON) {
+        detail_encode(&body, detail);
+        buffer_add_literal(&body, "\n");
+    } else if (browse->form.type == ACCEPT_CSV) {
+        csv_begin(&body, browse->form.with_bom);
+        csv_add_detail(&body, detail);
+    } else {
+        page_add_path(&body, &(struct page_path){.detail = detail,
+                                                 .days = history_of(browse, TREND_DAYS),
+                                                 .hours = history_of(browse, TREND_HOURS)});
+    }
+    answer_buffer(browse, &body);
 }
 
 static bool on_path(struct fetch *fetch, const struct http_answer *answer)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, fetch, fetch);
-    struct buffer body = {0};
-    struct path_detail detail;
     const char *error;
 
-    if (answer == NULL || answer->status != 200)
+    if (answer == NULL || answer->status != 200) {
+        trend_fini(&browse->trend);
         return answer_failure(browse, answer);
-    if (detail_decode(answer->body, answer->len, &detail, &error) != 0) {
+    }
+    if (detail_decode(answer->body, answer->len, &browse->detail, &error) != 0) {
+        trend_fini(&browse->trend);
         answer_failure(browse, NULL);
         return false;
     }
-    if (browse->form == ACCEPT_JSON) {
-        detail_encode(&body, &detail);
-        buffer_add_literal(&body, "\n");
-        answer_buffer(browse, TYPE_JSON, &body);
-    } else if (browse->form == ACCEPT_CSV) {
-        csv_begin(&body, browse->with_bom);
-        csv_add_detail(&body, &detail);
-        answer_buffer(browse, TYPE_CSV, &body);
-    } else {
-        page_add_path(&body, &(struct page_path){.detail = &detail});
-        answer_buffer(browse, TYPE_HTML, &body);
-    }
-    detail_free(&detail);
+    browse->is_read = true;
+    if (browse->trend.waiting == 0)
+        answer_path(browse);
     return true;
+}
+
+static void on_trend_of_path(struct trend *trend)
+{
+    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, trend, trend);
+
+    if (browse->is_read)
+        answer_path(browse);
 }
 
 /* The request's memory goes. */
 static void on_gone(void *data)
 {
-    fetch_cancel(&((struct browse *)data)->fetch);
+    struct browse *browse = data;
+
+    fetch_cancel(&browse->fetch);
+    trend_fini(&browse->trend);
+    rows_free(&browse->rows);
+    detail_free(&browse->detail);
 }

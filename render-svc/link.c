@@ -53,6 +53,14 @@ static void add_query(struct buffer *to, const struct link *link)
         add_name(to, &separator, "prefix");
         link_add_path(to, view->prefix, view->prefix_len);
     }
+    if (view->period != VIEW_ALL_TIME) {
+        add_name(to, &separator, "period");
+        buffer_add_string(to, view_period_names[view->period]);
+    }
+    if (view->without_bots) {
+        add_name(to, &separator, "bots");
+        buffer_add_literal(to, "exclude");
+    }
     if (link->with_limit) {
         add_name(to, &separator, "limit");
         buffer_add_int(to, view->limit);
@@ -82,6 +90,21 @@ const char *link_text(struct buffer *to, const char *path, const struct link *li
     link_add(to, path, link);
     buffer_add(to, "", 1);
     return to->bytes;
+}
+
+bool link_ends_with_history(const char *path, size_t len)
+{
+    size_t suffix = sizeof(LINK_HISTORY_SUFFIX) - 1;
+
+    return len > suffix && memcmp(path + len - suffix, LINK_HISTORY_SUFFIX, suffix) == 0;
+}
+
+void link_add_page(struct buffer *to, const char *path, size_t len)
+{
+    link_add_own(to, LINK_PATHS);
+    link_add_path(to, path, len);
+    if (link_ends_with_history(path, len))
+        buffer_add_literal(to, LINK_ABOUT_PATH);
 }
 
 void link_add_path(struct buffer *to, const char *path, size_t len)

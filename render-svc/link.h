@@ -12,11 +12,17 @@
 
 #include <stdbool.h>
 
-#define LINK_ABOUT "/-/"
-#define LINK_PATHS "/-/paths"
-#define LINK_LIVE  "/-/live"
-#define LINK_ME    "/-/me"
-#define LINK_BADGE "/-/badge"
+#define LINK_ABOUT   "/-/"
+#define LINK_PATHS   "/-/paths"
+#define LINK_LIVE    "/-/live"
+#define LINK_ME      "/-/me"
+#define LINK_BADGE   "/-/badge"
+#define LINK_HISTORY "/-/history"
+
+/* LINK_PATHS/ANY/PATH with this behind it is the path's history. A path that ends so itself has its page with the
+ * query. */
+#define LINK_HISTORY_SUFFIX "/history"
+#define LINK_ABOUT_PATH     "?about=path"
 
 /* base_path, or "". */
 extern struct link_base {
@@ -36,7 +42,7 @@ void link_add_own(struct buffer *to, const char *path);
 
 /* What of a view an address is to say. */
 struct link {
-    const struct view *view; /* its order and prefix */
+    const struct view *view; /* its order, prefix and period, and whether without bots */
     bool with_limit;         /* its limit, unless that is the default */
     const char *cursor_name; /* "after" or "before"; NULL: from the start */
     const char *cursor;
@@ -58,6 +64,12 @@ const char *link_read_view(const char *query, size_t len, const struct path_rule
 
 /* Appends counter-svc's address of the view's rows. */
 void link_add_target(struct buffer *to, const struct view *view);
+
+/* Whether the path's address would be that of another path's history. */
+bool link_ends_with_history(const char *path, size_t len);
+
+/* Appends the address of the path's page. */
+void link_add_page(struct buffer *to, const char *path, size_t len);
 
 /* Appends a path so that it is itself behind any base: slashes stay, all else that is not
  * unreserved is percent-encoded. */

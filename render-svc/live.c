@@ -181,6 +181,8 @@ void live_watch(const struct asked *asked)
 
     if (error == NULL)
         error = link_read_view(rest.base, rest.len, &render->config->path_rules, &view);
+    if (error == NULL && (view.period != VIEW_ALL_TIME || view.without_bots))
+        error = "All hits are followed: leave out \"period\" and \"bots\".";
     if (error != NULL) {
         reply_error(asked->req, 400, error, true);
     } else if (method_is(asked->req, "HEAD")) {

@@ -3,6 +3,7 @@
  *
  *     own.c       the routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
+ *     history.c   /-/history, /-/paths/ANY/PATH/history
  *     export.c    /-/paths, as CSV of everything
  *     live.c      /-/live
  *     openapi.c   /-/openapi.yml
@@ -48,6 +49,10 @@ void own_handle(h2o_req_t *req, const char *path, size_t len);
 
 void browse_rows(const struct asked *asked);
 void browse_path(const struct asked *asked);
+void history_of_all(const struct asked *asked);
+
+/* The path of the request ends with LINK_HISTORY_SUFFIX. */
+void history_of_path(const struct asked *asked);
 
 /* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
 void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);

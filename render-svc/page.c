@@ -69,7 +69,7 @@ static unsigned find_row(const struct page_index *index, const char *html, const
     for (; index->slots[slot] != 0; slot = (slot + 1) & 0xFF) {
         const char *found = html + index->starts[index->slots[slot] - 1] + encoded_at();
         /* every row ends with more bytes than the quote, so the comparison stays within it */
-        if (strncmp(found, encoded, len) == 0 && found[len] == '"')
+        if (strncmp(found, encoded, len) == 0 && (found[len] == '"' || found[len] == '?'))
             return index->slots[slot];
     }
     return 0;

@@ -44,7 +44,10 @@ static const struct topic TOPICS[] = {
      "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "
      "<code>style</code> (<code>flat</code>, <code>flat-square</code>, <code>plastic</code>, "
      "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) mean what they mean "
-     "for other badges. <code>numbers=short</code> shows 12.3k in place of 12,345, and "
+     "for other badges. <code>period=</code> (<code>today</code>, <code>24h</code>, "
+     "<code>7d</code>, "
+     "<code>30d</code>) and <code>bots=exclude</code> show a part of the hits. "
+     "<code>numbers=short</code> shows 12.3k in place of 12,345, and "
      "<code>format=shields</code> is JSON for an endpoint badge of shields.io. Other parameters "
      "are ignored.",
      {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
@@ -62,11 +65,24 @@ static const struct topic TOPICS[] = {
      "<a href=\"$" LINK_PATHS "\"><code>$" LINK_PATHS "</code></a> is the table: "
      "<code>order=count</code> or <code>path</code>, <code>prefix=</code>, <code>limit=</code> (1 "
      "to 1,000), <code>after=</code> and <code>before=</code> with the cursors of its links. "
+     "<code>period=</code> (<code>today</code>, <code>24h</code>, <code>7d</code>, "
+     "<code>30d</code>) "
+     "ranks by the hits of a period, <code>bots=exclude</code> by those of people. "
      "<code>$" LINK_PATHS "/any/path</code> is one path: count, rank, first and last hit. Both are "
      "HTML, JSON or CSV, by <code>Accept</code> or <code>format=</code>. Nothing is counted.",
      {{"What begins so, highest counts first", "curl '$/-/paths?prefix=/blog/&format=json'"},
       {"Everything, as a spreadsheet takes it", "curl -o pathcount.csv '$/-/paths?format=csv'"},
       {"One path", "curl '$/-/paths/any/path?format=json'"}}},
+    {"history",
+     "See how counts came about",
+     "<a href=\"$" LINK_HISTORY "\"><code>$" LINK_HISTORY
+     "</code></a> has the hits of each day, and <code>$" LINK_PATHS "/any/path" LINK_HISTORY_SUFFIX
+     "</code> those of one path: <code>unit=hour</code> or "
+     "<code>day</code>, <code>from=</code> and <code>to=</code> with dates, "
+     "<code>bots=exclude</code>; as "
+     "HTML, JSON or CSV.",
+     {{"The last 30 days of a path", "curl '$/-/paths/any/path/history?format=csv'"},
+      {"The hours of yesterday and today", "curl '$/-/history?unit=hour&format=json'"}}},
     {"live",
      "Follow the counts",
      "<code>$" LINK_LIVE

@@ -1,5 +1,6 @@
 #include "render-svc/page_browse.h"
 
+#include "render-svc/chart.h"
 #include "render-svc/page.h"
 #include "render-svc/page_table.h"
 #include "render-svc/page_text.h"
@@ -14,7 +15,8 @@
  * may be a second old.) */
 static bool is_empty(const struct page_rows *page)
 {
-    return page->rows->size == 0 && page->rows->totals.hits == 0 && !page->view->has_prefix;
+    return page->rows->size == 0 && page->rows->totals.hits == 0 && !page->view->has_prefix &&
+           page->view->period == VIEW_ALL_TIME && !page->view->without_bots;
 }
 
 /* Says what there is to see where there are no rows. */
@@ -33,15 +35,113 @@ static void add_nothing(struct buffer *to, const struct page_rows *page)
         buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
         return;
     }
+    if (!page->view->has_prefix) {
+        buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No hits here</h2>\n"
+                               "<p>There is no such hit in this period. <a href=\"");
+        link_add_own(to, LINK_PATHS);
+        buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
+        return;
+    }
     buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No path begins so</h2>\n"
                            "<p>Paths are compared byte by byte. <a href=\"");
     link_add_own(to, LINK_PATHS);
     buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
 }
 
-/* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
-static void add_heading(struct buffer *to, const struct view *view, const struct totals *totals)
+static const char *const PERIOD_TITLES[VIEW_N_PERIODS] = {
+    [VIEW_ALL_TIME] = "All paths",     [VIEW_TODAY] = "Today",
+    [VIEW_24_HOURS] = "Last 24 hours", [VIEW_7_DAYS] = "Last 7 days",
+    [VIEW_30_DAYS] = "Last 30 days",
+};
+
+/* What a link to a period is called. */
+static const char *const PERIOD_LINKS[VIEW_N_PERIODS] = {
+    [VIEW_ALL_TIME] = "All",  [VIEW_TODAY] = "Today",     [VIEW_24_HOURS] = "24 hours",
+    [VIEW_7_DAYS] = "7 days", [VIEW_30_DAYS] = "30 days",
+};
+
+/* Appends a link to the same rows in another period, or with or without bots; from the first on. */
+static void add_view_link(struct buffer *to, const struct view *view, const char *text,
+                          bool is_here)
 {
+    struct link link = {.view = view, .with_limit = view->limit != VIEW_DEFAULT_ROWS};
+    struct buffer address = {0};
+
+    link_add(&address, LINK_PATHS, &link);
+    buffer_add_literal(to, "<a href=\"");
+    html_add_text(to, address.bytes, address.len);
+    buffer_add_string(to, is_here ? "\" aria-current=\"true\">" : "\">");
+    buffer_add_string(to, text);
+    buffer_add_literal(to, "</a>\n");
+    buffer_free(&address);
+}
+
+static void add_periods(struct buffer *to, const struct view *view)
+{
+    struct view other = *view;
+
+    buffer_add_literal(to, "<nav class=\"periods\" aria-label=\"Period\">\n");
+    for (int period = 0; period < VIEW_N_PERIODS; ++period) {
+        other.period = (enum view_period)period;
+        add_view_link(to, &other, PERIOD_LINKS[period], period == (int)view->period);
+    }
+    buffer_add_literal(to, "</nav>\n");
+}
+
+/* Says how many of the hits are of bots, and leads to the rows without them or with them. */
+static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
+{
+    struct view other = *view;
+
+    other.without_bots = !view->without_bots;
+    buffer_add_literal(to, "<p class=\"note\">");
+    html_add_number(to, bots);
+    buffer_add_string(to, view->without_bots ? bots == 1 ? " hit by bots is left out. "
+                                                         : " hits by bots are left out. "
+                          : bots == 1        ? " of them by bots. "
+                                             : " of them by bots. ");
+    add_view_link(to, &other, view->without_bots ? "Show bots" : "Leave bots out", false);
+    buffer_add_literal(to, "</p>\n");
+}
+
+/* Appends the number in large figures, of a period or without bots. */
+static void add_part(struct buffer *to, const struct view *view, const struct rows *rows)
+{
+    const struct period_hits *period = &rows->period;
+    bool is_period = view->period != VIEW_ALL_TIME;
+    int64_t hits = is_period ? period->hits : rows->totals.hits;
+    int64_t bots = is_period ? period->bots : rows->totals.bots;
+
+    buffer_add_literal(to, "<div class=\"own\"><h1>");
+    buffer_add_string(to, PERIOD_TITLES[view->period]);
+    buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
+    html_add_number(to, view->without_bots ? hits - bots : hits);
+    buffer_add_string(to, view->without_bots ? "</strong> <span>hits by people"
+                                             : "</strong> <span>hits");
+    if (period->begins != NULL) {
+        buffer_add_literal(to, " since <time datetime=\"");
+        html_add_text(to, period->begins, period->begins_len);
+        buffer_add_literal(to, "\">");
+        html_add_text(to, period->begins, period->begins_len < 10 ? period->begins_len : 10);
+        if (period->begins_len >= 16) {
+            buffer_add_literal(to, " ");
+            html_add_text(to, period->begins + 11, 5);
+        }
+        buffer_add_literal(to, "</time>");
+    }
+    buffer_add_literal(to, "</span></p></div>\n");
+    add_bots(to, view, bots);
+}
+
+/* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
+static void add_heading(struct buffer *to, const struct view *view, const struct rows *rows)
+{
+    const struct totals *totals = &rows->totals;
+
+    if (!view->has_prefix && (view->period != VIEW_ALL_TIME || view->without_bots)) {
+        add_part(to, view, rows);
+        return;
+    }
     if (view->has_prefix) {
         buffer_add_literal(to, "<div><h1><small>What begins with</small> "
                                "<span class=\"path\">");
@@ -49,6 +149,8 @@ static void add_heading(struct buffer *to, const struct view *view, const struct
         buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
         page_add_totals(to, totals);
         buffer_add_literal(to, "</p></div>\n");
+        if (view->without_bots)
+            add_bots(to, view, totals->bots);
         return;
     }
     buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
@@ -59,6 +161,29 @@ static void add_heading(struct buffer *to, const struct view *view, const struct
     buffer_add_string(to, totals->paths == 1 ? " path</span></p></div>\n"
                                              : " paths</span></p></div>\n");
     buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
+    if (totals->bots != 0)
+        add_bots(to, view, totals->bots);
+}
+
+/* Appends the charts that there are, and when history begins. `without_bots`: of people's hits alone. */
+static void add_charts(struct buffer *to, const struct history *days, const struct history *hours,
+                       bool without_bots)
+{
+    if (hours != NULL)
+        chart_add_hours(to, hours, without_bots);
+    if (days != NULL)
+        chart_add_days(to, days, without_bots);
+    if (days != NULL || hours != NULL)
+        chart_add_beginning(to, days != NULL ? days : hours);
+}
+
+static const char *title_of_rows(const struct view *view)
+{
+    if (view->order == VIEW_BY_PATH)
+        return "<h2 id=\"rows\">In order of paths</h2>\n";
+    if (view->has_after)
+        return "<h2 id=\"rows\">Lower counts</h2>\n";
+    return "<h2 id=\"rows\">Highest counts</h2>\n";
 }
 
 void page_add_browse(struct buffer *to, const struct page_rows *page)
@@ -69,16 +194,17 @@ void page_add_browse(struct buffer *to, const struct page_rows *page)
 
     page_add_head(to, "Paths – Path Count", LINK_PATHS);
     buffer_add_literal(to, "<div class=\"side\">\n");
-    add_heading(to, page->view, &rows->totals);
-    if (!is_empty(page))
+    add_heading(to, page->view, rows);
+    if (!is_empty(page)) {
+        add_periods(to, page->view);
         page_add_controls(to, page);
+        add_charts(to, page->days, page->hours, page->view->without_bots);
+    }
     buffer_add_literal(to, "</div>\n<section aria-labelledby=\"rows\">\n");
     if (rows->size == 0) {
         add_nothing(to, page);
     } else {
-        buffer_add_string(to, by_path ? "<h2 id=\"rows\">In order of paths</h2>\n"
-                              : top   ? "<h2 id=\"rows\">Highest counts</h2>\n"
-                                      : "<h2 id=\"rows\">Lower counts</h2>\n");
+        buffer_add_string(to, title_of_rows(page->view));
         page_add_table_head(to, page->view, !by_path && top);
         for (size_t i = 0; i < rows->size; ++i) {
             const struct row *row = &rows->rows[i];
@@ -124,6 +250,15 @@ static void add_time(struct buffer *to, const char *title, const char *time)
     buffer_add_literal(to, "</dd></div>\n");
 }
 
+static void add_term(struct buffer *to, const char *title, int64_t number)
+{
+    buffer_add_literal(to, "<div><dt>");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</dt><dd>");
+    html_add_number(to, number);
+    buffer_add_literal(to, "</dd></div>\n");
+}
+
 /* An address about the path. It has no ampersand. */
 static void add_address(struct buffer *to, const char *base, const struct path_detail *detail,
                         const char *suffix)
@@ -144,10 +279,16 @@ static void add_badge(struct buffer *to, const struct path_detail *detail)
 
 static void add_exports(struct buffer *to, const struct path_detail *detail)
 {
-    buffer_add_literal(to, "<p class=\"note\">Export <a href=\"");
-    add_address(to, LINK_PATHS, detail, "?format=json");
+    bool is_ambiguous = link_ends_with_history(detail->path, detail->path_len);
+
+    buffer_add_literal(to, "<p class=\"note\"><a href=\"");
+    add_address(to, LINK_PATHS, detail, LINK_HISTORY_SUFFIX);
+    buffer_add_literal(to, "\">History</a>\nExport <a href=\"");
+    add_address(to, LINK_PATHS, detail,
+                is_ambiguous ? LINK_ABOUT_PATH "&amp;format=json" : "?format=json");
     buffer_add_literal(to, "\">JSON</a>\n<a href=\"");
-    add_address(to, LINK_PATHS, detail, "?format=csv");
+    add_address(to, LINK_PATHS, detail,
+                is_ambiguous ? LINK_ABOUT_PATH "&amp;format=csv" : "?format=csv");
     buffer_add_literal(to, "\">CSV</a>\n</p>\n");
 }
 
@@ -198,10 +339,16 @@ void page_add_path(struct buffer *to, const struct page_path *page)
         add_rank(to, detail);
         add_time(to, "First hit", detail->first);
         add_time(to, "Last hit", detail->last);
+        add_term(to, "Hits by bots", detail->bots);
+        for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period)
+            if (detail->periods[period].hits >= 0)
+                add_term(to, PERIOD_TITLES[period], detail->periods[period].hits);
         add_badge(to, detail);
         buffer_add_literal(to, "</dl>\n");
     }
     add_uncounted(to, page);
+    if (detail->count != 0)
+        add_charts(to, page->days, page->hours, false);
     if (detail->count != 0)
         add_exports(to, detail);
     if (detail->path_len > WHOLE_BYTES) {

@@ -27,6 +27,13 @@ static void add_search(struct buffer *to, const struct view *view)
     buffer_add_literal(to, "\" role=\"search\">\n");
     if (view->order == VIEW_BY_PATH)
         buffer_add_literal(to, "<input type=\"hidden\" name=\"order\" value=\"path\">\n");
+    if (view->period != VIEW_ALL_TIME) {
+        buffer_add_literal(to, "<input type=\"hidden\" name=\"period\" value=\"");
+        buffer_add_string(to, view_period_names[view->period]);
+        buffer_add_literal(to, "\">\n");
+    }
+    if (view->without_bots)
+        buffer_add_literal(to, "<input type=\"hidden\" name=\"bots\" value=\"exclude\">\n");
     if (view->limit != VIEW_DEFAULT_ROWS) {
         buffer_add_literal(to, "<input type=\"hidden\" name=\"limit\" value=\"");
         buffer_add_int(to, view->limit);
@@ -43,12 +50,16 @@ static void add_search(struct buffer *to, const struct view *view)
 void page_add_controls(struct buffer *to, const struct page_rows *page)
 {
     add_search(to, page->view);
-    buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
-                           "role=\"switch\" aria-checked=\"false\" data-from=\"");
-    html_add_text(to, page->live, strlen(page->live));
-    buffer_add_literal(to, "\" hidden>Live</button>"
-                           "<span id=\"status\" role=\"status\"></span></div>\n"
-                           "<p class=\"note\">Export ");
+    if (page->live != NULL) {
+        buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
+                               "role=\"switch\" aria-checked=\"false\" data-from=\"");
+        html_add_text(to, page->live, strlen(page->live));
+        buffer_add_literal(to, "\" hidden>Live</button>"
+                               "<span id=\"status\" role=\"status\"></span></div>\n");
+    }
+    buffer_add_literal(to, "<p class=\"note\"><a href=\"");
+    link_add_own(to, LINK_HISTORY);
+    buffer_add_literal(to, "\">History</a>\nExport ");
     add_link(to, "", page->csv, "CSV");
     add_link(to, "", page->json, "JSON");
     add_link(to, "", page->csv_all, "all as CSV");

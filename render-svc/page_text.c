@@ -175,6 +175,8 @@ size_t html_add_path_link(struct buffer *to, const char *path, size_t len, size_
     encoded = to->len;
     link_add_path(to, path, len);
     encoded = to->len - encoded;
+    if (link_ends_with_history(path, len))
+        buffer_add_literal(to, LINK_ABOUT_PATH);
     if (len <= whole || len <= TAIL_MAX_BYTES) {
         buffer_add_literal(to, "\">");
         add_escaped(to, path, len, 0, len, FRAMED);

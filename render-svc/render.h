@@ -67,6 +67,7 @@ enum route_id {
     ROUTE_ABOUT,
     ROUTE_PATHS,
     ROUTE_PATH,
+    ROUTE_HISTORY,
     ROUTE_LIVE,
     ROUTE_OPENAPI,
     ROUTE_HEALTH,

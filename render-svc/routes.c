@@ -42,7 +42,7 @@ const char *const render_routes[N_ROUTES + 1] = {
     [ROUTE_PATHS] = "paths", [ROUTE_PATH] = "path",       [ROUTE_LIVE] = "live",
     [ROUTE_BADGE] = "badge", [ROUTE_OPENAPI] = "openapi", [ROUTE_HIT] = "hit",
     [ROUTE_ASSET] = "asset", [ROUTE_HEALTH] = "health",   [ROUTE_ROBOTS] = "robots",
-    [ROUTE_ME] = "me",
+    [ROUTE_ME] = "me",       [ROUTE_HISTORY] = "history",
 };
 
 static enum form choose_form(h2o_req_t *req)

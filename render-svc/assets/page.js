@@ -1,5 +1,5 @@
 /* What the page can do beyond what it does without: it goes to the visited row, says what changed
- * since the last look, follows counts as they change, copies examples. */
+ * since the last look, follows counts as they change, says the numbers of a chart, copies examples. */
 "use strict";
 (() => {
   const find = (selector, within = document) => within.querySelector(selector);
@@ -11,7 +11,7 @@
   const root = find("header a").pathname;
   const pathOf = (link) => (link ? decodeURIComponent(link.pathname.slice(root.length))
     : "(other paths)");
-  const table = find("table");
+  const table = find("table:not(.data)");
   const totals = find(".totals");
   const own = find(".own");
 
@@ -163,6 +163,44 @@
     addEventListener("pagehide", () => stream && stream.close());
     addEventListener("pageshow", (event) => event.persisted && follow());
     document.addEventListener("visibilitychange", follow);
+  }
+
+  /* --- charts: the numbers of the bar under the pointer, from the table behind it */
+
+  for (const chart of document.querySelectorAll(".chart")) {
+    const svg = find("svg", chart);
+    const axis = find(".axis", chart);
+    const ends = [...axis.childNodes];
+    const heads = [...find("thead tr", chart).cells];
+    const lines = [...find("tbody", chart).rows];
+    const slots = svg.viewBox.baseVal.width / 10;
+    const bar = document.createElementNS(svg.namespaceURI, "rect");
+    const text = document.createElement("span");
+    bar.setAttribute("class", "at");
+    bar.setAttribute("width", 10);
+    bar.setAttribute("height", 100);
+    const leave = () => {
+      bar.remove();
+      axis.replaceChildren(...ends);
+    };
+    const point = (event) => {
+      const { left, width } = svg.getBoundingClientRect();
+      const slot = Math.max(0, Math.min(slots - 1, Math.floor((event.clientX - left) / width * slots)));
+      const line = lines[slot - slots + lines.length];
+      if (!line) {
+        leave();
+        return;
+      }
+      const [name, ...values] = [...line.cells].map((cell) => cell.textContent);
+      text.textContent = `${name}: ${values.map((value, i) =>
+        `${heads[i + 1].textContent.toLowerCase()} ${value}`).join(", ")}`;
+      bar.setAttribute("x", slot * 10);
+      svg.append(bar);
+      axis.replaceChildren(text);
+    };
+    svg.onpointermove = point;
+    svg.onpointerdown = point;
+    svg.onpointerleave = leave;
   }
 
   /* --- examples to copy, for the origin that the reader sees */

@@ -99,6 +99,10 @@ class Browser:
     def press(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
 
+    def point_at(self, selector):
+        """Moves the pointer to the middle of an element."""
+        ActionChains(self.driver).move_to_element(self.find(selector)).perform()
+
     def type_into(self, selector, text, submit=True):
         field = self.find(selector)
         field.clear()
@@ -139,14 +143,14 @@ class Browser:
     def rows(self):
         """The table's (path, count), a path as a person reads it or a screen reader says it."""
         return [(path, int(count.replace(",", ""))) for path, count in self.run(
-            "return [...document.querySelectorAll('tbody tr')].map(row => ["
+            "return [...document.querySelectorAll('section tbody tr')].map(row => ["
             "row.querySelector('a').title || row.querySelector('a').textContent,"
             "row.cells[row.cells.length - 1].textContent])")]
 
     @property
     def hrefs(self):
         """Where the table's links lead."""
-        return self.run("return [...document.querySelectorAll('tbody a')]"
+        return self.run("return [...document.querySelectorAll('section tbody a')]"
                         ".map(a => a.getAttribute('href'))")
 
     @property

@@ -1,6 +1,7 @@
 """The pair on a PostgreSQL of its own, and browsers before it: one with the page's script, one that
 runs no scripts at all."""
 
+import datetime
 import pathlib
 import re
 import sys
@@ -12,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 
 from browser import Browser  # noqa: E402 (the path above comes first)
 from elsewhere import Elsewhere  # noqa: E402
+from harness import past  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 from harness.stage import Stage  # noqa: E402
 
@@ -58,6 +60,28 @@ BY_PATH = sorted(MANY.items(), key=lambda item: item[0].encode())
 def full(stage):
     """A pair with three pages of paths. Tests that count use paths of their own."""
     return pair_on(stage, MANY)
+
+
+def past_of(now):
+    """(time, path, hits, of them by bots): what was counted in forty days, by day and night, on weekends too."""
+    for ago in range(40 * 24):
+        at = now - datetime.timedelta(hours=ago)
+        awake = max(0, 12 - abs(at.hour - 14))
+        people = (2 + awake * (2 if at.weekday() > 4 else 3) + at.day * 7 % 5 * awake // 4) * (60 - at.day % 9) // 60
+        bots = 1 + at.day * 5 % 4 if at.hour % 3 else 9
+        yield at, "/blog/", people + bots, bots
+        yield at, "/about", 1 + people // 4, 0
+        if ago > 240 and ago % 12 == 0:
+            yield at, "/old", 40, 40
+
+
+@pytest.fixture(scope="session")
+def historic(stage):
+    """A pair on which hits were counted for forty days. Nothing more is counted there."""
+    pair = pair_on(stage, {})
+    pair.now = past.now(pair.ledger)
+    past.count(pair.ledger, past_of(pair.now), pair.now - datetime.timedelta(days=45))
+    return pair
 
 
 @pytest.fixture(scope="session")

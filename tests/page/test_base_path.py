@@ -23,8 +23,8 @@ def test_a_person_stays_below_the_base(either, below):
     assert either.number == below.ledger.count("/about") > MANY["/about"]
     assert either.find("#v a").get_attribute("href").endswith(BASE + "/-/paths/about")
     for selector, target in (("header a", "/-/paths"), (".pager [rel=next]", "/-/paths?after="),
-                             (".pager [rel=prev]", "/-/paths"), ("thead a", "/-/paths?order=path"),
-                             ("tbody a", "/-/paths/"), (".one > p a", "/"), ("nav[aria-label=Site] a + a", "/-/")):
+                             (".pager [rel=prev]", "/-/paths"), ("section thead a", "/-/paths?order=path"),
+                             ("section tbody a", "/-/paths/"), (".one > p a", "/"), ("nav[aria-label=Site] a + a", "/-/")):
         either.click(selector)
         assert either.target.startswith(BASE + target), selector
     either.open(BASE + "/-/paths")

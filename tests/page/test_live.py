@@ -51,7 +51,7 @@ def test_the_readers_place_is_kept(browser, full):
     browser.look(1280, 500)
     browser.open("/-/paths")
     turn_on(browser)
-    link = browser.find("tbody tr:nth-child(50) a")
+    link = browser.find("section tbody tr:nth-child(50) a")
     browser.run("arguments[0].scrollIntoView({block: 'center'}); arguments[0].focus()", link)
     place = browser.run("return scrollY")
     number = hit(full.address, "/about")
@@ -77,7 +77,7 @@ def test_the_bars_follow(browser, own):
     pair = own({"/first": 10, "/second": 9})
     browser.address = pair.address
     browser.open("/-/paths")
-    bars = "return [...document.querySelectorAll('tbody th')].map(th => th.className)"
+    bars = "return [...document.querySelectorAll('section tbody th')].map(th => th.className)"
     assert browser.run(bars) == ["b99", "b89"]
     turn_on(browser)
     pair.api.count({"/second": 11})

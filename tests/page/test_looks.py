@@ -38,6 +38,11 @@ def left_out(browser, target):
     browser.open(target)
 
 
+def pointed(browser, target):
+    browser.open(target)
+    browser.point_at(".chart:last-of-type svg")
+
+
 # name → (fixture of the pair, target, what leads to the state)
 STATES = {
     "visit": ("full", BY_COUNT[1][0], twice),
@@ -52,6 +57,15 @@ STATES = {
     "table-nothing-found": ("full", "/-/paths?prefix=/nothing", None),
     "path": ("full", "/-/paths/blog/", twice),
     "path-wall": ("full", "/-/paths/" + "x" * 2047, None),
+    "table-charts": ("historic", "/-/paths", None),
+    "table-period": ("historic", "/-/paths?period=7d", None),
+    "table-people": ("historic", "/-/paths?period=30d&bots=exclude", None),
+    "table-period-nothing": ("historic", "/-/paths?period=today&prefix=/old", None),
+    "path-charts": ("historic", "/-/paths/blog/", None),
+    "path-bar": ("historic", "/-/paths/blog/", pointed),
+    "history": ("historic", "/-/history", None),
+    "history-hours": ("historic", "/-/paths/blog//history?unit=hour&bots=exclude", None),
+    "history-never": ("historic", "/-/paths/never/history", None),
     "api": ("full", "/-/", copied),
     "me": ("full", "/-/me", None),
     "me-left-out": ("full", "/-/me", left_out),
@@ -104,7 +118,7 @@ def test_a_wide_window_shows_more_than_a_narrow_one(browser, full):
     for width in (1280, 3840):
         browser.look(width, 1000)
         browser.open("/-/paths")
-        sizes.append(browser.run("return document.querySelector('table').offsetWidth"))
+        sizes.append(browser.run("return document.querySelector('section table').offsetWidth"))
     assert sizes[1] > 1.3 * sizes[0]
 
 
@@ -114,7 +128,7 @@ def test_a_long_path_is_ellipsed_in_its_middle_and_whole_for_who_asks(browser, f
     browser.address = full.address
     browser.look(width)
     browser.open("/-/paths")
-    link = browser.find("tbody a.l")
+    link = browser.find("section tbody a.l")
     assert link.get_attribute("title") == path
     assert link.accessible_name == path
     first, second = link.find_elements("css selector", "span")
@@ -127,9 +141,9 @@ def test_a_long_path_is_ellipsed_in_its_middle_and_whole_for_who_asks(browser, f
 def test_the_table_is_one_for_screen_readers(browser, full):
     browser.address = full.address
     browser.open("/-/paths")
-    assert browser.find("table").accessible_name == "Highest counts"
-    assert browser.find("tbody th").aria_role == "rowheader"
-    assert browser.find("thead th").aria_role == "columnheader"
+    assert browser.find("section table").accessible_name == "Highest counts"
+    assert browser.find("section tbody th").aria_role == "rowheader"
+    assert browser.find("section thead th").aria_role == "columnheader"
     assert browser.find("#live").aria_role == "switch"
     assert browser.find("#prefix").accessible_name == "Paths that begin with"
     assert browser.find("form").aria_role == "search"

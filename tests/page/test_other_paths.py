@@ -16,7 +16,7 @@ def crowded(own):
 def rows(browser):
     """The table's (path, count, whether it is a link), as they are read."""
     return [tuple(row) for row in browser.run(
-        "return [...document.querySelectorAll('tbody tr')].map(({cells: [path, count]}) =>"
+        "return [...document.querySelectorAll('section tbody tr')].map(({cells: [path, count]}) =>"
         " [path.textContent, Number(count.textContent), path.querySelector('a') !== null])")]
 
 

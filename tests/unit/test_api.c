@@ -1018,16 +1018,17 @@ static void rows_that_the_contract_does_not_allow_are_refused(void **state)
 
 static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **state)
 {
-    const struct row row = {"/\"\\\x1f\xc3\xa9", 6, INT64_MAX, 0};
+    const struct row row = {"/\"\\\x1f\xc3\xa9", 6, INT64_MAX, 2};
     const struct row overflow = {PATH_OVERFLOW, strlen(PATH_OVERFLOW), 8, 0};
     const struct totals totals = {2, 17, 4};
     struct buffer json = {0};
 
     (void)state;
     row_encode(&json, &row);
-    assert_text(&json, "{\"path\":\"/\\\"\\\\\\u001F\xc3\xa9\",\"count\":9223372036854775807}");
+    assert_text(&json,
+                "{\"path\":\"/\\\"\\\\\\u001F\xc3\xa9\",\"count\":9223372036854775807,\"bots\":2}");
     row_encode(&json, &overflow);
-    assert_text(&json, "{\"path\":\"(other paths)\",\"count\":8,\"overflow\":true}");
+    assert_text(&json, "{\"path\":\"(other paths)\",\"count\":8,\"bots\":0,\"overflow\":true}");
     totals_encode(&json, &totals);
     assert_text(&json, "{\"paths\":2,\"hits\":17,\"bots\":4}");
     problem_encode(&json, 400, "Bad Request", "Why.", NULL);

@@ -32,8 +32,9 @@ static void a_snapshot_is_one_event_with_all_rows(void **state)
     live_add_snapshot(&text, &ID, &rows);
     assert_text(
         &text,
-        HEAD "snapshot\ndata: {\"rows\":[{\"path\":\"/b\\u000A\\u000D\",\"count\":9},"
-             "{\"path\":\"/a\",\"count\":8}],\"totals\":{\"paths\":2,\"hits\":17,\"bots\":0}}\n\n");
+        HEAD "snapshot\ndata: {\"rows\":[{\"path\":\"/b\\u000A\\u000D\",\"count\":9,\"bots\":0},"
+             "{\"path\":\"/"
+             "a\",\"count\":8,\"bots\":0}],\"totals\":{\"paths\":2,\"hits\":17,\"bots\":0}}\n\n");
 }
 
 static void a_change_is_what_is_new_other_or_gone(void **state)
@@ -46,8 +47,8 @@ static void a_change_is_what_is_new_other_or_gone(void **state)
 
     (void)state;
     assert_true(live_add_change(&text, &ID, &before, &after));
-    assert_text(&text, HEAD "change\ndata: {\"rows\":[{\"path\":\"/more\",\"count\":10},"
-                            "{\"path\":\"/new\",\"count\":7}],\"gone\":[\"/gone\"],"
+    assert_text(&text, HEAD "change\ndata: {\"rows\":[{\"path\":\"/more\",\"count\":10,\"bots\":0},"
+                            "{\"path\":\"/new\",\"count\":7,\"bots\":0}],\"gone\":[\"/gone\"],"
                             "\"totals\":{\"paths\":4,\"hits\":33,\"bots\":0}}\n\n");
 }
 

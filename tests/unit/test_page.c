@@ -631,24 +631,27 @@ static json_t *json_of(const char *path, int64_t number, const struct rows *rows
 static void json_has_the_path_its_count_the_totals_and_the_rows(void **state)
 {
     struct row some[] = {row_of(HOSTILE, INT64_MAX), row_of("/\\u0041\\", 0)};
-    const struct rows rows = {.size = 2, .rows = some, .totals = {2, INT64_MAX, 5}};
+    const struct rows rows = {.size = 2, .rows = some, .totals = {2, INT64_MAX, 3}};
     json_t *json = json_of(HOSTILE, INT64_MAX, &rows);
     const char *path, *first, *second;
-    json_int_t count, paths, hits, bots, first_count, second_count;
+    json_int_t count, paths, hits, bots, first_count, second_count, first_bots, second_bots;
 
     (void)state;
     assert_int_equal(
-        json_unpack_ex(json, NULL, JSON_STRICT,
-                       "{s:s, s:I, s:{s:I, s:I, s:I !}, s:[{s:s, s:I !}, {s:s, s:I !}] !}", "path",
-                       &path, "count", &count, "totals", "paths", &paths, "hits", &hits, "bots",
-                       &bots, "rows", "path", &first, "count", &first_count, "path", &second,
-                       "count", &second_count),
+        json_unpack_ex(
+            json, NULL, JSON_STRICT,
+            "{s:s, s:I, s:{s:I, s:I, s:I !}, s:[{s:s, s:I, s:I !}, {s:s, s:I, s:I !}] !}", "path",
+            &path, "count", &count, "totals", "paths", &paths, "hits", &hits, "bots", &bots, "rows",
+            "path", &first, "count", &first_count, "bots", &first_bots, "path", &second, "count",
+            &second_count, "bots", &second_bots),
         0);
     assert_string_equal(path, HOSTILE);
     assert_int_equal(count, INT64_MAX);
     assert_int_equal(paths, 2);
     assert_int_equal(hits, INT64_MAX);
-    assert_int_equal(bots, 5);
+    assert_int_equal(bots, 3);
+    assert_int_equal(first_bots, 0);
+    assert_int_equal(second_bots, 0);
     assert_string_equal(first, HOSTILE);
     assert_int_equal(first_count, INT64_MAX);
     assert_string_equal(second, "/\\u0041\\");

@@ -22,6 +22,7 @@ class Page(HTMLParser):
         self._is_marked = False
         self._open = []
         self._cells = None
+        self._is_chart = False
         self.feed(html)
         self.close()
 
@@ -32,6 +33,8 @@ class Page(HTMLParser):
         if tag == "script":
             self.scripts.append(attrs.get("src"))
         self.links += [attrs[name] for name in ("href", "src", "action") if name in attrs]
+        if tag == "table":
+            self._is_chart = attrs.get("class") == "data"
         if tag == "tr":
             self._cells = []
             self._is_marked = attrs.get("aria-current") == "true"
@@ -42,7 +45,7 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if tag == "tr" and self._cells:
-            if any(kind == "td" for kind, _ in self._cells):
+            if any(kind == "td" for kind, _ in self._cells) and not self._is_chart:
                 path, count = [text for _, text in self._cells][-2:]
                 self.rows.append((path, int(plain_numbers(count))))
                 if self._is_marked:

@@ -1,0 +1,178 @@
+"""What visitors see of history: periods of the table, histories, badges; and all of it without bots."""
+
+import csv
+import datetime
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from harness import past
+from harness.face import Face, read_csv, rows_of
+from harness.http import JSON, get, hit
+from harness.wait import until
+
+BOT = {"User-Agent": "ExampleBot/1.0 (+https://bot.example/)"}
+
+# days ago → path → (hits, of them by bots)
+PAST = {0: {"/a": (4, 1), "/b": (3, 3), "/deep/history": (1, 0)}, 1: {"/a": (10, 0)}, 5: {"/c": (20, 5)},
+        20: {"/b": (100, 0)}, 40: {"/old": (1000, 0), "/a": (7, 0)}}
+DAYS = {"today": 1, "7d": 7, "30d": 30, "all": 100}
+
+
+def expected(period, without_bots=False):
+    """The rows of a period, in order."""
+    sums = {}
+    for ago, hits in PAST.items():
+        for path, (number, bots) in hits.items():
+            if ago < DAYS[period]:
+                sums[path] = sums.get(path, 0) + number - (bots if without_bots else 0)
+    return sorted(((path, number) for path, number in sums.items() if number), key=lambda row: (-row[1], row[0]))
+
+
+@pytest.fixture(scope="module")
+def world(module_stage):
+    pair = module_stage.pair()
+    now = past.now(pair.ledger)
+    past.count(pair.ledger, [(now - datetime.timedelta(days=ago), path, *numbers)
+                             for ago, hits in PAST.items() for path, numbers in hits.items()],
+               now - datetime.timedelta(days=45))
+    face = Face(pair.address)
+    return SimpleNamespace(pair=pair, face=face, now=now, address=pair.address,
+                           today=past.now(pair.ledger).date())
+
+
+@pytest.mark.parametrize("bots", ["include", "exclude"])
+@pytest.mark.parametrize("period", DAYS)
+def test_a_period_has_its_own_rows(world, period, bots):
+    rows = expected(period, bots == "exclude")
+    query = f"period={period}&bots={bots}"
+    page = world.face.json(f"/-/paths?{query}")
+    assert rows_of(page) == rows
+    assert [path for one in world.face.pages(f"/-/paths?{query}&limit=1") for path in rows_of(one)] == rows
+    assert rows_of(world.face.json(f"/-/paths?{query}&prefix=/b")) == [row for row in rows if row[0] == "/b"]
+    assert [tuple(line) for line in read_csv(world.face.get(f"/-/paths?{query}&format=csv"))] == [
+        (path, str(number)) for path, number in sorted(rows)]
+    html = world.face.get(f"/-/paths?{query}").text
+    total = sum(number for _, number in rows)
+    assert f"<strong>{total:,}</strong>" in html
+    assert ('id="live"' in html) == (period == "all" and bots == "include")
+
+
+def test_rows_say_how_many_hits_came_from_bots(world):
+    assert {row["path"]: row["bots"] for row in world.face.json("/-/paths")["rows"]} == {
+        "/old": 0, "/b": 3, "/a": 1, "/c": 5, "/deep/history": 0}
+    assert world.face.path("/b")["bots"] == 3
+    assert world.face.path("/b")["periods"] == {
+        "today": {"hits": 3, "bots": 3}, "24h": {"hits": 3, "bots": 3}, "7d": {"hits": 3, "bots": 3},
+        "30d": {"hits": 103, "bots": 3}}
+
+
+def test_a_history_comes_as_json_csv_and_html(world):
+    for target, path in (("/-/history", None), ("/-/paths/b/history", "/b")):
+        found = world.face.json(target)
+        days = [str(world.today - datetime.timedelta(days=ago)) for ago in range(29, -1, -1)]
+        wanted = [[sum(numbers[which] for one, numbers in PAST.get(ago, {}).items() if path in (None, one))
+                   for ago in range(29, -1, -1)] for which in (0, 1)]
+        assert (found["path"], found["unit"], found["zone"]) == (path, "day", "UTC")
+        assert [found["times"], found["hits"], found["bots"]] == [days, *wanted]
+        answer = world.face.get(f"{target}?format=csv&bom=1&bots=exclude")
+        assert answer.body.startswith(b"\xef\xbb\xbf")
+        lines = list(csv.reader(io.StringIO(answer.body.decode("utf-8-sig"), newline="")))
+        assert lines == [["day", "hits", "bots"]] + [
+            [day, str(hits - bots), str(bots)] for day, hits, bots in zip(days, *wanted)]
+        html = world.face.get(target).text
+        assert f"<th scope=\"row\">{days[-1]}</th><td>{wanted[0][-1]}</td><td>{wanted[1][-1]}</td>" in html
+        assert "History begins" in html
+
+
+def test_hours_and_bounds_can_be_asked_for(world):
+    hours = world.face.json("/-/history?unit=hour")
+    first, *others = map(datetime.datetime.fromisoformat, hours["times"])
+    assert others == [first + datetime.timedelta(hours=n) for n in range(1, len(others) + 1)]
+    assert len(others) == 24 + others[-1].hour and first.hour == 0 and others[-1].date() == world.today
+    assert sum(hours["hits"]) == 18
+    day = str(world.today - datetime.timedelta(days=5))
+    one = world.face.json(f"/-/paths/c/history?from={day}&to={day}")
+    assert (one["times"], one["hits"], one["bots"]) == ([day], [20], [5])
+    page = world.face.get(f"/-/paths/c/history?unit=hour&from={day}&to={day}&bots=exclude").text
+    assert f'value="{day}"' in page and "15 hits by people" in page
+
+
+@pytest.mark.parametrize("target", [
+    "/-/history?unit=week", "/-/history?from=yesterday", "/-/history?bots=no", "/-/history?x=1", "/-/history?path=/a",
+    "/-/history?unit=day&unit=day", "/-/history?bom=1", "/-/paths?period=week", "/-/paths?bots=no",
+    "/-/paths/a?about=history", "/-/live?period=today", "/-/live?bots=exclude", "/-/badge/a.svg?period=week",
+    "/-/badge/a.svg?bots=no", "/-/hit/a.svg?period=today", "/-/hit/a.svg?bots=exclude"])
+def test_what_cannot_be_asked_for_is_400(world, target):
+    before = world.pair.ledger.totals()
+    answer = world.face.get(target, JSON)
+    assert answer.status == 400 and answer.json()["detail"].endswith(".")
+    assert world.pair.ledger.totals() == before
+
+
+def test_a_path_that_ends_with_history_has_a_page_and_a_history(world):
+    link = "/-/paths/deep/history?about=path"
+    assert f'href="{link}"' in world.face.get("/-/paths").text
+    assert get(world.address, link, JSON).json()["path"] == "/deep/history"
+    assert "Looking at" in get(world.address, link).text
+    assert world.face.json("/-/paths/deep/history/history")["path"] == "/deep/history"
+    assert world.face.get("/-/paths/deep/history", JSON).status == 404  # /deep has no count
+    assert world.face.get("/-/paths/history", JSON).status == 404  # a path of its own, not a history
+    assert "/deep/history?about=path" in get(world.address, "/-/paths/deep/history/history").text
+
+
+def test_the_history_of_the_root_is_behind_two_slashes(stage):
+    pair = stage.pair()
+    assert hit(pair.address, "/") == 1
+    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    found = Face(pair.address).json("/-/paths//history")
+    assert found["path"] == "/" and found["hits"][-1] == 1
+    assert 'href="/-/paths//history"' in get(pair.address, "/-/paths/").text
+
+
+@pytest.mark.parametrize("query, number", [
+    ("", "103"), ("?period=today", "3"), ("?period=30d", "103"), ("?bots=exclude", "100"),
+    ("?period=30d&bots=exclude", "100"), ("?period=today&bots=exclude", "0"), ("?period=24h&numbers=short", "3")])
+def test_badges_of_a_period_and_without_bots(world, query, number):
+    assert f">{number}</text>" in world.face.get(f"/-/badge/b.svg{query}").text
+    shields = world.face.get(f"/-/badge/b.svg{query}{'&' if query else '?'}format=shields").json()
+    assert shields["message"] == number
+
+
+def test_charts_are_tables_for_who_does_not_see_them(world):
+    for target in ("/-/paths", "/-/paths/b"):
+        html = world.face.get(target).text
+        assert html.count("<svg ") == 2 and html.count('<table class="data"') == 2
+        assert '<h2 id="hours">Today and yesterday</h2>' in html and '<h2 id="days">Last 30 days</h2>' in html
+        assert html.count("<style") == html.count(" style=") == 0
+    day = world.today - datetime.timedelta(days=20)
+    assert f"<th scope=\"row\">{day}</th><td>100</td><td>0</td>" in world.face.get("/-/paths/b").text
+    assert "<svg " not in world.face.get("/-/paths?prefix=/b").text
+
+
+def test_without_history_there_are_no_charts_and_no_periods(stage):
+    pair = stage.pair(counter_keys={"history_hours": 0, "history_days": 0})
+    assert hit(pair.address, "/a") == 1
+    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    face = Face(pair.address)
+    for target in ("/-/paths?period=today", "/-/paths?period=24h", "/-/history", "/-/history?unit=hour",
+                   "/-/paths/a/history", "/-/badge/a.svg?period=7d"):
+        assert face.get(target, JSON).status == 404, target
+    for target in ("/-/paths", "/-/paths/a"):
+        answer = face.get(target)
+        assert answer.status == 200 and "<svg " not in answer.text
+    assert rows_of(face.json("/-/paths?bots=exclude")) == [("/a", 1)]
+
+
+def test_bots_are_in_history_and_can_be_left_out(stage):
+    pair = stage.pair()
+    face = Face(pair.address)
+    for headers in (BOT, BOT, {}):
+        assert get(pair.address, "/seen", headers).status == 200
+    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    history = face.json("/-/paths/seen/history")
+    assert (history["hits"][-1], history["bots"][-1]) == (3, 2)
+    assert face.json("/-/paths/seen/history?bots=exclude")["hits"][-1] == 1
+    assert rows_of(face.json("/-/paths?bots=exclude&period=today")) == [("/seen", 1)]
+    assert "2 of them by bots" in face.get("/-/paths").text
