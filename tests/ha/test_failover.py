@@ -9,6 +9,7 @@ import re
 import signal
 import time
 
+from harness import wait_until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, kill, send
 
@@ -98,8 +99,9 @@ def test_processes_killed_and_stopped_at_random(stack, prefix, under_load, note)
     with under_load(stack.hosts) as (load, watches):
         for program, action in faults:
             member = draw.choice(MEMBERS)
-            pids = stack.pids_of(program, member)
-            assert pids, f"{program} does not run at {member}"
+            # it may not be back from the fault before
+            pids = wait_until(f"{program} at {member}",
+                              lambda program=program, member=member: stack.pids_of(program, member), 90)
             began = time.time()
             primary = stack.primary()
             action(pids)
