@@ -327,7 +327,8 @@ def test_the_admin_listener_ignores_queries(stage, name):
     service = stage.service(name, RIGHT[name])
     for query in ("?", "?x", "?x=1", "?x=1&x=2", "??", "?a/b", "?%zz"):
         assert get(service.admin, "/live" + query).text == "live\n"
-        assert get(service.admin, "/ready" + query).text == get(service.admin, "/ready").text
+        # neither reaches what it needs; the reason changes as it tries
+        assert get(service.admin, "/ready" + query).text.startswith("not ready: ")
         assert "pathcount_build_info" in get(service.admin, "/metrics" + query).text
 
 
