@@ -168,7 +168,7 @@ def test_a_path_that_was_never_counted_is_a_404_that_says_so(either, still):
     either.address = still.address
     either.open("/-/paths/never/counted")
     assert "404" in either.text("h1")
-    assert "no count of its own yet" in either.text(".error")
+    assert "This path has not been counted yet." in either.text(".error")
 
 
 def test_from_a_paths_page_the_path_can_be_visited(either, full):
