@@ -235,23 +235,13 @@ static void on_turn_end(struct turn_end *turn_end)
  * constraints and triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
-    static const char *const CLASSES[] = {"PC", "P0", "22", "23", "44"};
-
-    for (size_t i = 0; i < sizeof(CLASSES) / sizeof(CLASSES[0]); ++i)
-        if (memcmp(answer->sqlstate, CLASSES[i], 2) == 0)
-            return true;
-    return false;
+    return pg_class_is_any(answer->sqlstate, "PC P0 22 23 44");
 }
 
 /* Whether it may succeed if it is tried again as it is. */
 static bool is_passing(const struct pg_answer *answer)
 {
-    static const char *const CLASSES[] = {"40", "53", "55", "57"};
-
-    for (size_t i = 0; i < sizeof(CLASSES) / sizeof(CLASSES[0]); ++i)
-        if (memcmp(answer->sqlstate, CLASSES[i], 2) == 0)
-            return true;
-    return false;
+    return pg_class_is_any(answer->sqlstate, "40 53 55 57");
 }
 
 static void log_failure(const char *statement, const struct pg_answer *answer)

@@ -532,3 +532,13 @@ static void lose(struct pg *pg, const char *reason)
         callback(pg->data, &LOST);
     pg->owner.on_lost(pg->owner.data, pg->reason);
 }
+
+bool pg_class_is_any(const char *sqlstate, const char *classes)
+{
+    for (const char *at = classes;; at += 3) {
+        if (strncmp(sqlstate, at, 2) == 0)
+            return true;
+        if (at[2] == '\0')
+            return false;
+    }
+}

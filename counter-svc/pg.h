@@ -40,6 +40,10 @@ struct pg_answer {
     bool warned;            /* the server warned: about a standby, the commit may not be safe */
 };
 
+/* Whether a SQLSTATE is of one of the classes, each two characters: "22 23". PostgreSQL's documentation,
+ * appendix A, lists them. Any thread. */
+bool pg_class_is_any(const char *sqlstate, const char *classes);
+
 /* Runs exactly once for each query, from the loop, never before the call that starts it returns. */
 typedef void (*pg_callback)(void *data, const struct pg_answer *answer);
 

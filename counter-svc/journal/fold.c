@@ -377,14 +377,7 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
 /* Whether it is the fault of a row: a constraint, or a trigger. */
 static bool is_refusal(const struct pg_answer *answer)
 {
-    static const char *const CLASSES[] = {"22", "23", "44", "P0"};
-
-    if (answer->outcome != PG_FAILED)
-        return false;
-    for (size_t i = 0; i < sizeof(CLASSES) / sizeof(CLASSES[0]); ++i)
-        if (strncmp(answer->sqlstate, CLASSES[i], 2) == 0)
-            return true;
-    return false;
+    return answer->outcome == PG_FAILED && pg_class_is_any(answer->sqlstate, "22 23 44 P0");
 }
 
 /* How many paths went to the quarantine. */

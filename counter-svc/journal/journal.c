@@ -368,17 +368,11 @@ static void on_folded(void *data, int64_t position)
 
 /* --- when it does not work --- */
 
-static bool class_is(const char *sqlstate, const char *class)
-{
-    return strncmp(sqlstate, class, 2) == 0;
-}
-
 /* Whether it may work when it is tried again: a conflict of transactions, no room, a lock, PostgreSQL
  * ends or is busy, the connection. */
 static bool is_passing(const char *sqlstate)
 {
-    return class_is(sqlstate, "40") || class_is(sqlstate, "53") || class_is(sqlstate, "55") ||
-           class_is(sqlstate, "57") || class_is(sqlstate, "08");
+    return pg_class_is_any(sqlstate, "40 53 55 57 08");
 }
 
 /* The line names the first of the requests that the statement was for; it may have been for none. */
