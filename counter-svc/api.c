@@ -42,7 +42,6 @@ static void on_newest(void *data, const struct journal_result *result);
 static void on_rows(void *data, const struct view_result *result);
 static void handle_path(struct counter *counter, h2o_req_t *req);
 static void on_path(void *data, const struct view_result *result);
-static void handle_changes(struct counter *counter, h2o_req_t *req);
 static void handle_totals(struct counter *counter, h2o_req_t *req);
 static void on_totals(void *data, const struct journal_result *result);
 
@@ -68,16 +67,18 @@ static const struct route {
     enum route_id id;
     const char *path;
     bool with_rest; /* whatever comes behind the path belongs to it */
-    const char *method;
-    void (*handle)(struct counter *counter, h2o_req_t *req);
+    bool for_admin; /* with admin_token alone */
+    /* NULL: the method is not allowed */
+    void (*get)(struct counter *counter, h2o_req_t *req);
+    void (*post)(struct counter *counter, h2o_req_t *req);
 } ROUTES[] = {
-    {ROUTE_LANES, API_LANES, false, "POST", handle_new_lane},
-    {ROUTE_HITS, API_HITS, false, "POST", handle_hits},
-    {ROUTE_PATHS, API_PATHS, false, "GET", handle_rows},
-    {ROUTE_PATH, API_PATHS "/", true, "GET", handle_path},
-    {ROUTE_TOTALS, API_TOTALS, false, "GET", handle_totals},
-    {ROUTE_CHANGES, API_CHANGES, false, "GET, POST", handle_changes},
-    {ROUTE_HISTORY, API_HISTORY, false, "GET", api_history},
+    {ROUTE_LANES, API_LANES, false, false, NULL, handle_new_lane},
+    {ROUTE_HITS, API_HITS, false, false, NULL, handle_hits},
+    {ROUTE_PATHS, API_PATHS, false, false, handle_rows, NULL},
+    {ROUTE_PATH, API_PATHS "/", true, false, handle_path, NULL},
+    {ROUTE_TOTALS, API_TOTALS, false, false, handle_totals, NULL},
+    {ROUTE_CHANGES, API_CHANGES, false, true, api_audit, api_make_change},
+    {ROUTE_HISTORY, API_HISTORY, false, false, api_history, NULL},
 };
 
 /* Whether it is the token, in time that does not depend on where they differ. */
@@ -88,9 +89,9 @@ static bool is_token(h2o_iovec_t given, const char *token)
     return given.len == len && CRYPTO_memcmp(given.base, token, len) == 0;
 }
 
-/* Whether the request bears the token, or the other that is accepted while it is rotated; for
- * changes, the administrator's, if there is one. */
-static bool is_authorized(const struct counter_config *config, h2o_req_t *req, bool is_change)
+/* Whether the request bears the token, or the other that is accepted while it is rotated; for an
+ * administrator's route admin_token, if there is one. */
+static bool is_authorized(const struct counter_config *config, h2o_req_t *req, bool for_admin)
 {
     static const char SCHEME[] = "Bearer ";
     const size_t skip = sizeof(SCHEME) - 1;
@@ -100,7 +101,7 @@ static bool is_authorized(const struct counter_config *config, h2o_req_t *req, b
     if (given.len < skip || strncasecmp(given.base, SCHEME, skip) != 0)
         return false;
     given = h2o_iovec_init(given.base + skip, given.len - skip);
-    if (is_change)
+    if (for_admin)
         return config->admin_token != NULL && is_token(given, config->admin_token);
     is_current = is_token(given, config->service.counter_token);
     is_previous =
@@ -126,39 +127,54 @@ static bool route_matches(const struct route *route, const char *path, size_t le
            memcmp(path, route->path, route_len) == 0;
 }
 
+/* The route of a path; NULL: there is none. */
+static const struct route *find_route(const char *path, size_t len)
+{
+    for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i)
+        if (route_matches(&ROUTES[i], path, len))
+            return &ROUTES[i];
+    return NULL;
+}
+
+static void handle_route(struct counter *counter, h2o_req_t *req, const struct route *route)
+{
+    request_of(req)->route = route->id;
+    if (route->get != NULL && method_is(req, "GET")) {
+        route->get(counter, req);
+    } else if (route->post != NULL && method_is(req, "POST")) {
+        route->post(counter, req);
+    } else {
+        answer_header(req, H2O_TOKEN_ALLOW,
+                      route->post == NULL  ? "GET"
+                      : route->get == NULL ? "POST"
+                                           : "GET, POST");
+        answer_problem(req, 405, "Method not allowed.");
+    }
+}
+
 int counter_handle(h2o_handler_t *self, h2o_req_t *req)
 {
     struct counter *counter = worker_of(req)->app;
     size_t path_len = req->query_at != SIZE_MAX ? req->query_at : req->path.len;
-    bool is_change = h2o_memis(req->path.base, path_len, H2O_STRLIT(API_CHANGES));
+    const struct route *route = find_route(req->path.base, path_len);
+    bool for_admin = route != NULL && route->for_admin;
 
     (void)self;
     echo_request_id(req);
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    if (!is_authorized(counter->config, req, is_change)) {
+    if (!is_authorized(counter->config, req, for_admin)) {
         answer_header(req, H2O_TOKEN_WWW_AUTHENTICATE, "Bearer");
         answer_problem(req, 401,
-                       is_change
+                       for_admin
                            ? "Missing or invalid bearer token. Use the admin_token of counter-svc."
                            : "Missing or invalid bearer token.");
         return 0;
     }
     answer_header_named(req, "accept-post", MEDIA_BOTH);
-    for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
-        const struct route *route = &ROUTES[i];
-        if (!route_matches(route, req->path.base, path_len))
-            continue;
-        request_of(req)->route = route->id;
-        if (route->id == ROUTE_CHANGES ? method_is(req, "POST") || method_is(req, "GET")
-                                       : method_is(req, route->method)) {
-            route->handle(counter, req);
-        } else {
-            answer_header(req, H2O_TOKEN_ALLOW, route->method);
-            answer_problem(req, 405, "Method not allowed.");
-        }
-        return 0;
-    }
-    answer_problem(req, 404, "Not found.");
+    if (route != NULL)
+        handle_route(counter, req, route);
+    else
+        answer_problem(req, 404, "Not found.");
     return 0;
 }
 
@@ -225,10 +241,10 @@ void api_answer_unread(h2o_req_t *req, const struct view_result *result)
         answer_problem(req, result->refusal_status,
                        h2o_strdup(&req->pool, result->refusal, SIZE_MAX).base);
     else
-        api_answer_later(req, "PostgreSQL is unavailable; retry the same request.");
+        api_answer_unavailable(req);
 }
 
-static void answer_unavailable(h2o_req_t *req)
+void api_answer_unavailable(h2o_req_t *req)
 {
     api_answer_later(req, "PostgreSQL is unavailable; retry the same request.");
 }
@@ -236,14 +252,9 @@ static void answer_unavailable(h2o_req_t *req)
 /* Reads the view that the query asks for. */
 static bool read_view(const h2o_req_t *req, struct view *view, const char **error)
 {
-    const char *query = "";
-    size_t len = 0;
+    h2o_iovec_t query = request_query(req);
 
-    if (req->query_at != SIZE_MAX) {
-        query = req->path.base + req->query_at + 1;
-        len = req->path.len - req->query_at - 1;
-    }
-    return view_parse(query, len, view, error) == 0;
+    return view_parse(query.base, query.len, view, error) == 0;
 }
 
 /* --- POST /v1/lanes --- */
@@ -263,7 +274,7 @@ static void on_new_lane(void *data, const struct journal_result *result)
 
     call->journal_request = NULL;
     if (result->outcome != JOURNAL_APPLIED) {
-        answer_unavailable(call->req);
+        api_answer_unavailable(call->req);
         return;
     }
     lane_encode(&json, result->lane);
@@ -388,7 +399,7 @@ static void on_hits(void *data, const struct journal_result *result)
                        "The lane is unknown, or the sequence is not its next. Begin a new lane.");
         break;
     case JOURNAL_UNAVAILABLE:
-        answer_unavailable(call->req);
+        api_answer_unavailable(call->req);
         break;
     }
 }
@@ -427,7 +438,7 @@ static void on_newest(void *data, const struct journal_result *result)
 
     call->journal_request = NULL;
     if (result->outcome != JOURNAL_APPLIED || state == NULL) {
-        answer_unavailable(call->req);
+        api_answer_unavailable(call->req);
         return;
     }
     page_of_state(&page, state, call->view);
@@ -486,7 +497,7 @@ static void on_path(void *data, const struct view_result *result)
 
     call->view_request = NULL;
     if (result->detail == NULL) {
-        answer_unavailable(call->req);
+        api_answer_unavailable(call->req);
     } else if (result->detail->count == 0) {
         answer_problem(call->req, 404, "This path has not been counted yet.");
     } else {
@@ -498,16 +509,6 @@ static void on_path(void *data, const struct view_result *result)
         answer_json(call->req, 200, &json);
         buffer_free(&json);
     }
-}
-
-/* --- /v1/changes --- */
-
-static void handle_changes(struct counter *counter, h2o_req_t *req)
-{
-    if (method_is(req, "POST"))
-        api_make_change(counter, req);
-    else
-        api_audit(counter, req);
 }
 
 /* --- GET /v1/totals --- */
@@ -529,7 +530,7 @@ static void on_totals(void *data, const struct journal_result *result)
 
     call->journal_request = NULL;
     if (result->outcome != JOURNAL_APPLIED || state == NULL) {
-        answer_unavailable(call->req);
+        api_answer_unavailable(call->req);
         return;
     }
     totals_encode(&json, &(struct totals){state->paths, state->hits, state->bots});

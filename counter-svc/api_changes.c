@@ -48,15 +48,11 @@ void api_make_change(struct counter *counter, h2o_req_t *req)
 void api_audit(struct counter *counter, h2o_req_t *req)
 {
     struct audit_query *query = h2o_mem_alloc_pool(&req->pool, sizeof(*query));
-    const char *text = "", *error;
-    size_t len = 0;
+    h2o_iovec_t text = request_query(req);
+    const char *error;
     struct call *call;
 
-    if (req->query_at != SIZE_MAX) {
-        text = req->path.base + req->query_at + 1;
-        len = req->path.len - req->query_at - 1;
-    }
-    if (audit_query_parse(text, len, query, &error) != 0) {
+    if (audit_query_parse(text.base, text.len, query, &error) != 0) {
         answer_problem(req, 400, error);
         return;
     }
@@ -83,7 +79,7 @@ static void on_result(void *data, const struct change_result *result)
                        h2o_strdup(&call->req->pool, result->text, result->len).base);
         break;
     case CHANGE_UNAVAILABLE:
-        api_answer_later(call->req, "PostgreSQL is unavailable; retry the same request.");
+        api_answer_unavailable(call->req);
         break;
     }
 }

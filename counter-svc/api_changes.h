@@ -8,7 +8,8 @@
 void api_make_change(struct counter *counter, h2o_req_t *req);
 void api_audit(struct counter *counter, h2o_req_t *req);
 
-/* Answers 503, with Retry-After, and logs it. In api.c. */
+/* Answers 503, with Retry-After, and logs it: for a reason, or because PostgreSQL cannot be used. In api.c. */
 void api_answer_later(h2o_req_t *req, const char *detail);
+void api_answer_unavailable(h2o_req_t *req);
 
 #endif

@@ -85,17 +85,14 @@ static void handle_route(const struct route *route, const struct asked *asked)
 void own_handle(h2o_req_t *req, const char *path, size_t len)
 {
     h2o_iovec_t accept = request_header(req, "accept");
-    struct asked asked = {.req = req, .path = "", .query = ""};
+    h2o_iovec_t query = request_query(req);
+    struct asked asked = {.req = req, .path = "", .query = query.base, .query_len = query.len};
 
     if (own_is_for_all_origins(path, len))
         reply_is_for_all_origins(req);
     else if (!own_is_private(path, len))
         reply_is_public(req);
     asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
-    if (req->query_at != SIZE_MAX) {
-        asked.query = req->path.base + req->query_at + 1;
-        asked.query_len = req->path.len - req->query_at - 1;
-    }
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
         const struct route *route = &ROUTES[i];
         if (!route_matches(route, path, len))

@@ -94,3 +94,10 @@ void request_log(h2o_logger_t *self, h2o_req_t *req)
              (unsigned long long)(now_us() - request->begun_us), req->bytes_sent,
              request->trace.id);
 }
+
+h2o_iovec_t request_query(const h2o_req_t *req)
+{
+    if (req->query_at == SIZE_MAX)
+        return h2o_iovec_init(H2O_STRLIT(""));
+    return h2o_iovec_init(req->path.base + req->query_at + 1, req->path.len - req->query_at - 1);
+}

@@ -31,6 +31,9 @@ const char *request_route(h2o_req_t *req);
 /* Its trace's id. */
 const char *request_trace(h2o_req_t *req);
 
+/* Its query, without the question mark; "" when there is none. It belongs to the request. */
+h2o_iovec_t request_query(const h2o_req_t *req);
+
 /* Counts the request, and writes its line in the access log, if it is to have one: an h2o_logger_t's log_access,
  * which libh2o calls when the request is over, whoever answered it. */
 void request_log(h2o_logger_t *self, h2o_req_t *req);
