@@ -12,7 +12,7 @@
 #define CSV_MAX_FIELDS      16
 #define CSV_MAX_FIELD_BYTES 16384
 
-/* A file that is being read; zeroed but for `file` before the first record. */
+/* The state of reading a file. Before the first record set `file` and zero the rest. */
 struct csv_reader {
     FILE *file;
     int64_t line;      /* at which the record begins, from 1 */

@@ -48,8 +48,8 @@ _next = _ports()
 
 
 def free_port(hosts=("127.0.0.1",)):
-    """A port that nobody listens at on any of the hosts. No other process is given it before this one
-    has been given a thousand others."""
+    """A port without a listener on any of the hosts. It belongs to this process until the process has
+    taken a thousand others."""
     for port in itertools.islice(_next, BLOCK * _BLOCKS):
         if all(_is_free(host, port) for host in hosts):
             return port
