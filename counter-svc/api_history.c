@@ -26,15 +26,11 @@ static void abandon(void *data)
 void api_history(struct counter *counter, h2o_req_t *req)
 {
     struct history_query query;
-    const char *text = "", *error;
-    size_t len = 0;
+    h2o_iovec_t text = request_query(req);
+    const char *error;
     struct call *call;
 
-    if (req->query_at != SIZE_MAX) {
-        text = req->path.base + req->query_at + 1;
-        len = req->path.len - req->query_at - 1;
-    }
-    if (history_query_parse(text, len, &query, &error) != 0) {
+    if (history_query_parse(text.base, text.len, &query, &error) != 0) {
         answer_problem(req, 400, error);
         return;
     }

@@ -49,7 +49,7 @@ bool history_send(struct history *history, struct session *session, uint64_t now
 
 static bool note_settings(struct history *history, const struct pg_answer *answer)
 {
-    if (answer->outcome == PG_FAILED && strncmp(answer->sqlstate, "22", 2) == 0) {
+    if (answer->outcome == PG_FAILED && pg_class_is_any(answer->sqlstate, "22")) {
         log_event(LOG_LEVEL_ERROR, "history-settings-refused", "time_zone=%s error=%s",
                   LOG_QUOTED(history->settings->time_zone),
                   LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
