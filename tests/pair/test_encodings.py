@@ -69,7 +69,7 @@ def one_lane(stage):
 def test_batches_and_their_answers_are_messagepack(one_lane):
     """The lane's answer has offered it, on the connection that the batches go over."""
     for n in range(1, 4):
-        assert get(one_lane.address, "/a", JSON).json()["rows"] == [{"path": "/a", "count": n}]
+        assert get(one_lane.address, "/a", JSON).json()["rows"] == [{"path": "/a", "count": n, "bots": 0}]
     assert encodings(one_lane.proxy.batches) == [(MEDIA_MSGPACK, MEDIA_MSGPACK)] * 3
     assert {x.request.media_type for x in one_lane.proxy.seen if x.path != "/v1/hits"} == {""}
 
@@ -96,7 +96,7 @@ def test_a_counter_of_an_earlier_version_gets_nothing_but_json(stage):
     versions.is_earlier = True
     render = stage.render(proxy, lanes=1)
     for n in range(1, 4):
-        assert get(render.address, "/a", JSON).json()["rows"] == [{"path": "/a", "count": n}]
+        assert get(render.address, "/a", JSON).json()["rows"] == [{"path": "/a", "count": n, "bots": 0}]
     assert encodings(proxy.batches) == [(MEDIA_JSON, MEDIA_JSON)] * 3
     assert not versions.refused
 

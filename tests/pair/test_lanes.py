@@ -144,7 +144,7 @@ def test_rows_without_an_answer_are_asked_for_again(one_lane, loss):
     one_lane.proxy.next(without_rows, "POST", "/v1/hits")
     one_lane.proxy.next(loss, "GET", "/v1/paths")
     answer = get(one_lane.address, "/a", JSON)
-    assert answer.json()["rows"] == [{"path": "/a", "count": 1}]
+    assert answer.json()["rows"] == [{"path": "/a", "count": 1, "bots": 0}]
     assert len(one_lane.proxy.requests("GET", "/v1/paths")) >= 2
     assert one_lane.ledger.counts() == {"/a": 1}
 

@@ -152,7 +152,7 @@ def test_wrong_rows_are_not_believed_and_end_the_connection(one_lane, request, l
     document = get(one_lane.address, path, JSON).json()
     assert document["count"] == 1
     assert len(one_lane.proxy.requests("GET", "/v1/paths")) >= asked + 2
-    assert {"path": path, "count": 1} in document["rows"]
+    assert {"path": path, "count": 1, "bots": 0} in document["rows"]
     assert one_lane.ledger.count(path) == 1
     assert one_lane.render.is_running
 
@@ -183,7 +183,7 @@ def test_an_answer_to_a_batch_with_wrong_rows_is_not_believed(one_lane, request,
     path = fresh_path(request)
     one_lane.proxy.next(changed(rows=lambda rows: edited(rows, change)), "POST", "/v1/hits")
     document = get(one_lane.address, path, JSON).json()
-    assert document["count"] == 1 and {"path": path, "count": 1} in document["rows"]
+    assert document["count"] == 1 and {"path": path, "count": 1, "bots": 0} in document["rows"]
     assert len([x for x in one_lane.proxy.batches if path in x.hits]) == 2
     assert one_lane.ledger.count(path) == 1
 

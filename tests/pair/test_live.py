@@ -13,7 +13,7 @@ from harness.wait import Later, Stopwatch, until
 
 
 def has(path, count):
-    return lambda data: {"path": path, "count": count} in data["rows"]
+    return lambda data: {"path": path, "count": count, "bots": 0} in data["rows"]
 
 
 def reads(pair):

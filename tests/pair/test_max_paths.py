@@ -257,12 +257,12 @@ def test_it_is_a_row_of_every_view_in_its_place(full, limit):
 def test_programs_can_tell_it(full):
     rows = full.face.json("/-/paths?format=json")["rows"]
     assert [row for row in rows if "overflow" in row] == [
-        {"path": OTHERS, "count": 7, "overflow": True}]
+        {"path": OTHERS, "count": 7, "bots": 0, "overflow": True}]
     lines = read_csv(full.face.get("/-/paths?format=csv"))
     assert lines == [[OTHERS, "7"], ["/a", "9"], ["/b", "3"]]
     assert read_csv(full.face.get("/-/paths?format=csv&after=(other%20paths)")) == lines[1:]
     with Watcher(full.address) as watcher:
-        assert {"path": OTHERS, "count": 7, "overflow": True} in watcher.next()[2]["rows"]
+        assert {"path": OTHERS, "count": 7, "bots": 0, "overflow": True} in watcher.next()[2]["rows"]
 
 
 def test_whoever_visits_a_path_without_a_row_is_told_so(stage):

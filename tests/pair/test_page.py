@@ -141,7 +141,7 @@ def test_the_json_has_the_path_its_count_the_totals_and_the_rows(stage):
     document = answer.json()
     assert set(document.pop("totals")) == {"paths", "hits", "bots"}
     assert document == {"path": "/a", "count": 4, "rows": [
-        {"path": "/b", "count": 9}, {"path": "/a", "count": 4}]}
+        {"path": "/b", "count": 9, "bots": 0}, {"path": "/a", "count": 4, "bots": 0}]}
 
 
 def test_the_totals_are_all_paths_and_all_hits(stage):
