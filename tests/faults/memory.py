@@ -1,9 +1,12 @@
 """Control groups that limit memory, in either of Linux's hierarchies."""
 
 import contextlib
+import errno
 import itertools
 import os
 import pathlib
+
+from harness.wait import until
 
 ROOT = pathlib.Path("/sys/fs/cgroup")
 PAGE = 4096
@@ -44,5 +47,14 @@ class MemoryGroup:
             limit.write_text("-1" if self._old else "max")
 
     def remove(self):
-        with contextlib.suppress(OSError):
+        """Returns when the group is gone: a process that was killed stays in it until it was waited for."""
+        until(self._removed, f"{self.folder} is removed")
+
+    def _removed(self):
+        try:
             self.folder.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True

@@ -81,7 +81,7 @@ class World:
         self.times = times
         self.folder = pathlib.Path(folder)
         self._stack = contextlib.ExitStack()
-        self._groups = {}
+        self._groups = self._stack.enter_context(contextlib.ExitStack())  # removed after the stage
         try:
             self._start()
         except BaseException:
@@ -115,7 +115,7 @@ class World:
 
     def _service(self, name, keys):
         group = MemoryGroup()
-        self._stack.callback(group.remove)  # the stage has ended the service by then
+        self._groups.callback(group.remove)
         service = self.stage.service(name, keys, start=False, env=self.clock.environment)
         service.starter = group.starter
         service.group = group
