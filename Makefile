@@ -79,13 +79,13 @@ $(O)/libcommon.a: $(COMMON_OBJ) $(filter-out %/main.o,$(COUNTER_OBJ) $(RENDER_OB
 
 $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq -lpcre2-8
+	$(Q)$(CC) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq -lpcre2-8
 
 # the fuzzers, with CC=clang SANITIZER=fuzzer
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-# what the model of the lanes' protocol stands in for
-$(O)/tests/fuzz/fuzz_lanes: WRAPPED := counter_call counter_call_cancel jitter timer_start_after \
+# what the tests of the lanes stand in for
+$(O)/tests/fuzz/fuzz_lanes $(O)/tests/unit/test_lanes: WRAPPED := counter_call counter_call_cancel jitter timer_start_after \
 	timer_stop timer_is_waiting worker_at_turn_end turn_end_cancel
 
 $(FUZZERS): %: %.o $(O)/libcommon.a

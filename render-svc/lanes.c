@@ -1,6 +1,7 @@
 #include "render-svc/lanes.h"
 
 #include "proto/api.h"
+#include "proto/invariant.h"
 #include "render-svc/render_metrics.h"
 #include "service/log.h"
 
@@ -17,6 +18,15 @@
 /* In the order of their names in metrics. */
 enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING, N_LANE_STATES };
 _Static_assert(N_LANE_STATES == METRICS_N_LANE_STATES, "each state has its number");
+
+/* The states that may follow each state, a bit for each: the diagram in lanes.h. */
+#define BIT(state) (1U << (state))
+static const unsigned FOLLOWING[N_LANE_STATES] = {
+    [LANE_OPENING] = BIT(LANE_FREE) | BIT(LANE_AWAY) | BIT(LANE_PAUSING),
+    [LANE_FREE] = BIT(LANE_AWAY),
+    [LANE_AWAY] = BIT(LANE_FREE) | BIT(LANE_PAUSING) | BIT(LANE_OPENING),
+    [LANE_PAUSING] = BIT(LANE_AWAY) | BIT(LANE_OPENING),
+};
 
 struct lane {
     struct lanes *lanes;
@@ -56,6 +66,7 @@ static void on_turn_end(struct turn_end *turn_end);
 static void on_patience_over(struct timer *timer);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
+static void ask_for_lane(struct lane *lane);
 static bool on_opened(void *data, const struct http_answer *answer);
 static void send_batch(struct lane *lane);
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
@@ -85,7 +96,7 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
         lane->paths = h2o_mem_alloc(BATCH_MAX_PATH_BYTES);
         h2o_linklist_init_anchor(&lane->hits);
         metric_add(&lanes->metrics->lanes[LANE_OPENING], 1);
-        open_lane(lane);
+        ask_for_lane(lane);
     }
     return lanes;
 }
@@ -113,12 +124,15 @@ static bool is_overdue(const struct lanes *lanes)
 
 static void set_n_open(struct lanes *lanes, int64_t number)
 {
+    INVARIANT(number >= 0);
+    INVARIANT((number == 0) == h2o_linklist_is_empty(&lanes->open));
     lanes->n_open = number;
     metric_set(&lanes->metrics->waiting[WAITING_OPEN], (uint64_t)number);
 }
 
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
 {
+    INVARIANT(hit->state == HIT_NONE);
     metric_add(&lanes->metrics->accepted, 1);
     if (lanes->n_open >= lanes->settings->max_waiting || is_overdue(lanes)) {
         metric_add(&lanes->metrics->refused[REFUSED_FULL], 1);
@@ -152,6 +166,7 @@ void hit_withdraw(struct hit *hit)
 
 static void answer_hit(struct hit *hit, struct number number, struct table_rows *rows)
 {
+    INVARIANT(hit->state == HIT_AWAY);
     h2o_linklist_unlink(&hit->_link);
     hit->state = HIT_NONE;
     hit->_callback(hit, number, rows);
@@ -195,12 +210,25 @@ static void on_patience_over(struct timer *timer)
     depart_all(H2O_STRUCT_FROM_MEMBER(struct lanes, patience, timer));
 }
 
+/* The hits of all entries. */
+static int64_t hits_of(const struct batch *batch)
+{
+    int64_t hits = 0;
+
+    for (size_t i = 0; i < batch->size; ++i) {
+        INVARIANT(batch->entries[i].bot_hits <= batch->entries[i].hits);
+        hits += batch->entries[i].hits;
+    }
+    return hits;
+}
+
 /* Takes hits from the open batch, as many as one batch may have, and sends them off. */
 static void depart(struct lane *lane)
 {
     struct lanes *lanes = lane->lanes;
     size_t bytes = 0, size = 0;
 
+    INVARIANT(lane->batch.size == 0 && h2o_linklist_is_empty(&lane->hits));
     lane->wants_rows = false;
     lane->trace = *hit_of(lanes->open.next)->trace;
     while (lanes->n_open != 0 && size < BATCH_MAX_PATHS) {
@@ -222,21 +250,27 @@ static void depart(struct lane *lane)
     metric_add(&lanes->metrics->waiting[WAITING_AWAY], size);
     histogram_add_size(&lanes->metrics->batch_hits, size);
     lane->batch.size = batch_sort(lane->entries, size);
+    INVARIANT(hits_of(&lane->batch) == (int64_t)lane->n_hits);
     lane->was_sent = false;
     send_batch(lane);
 }
 
 static void set_state(struct lane *lane, enum lane_state state)
 {
+    INVARIANT(FOLLOWING[lane->state] & BIT(state));
     metric_subtract(&lane->lanes->metrics->lanes[lane->state], 1);
     metric_add(&lane->lanes->metrics->lanes[state], 1);
     lane->state = state;
 }
 
-/* Sends the batch, for the first time or again. */
+/* Sends the batch, for the first time or again. One that may have been acted on keeps its lane and its
+ * sequence: by these counter-svc recognizes it. */
 static void send_batch(struct lane *lane)
 {
     set_state(lane, LANE_AWAY);
+    INVARIANT(lane->call == NULL && lane->id > 0 && lane->batch.size > 0);
+    INVARIANT(!lane->was_sent ||
+              (lane->batch.lane == lane->id && lane->batch.sequence == lane->sequence + 1));
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
     lane->call =
@@ -258,6 +292,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     int status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
     const char *error = answer->reason;
 
+    INVARIANT(lane->state == LANE_AWAY);
     lane->call = NULL;
     if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
@@ -336,9 +371,13 @@ static void confirm(struct lane *lane, const struct number *numbers, struct tabl
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
         struct batch_entry *entry = batch_find(&lane->batch, hit->path, hit->path_len);
-        struct number number = numbers[entry - lane->entries];
-        if (number.count != INT64_MAX)
+        struct number number;
+        INVARIANT(entry != NULL);
+        number = numbers[entry - lane->entries];
+        if (number.count != INT64_MAX) {
+            INVARIANT(entry->hits > 0);
             number.count -= --entry->hits;
+        }
         /* a repeat tells the counts of now: somebody may have changed the row by hand since */
         if (number.count < 1)
             number.count = 1;
@@ -368,6 +407,12 @@ static void give_up(struct lane *lane, int status)
 static void open_lane(struct lane *lane)
 {
     set_state(lane, LANE_OPENING);
+    ask_for_lane(lane);
+}
+
+static void ask_for_lane(struct lane *lane)
+{
+    INVARIANT(lane->call == NULL && lane->id == 0);
     lane->call = counter_call(lane->lanes->client, "POST", API_LANES, NULL, NULL, on_opened, lane);
 }
 
@@ -376,6 +421,7 @@ static bool on_opened(void *data, const struct http_answer *answer)
     struct lane *lane = data;
     const char *error;
 
+    INVARIANT(lane->state == LANE_OPENING);
     lane->call = NULL;
     if (answer->outcome != HTTP_ANSWERED || answer->status != 201 ||
         lane_decode(answer->body, answer->len, &lane->id, &error) != 0) {

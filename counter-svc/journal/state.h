@@ -23,19 +23,12 @@
 
 #include "counter-svc/journal/entry.h"
 #include "proto/api.h"
+#include "proto/invariant.h"
 
 #include <h2o.h>
 
 /* Rows of the ranking that are kept: one more than a page has tells whether there is a next one. */
 #define STATE_TOP_ROWS (VIEW_MAX_ROWS + 1)
-
-/* What the journal promises itself, in every build: one that breaks its own rules must not count another
- * hit. */
-#define INVARIANT(condition)                                                                       \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            h2o_fatal("invariant of the journal: " #condition);                                    \
-    } while (0)
 
 /* A path in memory. */
 struct slot {

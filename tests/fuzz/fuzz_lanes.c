@@ -378,7 +378,7 @@ static void answer_lane(struct counter_call *call, uint8_t fate)
 static void encode_counts(struct buffer *body, const struct counter_call *call, bool with_rows)
 {
     struct row row = {"/a", 2, 1, 0};
-    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 1}};
+    struct rows rows = {.size = 1, .rows = &row, .totals = {1, 1, 0}};
     struct number numbers[N_PATHS];
     struct batch batch = {.lane = call->batch->lane, .sequence = call->batch->sequence};
     struct buffer encoded = {0};

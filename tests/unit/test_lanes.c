@@ -1,0 +1,269 @@
+/* The invariants of the lanes: each that protects exactly-once counting ends the program when it is
+ * violated. fuzz_lanes.c tests the lanes themselves. A test stands in for counter-svc and for the end of a
+ * turn of the loop (the linker's --wrap). */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proto/api.h"
+#include "render-svc/lanes.h"
+#include "render-svc/render_metrics.h"
+
+static struct {
+    struct worker worker;
+    struct render_metrics metrics;
+    struct lanes_settings settings;
+    struct lanes *lanes;
+    http_callback callback; /* of the only call */
+    void *data;
+    struct turn_end *turn_end;
+    void (*at_turn_end)(struct turn_end *turn_end);
+    struct timer *timer;
+    void (*on_timer)(struct timer *timer);
+    int64_t told;
+} world;
+
+static const struct trace TRACE = {.id = "4bf92f3577b34da6a3ce929d0e0e4736"};
+
+__typeof__(counter_call) __wrap_counter_call;
+__typeof__(counter_call_cancel) __wrap_counter_call_cancel;
+__typeof__(timer_start_after) __wrap_timer_start_after;
+__typeof__(timer_stop) __wrap_timer_stop;
+__typeof__(timer_is_waiting) __wrap_timer_is_waiting;
+__typeof__(jitter) __wrap_jitter;
+__typeof__(worker_at_turn_end) __wrap_worker_at_turn_end;
+__typeof__(turn_end_cancel) __wrap_turn_end_cancel;
+
+struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
+                                         const char *target, http_encode encode,
+                                         const struct trace *trace, http_callback callback,
+                                         void *data)
+{
+    (void)client, (void)method, (void)target, (void)encode, (void)trace;
+    world.callback = callback;
+    world.data = data;
+    return (struct counter_call *)&world;
+}
+
+void __wrap_counter_call_cancel(struct counter_call *call)
+{
+    (void)call;
+}
+
+void __wrap_timer_start_after(struct timers *timers, struct timer *timer, uint64_t delay_ms,
+                              void (*callback)(struct timer *timer))
+{
+    (void)timers, (void)delay_ms;
+    world.timer = timer;
+    world.on_timer = callback;
+}
+
+void __wrap_timer_stop(struct timer *timer)
+{
+    (void)timer;
+}
+
+bool __wrap_timer_is_waiting(const struct timer *timer)
+{
+    (void)timer;
+    return false;
+}
+
+uint64_t __wrap_jitter(uint64_t most)
+{
+    return most;
+}
+
+void __wrap_worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
+                               void (*callback)(struct turn_end *turn_end))
+{
+    (void)worker;
+    world.turn_end = turn_end;
+    world.at_turn_end = callback;
+}
+
+void __wrap_turn_end_cancel(struct turn_end *turn_end)
+{
+    (void)turn_end;
+}
+
+static void end_turn(void)
+{
+    world.at_turn_end(world.turn_end);
+}
+
+/* counter-svc's answer to the call. */
+static void answer(int status, const char *body)
+{
+    struct http_answer answer = {.outcome = status == 0 ? HTTP_UNKNOWN : HTTP_ANSWERED,
+                                 .status = status,
+                                 .body = body,
+                                 .len = strlen(body),
+                                 .encoding = ENCODING_JSON,
+                                 .reason = "it was cut off"};
+
+    world.callback(world.data, &answer);
+}
+
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
+{
+    (void)hit, (void)rows;
+    world.told = number.count;
+}
+
+static struct hit a_hit(void)
+{
+    return (struct hit){.path = "/a", .path_len = 2, .trace = &TRACE};
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    memset(&world, 0, sizeof(world));
+    world.worker.metrics = &world.metrics.service;
+    world.settings = (struct lanes_settings){.lanes = 1, .max_waiting = 10, .max_wait_ms = 1000};
+    world.lanes = lanes_create(&world.worker, NULL, &world.settings);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    lanes_destroy(world.lanes);
+    return 0;
+}
+
+/* Runs `violate` in a process of its own, which must end because of this condition. */
+static void assert_violates(void (*violate)(void), const char *condition)
+{
+    char said[1000] = "";
+    int ends[2], status;
+    ssize_t len;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        signal(SIGABRT, SIG_DFL);
+        dup2(ends[1], STDERR_FILENO);
+        violate();
+        _exit(0);
+    }
+    close(ends[1]);
+    len = read(ends[0], said, sizeof(said) - 1);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_true(len > 0);
+    assert_non_null(strstr(said, "invariant violated: "));
+    assert_non_null(strstr(said, condition));
+}
+
+static void add(struct hit *hit)
+{
+    assert_true(lanes_add(world.lanes, hit, on_counted));
+}
+
+static void test_a_hit_is_counted(void **state)
+{
+    struct hit hit = a_hit();
+
+    (void)state;
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    assert_int_equal(hit.state, HIT_AWAY);
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+    assert_int_equal(hit.state, HIT_NONE);
+    assert_int_equal(world.told, 5);
+}
+
+static void add_twice(void)
+{
+    struct hit hit = a_hit();
+
+    add(&hit);
+    add(&hit);
+}
+
+static void test_a_hit_is_in_one_batch(void **state)
+{
+    (void)state;
+    assert_violates(add_twice, "hit->state == HIT_NONE");
+}
+
+static void answer_twice(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+}
+
+static void test_a_batch_has_one_answer(void **state)
+{
+    (void)state;
+    assert_violates(answer_twice, "lane->state == LANE_AWAY");
+}
+
+static void open_twice(void)
+{
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    answer(201, "{\"lane\":8,\"sequence\":0}");
+}
+
+static void test_a_lane_is_opened_once(void **state)
+{
+    (void)state;
+    assert_violates(open_twice, "lane->state == LANE_OPENING");
+}
+
+static void resume_twice(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    answer(0, "");
+    world.on_timer(world.timer);
+    world.on_timer(world.timer);
+}
+
+static void test_a_batch_is_away_once(void **state)
+{
+    (void)state;
+    assert_violates(resume_twice, "FOLLOWING[lane->state] & BIT(state)");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_hit_is_counted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hit_is_in_one_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_has_one_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lane_is_opened_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_is_away_once, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
