@@ -370,6 +370,48 @@ WHERE hour > $1 AND hour <= $2
 ORDER BY 1
 $$;
 
+-- The hours that have rows behind `behind`, up to `upto`; in order, with one look-up in the index for each. Those
+-- that were recorded in another time zone may begin at another minute.
+CREATE FUNCTION pathcount_recorded_hours(behind TIMESTAMPTZ, upto TIMESTAMPTZ) RETURNS SETOF TIMESTAMPTZ
+LANGUAGE sql STABLE
+SET enable_seqscan = off
+AS $$
+WITH RECURSIVE recorded AS (
+    SELECT min(hour) AS hour FROM pathcount_hours WHERE hour > $1 AND hour <= $2
+    UNION ALL
+    SELECT (SELECT min(t.hour) FROM pathcount_hours AS t WHERE t.hour > recorded.hour AND t.hour <= $2)
+    FROM recorded
+    WHERE hour IS NOT NULL
+)
+SELECT hour FROM recorded WHERE hour IS NOT NULL
+$$;
+
+-- The same for all days.
+CREATE FUNCTION pathcount_recorded_days() RETURNS SETOF DATE
+LANGUAGE sql STABLE
+SET enable_seqscan = off
+AS $$
+WITH RECURSIVE recorded AS (
+    SELECT min(day) AS day FROM pathcount_days
+    UNION ALL
+    SELECT (SELECT min(t.day) FROM pathcount_days AS t WHERE t.day > recorded.day)
+    FROM recorded
+    WHERE day IS NOT NULL
+)
+SELECT day FROM recorded WHERE day IS NOT NULL
+$$;
+
+-- When a day begins. Where the clocks go back to midnight, 00:00 comes twice: the day begins with the first.
+CREATE FUNCTION pathcount_day_begins(day DATE, zone TEXT) RETURNS TIMESTAMPTZ
+LANGUAGE sql STABLE
+AS $$
+SELECT CASE
+    WHEN ((midnight - INTERVAL '1 hour') AT TIME ZONE $2)::date = $1 THEN midnight - INTERVAL '1 hour'
+    ELSE midnight
+END
+FROM (SELECT $1::timestamp AT TIME ZONE $2 AS midnight) AS any_of_both
+$$;
+
 -- What the periods hold at a time: hours behind h24_behind, the day `day`, and days behind d7_behind and
 -- d30_behind. When there are more rows than max_rows, the oldest hour or day is left out, too.
 CREATE FUNCTION pathcount_periods(
@@ -437,19 +479,20 @@ BEGIN
     this_day := (at AT TIME ZONE period.zone)::date;
     IF isfinite(period.h24_behind) THEN
         -- a fold may have added to an hour that has begun meanwhile
-        hours := ARRAY(SELECT * FROM pathcount_hours_between(
-            period.h24_behind, at + INTERVAL '1 hour', period.zone));
+        hours := ARRAY(SELECT * FROM pathcount_recorded_hours(period.h24_behind, at + INTERVAL '1 hour'));
     END IF;
     days := ARRAY(
         SELECT period.day + 1 - n FROM generate_series(0, 30) AS n
         WHERE period.day + 1 - n > least(period.d7_behind, period.d30_behind));
     WITH wanted_path AS MATERIALIZED (
-        SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w <> ''
+        -- neither '' nor what is put aside
+        SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w >= ' '
     ),
     recent AS MATERIALIZED (
         SELECT
             w.path,
-            coalesce(d.today, 0) AS today, coalesce(d.today_bots, 0) AS today_bots,
+            coalesce(n.day, this_day) AS day,
+            coalesce(n.hits, 0) AS today, coalesce(n.bot_hits, 0) AS today_bots,
             coalesce(h.h24, 0) AS h24, coalesce(h.h24_bots, 0) AS h24_bots,
             coalesce(d.d7, 0) AS d7, coalesce(d.d7_bots, 0) AS d7_bots,
             coalesce(d.d30, 0) AS d30, coalesce(d.d30_bots, 0) AS d30_bots
@@ -461,8 +504,6 @@ BEGIN
         ) AS h
         CROSS JOIN LATERAL (
             SELECT
-                sum(t.hits) FILTER (WHERE t.day = this_day) AS today,
-                sum(t.bot_hits) FILTER (WHERE t.day = this_day) AS today_bots,
                 sum(t.hits) FILTER (WHERE t.day > period.d7_behind) AS d7,
                 sum(t.bot_hits) FILTER (WHERE t.day > period.d7_behind) AS d7_bots,
                 sum(t.hits) FILTER (WHERE t.day > period.d30_behind) AS d30,
@@ -470,6 +511,15 @@ BEGIN
             FROM unnest(days) AS label
             JOIN pathcount_days AS t ON t.day = label AND t.path = w.path
         ) AS d
+        -- a fold may have begun the next day meanwhile
+        LEFT JOIN LATERAL (
+            SELECT t.day, t.hits, t.bot_hits
+            FROM unnest(days) AS label
+            JOIN pathcount_days AS t ON t.day = label AND t.path = w.path
+            WHERE label >= this_day
+            ORDER BY label DESC
+            LIMIT 1
+        ) AS n ON true
     ),
     gone AS (
         DELETE FROM pathcount_recent AS r USING recent
@@ -477,7 +527,7 @@ BEGIN
     )
     INSERT INTO pathcount_recent AS r
     SELECT
-        path, this_day,
+        path, day,
         least(today, 9223372036854775807), least(today_bots, 9223372036854775807),
         least(h24, 9223372036854775807), least(h24_bots, 9223372036854775807),
         least(d7, 9223372036854775807), least(d7_bots, 9223372036854775807),
@@ -613,7 +663,7 @@ BEGIN
     ),
     noted AS (
         UPDATE pathcount_history
-        SET days_since = greatest(days_since, (last_day + 1)::timestamp AT TIME ZONE history.time_zone)
+        SET days_since = greatest(days_since, pathcount_day_begins(last_day + 1, history.time_zone))
         FROM counted WHERE rows <> 0
     )
     UPDATE pathcount_totals SET day_rows = day_rows - rows
@@ -679,8 +729,8 @@ BEGIN
         first_hour := greatest(
             date_trunc('hour', at, history.time_zone) - INTERVAL '23 hours', history.hours_since);
         SELECT coalesce(sum(t.hits), 0) AS hits, coalesce(sum(t.bot_hits), 0) AS bots INTO sums
-        FROM pathcount_hours_between(
-            date_trunc('hour', at, history.time_zone) - INTERVAL '24 hours', at, history.time_zone
+        FROM pathcount_recorded_hours(
+            date_trunc('hour', at, history.time_zone) - INTERVAL '24 hours', at
         ) AS label
         JOIN pathcount_hours AS t ON t.hour = label AND t.path = '';
     ELSE
@@ -689,7 +739,7 @@ BEGIN
         END IF;
         first_day := (at AT TIME ZONE history.time_zone)::date
             - CASE period WHEN 'today' THEN 0 WHEN '7d' THEN 6 ELSE 29 END;
-        first_hour := greatest(first_day::timestamp AT TIME ZONE history.time_zone, history.days_since);
+        first_hour := greatest(pathcount_day_begins(first_day, history.time_zone), history.days_since);
         SELECT coalesce(sum(t.hits), 0) AS hits, coalesce(sum(t.bot_hits), 0) AS bots INTO sums
         FROM generate_series(0, (at AT TIME ZONE history.time_zone)::date - first_day) AS n
         JOIN pathcount_days AS t ON t.day = first_day + n AND t.path = '';
@@ -708,7 +758,7 @@ BEGIN
     IF text = '' THEN
         RETURN NULL;
     ELSIF text ~ '^\d{4}-\d\d-\d\d$' THEN
-        RETURN text::date::timestamp AT TIME ZONE zone;
+        RETURN pathcount_day_begins(text::date, zone);
     ELSIF text ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)$' THEN
         RETURN text::timestamptz;
     END IF;
@@ -749,33 +799,50 @@ BEGIN
     first := pathcount_history_time(since, zone);
     IF is_hourly THEN
         IF upto ~ '^.{10}$' THEN
-            last := least(((last AT TIME ZONE zone)::date + 1)::timestamp AT TIME ZONE zone
-                - INTERVAL '1 second', at);
+            last := least(pathcount_day_begins((last AT TIME ZONE zone)::date + 1, zone) - INTERVAL '1 second', at);
         END IF;
-        first := coalesce(first, ((last AT TIME ZONE zone)::date - 1)::timestamp AT TIME ZONE zone);
+        first := coalesce(first, pathcount_day_begins((last AT TIME ZONE zone)::date - 1, zone));
         begins := greatest(history.hours_since,
             date_trunc('hour', at, zone) - INTERVAL '1 hour' * (history.keep_hours - 1));
+    ELSE
+        first := coalesce(first, pathcount_day_begins((last AT TIME ZONE zone)::date - 29, zone));
+        begins := greatest(history.days_since,
+            pathcount_day_begins((at AT TIME ZONE zone)::date - (history.keep_days - 1)::int, zone));
+    END IF;
+    first := greatest(first, begins);
+    IF last - first > INTERVAL '9998 hours' * (CASE WHEN is_hourly THEN 1 ELSE 24 END) THEN
+        RAISE EXCEPTION 'A history has at most 10000 hours or days: ask for a shorter time with "from" and "to".'
+            USING ERRCODE = 'PC003';
+    END IF;
+
+    IF is_hourly THEN
+        first := date_trunc('hour', first, zone);
         SELECT json_build_object(
             'times', coalesce(json_agg(pathcount_local_time(label, zone) ORDER BY label), '[]'),
             'hits', coalesce(json_agg(coalesce(t.hits, 0) ORDER BY label), '[]'),
-            'bots', coalesce(json_agg(coalesce(t.bot_hits, 0) ORDER BY label), '[]'))
+            'bots', coalesce(json_agg(coalesce(t.bots, 0) ORDER BY label), '[]'))
         INTO columns
-        FROM pathcount_hours_between(
-            date_trunc('hour', greatest(first, begins), zone) - INTERVAL '1 second', last, zone) AS label
-        LEFT JOIN pathcount_hours AS t ON t.hour = label AND t.path = wanted;
+        FROM pathcount_hours_between(first - INTERVAL '1 second', last, zone) AS label
+        LEFT JOIN (
+            -- hours of another time zone belong to the hour in which they begin
+            SELECT
+                date_trunc('hour', hour, zone) AS label,
+                least(sum(hits), 9223372036854775807) AS hits,
+                least(sum(bot_hits), sum(hits), 9223372036854775807) AS bots
+            FROM pathcount_recorded_hours(first - INTERVAL '1 second', last) AS recorded
+            JOIN pathcount_hours AS h ON h.hour = recorded AND h.path = wanted
+            GROUP BY 1
+        ) AS t USING (label);
     ELSE
-        first := coalesce(first, ((last AT TIME ZONE zone)::date - 29)::timestamp AT TIME ZONE zone);
-        begins := greatest(history.days_since,
-            ((at AT TIME ZONE zone)::date - (history.keep_days - 1)::int)::timestamp AT TIME ZONE zone);
         SELECT json_build_object(
             'times', coalesce(json_agg(label ORDER BY label), '[]'),
             'hits', coalesce(json_agg(coalesce(t.hits, 0) ORDER BY label), '[]'),
-            'bots', coalesce(json_agg(coalesce(t.bot_hits, 0) ORDER BY label), '[]'))
+            'bots', coalesce(json_agg(coalesce(least(t.bot_hits, t.hits), 0) ORDER BY label), '[]'))
         INTO columns
         FROM (
             SELECT (last AT TIME ZONE zone)::date - n AS label
             FROM generate_series(
-                0, (last AT TIME ZONE zone)::date - (greatest(first, begins) AT TIME ZONE zone)::date
+                0, (last AT TIME ZONE zone)::date - (first AT TIME ZONE zone)::date
             ) AS n
         ) AS each_day
         LEFT JOIN pathcount_days AS t ON t.day = label AND t.path = wanted;
@@ -787,150 +854,160 @@ BEGIN
 END
 $$;
 
--- How many hits of a changed row came from bots; NULL: no row.
+-- How many hits of a changed row came from bots; NULL: no row. And the path that its hits went to; NULL: none.
 ALTER TABLE pathcount_changed_rows
     ADD COLUMN IF NOT EXISTS before_bots BIGINT,
-    ADD COLUMN IF NOT EXISTS after_bots BIGINT;
+    ADD COLUMN IF NOT EXISTS after_bots BIGINT,
+    ADD COLUMN IF NOT EXISTS moved_to TEXT COLLATE "C";
 
--- Moves the hours and days of each source to its target, which may have some, or deletes them where the
--- target is NULL; and computes the periods of all anew. With `before`, only hours and days that ended
--- before then.
-CREATE FUNCTION pathcount_history_move(sources TEXT[], targets TEXT[], before TIMESTAMPTZ) RETURNS VOID
+-- The name under which the history that a change takes from a path is put aside, for its undo, in the same tables:
+-- retention and the bound on rows see it. No path begins like this.
+CREATE FUNCTION pathcount_aside(change BIGINT, path TEXT) RETURNS TEXT
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN E'\x01' || change || path;
+
+-- Takes the hours and days of each source away, adds them to its target and to its `also`, and subtracts them from
+-- its `less` (NULL: to or from none); and computes the periods of all these paths anew.
+CREATE FUNCTION pathcount_history_move(sources TEXT[], targets TEXT[], alsos TEXT[], lesses TEXT[]) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    zone TEXT := (SELECT time_zone FROM pathcount_history);
-    hours TIMESTAMPTZ[];
-    days DATE[];
-    added RECORD;
 BEGIN
-    hours := ARRAY(SELECT * FROM pathcount_hours_between(
-        (SELECT min(hour) FROM pathcount_hours) - INTERVAL '1 second',
-        coalesce(before - INTERVAL '1 hour', now() + INTERVAL '1 hour'), zone));
-    days := ARRAY(
-        SELECT first + n FROM (SELECT min(day) AS first FROM pathcount_days) AS d,
-            generate_series(0, (coalesce(before - INTERVAL '1 day', now() + INTERVAL '1 day')
-                AT TIME ZONE zone)::date - first) AS n);
-
+    -- each label with each path, so that each row is found by its key, however many there are
     WITH move AS MATERIALIZED (
-        SELECT source COLLATE "C" AS source, target COLLATE "C" AS target
-        FROM unnest(sources, targets) AS m (source, target)
+        SELECT
+            label, source COLLATE "C" AS source, target COLLATE "C" AS target, also COLLATE "C" AS also,
+            less COLLATE "C" AS less
+        FROM pathcount_recorded_hours('-infinity', 'infinity') AS label
+        CROSS JOIN unnest(sources, targets, alsos, lesses) AS m (source, target, also, less)
     ),
     gone AS (
-        DELETE FROM pathcount_hours AS t USING move, unnest(hours) AS label
-        WHERE t.hour = label AND t.path = move.source
-        RETURNING t.hour, move.target, t.hits, t.bot_hits
+        DELETE FROM pathcount_hours AS t USING move WHERE t.hour = move.label AND t.path = move.source
+        RETURNING t.hour, move.target, move.also, move.less, t.hits, t.bot_hits
     ),
-    kept AS (
+    added AS (
         INSERT INTO pathcount_hours AS t (hour, path, hits, bot_hits)
-        SELECT hour, target, sum(hits), sum(bot_hits) FROM gone WHERE target IS NOT NULL
-        GROUP BY hour, target
+        SELECT
+            hour, path, least(sum(hits), 9223372036854775807), least(sum(bot_hits), 9223372036854775807)
+        FROM gone
+        CROSS JOIN LATERAL (VALUES (target), (also)) AS to_path (path)
+        WHERE path IS NOT NULL
+        GROUP BY hour, path
         ON CONFLICT (hour, path) DO UPDATE
         SET hits = pathcount_add(t.hits, excluded.hits),
             bot_hits = pathcount_add(t.bot_hits, excluded.bot_hits)
         RETURNING xmax = 0 AS is_new
     ),
-    less AS (
+    taken AS (
         UPDATE pathcount_hours AS t
         SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
         FROM (
-            SELECT hour, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone WHERE target IS NULL
-            GROUP BY hour
+            SELECT hour, less AS path, sum(hits) AS hits, sum(bot_hits) AS bots
+            FROM gone WHERE less IS NOT NULL
+            GROUP BY hour, less
         ) AS d
-        WHERE t.hour = d.hour AND t.path = ''
+        WHERE t.hour = d.hour AND t.path = d.path
     )
     UPDATE pathcount_totals
-    SET hour_rows = hour_rows + (SELECT count(*) FROM kept WHERE is_new) - (SELECT count(*) FROM gone);
+    SET hour_rows = hour_rows
+        + (SELECT count(*) FROM added WHERE is_new) - (SELECT count(*) FROM gone);
 
     WITH move AS MATERIALIZED (
-        SELECT source COLLATE "C" AS source, target COLLATE "C" AS target
-        FROM unnest(sources, targets) AS m (source, target)
+        SELECT
+            label, source COLLATE "C" AS source, target COLLATE "C" AS target, also COLLATE "C" AS also,
+            less COLLATE "C" AS less
+        FROM pathcount_recorded_days() AS label
+        CROSS JOIN unnest(sources, targets, alsos, lesses) AS m (source, target, also, less)
     ),
     gone AS (
-        DELETE FROM pathcount_days AS t USING move, unnest(days) AS label
-        WHERE t.day = label AND t.path = move.source
-        RETURNING t.day, move.target, t.hits, t.bot_hits
+        DELETE FROM pathcount_days AS t USING move WHERE t.day = move.label AND t.path = move.source
+        RETURNING t.day, move.target, move.also, move.less, t.hits, t.bot_hits
     ),
-    kept AS (
+    added AS (
         INSERT INTO pathcount_days AS t (day, path, hits, bot_hits)
-        SELECT day, target, sum(hits), sum(bot_hits) FROM gone WHERE target IS NOT NULL
-        GROUP BY day, target
+        SELECT
+            day, path, least(sum(hits), 9223372036854775807), least(sum(bot_hits), 9223372036854775807)
+        FROM gone
+        CROSS JOIN LATERAL (VALUES (target), (also)) AS to_path (path)
+        WHERE path IS NOT NULL
+        GROUP BY day, path
         ON CONFLICT (day, path) DO UPDATE
         SET hits = pathcount_add(t.hits, excluded.hits),
             bot_hits = pathcount_add(t.bot_hits, excluded.bot_hits)
         RETURNING xmax = 0 AS is_new
     ),
-    less AS (
+    taken AS (
         UPDATE pathcount_days AS t
         SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
         FROM (
-            SELECT day, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone WHERE target IS NULL
-            GROUP BY day
+            SELECT day, less AS path, sum(hits) AS hits, sum(bot_hits) AS bots
+            FROM gone WHERE less IS NOT NULL
+            GROUP BY day, less
         ) AS d
-        WHERE t.day = d.day AND t.path = ''
+        WHERE t.day = d.day AND t.path = d.path
     )
     UPDATE pathcount_totals
-    SET day_rows = day_rows + (SELECT count(*) FROM kept WHERE is_new) - (SELECT count(*) FROM gone);
+    SET day_rows = day_rows
+        + (SELECT count(*) FROM added WHERE is_new) - (SELECT count(*) FROM gone);
 
-    PERFORM pathcount_refresh(ARRAY(
-        SELECT unnest(sources) UNION SELECT unnest(targets)), now());
+    PERFORM pathcount_refresh(
+        ARRAY(SELECT DISTINCT path FROM unnest(sources || targets || alsos || lesses) AS path WHERE path IS NOT NULL),
+        now());
 END
 $$;
 
--- Deletes the hours, days and periods of all paths from `low` to `high`: what history_move does for many
--- paths, at the cost of the rows that there are.
-CREATE FUNCTION pathcount_history_delete(low TEXT, high TEXT) RETURNS VOID
+-- Puts the hours and days of all paths from `low` to `high` aside for the undo of a change, and deletes their periods:
+-- what history_move does for many paths, at the cost of the rows that there are.
+CREATE FUNCTION pathcount_history_delete(made BIGINT, low TEXT, high TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    zone TEXT := (SELECT time_zone FROM pathcount_history);
 BEGIN
-    WITH label AS MATERIALIZED (
-        SELECT label FROM pathcount_hours_between(
-            (SELECT min(hour) FROM pathcount_hours) - INTERVAL '1 second',
-            now() + INTERVAL '1 hour', zone) AS label
-    ),
-    gone AS (
-        DELETE FROM pathcount_hours AS t USING label
+    WITH gone AS (
+        DELETE FROM pathcount_hours AS t USING pathcount_recorded_hours('-infinity', 'infinity') AS label
         WHERE t.hour = label AND t.path >= low AND t.path <= high
-        RETURNING t.hour, t.hits, t.bot_hits
+        RETURNING t.hour, t.path, t.hits, t.bot_hits
     ),
-    less AS (
-        UPDATE pathcount_hours AS t
-        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
-        FROM (
-            SELECT hour, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY hour
-        ) AS d
-        WHERE t.hour = d.hour AND t.path = ''
+    aside AS (
+        INSERT INTO pathcount_hours (hour, path, hits, bot_hits)
+        SELECT hour, pathcount_aside(made, path), hits, bot_hits FROM gone
     )
-    UPDATE pathcount_totals SET hour_rows = hour_rows - (SELECT count(*) FROM gone);
+    UPDATE pathcount_hours AS t
+    SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+    FROM (
+        SELECT hour, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY hour
+    ) AS d
+    WHERE t.hour = d.hour AND t.path = '';
 
-    WITH label AS MATERIALIZED (
-        SELECT first + n AS label
-        FROM (SELECT min(day) AS first FROM pathcount_days) AS d,
-            generate_series(0, ((now() + INTERVAL '1 day') AT TIME ZONE zone)::date - first) AS n
-    ),
-    gone AS (
-        DELETE FROM pathcount_days AS t USING label
+    WITH gone AS (
+        DELETE FROM pathcount_days AS t USING pathcount_recorded_days() AS label
         WHERE t.day = label AND t.path >= low AND t.path <= high
-        RETURNING t.day, t.hits, t.bot_hits
+        RETURNING t.day, t.path, t.hits, t.bot_hits
     ),
-    less AS (
-        UPDATE pathcount_days AS t
-        SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
-        FROM (
-            SELECT day, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY day
-        ) AS d
-        WHERE t.day = d.day AND t.path = ''
+    aside AS (
+        INSERT INTO pathcount_days (day, path, hits, bot_hits)
+        SELECT day, pathcount_aside(made, path), hits, bot_hits FROM gone
     )
-    UPDATE pathcount_totals SET day_rows = day_rows - (SELECT count(*) FROM gone);
+    UPDATE pathcount_days AS t
+    SET hits = greatest(t.hits - d.hits, 0), bot_hits = greatest(t.bot_hits - d.bots, 0)
+    FROM (
+        SELECT day, sum(hits) AS hits, sum(bot_hits) AS bots FROM gone GROUP BY day
+    ) AS d
+    WHERE t.day = d.day AND t.path = '';
 
     DELETE FROM pathcount_recent WHERE path >= low AND path <= high;
 END
+$$;
+
+-- Which path's hits a change moves where.
+CREATE FUNCTION pathcount_change_moves(request JSONB) RETURNS TABLE (source TEXT, target TEXT)
+LANGUAGE sql IMMUTABLE
+AS $$
+SELECT jsonb_array_elements_text($1 -> 'from'), $1 ->> 'to'
+UNION ALL
+SELECT source, target FROM jsonb_to_recordset($1 -> 'moves') AS m (source TEXT, target TEXT)
 $$;
 
 -- The hits by bots that a change moves to paths that it leaves: of a rename, a merge or a normalisation
@@ -941,61 +1018,41 @@ LANGUAGE sql STABLE
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 SELECT m.target, p.bot_count
-FROM (
-    SELECT jsonb_array_elements_text($1 -> 'from') AS source, $1 ->> 'to' AS target
-    UNION ALL
-    SELECT source, target
-    FROM jsonb_to_recordset($1 -> 'moves') AS m (source TEXT, target TEXT)
-) AS m
+FROM pathcount_change_moves($1) AS m
 JOIN pathcount AS p ON p.path = m.source
 UNION ALL
 SELECT path, coalesce(before_bots, 0) - coalesce(after_bots, 0)
 FROM pathcount_changed_rows WHERE change = $2
 $$;
 
--- Lets history follow a change whose rows are recorded. A rename, a merge or a normalisation moves it. A path
--- that has no row any more has none. Other changes are not hits, and leave it as it is. To undo a rename moves
--- hours and days that ended before it back; what was merged or deleted cannot be told apart any more.
+-- Lets history follow a change whose rows are recorded. A rename, a merge or a normalisation moves it, and a path
+-- that has no row any more has none; both put it aside. To undo a change gives that back, and takes it from the path
+-- that had got it. Other changes are not hits, and leave history as it is.
 CREATE FUNCTION pathcount_change_history(made BIGINT, request JSONB, undone BIGINT) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    sources TEXT[];
-    targets TEXT[];
-    renamed RECORD;
 BEGIN
-    SELECT r.path AS source, back.path AS target, u.at, w.after IS NULL AS is_all
-    INTO renamed
-    FROM pathcount_changes AS u
-    JOIN pathcount_changed_rows AS r ON r.change = u.change AND r.before IS NULL
-    JOIN pathcount_changed_rows AS back ON back.change = u.change AND back.after IS NULL
-    JOIN pathcount_changed_rows AS w ON w.change = made AND w.path = r.path
-    WHERE u.change = undone AND u.kind = 'rename';
-    IF renamed.source IS NOT NULL THEN
-        PERFORM pathcount_history_move(ARRAY[renamed.source], ARRAY[renamed.target],
-            CASE WHEN NOT renamed.is_all THEN renamed.at END);
-    END IF;
+    PERFORM pathcount_history_move(
+        array_agg(pathcount_aside(undone, u.path)), array_agg(u.path),
+        array_agg(CASE WHEN u.moved_to IS NULL THEN '' END), array_agg(u.moved_to))
+    FROM pathcount_changed_rows AS w
+    JOIN pathcount_changed_rows AS u ON u.change = undone AND u.path = w.path AND u.after IS NULL
+    WHERE w.change = made
+    HAVING count(*) <> 0;
 
     IF request ->> 'kind' = 'delete-prefix' THEN
-        PERFORM pathcount_history_delete(min(path), max(path))
+        PERFORM pathcount_history_delete(made, min(path), max(path))
         FROM pathcount_changed_rows WHERE change = made HAVING count(*) <> 0;
         RETURN;
     END IF;
-    SELECT array_agg(r.path), array_agg(m.target)
-    INTO sources, targets
-    FROM pathcount_changed_rows AS r
-    LEFT JOIN (
-        SELECT jsonb_array_elements_text(request -> 'from') AS source, request ->> 'to' AS target
-        UNION ALL
-        SELECT source, target
-        FROM jsonb_to_recordset(request -> 'moves') AS m (source TEXT, target TEXT)
-    ) AS m ON m.source = r.path
-    WHERE r.change = made AND r.after IS NULL;
-    IF cardinality(sources) > 0 THEN
-        PERFORM pathcount_history_move(sources, targets, NULL);
-    END IF;
+    PERFORM pathcount_history_move(
+        array_agg(path), array_agg(CASE WHEN undone IS NULL THEN pathcount_aside(made, path) END),
+        array_agg(moved_to), array_agg(CASE WHEN moved_to IS NULL THEN '' END))
+    FROM pathcount_changed_rows
+    WHERE change = made AND after IS NULL
+    HAVING count(*) <> 0;
 END
 $$;
 
@@ -1021,7 +1078,7 @@ BEGIN
     PERFORM FROM pathcount_history FOR UPDATE;
     INSERT INTO pathcount_changed_rows (
         path, change, before, before_first_hit_at, before_last_hit_at, after, after_first_hit_at,
-        after_last_hit_at, before_bots, after_bots)
+        after_last_hit_at, before_bots, after_bots, moved_to)
     SELECT w.path, made, p.count, p.first_hit_at, p.last_hit_at, w.after,
         CASE WHEN w.after IS NOT NULL THEN w.first_hit_at END,
         CASE WHEN w.after IS NOT NULL THEN w.last_hit_at END,
@@ -1029,7 +1086,8 @@ BEGIN
         CASE
             WHEN w.after IS NOT NULL
                 THEN least(greatest(coalesce(p.bot_count, 0) + coalesce(m.bots, 0), 0), w.after)
-        END
+        END,
+        CASE WHEN w.after IS NULL THEN moved.target END
     FROM (
         SELECT path, pathcount_change_count(path, count) AS after, first_hit_at, last_hit_at
         FROM pathcount_change_rows(request, undone)
@@ -1038,6 +1096,7 @@ BEGIN
     LEFT JOIN (
         SELECT target, sum(bots) AS bots FROM pathcount_change_bots(request, undone) GROUP BY target
     ) AS m ON m.target = w.path
+    LEFT JOIN pathcount_change_moves(request) AS moved ON moved.source = w.path
     WHERE (p.count, p.first_hit_at, p.last_hit_at)
         IS DISTINCT FROM (w.after, w.first_hit_at, w.last_hit_at);
 
@@ -1103,7 +1162,7 @@ BEGIN
         SELECT path FROM pathcount_recent AS r
         WHERE NOT EXISTS (SELECT FROM pathcount WHERE path = r.path)
             AND NOT EXISTS (SELECT FROM pathcount_quarantine WHERE path = r.path));
-    PERFORM pathcount_history_move(gone, array_fill(NULL::text, ARRAY[cardinality(gone)]), NULL)
+    PERFORM pathcount_history_move(gone, NULL, NULL, array_fill(''::text, ARRAY[cardinality(gone)]))
     WHERE cardinality(gone) > 0;
     UPDATE pathcount_totals
     SET paths = (SELECT count(*) FROM pathcount WHERE path >= '/')

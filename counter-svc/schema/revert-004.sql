@@ -44,13 +44,15 @@ DROP VIEW pathcount_now;
 -- History goes (006-history.sql), and with it how many hits came from bots.
 DROP VIEW IF EXISTS pathcount_people, pathcount_today, pathcount_today_people, pathcount_24h,
     pathcount_24h_people, pathcount_7d, pathcount_7d_people, pathcount_30d, pathcount_30d_people;
-DROP FUNCTION IF EXISTS pathcount_change_bots(JSONB, BIGINT),
-    pathcount_change_history(BIGINT, JSONB, BIGINT), pathcount_history_delete(TEXT, TEXT),
-    pathcount_history_move(TEXT[], TEXT[], TIMESTAMPTZ), pathcount_history_of(TEXT, TEXT, TEXT, TEXT, TIMESTAMPTZ),
+DROP FUNCTION IF EXISTS pathcount_aside(BIGINT, TEXT), pathcount_change_bots(JSONB, BIGINT),
+    pathcount_change_history(BIGINT, JSONB, BIGINT), pathcount_change_moves(JSONB),
+    pathcount_day_begins(DATE, TEXT), pathcount_history_delete(BIGINT, TEXT, TEXT),
+    pathcount_history_move(TEXT[], TEXT[], TEXT[], TEXT[]), pathcount_history_of(TEXT, TEXT, TEXT, TEXT, TIMESTAMPTZ),
     pathcount_history_settings(TEXT, BIGINT, BIGINT, BIGINT), pathcount_history_step(TIMESTAMPTZ, BIGINT),
     pathcount_history_time(TEXT, TEXT), pathcount_hours_between(TIMESTAMPTZ, TIMESTAMPTZ, TEXT),
     pathcount_local_time(TIMESTAMPTZ, TEXT), pathcount_period(TEXT, TIMESTAMPTZ),
-    pathcount_periods(TIMESTAMPTZ), pathcount_refresh(TEXT[], TIMESTAMPTZ);
+    pathcount_periods(TIMESTAMPTZ), pathcount_recorded_days(), pathcount_recorded_hours(TIMESTAMPTZ, TIMESTAMPTZ),
+    pathcount_refresh(TEXT[], TIMESTAMPTZ);
 DROP TABLE IF EXISTS pathcount_hours, pathcount_days, pathcount_recent, pathcount_history;
 DROP INDEX IF EXISTS pathcount_by_people;
 ALTER TABLE pathcount DROP COLUMN IF EXISTS bot_count;

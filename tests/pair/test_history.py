@@ -203,6 +203,17 @@ def test_sums_stay_at_the_end_of_their_range(book):
     assert book.periods(START)["30d"] == {"/a": (most, 0)}
 
 
+def test_hours_and_days_that_come_together_stay_at_the_end_of_their_range(book):
+    most = 2**63 - 1
+    book.count(START, {"/a": most, "/b": most, "/c": 1}, {"/c": 1})
+    book.run("SELECT pathcount_history_move('{/a}', '{/b}', NULL, NULL)")
+    assert book.hours()[book.hour(START), "/b"] == book.days()[book.day(START), "/b"] == (most, 0)
+    # a sum at its end cannot tell any more what is left; there are never more bots than hits
+    book.run("SELECT pathcount_history_move('{/b}', NULL, NULL, ARRAY[''])")
+    document = history(book, "", "hour", "", "", START)
+    assert document["hits"] == [0] and document["bots"] == [0]
+
+
 def test_what_the_table_refuses_is_in_history_all_the_same(book):
     book.run("ALTER TABLE pathcount ADD CONSTRAINT small CHECK (path <> '/refused')")
     try:
@@ -310,6 +321,24 @@ def test_periods_wait_for_hits_that_are_not_folded_yet(book):
     book.check(now)
 
 
+def test_a_refresh_at_midnight_keeps_what_a_fold_has_counted_on_the_new_day(book):
+    """A refresh may wait for a fold whose hits came after the time that it works with."""
+    midnight = utc("2026-03-11T00:00")
+    before = midnight - timedelta(milliseconds=50)
+    book.count(START, {"/a": 3})
+    book.append(midnight, {"/a": 10}, {"/a": 4})
+    with book.ledger.connect_as_owner() as other:
+        other.execute("BEGIN")
+        other.execute("SELECT pathcount_fold()")
+        step = Later(lambda: book.run("SELECT pathcount_refresh('{/a}', %s)", before))
+        until(lambda: book.ledger.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the step to wait")
+        other.execute("COMMIT")
+        step.result()
+    book.check(midnight)
+    book.count(midnight, {"/a": 1})
+    book.check(midnight)
+
+
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Kolkata"])
 def test_random_hits_over_forty_days(book_of, zone):
     """Hits, folds and steps in a random order, with pauses of minutes to days."""
@@ -378,6 +407,55 @@ def test_a_day_has_23_24_or_25_hours(book_of, day, hours, twice):
     assert [datetime.datetime.fromisoformat(time).astimezone(UTC) for time in document["times"]] == [
         begin.astimezone(UTC) + timedelta(hours=number) for number in range(hours)]
     assert history(book, "/a", "day", day, day, now)["hits"] == [sum(range(1, hours + 1))]
+
+
+def test_a_day_whose_midnight_comes_twice_begins_with_the_first(book_of):
+    book = book_of("America/Havana")
+    first = utc("2026-11-01T04:00")  # 00:00 at -04:00; an hour later it is 00:00 at -05:00
+    for number in range(-1, 3):
+        book.append(first + timedelta(hours=number), {"/a": 10 + number})
+    book.fold()
+    now = first + timedelta(hours=2)
+    assert history(book, "/a", "hour", "2026-11-01", "", now)["hits"] == [10, 11, 12]
+    assert history(book, "/a", "hour", "2026-10-31", "2026-10-31", now)["hits"][-2:] == [0, 9]
+    book.keep(keep_days=1)
+    assert history(book, "/a", "day", "", "", now)["begins"] == "2026-11-01T00:00:00-04:00"
+
+
+def test_hours_of_an_earlier_time_zone_stay(book):
+    """In India hours begin at half past, for UTC."""
+    book.count(START, {"/a": 1, "/b": 2}, {"/b": 1})
+    book.count(START + timedelta(hours=1), {"/a": 4})
+    book.keep(time_zone="Asia/Kolkata")
+    now = START + timedelta(hours=1, minutes=29)
+    book.count(now, {"/a": 8})
+    assert history(book, "/a", "hour", "2026-03-10", "", now) == {
+        "path": "/a", "unit": "hour", "zone": "Asia/Kolkata", "begins": "2026-03-10T18:00:00+05:30",
+        "times": [f"2026-03-10T{hour}:00:00+05:30" for hour in (18, 19)], "hits": [4, 8], "bots": [0, 0]}
+    book.keep(hours_since=START - timedelta(hours=1))
+    # 12:00 in UTC is 17:30 in India
+    assert history(book, "/a", "hour", "2026-03-10", "", now)["hits"] == [1, 4, 8]
+    book.run("SELECT pathcount_refresh('{/a,/b}', %s)", now)
+    assert book.periods(now)["24h"] == {"/a": (13, 0), "/b": (2, 1)}
+    assert book.run("SELECT hits, bots FROM pathcount_period('24h', %s)", now) == [(15, 1)]
+    # changes and SQL find them, too
+    book.run("SELECT pathcount_history_move('{/a}', '{/c}', NULL, NULL)")
+    assert {key: value for key, value in book.hours().items() if key[1] == "/a"} == {}
+    assert sum(hits for (_, path), (hits, _) in book.hours().items() if path == "/c") == 13
+    book.run("SELECT pathcount_history_delete(1, '/c', '/c')")
+    assert {path for _, path in book.hours()} == {"", "/b", "\x011/c"}
+    book.run("SELECT pathcount_refresh('{/b}', %s)", now)
+    assert book.run("SELECT hour_rows FROM pathcount_totals") == [(len(book.hours()),)]
+
+
+def test_a_history_has_a_bounded_length(book):
+    book.keep(keep_hours=87600, keep_days=36500, hours_since=utc("1950-01-01"), days_since=utc("1950-01-01"))
+    for unit, length in (("hour", timedelta(hours=9998)), ("day", timedelta(days=9998))):
+        begin = (START - length).isoformat()
+        assert len(history(book, "", unit, begin, "", START)["times"]) == 9999
+        with pytest.raises(psycopg.Error) as refusal:
+            history(book, "", unit, (START - length - timedelta(seconds=1)).isoformat(), "", START)
+        assert refusal.value.sqlstate == "PC003"
 
 
 def history(book, path, unit, since, upto, now):
