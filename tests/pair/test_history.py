@@ -116,8 +116,12 @@ class Book:
             "7d": days(7), "30d": days(30)}.items()}
 
     def check(self, now):
-        """The periods are those of the hits, and the rows of history are counted."""
-        assert self.periods(now) == self.expected_periods(now)
+        """The periods and their sums are those of the hits, and the rows of history are counted."""
+        expected = self.expected_periods(now)
+        assert self.periods(now) == expected
+        for period, paths in expected.items():
+            assert self.run("SELECT hits, bots FROM pathcount_period(%s, %s)", period, now) == [
+                tuple(sum(numbers) for numbers in zip((0, 0), *paths.values()))]
         assert self.run("SELECT hour_rows, day_rows FROM pathcount_totals") == [
             (len(self.hours()), len(self.days()))]
 
