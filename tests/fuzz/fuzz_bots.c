@@ -1,0 +1,23 @@
+/* A User-Agent of any bytes: PCRE2 decides within its limits, the same each time, and by the first bytes alone. */
+#include "render-svc/bots.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct bots_matcher *matcher;
+    char error[256];
+    bool is_bot;
+
+    if (matcher == NULL) {
+        struct bots *bots = bots_compile(error, sizeof(error));
+        MUST(bots != NULL);
+        matcher = bots_matcher_create(bots);
+    }
+    is_bot = bots_match(matcher, (const char *)data, size);
+    MUST(bots_match(matcher, (const char *)data, size) == is_bot);
+    if (size > BOTS_MAX_AGENT_BYTES)
+        MUST(bots_match(matcher, (const char *)data, BOTS_MAX_AGENT_BYTES + 1) == is_bot);
+    return 0;
+}
