@@ -2,7 +2,8 @@
  *
  * The patterns are those of isbot, a public list (render-svc/bots/, tools/update-bots). PCRE2 matches them
  * with JIT, in 5 µs for a browser's agent. What an agent can cost is bounded: only its first
- * BOTS_MAX_AGENT_BYTES are looked at, PCRE2 gives up after BOTS_MATCH_LIMIT steps, and no memory is allocated.
+ * BOTS_MAX_AGENT_BYTES are looked at, PCRE2 gives up after BOTS_MATCH_LIMIT steps, and machine code needs no memory
+ * but the stack.
  */
 #ifndef RENDER_BOTS_H
 #define RENDER_BOTS_H

@@ -486,7 +486,7 @@ BEGIN
         WHERE period.day + 1 - n > least(period.d7_behind, period.d30_behind));
     WITH wanted_path AS MATERIALIZED (
         -- neither '' nor what is put aside
-        SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w >= ' '
+        SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w COLLATE "C" >= ' '
     ),
     recent AS MATERIALIZED (
         SELECT
@@ -681,11 +681,14 @@ AS $$
 DECLARE
     history pathcount_history;
 BEGIN
-    PERFORM now() AT TIME ZONE zone; -- refuses a zone that is not known
     SELECT * INTO history FROM pathcount_history FOR UPDATE;
     IF (history.time_zone, history.keep_hours, history.keep_days, history.max_rows)
         = (zone, hours, days, rows) THEN
         RETURN NULL;
+    END IF;
+    -- PostgreSQL also takes abbreviations, such as PST, and offsets: their clocks never change
+    IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower(zone)) THEN
+        RAISE EXCEPTION 'time zone "%" is not known', zone USING ERRCODE = 'invalid_parameter_value';
     END IF;
     UPDATE pathcount_history
     SET time_zone = zone, keep_hours = hours, keep_days = days, max_rows = rows,

@@ -6,6 +6,7 @@ served by the API is in test_periods.py.
 
 import collections
 import datetime
+import json
 import random
 import zoneinfo
 from datetime import timedelta
@@ -300,6 +301,22 @@ def test_a_step_that_waits_for_a_fold_sees_what_it_has_added(book):
     assert book.periods(now)["24h"] == {"/a": (10, 0)}
     book.steps(now)
     book.check(now)
+
+
+def test_a_change_waits_for_a_step(book):
+    """Both write to rows of history and to their number: in different orders one would be cancelled."""
+    book.count(START, {"/a": 3, "/b": 3})
+    now = START + timedelta(hours=24)
+    book.count(now, {"/c": 1})
+    with book.ledger.connect_as_owner() as other:
+        other.execute("BEGIN")
+        assert other.execute("SELECT pathcount_history_step(%s, 500)", (now,)).fetchone() == (True,)
+        change = Later(lambda: book.run("SELECT pathcount_change(%s, 100)", json.dumps(
+            {"id": "a", "part": 1, "kind": "rename", "why": "a test", "from": ["/c"], "to": "/d"})))
+        until(lambda: book.ledger.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the change to wait")
+        other.execute("COMMIT")
+        change.result()
+    assert book.hours()[book.hour(now), "/d"] == (1, 0)
 
 
 def test_of_two_steps_at_once_one_does_nothing(book):
@@ -602,6 +619,7 @@ def test_a_clock_that_was_ahead_does_not_keep_periods_from_moving(book):
         assert book.periods(now)["30d"].get("/a") == ((1, 0) if hours < 24 * 29 else None)
 
 
-def test_a_zone_that_is_not_known_is_refused(book):
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "PST", "+02:00", "CET-1CEST", ""])
+def test_a_zone_that_is_not_known_is_refused(book, zone):
     with pytest.raises(psycopg.errors.DataError):
-        book.run("SELECT pathcount_history_settings('Europe/Atlantis', 1, 1, 1)")
+        book.run("SELECT pathcount_history_settings(%s, 1, 1, 1)", zone)

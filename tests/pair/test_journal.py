@@ -736,6 +736,17 @@ def test_folds_at_once_move_each_entry_once(stage, ledger):
             fold.result()
         assert ledger.count("/a") == first + 20
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 201, "hits": 400}
+    history_has_each_hit_once(ledger)
+
+
+def history_has_each_hit_once(ledger):
+    """Everything is folded."""
+    counts = ledger.folded()
+    for table in ("pathcount_hours", "pathcount_days"):
+        rows = dict(ledger.run(f"SELECT path, sum(hits)::bigint FROM {table} GROUP BY path"))
+        assert rows.pop("") == sum(counts.values())
+        assert rows == counts
+    assert dict(ledger.run("SELECT path, d30 FROM pathcount_recent")) == counts
 
 
 def fold_all(ledger):
@@ -760,6 +771,7 @@ def test_a_fold_that_is_killed_anywhere_is_done_again(stage, ledger):
         end_folds(ledger)  # no hit follows this one
     assert ledger.folded() == {"/0": 401, **{f"/{n}": 400 for n in range(1, 30)}}
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 30, "hits": 12001}
+    history_has_each_hit_once(ledger)
 
 
 def test_a_crash_of_postgresql_that_undoes_folds_loses_and_doubles_nothing(outage, stage, ledger):
