@@ -15,6 +15,9 @@
 /* A change waits at least so long for folds and appends that are under way. */
 #define LOCK_TIMEOUT_MS 1000
 
+/* A change may take so long at least: one of paths with a long history moves hundreds of rows for each. */
+#define STATEMENT_TIMEOUT_MS 20000
+
 struct change_request {
     h2o_linklist_t link;
     struct changes *changes;
@@ -55,6 +58,8 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
         .worker = worker, .settings = *settings, .max_paths = max_paths, .audit_days = audit_days};
     if (changes->settings.lock_timeout_ms < LOCK_TIMEOUT_MS)
         changes->settings.lock_timeout_ms = LOCK_TIMEOUT_MS;
+    if (changes->settings.statement_timeout_ms < STATEMENT_TIMEOUT_MS)
+        changes->settings.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);
     changes->session =
         session_open(worker, &changes->settings, SESSION_CHANGES,

@@ -217,6 +217,7 @@ static json_t *delete_part(struct command_session *session, const char *after)
     json_t *result;
 
     command_begin_body(session, &body, "delete-prefix");
+    buffer_add_literal(&body, ",\"limit\":1000");
     add_text(&body, ",\"prefix\":", session->command->prefix);
     if (after != NULL)
         add_text(&body, ",\"after\":", after);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* The most moves and bytes of a part: fewer than there may be, since hits wait for each part. */
-#define MAX_PART_MOVES 2500
+#define MAX_PART_MOVES 500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 
 /* Of paths that are left out so many are named. */

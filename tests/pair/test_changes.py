@@ -699,6 +699,17 @@ def test_what_was_exported_can_be_imported(module_stage, ledger, counters, api, 
     check(ledger, counters, {path: 2 * count for path, count in hits.items()})
 
 
+def test_a_deletion_by_prefix_is_made_in_parts(ledger, counters, command, api, root):
+    """Hits wait for each, and it moves the history of its paths."""
+    api.count_all({f"{root}{n:04}": 1 for n in range(1200)}, 1000)
+    status, said, errors = command("delete", "--prefix", root)
+    assert status == 0 and "rows=1200" in said, errors
+    parts = ledger.run("SELECT count(*) FROM pathcount_changed_rows WHERE starts_with(path, %s) AND after IS NULL "
+                       "GROUP BY change ORDER BY change", root)
+    assert parts == [(1000,), (200,)]
+    check(ledger, counters, {f"{root}{n:04}": 0 for n in (0, 999, 1000, 1199)})
+
+
 @pytest.mark.parametrize("line, message", [
     ("a,1", "The path is not canonical"), ("/a,-1", "The count is not"), ("/a,01", "The count is not"),
     ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time is not"),
@@ -788,7 +799,7 @@ def test_rows_are_normalised_as_visits_are(module_stage, table):
 
 
 def test_a_large_table_is_normalised_in_parts_while_hits_are_counted(table):
-    """Rows of both parts have the same targets; the last part is undone before the first one."""
+    """Rows of several parts have the same targets; of these the last part is undone before the first one."""
     ledger, counter, normalise = table
     numbers = [f"{number:04}" for number in range(1500)]
     for id_, form in enumerate(["/a/{}/", "/b/{}//", "/A/{}"]):
@@ -810,12 +821,13 @@ def test_a_large_table_is_normalised_in_parts_while_hits_are_counted(table):
     check(ledger, [counter], {"/a/0001": 101, "/b/1499": 10, "/a/0000": 101 + counted, "/b/0000": 10 + counted})
     assert ledger.totals()["paths"] == 3000
     parts = [entry["change"] for entry in audit(counter.api) if entry["kind"] == "normalise"]
-    assert len(parts) == 2
-    assert refusal(counter.api, "undo", path="/A/0001").startswith(f"Change {parts[1]} cannot be undone")
-    assert change(counter.api, "undo", path="/b/1499//")["undoes"] == parts[0]
-    assert change(counter.api, "undo", path="/A/0001")["undoes"] == parts[1]
-    check(ledger, [counter], {"/a/0001": 0, "/a/0001/": 1, "/A/0001": 100, "/b/1499//": 10, "/b/0000": counted,
-                              "/a/0000": counted})
+    assert len(parts) == 9  # of 500 rows: three of /A/, of /a/ and of /b/
+    assert refusal(counter.api, "undo", path="/A/0001").startswith(f"Change {parts[8]} cannot be undone")
+    assert change(counter.api, "undo", path="/a/0001/")["undoes"] == parts[5]
+    assert change(counter.api, "undo", path="/A/0001")["undoes"] == parts[8]
+    assert change(counter.api, "undo", path="/b/0001//")["undoes"] == parts[2]
+    check(ledger, [counter], {"/a/0001": 0, "/a/0001/": 1, "/A/0001": 100, "/b/1499//": 0, "/b/0000": counted,
+                              "/b/1499": 10, "/a/0000": counted})
 
 
 def test_rows_without_a_place_stay_as_they_are(table):
