@@ -158,8 +158,7 @@ void browse_rows(const struct asked *asked)
     } else {
         link_add_target(&target, &browse->view);
         fetch(browse, &target, on_rows);
-        if (!browse->view.has_prefix && !browse->view.has_after)
-            begin_trend(browse, NULL, 0, on_trend_of_all);
+        begin_trend(browse, NULL, 0, on_trend_of_all);
     }
 }
 
@@ -245,8 +244,12 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     }
     if (view->period == VIEW_ALL_TIME && !view->without_bots)
         page.live = address(browse, LINK_LIVE, &here);
-    page.days = history_of(browse, TREND_DAYS);
-    page.hours = history_of(browse, TREND_HOURS);
+    if (!view->has_prefix && !view->has_after) {
+        page.days = history_of(browse, TREND_DAYS);
+        page.hours = history_of(browse, TREND_HOURS);
+    }
+    page.has_no_days = browse->trend.is_off[TREND_DAYS];
+    page.has_no_hours = browse->trend.is_off[TREND_HOURS];
     here.format = "json";
     page.json = address(browse, LINK_PATHS, &here);
     here.format = "csv";

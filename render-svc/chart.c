@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* The SVG's own units: a slot for each bar, stretched to the width there is. */
 #define SLOT   10
@@ -14,6 +15,7 @@
 
 #define DAYS  30
 #define HOURS 24
+#define DAY_S 86400
 
 /* A bar, or a row of a table. */
 struct bar {
@@ -40,7 +42,7 @@ static void add_to(struct bar *sum, struct bar bar)
 
 static int64_t highest_of(const struct bar *bars, size_t size)
 {
-    int64_t highest = 1;
+    int64_t highest = 0;
 
     for (size_t i = 0; i < size; ++i)
         if (bars[i].hits > highest)
@@ -53,7 +55,7 @@ static int64_t highest_of(const struct bar *bars, size_t size)
 /* How high a number is, in the units of the SVG; what is not nothing is seen. */
 static double height_of(int64_t number, int64_t highest)
 {
-    double height = (double)number / (double)highest * HEIGHT;
+    double height = highest != 0 ? (double)number / (double)highest * HEIGHT : 0;
 
     return number != 0 && height < 2 ? 2 : height;
 }
@@ -72,8 +74,14 @@ static void add_format(struct buffer *to, const char *format, ...)
     buffer_add_string(to, text);
 }
 
-static void begin_svg(struct buffer *to, size_t slots)
+/* Begins the SVG, below a line at the height of the highest bar and its number. */
+static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
 {
+    if (highest != 0) {
+        buffer_add_literal(to, "<p class=\"scale\" aria-hidden=\"true\">");
+        html_add_number(to, highest);
+        buffer_add_string(to, highest == 1 ? " hit</p>\n" : " hits</p>\n");
+    }
     add_format(to,
                "<svg viewBox=\"0 0 %zu %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\n",
                slots * SLOT, HEIGHT);
@@ -110,16 +118,6 @@ static void add_all_bars(struct buffer *to, const struct bar *bars, size_t size,
     add_bars(to, bars, size, from, highest, false);
     if (has_bots(bars, size))
         add_bars(to, bars, size, from, highest, true);
-}
-
-/* Appends a line of steps, one for each number. */
-static void add_steps(struct buffer *to, const struct bar *bars, size_t size, int64_t highest)
-{
-    buffer_add_literal(to, "<path class=\"before\" vector-effect=\"non-scaling-stroke\" d=\"");
-    for (size_t i = 0; i < size; ++i)
-        add_format(to, "%s%zu %.4gH%zu", i == 0 ? "M" : "L", i * SLOT,
-                   HEIGHT - height_of(bars[i].hits, highest), (i + 1) * SLOT);
-    buffer_add_literal(to, "\"/>\n");
 }
 
 /* --- what stands around them --- */
@@ -235,12 +233,30 @@ void chart_add_beginning(struct buffer *to, const struct history *history)
     html_add_text(to, history->begins, strlen(history->begins));
     buffer_add_literal(to, "\">");
     add_time(to, history->begins, strlen(history->begins));
-    buffer_add_literal(to, "</time>. Days are those of the time zone ");
+    buffer_add_literal(to, "</time>. Hours and days are in the time zone ");
     html_add_text(to, history->zone, strlen(history->zone));
     buffer_add_literal(to, ".</p>\n");
 }
 
 /* --- the charts --- */
+
+/* Writes the time at the left end of a chart. Where the points leave slots free there, it is the day so many days
+ * before the first point. */
+static void find_first(char first[sizeof("2026-10-25T02:00:00+02:00")],
+                       const struct history *history, size_t skip, size_t free_slots)
+{
+    struct tm day = {0};
+
+    *first = '\0';
+    if (history->size == 0)
+        return;
+    snprintf(first, sizeof("2026-10-25T02:00:00+02:00"), "%s", history->points[skip].time);
+    if (free_slots != 0 && strptime(first, "%Y-%m-%d", &day) != NULL) {
+        time_t time = timegm(&day) - (time_t)free_slots * DAY_S;
+        gmtime_r(&time, &day);
+        strftime(first, sizeof("2026-10-25"), "%Y-%m-%d", &day);
+    }
+}
 
 /* Appends a chart of points that has room for `slots` bars; the last one is for the last point. */
 static void add_points(struct buffer *to, const struct history *history, const char *title,
@@ -250,6 +266,7 @@ static void add_points(struct buffer *to, const struct history *history, const c
     const struct history_point *points = history->points + skip;
     struct bar *bars = calloc(size + 1, sizeof(*bars)), sum = {0};
     struct buffer columns = {0};
+    char first[sizeof("2026-10-25T02:00:00+02:00")];
     int64_t highest;
 
     if (bars == NULL)
@@ -262,9 +279,10 @@ static void add_points(struct buffer *to, const struct history *history, const c
     begin_chart(to, "days", title);
     add_hits(to, sum, without_bots);
     end_caption(to);
-    begin_svg(to, slots);
+    begin_svg(to, slots, highest);
     add_all_bars(to, bars, size, slots - size, highest);
-    end_svg(to, size != 0 ? points[0].time : "", size != 0 ? points[size - 1].time : "");
+    find_first(first, history, skip, slots - size);
+    end_svg(to, first, size != 0 ? points[size - 1].time : "");
     add_point_columns(&columns, history, without_bots);
     buffer_add(&columns, "", 1);
     begin_table(to, "days", columns.bytes);
@@ -286,13 +304,27 @@ void chart_add_all(struct buffer *to, const struct history *history, bool withou
                history->size != 0 ? history->size : 1, without_bots);
 }
 
-/* The hours of two days. */
-struct two_days {
-    struct bar today[HOURS], yesterday[HOURS];
-    unsigned hour; /* of now */
-    bool has_yesterday;
-    struct bar today_sum, yesterday_sum, so_far; /* so_far: yesterday up to this hour */
+/* What is known of the hours of a day. An hour is missing before history begins, after now, and where clocks go
+ * forward. */
+struct day {
+    struct bar hours[HOURS];
+    bool is_known[HOURS];
+    struct bar sum;
 };
+
+struct two_days {
+    struct day today, yesterday;
+    bool has_yesterday;
+    bool has_so_far; /* yesterday has an hour up to this one */
+    int64_t so_far;  /* the hits of those */
+};
+
+static void add_to_day(struct day *day, unsigned hour, struct bar bar)
+{
+    add_to(&day->hours[hour], bar);
+    add_to(&day->sum, bar);
+    day->is_known[hour] = true;
+}
 
 static void split(struct two_days *days, const struct history *hours, bool without_bots)
 {
@@ -302,22 +334,42 @@ static void split(struct two_days *days, const struct history *hours, bool witho
     if (hours->size == 0)
         return;
     last = &hours->points[hours->size - 1];
-    days->hour = history_hour(last);
     for (size_t i = 0; i < hours->size; ++i) {
         const struct history_point *point = &hours->points[i];
         struct bar bar = bar_of(point, without_bots);
         unsigned hour = history_hour(point);
         if (memcmp(point->time, last->time, 10) == 0) {
-            add_to(&days->today[hour], bar);
-            add_to(&days->today_sum, bar);
+            add_to_day(&days->today, hour, bar);
             continue;
         }
         days->has_yesterday = true;
-        add_to(&days->yesterday[hour], bar);
-        add_to(&days->yesterday_sum, bar);
-        if (hour <= days->hour)
-            add_to(&days->so_far, bar);
+        add_to_day(&days->yesterday, hour, bar);
+        if (hour <= history_hour(last)) {
+            days->has_so_far = true;
+            days->so_far = plus(days->so_far, bar.hits);
+        }
     }
+}
+
+/* Appends a line of steps, one for each hour that is known. */
+static void add_steps(struct buffer *to, const struct day *day, int64_t highest)
+{
+    buffer_add_literal(to, "<path class=\"before\" vector-effect=\"non-scaling-stroke\" d=\"");
+    for (unsigned hour = 0; hour < HOURS; ++hour)
+        if (day->is_known[hour])
+            add_format(to, "%s%u %.4gH%u", hour == 0 || !day->is_known[hour - 1] ? "M" : "L",
+                       hour * SLOT, HEIGHT - height_of(day->hours[hour].hits, highest),
+                       (hour + 1) * SLOT);
+    buffer_add_literal(to, "\"/>\n");
+}
+
+/* Appends the cell of an hour; `number` is of its hits. */
+static void add_hour_cell(struct buffer *to, const struct day *day, unsigned hour, int64_t number)
+{
+    if (day->is_known[hour])
+        add_cell(to, number);
+    else
+        buffer_add_literal(to, "<td>–</td>");
 }
 
 static void add_hours_rows(struct buffer *to, const struct two_days *days, bool without_bots)
@@ -331,20 +383,28 @@ static void add_hours_rows(struct buffer *to, const struct two_days *days, bool 
         char name[16];
         snprintf(name, sizeof(name), "%02u:00", hour);
         begin_row(to, name, 5);
-        if (hour <= days->hour) {
-            add_cell(to, days->today[hour].hits);
-            if (!without_bots)
-                add_cell(to, days->today[hour].bots);
-        } else {
-            buffer_add_string(to, without_bots ? "<td>–</td>" : "<td>–</td><td>–</td>");
-        }
-        if (days->has_yesterday)
-            add_cell(to, days->yesterday[hour].hits);
-        else
-            buffer_add_literal(to, "<td>–</td>");
+        add_hour_cell(to, &days->today, hour, days->today.hours[hour].hits);
+        if (!without_bots)
+            add_hour_cell(to, &days->today, hour, days->today.hours[hour].bots);
+        add_hour_cell(to, &days->yesterday, hour, days->yesterday.hours[hour].hits);
         buffer_add_literal(to, "</tr>\n");
     }
     end_chart(to);
+}
+
+/* Appends the sums of both days. */
+static void add_sums(struct buffer *to, const struct two_days *days, bool without_bots)
+{
+    add_hits(to, days->today.sum, without_bots);
+    if (!days->has_yesterday)
+        return;
+    buffer_add_literal(to, "; <span class=\"before\">yesterday</span> ");
+    if (days->has_so_far) {
+        html_add_number(to, days->so_far);
+        buffer_add_literal(to, " by this hour, ");
+    }
+    html_add_number(to, days->yesterday.sum.hits);
+    buffer_add_literal(to, " in all");
 }
 
 void chart_add_hours(struct buffer *to, const struct history *hours, bool without_bots)
@@ -353,24 +413,17 @@ void chart_add_hours(struct buffer *to, const struct history *hours, bool withou
     int64_t highest, highest_before;
 
     split(&days, hours, without_bots);
-    highest = highest_of(days.today, HOURS);
-    highest_before = highest_of(days.yesterday, HOURS);
+    highest = highest_of(days.today.hours, HOURS);
+    highest_before = highest_of(days.yesterday.hours, HOURS);
     if (highest_before > highest)
         highest = highest_before;
     begin_chart(to, "hours", days.has_yesterday ? "Today and yesterday" : "Today");
-    add_hits(to, days.today_sum, without_bots);
-    if (days.has_yesterday) {
-        buffer_add_literal(to, "; <span class=\"before\">yesterday</span> ");
-        html_add_number(to, days.so_far.hits);
-        buffer_add_literal(to, " by this hour, ");
-        html_add_number(to, days.yesterday_sum.hits);
-        buffer_add_literal(to, " in all");
-    }
+    add_sums(to, &days, without_bots);
     end_caption(to);
-    begin_svg(to, HOURS);
-    add_all_bars(to, days.today, HOURS, 0, highest);
+    begin_svg(to, HOURS, highest);
+    add_all_bars(to, days.today.hours, HOURS, 0, highest);
     if (days.has_yesterday)
-        add_steps(to, days.yesterday, HOURS, highest);
+        add_steps(to, &days.yesterday, highest);
     end_svg(to, "00:00", "24:00");
     add_hours_rows(to, &days, without_bots);
 }

@@ -76,32 +76,45 @@ static void add_view_link(struct buffer *to, const struct view *view, const char
     buffer_free(&address);
 }
 
-static void add_periods(struct buffer *to, const struct view *view)
+/* Appends links to the periods that are kept, if any. */
+static void add_periods(struct buffer *to, const struct page_rows *page)
 {
+    const struct view *view = page->view;
     struct view other = *view;
 
+    if (page->has_no_days && page->has_no_hours)
+        return;
     buffer_add_literal(to, "<nav class=\"periods\" aria-label=\"Period\">\n");
     for (int period = 0; period < VIEW_N_PERIODS; ++period) {
+        if (period != VIEW_ALL_TIME &&
+            (period == VIEW_24_HOURS ? page->has_no_hours : page->has_no_days))
+            continue;
         other.period = (enum view_period)period;
         add_view_link(to, &other, PERIOD_LINKS[period], period == (int)view->period);
     }
     buffer_add_literal(to, "</nav>\n");
 }
 
-/* Says how many of the hits are of bots, and leads to the rows without them or with them. */
-static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
+/* Appends a link to the rows without bots or with them, behind a text that may be empty. */
+static void add_bots_link(struct buffer *to, const struct view *view, const char *text)
 {
     struct view other = *view;
 
     other.without_bots = !view->without_bots;
-    buffer_add_literal(to, "<p class=\"note\">");
-    html_add_number(to, bots);
-    buffer_add_string(to, view->without_bots ? bots == 1 ? " hit by bots is left out. "
-                                                         : " hits by bots are left out. "
-                          : bots == 1        ? " of them by bots. "
-                                             : " of them by bots. ");
+    buffer_add_string(to, text);
     add_view_link(to, &other, view->without_bots ? "Show bots" : "Leave bots out", false);
     buffer_add_literal(to, "</p>\n");
+}
+
+/* Says how many of the hits are of bots, and leads to the rows without them or with them. */
+static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
+{
+    buffer_add_literal(to, "<p class=\"note\">");
+    html_add_number(to, bots);
+    add_bots_link(to, view,
+                  !view->without_bots ? " of them by bots. "
+                  : bots == 1         ? " hit by bots is left out. "
+                                      : " hits by bots are left out. ");
 }
 
 /* Appends the number in large figures, of a period or without bots. */
@@ -111,13 +124,15 @@ static void add_part(struct buffer *to, const struct view *view, const struct ro
     bool is_period = view->period != VIEW_ALL_TIME;
     int64_t hits = is_period ? period->hits : rows->totals.hits;
     int64_t bots = is_period ? period->bots : rows->totals.bots;
+    int64_t shown = view->without_bots ? hits - bots : hits;
 
     buffer_add_literal(to, "<div class=\"own\"><h1>");
     buffer_add_string(to, PERIOD_TITLES[view->period]);
     buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
-    html_add_number(to, view->without_bots ? hits - bots : hits);
-    buffer_add_string(to, view->without_bots ? "</strong> <span>hits by people"
-                                             : "</strong> <span>hits");
+    html_add_number(to, shown);
+    buffer_add_string(to, shown == 1 ? "</strong> <span>hit" : "</strong> <span>hits");
+    if (view->without_bots)
+        buffer_add_literal(to, " by people");
     if (period->begins != NULL) {
         buffer_add_literal(to, " since <time datetime=\"");
         html_add_text(to, period->begins, period->begins_len);
@@ -149,8 +164,11 @@ static void add_heading(struct buffer *to, const struct view *view, const struct
         buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
         page_add_totals(to, totals);
         buffer_add_literal(to, "</p></div>\n");
-        if (view->without_bots)
-            add_bots(to, view, totals->bots);
+        if (view->without_bots || totals->bots != 0) {
+            /* the numbers of a prefix are not known */
+            buffer_add_literal(to, "<p class=\"note\">");
+            add_bots_link(to, view, view->without_bots ? "Hits by bots are left out. " : "");
+        }
         return;
     }
     buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
@@ -196,7 +214,7 @@ void page_add_browse(struct buffer *to, const struct page_rows *page)
     buffer_add_literal(to, "<div class=\"side\">\n");
     add_heading(to, page->view, rows);
     if (!is_empty(page)) {
-        add_periods(to, page->view);
+        add_periods(to, page);
         page_add_controls(to, page);
         add_charts(to, page->days, page->hours, page->view->without_bots);
     }

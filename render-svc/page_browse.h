@@ -27,6 +27,8 @@ struct page_rows {
     const char
         *live; /* changes of these rows, as Server-Sent Events; NULL: they cannot be followed */
     const struct history *days, *hours; /* of all paths; NULL: not shown */
+    /* counter-svc keeps no such history, so no link leads to its periods */
+    bool has_no_days, has_no_hours;
 };
 
 /* A page of /-/paths/ANY/PATH, where a path that was not counted yet is an error instead, a 404; or of a

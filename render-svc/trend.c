@@ -36,6 +36,7 @@ static bool on_history(struct fetch *fetch, const struct http_answer *answer)
 
     if (answer != NULL && answer->status == 200)
         is_believed = history_decode(answer->body, answer->len, history, &error) == 0;
+    trend->is_off[part - trend->_parts] = answer != NULL && answer->status == 404;
     if (--trend->waiting == 0)
         trend->_callback(trend);
     return is_believed;

@@ -1,6 +1,5 @@
 /* What the charts of a page show: the last 30 days, and the hours of yesterday and today, of one path or of all
- * together. Both are read at once. Either may be missing: counter-svc keeps no hours or no days, or cannot be asked
- * just now.
+ * together. Both are read at once. Either may be missing: counter-svc keeps no hours or no days, or does not answer.
  *
  * All calls from the loop's thread.
  */
@@ -18,6 +17,7 @@ typedef void (*trend_callback)(struct trend *trend);
 /* Lives inside what waits for it, zeroed before its first use. */
 struct trend {
     struct history of[TREND_N_UNITS]; /* read only; zone NULL: missing */
+    bool is_off[TREND_N_UNITS]; /* read only; of all paths: counter-svc keeps no such history */
     struct trend_part {
         struct trend *_trend;
         struct fetch _fetch;

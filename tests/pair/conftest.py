@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.postgres import Cluster
+from harness.postgres import ClockedCluster, Cluster
 from harness.services import SANITIZED
 from harness.stage import Stage
 
@@ -15,6 +15,14 @@ collect_ignore = ["test_guard.py", "test_failing_allocations.py"] if SANITIZED e
 def cluster():
     """The run's PostgreSQL. Only tests that use `outage` may stop it."""
     cluster = Cluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def clocked():
+    """A PostgreSQL with a clock of its own, which tests set."""
+    cluster = ClockedCluster()
     yield cluster
     cluster.remove()
 

@@ -18,6 +18,14 @@ BOT = {"User-Agent": "ExampleBot/1.0 (+https://bot.example/)"}
 PAST = {0: {"/a": (4, 1), "/b": (3, 3), "/deep/history": (1, 0)}, 1: {"/a": (10, 0)}, 5: {"/c": (20, 5)},
         20: {"/b": (100, 0)}, 40: {"/old": (1000, 0), "/a": (7, 0)}}
 DAYS = {"today": 1, "7d": 7, "30d": 30, "all": 100}
+NOW = datetime.datetime(2026, 11, 18, 14, 5, tzinfo=datetime.timezone.utc)
+
+
+@pytest.fixture(scope="module")
+def cluster(clocked):
+    """A PostgreSQL whose clock is far from the end of the hour and the day."""
+    clocked.clock.set(NOW)
+    return clocked
 
 
 def expected(period, without_bots=False):
@@ -33,13 +41,10 @@ def expected(period, without_bots=False):
 @pytest.fixture(scope="module")
 def world(module_stage):
     pair = module_stage.pair()
-    now = past.now(pair.ledger)
-    past.count(pair.ledger, [(now - datetime.timedelta(days=ago), path, *numbers)
+    past.count(pair.ledger, [(NOW - datetime.timedelta(days=ago), path, *numbers)
                              for ago, hits in PAST.items() for path, numbers in hits.items()],
-               now - datetime.timedelta(days=45))
-    face = Face(pair.address)
-    return SimpleNamespace(pair=pair, face=face, now=now, address=pair.address,
-                           today=past.now(pair.ledger).date())
+               NOW - datetime.timedelta(days=45))
+    return SimpleNamespace(pair=pair, face=Face(pair.address), address=pair.address, today=NOW.date())
 
 
 @pytest.mark.parametrize("bots", ["include", "exclude"])

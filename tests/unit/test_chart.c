@@ -116,6 +116,9 @@ static void a_day_is_a_bar_of_people_and_of_bots_above_them(void **state)
     assert_has(&html, "<path class=\"bots\" d=\"M291 25V0h8V25z\"/>");
     assert_has(&html, "150 hits, 25 <span class=\"bots\">by bots</span>");
     assert_has(&html, "<th scope=\"row\">2026-10-25</th><td>100</td><td>25</td>");
+    assert_has(&html, ">100 hits</p>\n<svg ");
+    /* the first of the 30 slots, most of which history does not reach */
+    assert_has(&html, "<span>2026-09-26</span><span>2026-10-25</span>");
     html.len = 0;
     chart_add_days(&html, &days, true);
     assert_has(&html, "<path d=\"M281 100V33.33h8V100zM291 100V0h8V100z\"/>");
@@ -140,8 +143,12 @@ static void counts_of_any_size_have_a_chart(void **state)
     assert_has(&html, "V98h8"); /* one hit is seen */
     chart_add_all(&html, &none, false);
     chart_add_table(&html, &none, false);
+    assert_has_not(&html, "nan");
+    assert_has_not(&html, "inf");
+    html.len = 0;
     chart_add_hours(&html, &zero, false);
     chart_add_beginning(&html, &zero);
+    assert_has_not(&html, "class=\"scale\"");
     assert_has_not(&html, "nan");
     assert_has_not(&html, "inf");
     buffer_free(&html);
@@ -173,6 +180,28 @@ static void today_stands_beside_yesterday_by_the_hour_of_the_day(void **state)
     history_free(&hours);
 }
 
+/* History has gaps yesterday; clocks go forward today, so there is no 02:00. */
+static void an_hour_without_history_has_neither_a_number_nor_a_line(void **state)
+{
+    struct history hours =
+        decoded(HISTORY("hour",
+                        "[\"2026-03-28T21:00:00+01:00\", \"2026-03-28T23:00:00+01:00\", "
+                        "\"2026-03-29T00:00:00+01:00\", \"2026-03-29T01:00:00+01:00\", "
+                        "\"2026-03-29T03:00:00+02:00\"]",
+                        "[10, 5, 1, 0, 4]", "[0, 0, 0, 0, 0]"));
+    struct buffer html = {0};
+
+    (void)state;
+    chart_add_hours(&html, &hours, false);
+    assert_has(&html, "5 hits; <span class=\"before\">yesterday</span> 15 in all");
+    assert_has(&html, "d=\"M210 0H220M230 50H240\"/>");
+    assert_has(&html, "<th scope=\"row\">01:00</th><td>0</td><td>0</td><td>–</td>");
+    assert_has(&html, "<th scope=\"row\">02:00</th><td>–</td><td>–</td><td>–</td>");
+    assert_has(&html, "<th scope=\"row\">21:00</th><td>–</td><td>–</td><td>10</td>");
+    buffer_free(&html);
+    history_free(&hours);
+}
+
 static void what_a_time_zone_is_called_is_text(void **state)
 {
     struct history days =
@@ -196,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_day_is_a_bar_of_people_and_of_bots_above_them),
         cmocka_unit_test(counts_of_any_size_have_a_chart),
         cmocka_unit_test(today_stands_beside_yesterday_by_the_hour_of_the_day),
+        cmocka_unit_test(an_hour_without_history_has_neither_a_number_nor_a_line),
         cmocka_unit_test(what_a_time_zone_is_called_is_text),
     };
 

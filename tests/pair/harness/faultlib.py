@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import tempfile
+import time
 
 from .services import BUILD_DIR, environment
 
@@ -65,6 +66,10 @@ class Clock:
         """Lets the clock be so many seconds ahead of the machine's from now on."""
         with open(self._path, "r+b") as file:  # which is mapped
             file.write(struct.pack("q", seconds))
+
+    def set(self, at):
+        """Sets the clock to a datetime that has a time zone; it goes on from there."""
+        self.step(round(at.timestamp() - time.time()))
 
     def remove(self):
         """For when the processes have ended."""

@@ -17,6 +17,7 @@ import tempfile
 
 import psycopg
 
+from .faultlib import Clock
 from .ports import free_port
 from .wait import Later, until
 
@@ -257,6 +258,19 @@ class Cluster:
         ledger.destroy()
         ledger.run(f"ALTER DATABASE {ledger.database} RESET ALL")
         self._spare.append(ledger)
+
+
+class ClockedCluster(Cluster):
+    """A cluster whose time is that of `clock`. The services take the time of hits and histories from
+    PostgreSQL, so they need no clock of their own."""
+
+    def __init__(self):
+        self.clock = Clock()
+        super().__init__(environment=self.clock.environment)
+
+    def remove(self):
+        super().remove()
+        self.clock.remove()
 
 
 class Standby(Cluster):
