@@ -172,9 +172,13 @@ static void end_svg(struct buffer *to, const char *first, const char *last)
 {
     buffer_add_literal(to, "</svg>\n<p class=\"axis\" aria-hidden=\"true\"><span>");
     add_time(to, first, strlen(first));
-    buffer_add_literal(to, "</span><span>");
-    add_time(to, last, strlen(last));
-    buffer_add_literal(to, "</span></p>\n");
+    buffer_add_literal(to, "</span>");
+    if (strcmp(first, last) != 0) {
+        buffer_add_literal(to, "<span>");
+        add_time(to, last, strlen(last));
+        buffer_add_literal(to, "</span>");
+    }
+    buffer_add_literal(to, "</p>\n");
 }
 
 static void begin_table(struct buffer *to, const char *id, const char *columns)

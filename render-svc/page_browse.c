@@ -19,33 +19,47 @@ static bool is_empty(const struct page_rows *page)
            page->view->period == VIEW_ALL_TIME && !page->view->without_bots;
 }
 
-/* Says what there is to see where there are no rows. */
-static void add_nothing(struct buffer *to, const struct page_rows *page)
+/* Says what there is to see before anything was counted. */
+static void add_welcome(struct buffer *to)
 {
-    if (is_empty(page)) {
-        buffer_add_literal(
-            to,
-            "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
+    buffer_add_literal(
+        to, "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
             "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
             "<p><a class=\"button\" href=\"");
-        link_add_own(to, "/hello");
-        buffer_add_literal(to, "\">Count the first hit of /hello</a></p>\n"
-                               "<p>From a program it is the same <code>GET</code>; <a href=\"");
-        link_add_own(to, LINK_ABOUT);
-        buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
-        return;
-    }
-    if (!page->view->has_prefix) {
-        buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No hits here</h2>\n"
-                               "<p>There is no such hit in this period. <a href=\"");
-        link_add_own(to, LINK_PATHS);
-        buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
-        return;
-    }
-    buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">No path begins so</h2>\n"
-                           "<p>Paths are compared byte by byte. <a href=\"");
+    link_add_own(to, "/hello");
+    buffer_add_literal(to, "\">Count the first hit of /hello</a></p>\n"
+                           "<p>From a program it is the same <code>GET</code>; <a href=\"");
+    link_add_own(to, LINK_ABOUT);
+    buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
+}
+
+static void add_notice(struct buffer *to, const char *title, const char *text)
+{
+    buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</h2>\n<p>");
+    buffer_add_string(to, text);
+    buffer_add_literal(to, "<a href=\"");
     link_add_own(to, LINK_PATHS);
     buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
+}
+
+/* Says why there are no rows. */
+static void add_nothing(struct buffer *to, const struct page_rows *page)
+{
+    const struct view *view = page->view;
+
+    if (is_empty(page))
+        add_welcome(to);
+    else if (view->has_after)
+        add_notice(to, "No more paths", "");
+    else if (view->period != VIEW_ALL_TIME)
+        add_notice(to, "No hits in this period",
+                   view->has_prefix ? "No path with this beginning was counted. " : "");
+    else if (view->without_bots)
+        add_notice(to, "No hits by people", "");
+    else
+        add_notice(to, "No path begins so", "Paths are compared byte by byte. ");
 }
 
 static const char *const PERIOD_TITLES[VIEW_N_PERIODS] = {
@@ -298,10 +312,16 @@ static void add_badge(struct buffer *to, const struct path_detail *detail)
 static void add_exports(struct buffer *to, const struct path_detail *detail)
 {
     bool is_ambiguous = link_ends_with_history(detail->path, detail->path_len);
+    bool has_days = detail->periods[VIEW_30_DAYS].hits >= 0;
 
-    buffer_add_literal(to, "<p class=\"note\"><a href=\"");
-    add_address(to, LINK_PATHS, detail, LINK_HISTORY_SUFFIX);
-    buffer_add_literal(to, "\">History</a>\nExport <a href=\"");
+    buffer_add_literal(to, "<p class=\"note\">");
+    if (has_days || detail->periods[VIEW_24_HOURS].hits >= 0) {
+        buffer_add_literal(to, "<a href=\"");
+        add_address(to, LINK_PATHS, detail,
+                    has_days ? LINK_HISTORY_SUFFIX : LINK_HISTORY_SUFFIX "?unit=hour");
+        buffer_add_literal(to, "\">History</a>\n");
+    }
+    buffer_add_literal(to, "Export <a href=\"");
     add_address(to, LINK_PATHS, detail,
                 is_ambiguous ? LINK_ABOUT_PATH "&amp;format=json" : "?format=json");
     buffer_add_literal(to, "\">JSON</a>\n<a href=\"");

@@ -57,9 +57,13 @@ void page_add_controls(struct buffer *to, const struct page_rows *page)
         buffer_add_literal(to, "\" hidden>Live</button>"
                                "<span id=\"status\" role=\"status\"></span></div>\n");
     }
-    buffer_add_literal(to, "<p class=\"note\"><a href=\"");
-    link_add_own(to, LINK_HISTORY);
-    buffer_add_literal(to, "\">History</a>\nExport ");
+    buffer_add_literal(to, "<p class=\"note\">");
+    if (!page->has_no_days || !page->has_no_hours) {
+        buffer_add_literal(to, "<a href=\"");
+        link_add_own(to, page->has_no_days ? LINK_HISTORY "?unit=hour" : LINK_HISTORY);
+        buffer_add_literal(to, "\">History</a>\n");
+    }
+    buffer_add_literal(to, "Export ");
     add_link(to, "", page->csv, "CSV");
     add_link(to, "", page->json, "JSON");
     add_link(to, "", page->csv_all, "all as CSV");

@@ -792,7 +792,7 @@ BEGIN
     SELECT * INTO history FROM pathcount_history;
     zone := history.time_zone;
     IF (CASE WHEN is_hourly THEN history.keep_hours ELSE history.keep_days END) = 0 THEN
-        RAISE EXCEPTION 'There is no history by %: history_%s is 0.', unit, unit || 's'
+        RAISE EXCEPTION 'There is no history by %: history_% is 0.', unit, unit || 's'
             USING ERRCODE = 'PC004';
     END IF;
     IF wanted <> '' AND NOT EXISTS (SELECT FROM pathcount WHERE path = wanted) THEN

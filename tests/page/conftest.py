@@ -14,8 +14,9 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
 from browser import Browser  # noqa: E402 (the path above comes first)
 from elsewhere import Elsewhere  # noqa: E402
 from harness import past  # noqa: E402
-from harness.postgres import Cluster  # noqa: E402
+from harness.postgres import ClockedCluster, Cluster  # noqa: E402
 from harness.stage import Stage  # noqa: E402
+from harness.wait import until  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def pair_on(stage, hits, **keys):
     if hits:
         counter.api.count(hits)
     render = stage.render(counter)
-    return SimpleNamespace(ledger=ledger, api=counter.api, render=render, address=render.address)
+    return SimpleNamespace(ledger=ledger, counter=counter, api=counter.api, render=render, address=render.address)
 
 
 # 259 paths, so that there are three pages of them.
@@ -75,12 +76,55 @@ def past_of(now):
             yield at, "/old", 40, 40
 
 
+NOW = datetime.datetime(2026, 11, 18, 14, 20, tzinfo=datetime.timezone.utc)
+
+
 @pytest.fixture(scope="session")
-def historic(stage):
+def clocked_stage(tmp_path_factory):
+    """A stage whose PostgreSQL is always on the same day, and far from its end and the hour's."""
+    cluster = ClockedCluster()
+    cluster.clock.set(NOW)
+    stage = Stage(cluster, tmp_path_factory.mktemp("clocked"))
+    yield stage
+    stage.close()
+    cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def historic(clocked_stage):
     """A pair on which hits were counted for forty days. Nothing more is counted there."""
-    pair = pair_on(stage, {})
-    pair.now = past.now(pair.ledger)
-    past.count(pair.ledger, past_of(pair.now), pair.now - datetime.timedelta(days=45))
+    pair = pair_on(clocked_stage, {})
+    pair.now = NOW
+    past.count(pair.ledger, past_of(NOW), NOW - datetime.timedelta(days=45))
+    return pair
+
+
+@pytest.fixture(scope="session")
+def historic_below(clocked_stage, historic):
+    """The same counts below a path of a host."""
+    return clocked_stage.render(historic.counter, base_path="/site/hits")
+
+
+LONG = "/日本語/" + "とても長い道/" * 60
+HUGE = 2**62 + 1
+
+
+@pytest.fixture(scope="session")
+def young(clocked_stage):
+    """A pair whose history began an hour ago, far east of UTC, with a long path and huge counts."""
+    pair = pair_on(clocked_stage, {}, time_zone="Pacific/Chatham")
+    until(lambda: pair.counter.events("history-settings"), "the time zone to be in the ledger")
+    hour = datetime.timedelta(hours=1)
+    past.count(pair.ledger, [(NOW - hour, LONG, HUGE, 1), (NOW, LONG, HUGE // 2, HUGE // 4), (NOW, "/مرحبا", 1, 0)],
+               NOW - hour)
+    return pair
+
+
+@pytest.fixture(scope="session")
+def forgetful(clocked_stage):
+    """A pair that keeps no history."""
+    pair = pair_on(clocked_stage, {"/blog/": 45, "/about": 3}, history_hours=0, history_days=0)
+    until(lambda: pair.counter.events("history-settings"), "the settings to be in the ledger")
     return pair
 
 

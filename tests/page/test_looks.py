@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from browser import ROOT
-from conftest import BY_COUNT
+from conftest import BY_COUNT, LONG
 from harness.http import ask, get
 from harness.wait import until
 
@@ -59,6 +59,8 @@ STATES = {
     "path-wall": ("full", "/-/paths/" + "x" * 2047, None),
     "table-charts": ("historic", "/-/paths", None),
     "table-period": ("historic", "/-/paths?period=7d", None),
+    "table-today": ("historic", "/-/paths?period=today&order=path", None),
+    "table-hours": ("historic", "/-/paths?period=24h&prefix=/&bots=exclude", None),
     "table-people": ("historic", "/-/paths?period=30d&bots=exclude", None),
     "table-period-nothing": ("historic", "/-/paths?period=today&prefix=/old", None),
     "path-charts": ("historic", "/-/paths/blog/", None),
@@ -66,6 +68,15 @@ STATES = {
     "history": ("historic", "/-/history", None),
     "history-hours": ("historic", "/-/paths/blog//history?unit=hour&bots=exclude", None),
     "history-never": ("historic", "/-/paths/never/history", None),
+    "history-below": ("historic_below", "/site/hits/-/paths/blog//history", None),
+    "table-below": ("historic_below", "/site/hits/-/paths", None),
+    "table-young": ("young", "/-/paths", None),
+    "path-young": ("young", "/-/paths" + quote(LONG), None),
+    "history-young": ("young", "/-/paths" + quote(LONG) + "/history?unit=hour", None),
+    "table-no-history": ("forgetful", "/-/paths", None),
+    "path-no-history": ("forgetful", "/-/paths/blog/", None),
+    "history-none": ("forgetful", "/-/history", None),
+    "history-empty": ("empty", "/-/history", None),
     "api": ("full", "/-/", copied),
     "me": ("full", "/-/me", None),
     "me-left-out": ("full", "/-/me", left_out),

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -164,10 +165,48 @@ def test_without_history_there_are_no_charts_and_no_periods(stage):
     for target in ("/-/paths?period=today", "/-/paths?period=24h", "/-/history", "/-/history?unit=hour",
                    "/-/paths/a/history", "/-/badge/a.svg?period=7d"):
         assert face.get(target, JSON).status == 404, target
-    for target in ("/-/paths", "/-/paths/a"):
+    assert face.get("/-/history", JSON).json()["detail"] == "There is no history by day: history_days is 0."
+    for target in ("/-/paths", "/-/paths?prefix=/a", "/-/paths/a"):
         answer = face.get(target)
         assert answer.status == 200 and "<svg " not in answer.text
+        assert "period=" not in answer.text and ">History</a>" not in answer.text
     assert rows_of(face.json("/-/paths?bots=exclude")) == [("/a", 1)]
+
+
+def periods_linked(html):
+    return re.findall(r'<a href="/-/paths\?(?:[^"]*;)?period=([^"&]*)', html)
+
+
+@pytest.mark.parametrize("off, kept", [("history_hours", ["today", "7d", "30d"]), ("history_days", ["24h"])])
+def test_links_lead_to_the_periods_that_are_kept(stage, off, kept):
+    pair = stage.pair(counter_keys={off: 0})
+    hit(pair.address, "/a")
+    until(lambda: pair.counter.events("history-settings"), "the settings to be in the ledger")
+    face = Face(pair.address)
+    for target in ("/-/paths", "/-/paths?prefix=/a", "/-/paths?order=path"):
+        assert periods_linked(face.get(target).text) == kept, target
+    unit = "?unit=hour" if off == "history_days" else ""
+    for target in ("/-/paths", "/-/paths/a"):
+        html = face.get(target).text
+        assert html.count("<svg ") == 1
+        link = re.search('<a href="([^"]*)">History</a>', html)[1]
+        assert link.endswith(f"/history{unit}") and face.get(link).status == 200
+    assert "History begins" in face.get("/-/paths").text
+
+
+@pytest.mark.parametrize("query, said", [
+    ("period=today&prefix=/old", "No hits in this period"), ("bots=exclude&prefix=/never", "No hits by people"),
+    ("prefix=/never", "No path begins so")])
+def test_a_page_without_rows_says_why(world, query, said):
+    assert f'<h2 id="rows">{said}</h2>' in world.face.get(f"/-/paths?{query}").text
+
+
+def test_a_search_can_leave_bots_out(world):
+    html = world.face.get("/-/paths?prefix=/b&period=30d").text
+    assert '<a href="/-/paths?prefix=/b&amp;period=30d&amp;bots=exclude">Leave bots out</a>' in html
+    html = world.face.get("/-/paths?prefix=/b&period=30d&bots=exclude").text
+    assert "Hits by bots are left out." in html
+    assert '<a href="/-/paths?prefix=/b&amp;period=30d">Show bots</a>' in html
 
 
 def test_bots_are_in_history_and_can_be_left_out(stage):
