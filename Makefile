@@ -57,7 +57,7 @@ Q := $(if $(filter 1,$(V)),,@)
 say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 .PHONY: all
-all: $(PROGRAMS) ## build both programs (CC=clang, SANITIZER=address|undefined|thread, V=1)
+all: $(PROGRAMS) $(if $(filter release,$(VARIANT)),compile_commands.json) ## build both programs (CC=clang, SANITIZER=address|undefined|thread, V=1)
 
 # each program also by its short name, whatever the variant
 .PHONY: counter-svc render-svc
@@ -136,6 +136,21 @@ $(O)/render-svc/bots_file.o: render-svc/bots/isbot.txt
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
 	$(BENCH_PROGRAMS:=.o) $(BENCH_ENCODING).o $(FUZZERS:=.o))
 .SECONDARY:
+
+# How each C file is compiled, for clangd and other tools that read C. A file may come or go at any time,
+# so this is written anew each time, and replaced when it differs.
+C_SRC := $(COMMON_SRC) $(filter %.c,$(COUNTER_SRC) $(RENDER_SRC)) $(UNIT_SRC) \
+	$(wildcard tests/bench/*.c tests/bench/peers/*.c tests/fuzz/*.c tests/faultlib/*.c)
+json_of = $(subst ",\",$(subst \,\\,$(1)))
+compile_command = {"directory": "$(CURDIR)", "file": "$(1)",\
+	"command": "$(call json_of,$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c $(1))"}
+comma := ,
+
+.PHONY: compile_commands.json
+compile_commands.json:
+	@$(shell mkdir -p $(O))$(file >$(O)/$@,[$(call compile_command,$(firstword $(C_SRC))))$(foreach \
+		one,$(wordlist 2,$(words $(C_SRC)),$(C_SRC)),$(file >>$(O)/$@,$(comma)$(call \
+		compile_command,$(one))))$(file >>$(O)/$@,])cmp -s $(O)/$@ $@ || cp $(O)/$@ $@
 
 # --- running ---
 
