@@ -1,9 +1,9 @@
 # pathcount: `make help` lists what there is to do.
 #
 # Objects go to build/VARIANT/obj/, a folder for each way of building, so that variants do not undo
-# each other's work: release (the default), address, undefined, thread, coverage, fuzzer (which is
-# clang's), and clang- before each with CC=clang. The programs are in build/VARIANT/, those of release
-# in build/ itself.
+# each other's work: release (the default), address, undefined, thread, coverage (which has the address
+# sanitizer as well), fuzzer (which is clang's), and clang- before each with CC=clang. The programs are
+# in build/VARIANT/, those of release in build/ itself.
 
 VERSION := 0.1.0
 CC := gcc
@@ -28,13 +28,13 @@ sanitize_address := -fsanitize=address,undefined
 sanitize_undefined := -fsanitize=undefined
 sanitize_thread := -fsanitize=thread
 sanitize_fuzzer := -fsanitize=fuzzer-no-link,address,undefined
-sanitize_coverage := --coverage -fprofile-update=atomic
+sanitize_coverage := $(sanitize_address) --coverage -fprofile-update=atomic
 SANITIZE := $(if $(SANITIZER),$(or $(sanitize_$(SANITIZER)),$(error no SANITIZER=$(SANITIZER))) \
-	$(if $(filter-out coverage,$(SANITIZER)),-fno-sanitize-recover=all -fno-omit-frame-pointer))
+	-fno-sanitize-recover=all -fno-omit-frame-pointer)
 
 CPPFLAGS += -D_GNU_SOURCE -DH2O_USE_LIBUV=0 -DPATHCOUNT_VERSION='"$(VERSION)"' -I. \
 	-isystem /usr/include/postgresql $(if $(SANITIZER),-DPATHCOUNT_SANITIZED)
-CFLAGS ?= $(if $(filter coverage,$(SANITIZER)),-O0,-O2) -g
+CFLAGS ?= $(if $(filter coverage,$(SANITIZER)),-O1,-O2) -g
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
 LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lz -lyaml -ljansson -lseccomp -lunistring -lpthread
@@ -183,10 +183,24 @@ install: all man ## copy programs and man pages to $(DESTDIR)$(PREFIX)/{bin,shar
 # only root can make a lab of hosts; for anybody else its tests are skipped
 ROOT_HERE := $(filter 0,$(shell id -u))
 
+# What the tests of each plan need.
+NEED_TEST := build test page lint $(if $(ROOT_HERE),operation lab)
+NEED_TEST_ALL := $(NEED_TEST) model operation security bench $(if $(ROOT_HERE),guests)
+
+.PHONY: check
+check: ## before each commit: lint of changed files, unit tests, a few of the pair; two minutes
+	@tools/need build test lint
+	@tests/run check
+
 .PHONY: test
-test: ## install what tests need and run every test there is (SANITIZER=… for one variant)
-	@tools/need build test model page operation security bench lint $(if $(SANITIZER),,$(if $(ROOT_HERE),lab guests))
-	@tests/run $(if $(SANITIZER),test-unit test-pair,all)
+test: ## lint, unit, pair under AddressSanitizer, browser, a short Swarm; 15 minutes (SANITIZER=… for one variant)
+	@tools/need $(if $(SANITIZER),build test,$(NEED_TEST))
+	@tests/run $(if $(SANITIZER),test-unit test-pair,test)
+
+.PHONY: test-all
+test-all: ## all of that and every other suite; an hour
+	@tools/need $(NEED_TEST_ALL)
+	@tests/run test-all
 
 .PHONY: faultlib
 faultlib: $(PRELOADED)
@@ -203,7 +217,7 @@ test-pair: ## the tests of the running pair alone
 	@tests/run test-pair
 
 .PHONY: test-coverage
-test-coverage: ## both, and how many lines they run; the lines themselves in build/coverage/report/
+test-coverage: ## both under AddressSanitizer, and how many lines they run: build/coverage/report/
 	@tools/need build test
 	@tests/run test-coverage
 
@@ -321,6 +335,10 @@ lint: ## clang-format, clang-tidy, cppcheck, shellcheck, yamllint
 .PHONY: format
 format: ## let clang-format have its way
 	clang-format -i $(C_FILES)
+
+.PHONY: hooks
+hooks: ## let git run `make check` before each commit, and check its subject (tools/hooks/)
+	git config core.hooksPath tools/hooks
 
 C_FILES = $(shell git ls-files '*.c' '*.h')
 

@@ -30,6 +30,7 @@ def collect(stack, prefix, load, watches):
                    f"stored {stored}"
 
 
+@pytest.mark.short
 def test_host_without_the_database_killed(spread, prefix, note):
     database = spread.database_host()
     victim = max(host for host in spread.hosts if host not in (database, spread.manager))
