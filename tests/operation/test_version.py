@@ -28,6 +28,12 @@ def test_the_changelog_begins_with_it():
     assert newest and newest[1] == makefile_version()
 
 
+@pytest.mark.parametrize("api", ["counter-api", "public-api"])
+def test_the_description_of_the_api_says_it(api):
+    text = (ROOT / "proto" / f"{api}.yml").read_text(encoding="utf-8")
+    assert re.search(r"^  version: (\S+)$", text, re.MULTILINE)[1] == makefile_version()
+
+
 def test_the_changelog_knows_the_schema_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     known = re.search(r"#define SCHEMA_VERSION (\d+)", (ROOT / "counter-svc/schema.h").read_text())[1]
