@@ -59,7 +59,7 @@ static void make_data(void)
                               .rows = data.row,
                               .next = "10207:/articles/2026/3/99-of-them",
                               .next_len = 33,
-                              .totals = {123456, 1234567890}};
+                              .totals = {123456, 1234567890, 0}};
 }
 
 /* --- as the services do --- */

@@ -25,7 +25,7 @@ static void assert_text(struct buffer *found, const char *expected)
 static void a_snapshot_is_one_event_with_all_rows(void **state)
 {
     struct row some[] = {{"/b\n\r", 4, 9, 0}, {"/a", 2, 8, 0}};
-    struct rows rows = {.size = 2, .rows = some, .totals = {2, 17}};
+    struct rows rows = {.size = 2, .rows = some, .totals = {2, 17, 0}};
     struct buffer text = {0};
 
     (void)state;
@@ -41,8 +41,8 @@ static void a_change_is_what_is_new_other_or_gone(void **state)
 {
     struct row old[] = {{"/same", 5, 9, 0}, {"/more", 5, 8, 0}, {"/gone", 5, 7, 0}};
     struct row new[] = {{"/same", 5, 9, 0}, {"/more", 5, 10, 0}, {"/new", 4, 7, 0}};
-    struct rows before = {.size = 3, .rows = old, .totals = {3, 24}};
-    struct rows after = {.size = 3, .rows = new, .totals = {4, 33}};
+    struct rows before = {.size = 3, .rows = old, .totals = {3, 24, 0}};
+    struct rows after = {.size = 3, .rows = new, .totals = {4, 33, 0}};
     struct buffer text = {0};
 
     (void)state;
@@ -56,8 +56,8 @@ static void where_nothing_changes_nothing_is_told(void **state)
 {
     struct row some[] = {{"/a", 2, 9, 0}, {"/b", 2, 8, 0}},
                swapped[] = {{"/b", 2, 8, 0}, {"/a", 2, 9, 0}};
-    struct rows before = {.size = 2, .rows = some, .totals = {2, 17}};
-    struct rows after = {.size = 2, .rows = swapped, .totals = {2, 17}};
+    struct rows before = {.size = 2, .rows = some, .totals = {2, 17, 0}};
+    struct rows after = {.size = 2, .rows = swapped, .totals = {2, 17, 0}};
     struct rows none = {0};
     struct buffer text = {0};
 
@@ -70,7 +70,7 @@ static void where_nothing_changes_nothing_is_told(void **state)
 
 static void other_totals_are_a_change(void **state)
 {
-    struct rows before = {.totals = {2, 17}}, after = {.totals = {2, 18}};
+    struct rows before = {.totals = {2, 17, 0}}, after = {.totals = {2, 18, 0}};
     struct buffer text = {0};
 
     (void)state;

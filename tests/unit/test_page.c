@@ -287,7 +287,7 @@ static struct buffer page_of(const char *path, int64_t count, const struct rows 
 static void the_page_is_whole_with_everybodys_text_escaped(void **state)
 {
     struct row some[] = {row_of(HOSTILE, 12), row_of("/a", 3)};
-    const struct rows rows = {.size = 2, .rows = some, .totals = {2, 15}};
+    const struct rows rows = {.size = 2, .rows = some, .totals = {2, 15, 0}};
     struct buffer page = page_of(HOSTILE, 12, &rows);
     const char *html = page.bytes;
 
@@ -317,7 +317,7 @@ static void each_visitors_own_row_is_marked_and_no_other(void **state)
 {
     struct row some[PAGE_ROWS];
     char paths[PAGE_ROWS][16];
-    const struct rows rows = {.size = PAGE_ROWS, .rows = some, .totals = {4711, 15}};
+    const struct rows rows = {.size = PAGE_ROWS, .rows = some, .totals = {4711, 15, 0}};
     struct buffer unmarked;
 
     (void)state;
@@ -361,7 +361,7 @@ static void each_visitors_own_row_is_marked_and_no_other(void **state)
 static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
 {
     struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
-    struct rows rows = {.size = 3, .rows = some, .totals = {2, 60}};
+    struct rows rows = {.size = 3, .rows = some, .totals = {2, 60, 0}};
     struct buffer page = page_with("/new", (struct number){20, true}, &rows);
 
     (void)state;
@@ -385,7 +385,7 @@ static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
 static void the_overflow_row_has_no_link_and_moves_no_other(void **state)
 {
     struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
-    const struct rows rows = {.size = 3, .rows = some, .totals = {2, 60}};
+    const struct rows rows = {.size = 3, .rows = some, .totals = {2, 60, 0}};
     struct buffer page = page_of("/b", 10, &rows);
 
     (void)state;
@@ -438,7 +438,7 @@ static void every_element_that_is_opened_is_closed_in_order(void **state)
     static const char *const VOID[] = {"meta", "link", "img", "input", "br"};
     struct row some[] = {row_of(HOSTILE, 12), row_of("/</td></tr>", 3),
                          row_of("/a/way/that/is/longer/than/any/row/shows/whole/<b>", 2)};
-    const struct rows full = {.size = 3, .rows = some, .totals = {2, 15}}, none = {0};
+    const struct rows full = {.size = 3, .rows = some, .totals = {2, 15, 0}}, none = {0};
     const struct rows *const cases[] = {&full, &none, NULL};
 
     (void)state;
@@ -500,7 +500,7 @@ static void thousands_stand_apart(void **state)
     for (size_t i = 0; i < SIZE(cases); i++) {
         struct row row = row_of("/", cases[i].number);
         const struct rows rows = {
-            .size = 1, .rows = &row, .totals = {cases[i].number, cases[i].number}};
+            .size = 1, .rows = &row, .totals = {cases[i].number, cases[i].number, 0}};
         struct buffer page = page_of("/", cases[i].number, &rows);
         char expected[96];
 
@@ -556,7 +556,7 @@ static void one_is_singular_and_everything_else_plural(void **state)
 
     (void)state;
     for (size_t i = 0; i < SIZE(cases); i++) {
-        const struct rows rows = {.totals = {cases[i].paths, cases[i].hits}};
+        const struct rows rows = {.totals = {cases[i].paths, cases[i].hits, 0}};
         struct buffer page = page_of("/", 2, &rows);
 
         assert_contains(page.bytes, cases[i].text);

@@ -61,7 +61,7 @@ static struct buffer page_of_rows(const struct view *view, const struct rows *ro
 static void rows_are_shown_with_links_to_where_one_can_go(void **state)
 {
     struct row some[] = {{"/a", 2, 1200, 0}, {"/<b>", 4, 600, 0}};
-    const struct rows rows = {.size = 2, .rows = some, .totals = {2, 1800}};
+    const struct rows rows = {.size = 2, .rows = some, .totals = {2, 1800, 0}};
     const struct view view = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
     struct buffer page = page_of_rows(&view, &rows, "/-/paths?before=1&x=\"", "/-/paths?after=2");
 
@@ -85,7 +85,7 @@ static void rows_are_shown_with_links_to_where_one_can_go(void **state)
 static void a_search_is_named_and_kept(void **state)
 {
     struct row some[] = {{"/\"x", 3, 1, 0}};
-    const struct rows rows = {.size = 1, .rows = some, .totals = {9, 12}};
+    const struct rows rows = {.size = 1, .rows = some, .totals = {9, 12, 0}};
     struct view view = {.order = VIEW_BY_PATH, .limit = 7, .has_prefix = true, .prefix_len = 2};
     struct buffer page;
 
@@ -105,7 +105,7 @@ static void a_search_is_named_and_kept(void **state)
 
 static void where_nothing_is_the_page_says_what_to_do(void **state)
 {
-    const struct rows none = {0}, others = {.totals = {3, 4}};
+    const struct rows none = {0}, others = {.totals = {3, 4, 0}};
     struct view view = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
     struct buffer page = page_of_rows(&view, &none, NULL, NULL);
 
