@@ -1,0 +1,122 @@
+/* What lanes.c asks of counter-svc: each batch is what the hits are that have left, and stays it. */
+#ifndef TESTS_FUZZ_LANES_CALLS_H
+#define TESTS_FUZZ_LANES_CALLS_H
+
+#include "tests/fuzz/lanes_world.h"
+
+/* The batch that has just left: the hits that have left since the last are those in it. */
+static struct model_batch *new_batch(const struct batch *batch)
+{
+    struct model_batch *model = calloc(1, sizeof(*model));
+    int64_t left[N_PATHS] = {0}, bots_left[N_PATHS] = {0};
+
+    MUST(model != NULL);
+    for (size_t i = 0; i < batch->size; ++i) {
+        size_t path = path_index(batch->entries[i].path, batch->entries[i].path_len);
+        model->hits[path] = batch->entries[i].hits;
+        model->bot_hits[path] = batch->entries[i].bot_hits;
+        world.ledger.sent[path] += batch->entries[i].hits;
+    }
+    for (size_t i = 0; i < world.n_visitors; ++i) {
+        struct visitor *visitor = world.visitors[i];
+        if (visitor->hit.state != HIT_AWAY || visitor->batch != NULL)
+            continue;
+        ++left[visitor->path];
+        bots_left[visitor->path] += visitor->hit.is_bot;
+        --world.n_open;
+        visitor->batch = batch_keep(model);
+    }
+    MUST(memcmp(left, model->hits, sizeof(left)) == 0);
+    MUST(memcmp(bots_left, model->bot_hits, sizeof(bots_left)) == 0);
+    return model;
+}
+
+/* A batch that was sent before is what it was; it moves only if nobody can have acted on it. */
+static void check_again(const struct model_batch *model, const struct batch *batch)
+{
+    int64_t hits[N_PATHS] = {0}, bot_hits[N_PATHS] = {0};
+
+    for (size_t i = 0; i < batch->size; ++i) {
+        size_t path = path_index(batch->entries[i].path, batch->entries[i].path_len);
+        hits[path] = batch->entries[i].hits;
+        bot_hits[path] = batch->entries[i].bot_hits;
+    }
+    MUST(memcmp(hits, model->hits, sizeof(hits)) == 0);
+    MUST(memcmp(bot_hits, model->bot_hits, sizeof(bot_hits)) == 0);
+    if (batch->lane != model->lane || batch->sequence != model->sequence)
+        MUST(model->refused && !model->may_be_done && model->stored == 0);
+    else
+        MUST(!model->refused);
+}
+
+static struct model_batch *sent_batch(size_t owner, const struct buffer *body,
+                                      enum encoding encoding)
+{
+    struct model_batch *model = world.batches[owner];
+    const char *error = NULL;
+    struct hits hits;
+
+    MUST(hits_decode(body->bytes, body->len, encoding, &hits, &error) == 0);
+    if (model == NULL || model->confirmed || model->dropped) {
+        batch_leave(model);
+        model = new_batch(&hits.batch);
+        world.batches[owner] = batch_keep(model);
+    } else {
+        check_again(model, &hits.batch);
+    }
+    for (size_t i = 0; i < (size_t)world.settings.lanes; ++i)
+        MUST(i == owner || world.batches[i] == NULL || world.batches[i]->confirmed ||
+             world.batches[i]->dropped || world.batches[i]->lane != hits.batch.lane);
+    model->lane = hits.batch.lane;
+    model->sequence = hits.batch.sequence;
+    model->refused = false;
+    hits_free(&hits);
+    return model;
+}
+
+struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
+                                         const char *target, http_encode encode,
+                                         const struct trace *trace, http_callback callback,
+                                         void *data)
+{
+    struct counter_call *call = calloc(1, sizeof(*call));
+    size_t owner = owner_index(data);
+    struct buffer body = {0};
+
+    (void)client;
+    MUST(call != NULL && !world.is_gone && world.n_calls < (size_t)world.settings.lanes);
+    for (size_t i = 0; i < world.n_calls; ++i)
+        MUST(world.calls[i]->data != data); /* one batch of a lane is away at a time */
+    MUST(strcmp(method, "POST") == 0);
+    *call = (struct counter_call){.callback = callback, .data = data};
+    call->wants_rows = strchr(target, '?') != NULL;
+    if (strcmp(target, API_LANES) != 0) {
+        MUST(strcmp(target, call->wants_rows ? API_HITS TABLE_VIEW : API_HITS) == 0);
+        MUST(strcmp(trace->id, TRACE.id) == 0);
+        /* each try is over a connection that has offered MessagePack, or has not */
+        call->encoding = world.n_tries++ % 3 == 0 ? ENCODING_JSON : ENCODING_MSGPACK;
+        encode(data, call->encoding, &body);
+        call->batch = batch_keep(sent_batch(owner, &body, call->encoding));
+        buffer_free(&body);
+    }
+    world.calls[world.n_calls++] = call;
+    return call;
+}
+
+static void remove_call(struct counter_call *call)
+{
+    size_t i = 0;
+
+    while (world.calls[i] != call)
+        MUST(++i < world.n_calls);
+    world.calls[i] = world.calls[--world.n_calls];
+}
+
+void __wrap_counter_call_cancel(struct counter_call *call)
+{
+    remove_call(call);
+    batch_leave(call->batch);
+    free(call);
+}
+
+#endif
