@@ -107,7 +107,7 @@ def wait_until(what, condition, seconds, interval=0.2):
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s; at last: {value!r}"
         time.sleep(interval)
 
 

@@ -107,7 +107,7 @@ def test_a_batch_without_the_token_changes_nothing(api):
 def test_the_token_is_asked_for_before_anything_else_is_said(api):
     for method, target in (("GET", "/v1/unknown"), ("DELETE", "/v1/hits"),
                            ("GET", "/v1/paths?order=x")):
-        assert ask(api.address, method, target).status in (401, 404, 405)
+        assert ask(api.address, method, target).status == 401
     assert ask(api.address, "POST", "/v1/hits", None, b"not json").status == 401
 
 
@@ -428,9 +428,9 @@ def test_one_path_can_be_asked_for(module_stage, path):
     assert api.get_count(path) == 3
 
 
-@pytest.mark.parametrize("escaped", ["%zz", "a%00", "%FF", "a" * 3000])
-def test_what_cannot_be_a_path_is_400(api, escaped):
-    assert api.ask("GET", "/v1/paths/" + escaped).status in (400, 414)
+@pytest.mark.parametrize("escaped, status", [("%zz", 400), ("a%00", 400), ("%FF", 400), ("a" * 3000, 414)])
+def test_what_cannot_be_a_path_is_refused(api, escaped, status):
+    assert api.ask("GET", "/v1/paths/" + escaped).status == status
 
 
 @pytest.mark.parametrize("query", [

@@ -1,5 +1,8 @@
 """Waiting for a condition, always with a deadline."""
 
+import ast
+import inspect
+import linecache
 import threading
 import time
 
@@ -8,20 +11,56 @@ PATIENCE_S = 20.0
 
 
 def until(condition, what, seconds=PATIENCE_S, pause=0.01):
-    """Asks `condition()` until it is truthy and returns what it said; fails with `what` (what was
-    waited for) after `seconds`. An AssertionError raised by the condition counts as "not yet"."""
+    """Asks `condition()` until it is truthy and returns what it said; fails after `seconds` with `what` was
+    waited for and the last thing that it said. An AssertionError that the condition raises counts as "not yet"."""
     deadline = time.monotonic() + seconds
-    trouble = None
     while True:
+        trouble = None
         try:
-            result = condition()
-            if result:
-                return result
+            last = condition()
+            if last:
+                return last
         except AssertionError as error:
-            trouble = error
+            trouble = last = error
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain: {what}") from trouble
+            raise AssertionError(f"waited {seconds} s in vain: {what}; at last: {shown(condition, last)}") from trouble
         time.sleep(pause)
+
+
+def shown(condition, last, most=500):
+    """What a condition said at last, for a failure: the error that it raised, or the value, and for a lambda
+    that compares also both sides of the comparison, which are looked at once more for this."""
+    texts = [str(last) if isinstance(last, AssertionError) else repr(last)]
+    for source, value in sides(condition):
+        texts.append(f"{source} is {value}")
+    return "; ".join(text if len(text) <= most else f"{text[:most]}… ({len(text)} characters)" for text in texts)
+
+
+def sides(condition):
+    """(source, what it is now) of each side of a lambda's comparison that is no constant."""
+    code = getattr(condition, "__code__", None)
+    if code is None or code.co_name != "<lambda>":
+        return
+    places = [place for place in code.co_positions() if None not in place and place[2] < place[3]]
+    first, begin = min((line, column) for line, _, column, _ in places)
+    last, end = max((line, column) for _, line, _, column in places)
+    lines = [linecache.getline(code.co_filename, line).encode() for line in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]  # before the beginning is cut, as there may be one line
+    lines[0] = lines[0][begin:]
+    scope = {**inspect.getclosurevars(condition).nonlocals,
+             **dict(zip(code.co_varnames, condition.__defaults__ or ()))}
+    try:
+        body = ast.parse(b"(" + b"".join(lines) + b")", mode="eval").body
+    except SyntaxError:
+        return
+    for node in [body.left, *body.comparators] if isinstance(body, ast.Compare) else []:
+        if isinstance(node, ast.Constant):
+            continue
+        try:
+            value = repr(eval(compile(ast.Expression(node), "<side>", "eval"), condition.__globals__, scope))
+        except Exception as error:  # pylint: disable=broad-exception-caught (it was a comparison all the same)
+            value = f"not to be had: {error!r}"
+        yield ast.unparse(node), value
 
 
 def holds_for(condition, seconds, pause=0.02):
