@@ -194,6 +194,19 @@ def test_history_that_is_off_is_404(stage, ledger):
     assert counter.api.view(period="24h")["counts"] == [1]
 
 
+def test_counter_svc_keeps_to_the_bound_on_rows(stage, ledger):
+    counter = stage.counter(ledger, history_rows=20)
+    until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
+    for ago in range(5, 0, -1):
+        append(ledger, timedelta(hours=ago), {f"/{number}": 1 for number in range(4)})
+    rows = "SELECT (SELECT count(*) FROM pathcount_hours) + (SELECT count(*) FROM pathcount_days)"
+    until(lambda: ledger.value(rows) <= 20, "the oldest hours to be deleted")
+    until(lambda: ledger.value("SELECT hour_rows + day_rows FROM pathcount_totals") == ledger.value(rows), "the number")
+    assert ledger.value("SELECT sum(hits) FROM pathcount_days WHERE path = ''") == 20
+    assert ledger.value("SELECT coalesce(min(hour), now()) > now() - INTERVAL '4 hours' FROM pathcount_hours")
+    assert dict(counter.api.pages(period="30d")) == {f"/{number}": 5 for number in range(4)}
+
+
 def test_a_time_zone_that_postgresql_does_not_know_is_said(stage, ledger):
     counter = stage.counter(ledger, time_zone="Europe/Atlantis")
     until(lambda: counter.events("history-settings-refused"), "the log to say so")
