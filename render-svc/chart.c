@@ -167,18 +167,19 @@ static void add_time(struct buffer *to, const char *time, size_t len)
         html_add_text(to, time + 19, 6);
 }
 
-/* Ends the SVG, and says what stands at its ends: times, or a part of one. */
+#define SVG_END  "</svg>\n<p class=\"axis\" aria-hidden=\"true\"><span>"
+#define AXIS_END "</span></p>\n"
+
+/* Ends the SVG with the times at its ends. */
 static void end_svg(struct buffer *to, const char *first, const char *last)
 {
-    buffer_add_literal(to, "</svg>\n<p class=\"axis\" aria-hidden=\"true\"><span>");
+    buffer_add_literal(to, SVG_END);
     add_time(to, first, strlen(first));
-    buffer_add_literal(to, "</span>");
     if (strcmp(first, last) != 0) {
-        buffer_add_literal(to, "<span>");
+        buffer_add_literal(to, "</span><span>");
         add_time(to, last, strlen(last));
-        buffer_add_literal(to, "</span>");
     }
-    buffer_add_literal(to, "</p>\n");
+    buffer_add_literal(to, AXIS_END);
 }
 
 static void begin_table(struct buffer *to, const char *id, const char *columns)
@@ -428,7 +429,7 @@ void chart_add_hours(struct buffer *to, const struct history *hours, bool withou
     add_all_bars(to, days.today.hours, HOURS, 0, highest);
     if (days.has_yesterday)
         add_steps(to, &days.yesterday, highest);
-    end_svg(to, "00:00", "24:00");
+    buffer_add_literal(to, SVG_END "00:00</span><span>24:00" AXIS_END);
     add_hours_rows(to, &days, without_bots);
 }
 
