@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
+import harness_path  # noqa: F401 (before what imports it)
 
 import chart
 import endurance
@@ -29,7 +29,7 @@ import table
 import targets
 from loads import ROOT
 from rounds import Round
-from world import World
+from measurement import World
 
 MARGIN_S = 20  # for what varies
 HUNG_AFTER = 1.5  # times the planned duration

@@ -18,7 +18,7 @@ import sys
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "pair"))
+import harness_path  # noqa: F401 (before what imports it)
 
 import accounting
 import loads

@@ -1,15 +1,10 @@
 """One world for each process that runs tests; a test that fails leaves it to be made anew."""
 
 import os
-import pathlib
-import sys
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-
-import world as worlds  # noqa: E402 (the path above comes first)
-from strike import Strikes  # noqa: E402
+import world as worlds
+from strike import Strikes
 
 _kept = {}
 

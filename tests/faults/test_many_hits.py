@@ -5,16 +5,12 @@ import array
 import os
 import pathlib
 import subprocess
-import sys
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
-
-from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
-from harness.services import BUILD_DIR  # noqa: E402
-from harness.stage import Stage  # noqa: E402
-from harness.wait import until  # noqa: E402
+from harness.postgres import Cluster
+from harness.services import BUILD_DIR
+from harness.stage import Stage
+from harness.wait import until
 
 CLIENT = pathlib.Path(BUILD_DIR, "release", "obj", "tests", "bench", "client")
 HITS = 1_000_000 if os.environ.get("FAULTS") == "long" else 60_000

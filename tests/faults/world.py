@@ -17,7 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # for tests/faults itself
 
 from harness.faultlib import Clock  # noqa: E402 (the path above comes first)
 from harness.http import MINIMAL, Connection, ask  # noqa: E402

@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import threading
 
-from harness import docker
+from harness.lab import docker
 from members import MEMBERS
 
 ASK = pathlib.Path(__file__).with_name("ask.py")

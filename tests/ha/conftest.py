@@ -1,17 +1,13 @@
 """Makes a lab of three managers with a database server each and two workers, and hands out the stack."""
 import contextlib
 import os
-import pathlib
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "overlay"))
-
-from commits import Commits  # noqa: E402 (the path above comes first)
-from fixtures import note, prefix  # noqa: E402,F401 (pytest finds fixtures here)
-from harness import CLIENT_IMAGE, REPO, images, made_lab, watching  # noqa: E402
-from members import LOAD_HOST, HaStack  # noqa: E402
+from commits import Commits
+from harness.fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
+from harness.lab import CLIENT_IMAGE, REPO, images, made_lab, watching
+from members import LOAD_HOST, HaStack
 
 HOSTS = 5
 

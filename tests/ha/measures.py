@@ -1,7 +1,7 @@
 """What the tests of faults measure: when pages are served again, and whether every hit is where it belongs."""
 import time
 
-from harness import all_hits, wait_until
+from harness.lab import all_hits, wait_until
 
 TARGET_S = 30       # until pages are served everywhere again
 FAR_ABOVE_S = 90

@@ -5,7 +5,7 @@ import os
 import pathlib
 import signal
 
-from harness import Stack, Task, docker, wait_until, world
+from harness.lab import Stack, Task, docker, wait_until, world
 
 MEMBERS = ("a", "b", "c")
 REPOSITORY_HOST = 4

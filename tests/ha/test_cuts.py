@@ -6,7 +6,7 @@ After each of them, for every path: acknowledged ≤ stored ≤ sent.
 import signal
 import time
 
-from harness import wait_until
+from harness.lab import wait_until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, send
 

@@ -6,7 +6,7 @@ acknowledged ≤ stored ≤ sent.
 import contextlib
 import time
 
-from harness import docker, wait_until
+from harness.lab import docker, wait_until
 from measures import FAR_ABOVE_S, TARGET_S, audit, gap, until_whole
 
 DISK_MIB = 2048     # with room for the WAL that PostgreSQL keeps by itself

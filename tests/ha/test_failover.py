@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from harness import wait_until
+from harness.lab import wait_until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, kill, send
 

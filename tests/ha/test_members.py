@@ -4,7 +4,7 @@ After each of them, for every path: acknowledged ≤ stored ≤ sent.
 """
 import time
 
-from harness import docker, wait_until, world
+from harness.lab import docker, wait_until, world
 from measures import FAR_ABOVE_S, audit, gap, others, until_whole
 
 SPARE = 4           # a worker, without a database server

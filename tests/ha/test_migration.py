@@ -2,7 +2,7 @@
 time: 503 meanwhile, and for every path: acknowledged ≤ stored ≤ sent."""
 import time
 
-from harness import docker, get_count, wait_until, watching, world
+from harness.lab import docker, get_count, wait_until, watching, world
 from measures import audit
 from members import MEMBERS, REPOSITORY_HOST
 

@@ -2,7 +2,7 @@
 it was at a time."""
 import time
 
-from harness import docker, get_count, wait_until, world
+from harness.lab import docker, get_count, wait_until, world
 from members import MEMBERS, REPOSITORY_HOST
 
 STOPPED_S = 90

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import docker, get_count, images, query, wait_until, world
+from harness.lab import docker, get_count, images, query, wait_until, world
 from measures import FAR_ABOVE_S, audit, gap, until_whole
 from members import MEMBERS
 

@@ -1,14 +1,8 @@
 """Makes a lab of two virtual machines with Debian's kernel, with stack.yml on it as it is."""
-import pathlib
-import sys
-
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "overlay"))
-
-from fixtures import note  # noqa: E402,F401 (the path above comes first; pytest finds fixtures here)
-from harness import Stack, made_lab  # noqa: E402
-from lablib import guest  # noqa: E402
+from harness.fixtures import note  # noqa: F401 (pytest finds fixtures here)
+from harness.lab import Stack, made_lab
+from lablib import guest
 
 HOSTS = 2
 

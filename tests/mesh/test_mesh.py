@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from harness import CLIENT, Load, docker, get_count, net, wait_until, world
+from harness.lab import CLIENT, Load, docker, get_count, net, wait_until, world
 
 PATIENCE_S = 300
 

@@ -1,16 +1,13 @@
 """What an operator relies on: each piece by the tool that an operator uses. The parts of the tests of
-the running pair (tests/pair/harness) are at hand here, too."""
+the running pair (tests/harness) are at hand here, too."""
 
 import pathlib
-import sys
 
 import pytest
+from harness.postgres import Cluster
+from harness.stage import Stage
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "tests" / "pair"))
-
-from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
-from harness.stage import Stage  # noqa: E402
 
 
 @pytest.fixture(scope="session")

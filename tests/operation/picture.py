@@ -20,7 +20,7 @@ import matplotlib
 from matplotlib import dates, pyplot, ticker
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "pair"))
+sys.path.insert(0, str(ROOT / "tests"))
 
 from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
 from harness.stage import Stage  # noqa: E402

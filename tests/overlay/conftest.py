@@ -1,8 +1,8 @@
 """Makes the lab for the session, or takes the one that is up, and hands out the stack on it."""
 import pytest
 
-from fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
-from harness import CLIENT_IMAGE, REPO, Stack, images, made_lab
+from harness.fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
+from harness.lab import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HOSTS = 3
 

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness import all_hits, docker, get_count, images, wait_until, watching, world
+from harness.lab import all_hits, docker, get_count, images, wait_until, watching, world
 
 pytestmark = pytest.mark.upkeep
 VOLUME = f"{world.STACK}_ledger"

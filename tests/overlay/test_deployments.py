@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import docker, wait_until, world
+from harness.lab import docker, wait_until, world
 
 COMBINATIONS = {
     "plain": [],

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE_S, MARGIN_S, get, get_count, wait_until, world
+from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, wait_until, world
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """The lab's own commands, where no other test uses them."""
-from harness import docker, world
+from harness.lab import docker, world
 
 
 def test_status_tells_where_everything_is(stack):

@@ -3,7 +3,7 @@ are more of them; and nobody else gets at what Prometheus gets."""
 import pytest
 import yaml
 
-from harness import REPO, docker, get, get_count, images, query, wait_until, world
+from harness.lab import REPO, docker, get, get_count, images, query, wait_until, world
 
 pytestmark = pytest.mark.upkeep
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from harness import REPO, docker, images, net, wait_until, world
+from harness.lab import REPO, docker, images, net, wait_until, world
 
 COMPOSE = REPO / "compose.yml"
 FILE = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))

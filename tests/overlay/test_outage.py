@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, wait_until, watching
+from harness.lab import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, wait_until, watching
 
 WHOLE_AGAIN_S = 30
 # Swarm can take longer than that itself until PostgreSQL's task runs again and the other hosts know

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness import docker, get, get_count, net, vxlan_packets, wait_until, world
+from harness.lab import docker, get, get_count, net, vxlan_packets, wait_until, world
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """New versions under load, good and bad ones."""
 import pytest
 
-from harness import Stack, docker, images, wait_until, world
+from harness.lab import Stack, docker, images, wait_until, world
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from harness import docker, world
+from harness.lab import docker, world
 
 pytestmark = pytest.mark.upkeep
 FILES = {"token": "counter_token", "ledger-pw": "ledger_pw"}

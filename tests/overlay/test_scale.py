@@ -1,5 +1,5 @@
 """More and fewer replicas under load: nobody notices."""
-from harness import wait_until
+from harness.lab import wait_until
 
 AGREED_S = 60  # after a renderer leaves a counter-svc, its connections there idle for 20 s
 

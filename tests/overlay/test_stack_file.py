@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from harness import REPO
+from harness.lab import REPO
 
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
 HOST_PORTS = yaml.safe_load((REPO / "swarm/host-ports.yml").read_text(encoding="utf-8"))

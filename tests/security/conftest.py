@@ -1,14 +1,8 @@
 """What Debian's tools for finding holes find in a running pair, on loopback."""
 
-import pathlib
-import sys
-
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
-
-from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
-from harness.stage import Stage  # noqa: E402
+from harness.postgres import Cluster
+from harness.stage import Stage
 
 
 @pytest.fixture(scope="session")

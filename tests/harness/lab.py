@@ -13,17 +13,13 @@ import re
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
+from lablib import images, net, world
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPO / "swarm"))
-
-from lablib import images, net, world  # noqa: E402 (the path above comes first)
-
 CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
 REACH = CLIENT.with_name("reach.py")
 CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"

@@ -1,4 +1,4 @@
-"""What the tests of the running pair stand on.
+"""What the tests of the running pair, and of the stack on a lab of hosts, stand on.
 
     wait      waiting for a condition, always with a deadline
     http      HTTP/1.1 on a plain socket: one parser for clients, proxies and load
@@ -11,5 +11,7 @@
     listener  what both proxies are
     api       a client of counter-svc that holds every answer against proto/counter-api.yml
     page      what a person reads on the HTML page
+    lab       the lab of hosts, the stack on it, loads and their audit (tests/overlay, ha, mesh)
+    fixtures  of pytest, for every suite on a lab
     load      many clients at once, who remember what they sent and what they were told; the audit
 """

@@ -17,7 +17,7 @@ from .http import get
 from .ports import free_port
 from .wait import PATIENCE_S, until
 
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD_DIR = os.path.join(ROOT, os.environ.get("BUILD_DIR", "build"))
 SANITIZED = bool(re.search("address|undefined|thread|coverage", os.path.basename(BUILD_DIR)))
 
