@@ -2,21 +2,17 @@
 runs no scripts at all."""
 
 import datetime
-import pathlib
 import re
-import sys
 from types import SimpleNamespace
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "pair"))
-
-from browser import Browser  # noqa: E402 (the path above comes first)
-from elsewhere import Elsewhere  # noqa: E402
-from harness import past  # noqa: E402
-from harness.postgres import ClockedCluster, Cluster  # noqa: E402
-from harness.stage import Stage  # noqa: E402
-from harness.wait import until  # noqa: E402
+from browser import Browser
+from elsewhere import Elsewhere
+from harness import past
+from harness.postgres import ClockedCluster, Cluster
+from harness.stage import Stage
+from harness.wait import until
 
 
 @pytest.fixture(scope="session")
