@@ -21,7 +21,7 @@ HA_ROW, ARCHIVE_ROW = "Three database servers (--ha)", "Backups and archived WAL
 def promtool(*arguments, stdin=None):
     """Runs promtool; returns its status and what it said."""
     done = subprocess.run(["promtool", *arguments], input=stdin, capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
