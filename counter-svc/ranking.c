@@ -24,8 +24,8 @@ static const char *const STEPS[] = {
     "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_people",
-    "CREATE INDEX CONCURRENTLY pathcount_by_people ON pathcount ((count - bot_count) DESC, path) "
-    "WHERE count > bot_count",
+    ("CREATE INDEX CONCURRENTLY pathcount_by_people ON pathcount ((count - bot_count) DESC, path) "
+     "WHERE count > bot_count"),
 };
 #define STEP_COLUMN 4
 #define STEP_PEOPLE 6
