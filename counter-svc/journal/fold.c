@@ -22,6 +22,9 @@
 #define SLICE_PATHS    4000
 #define SLICE_MENTIONS 200000
 
+/* The SQLSTATE of a statement that took longer than statement_timeout. */
+#define TIMED_OUT "57014"
+
 /* Forced folds that do not follow from the above: two a second. */
 #define FORCED_EVERY_MS 500
 
@@ -60,6 +63,7 @@ struct fold {
     int64_t *cuts; /* where slices end, in order; owned */
     size_t n_cuts, max_cuts;
     size_t slice_paths, slice_mentions; /* behind the last cut */
+    int64_t max_entries;                /* of a fold, after one that timed out; 0: any number */
     size_t unfolded_paths, sent_paths;  /* hit since they were folded; of the fold at PostgreSQL */
     int64_t start, upto;                /* of the fold at PostgreSQL, or the last one */
     int64_t folded;                     /* what this session has folded, as far as it knows */
@@ -245,9 +249,13 @@ static void send_fold(struct fold *fold)
     drop_old_cuts(fold);
     fold->upto = fold->n_cuts != 0 ? fold->cuts[0] : fold->state->position;
     fold->sent_paths = fold->n_cuts != 0 ? SLICE_PATHS : fold->unfolded_paths;
-    fold->dead_rows += fold->sent_paths;
-    if (fold->n_cuts == 0)
+    if (fold->max_entries != 0 && fold->upto - fold->start > fold->max_entries) {
+        fold->upto = fold->start + fold->max_entries;
+        fold->sent_paths = 0; /* not known */
+    } else if (fold->n_cuts == 0) {
         fold->slice_paths = fold->slice_mentions = 0;
+    }
+    fold->dead_rows += fold->sent_paths;
     pg_add_int8(&numbers, fold->start);
     pg_add_int8(&numbers, fold->upto);
     fold->activity = FOLD_FOLDING;
@@ -391,10 +399,25 @@ static void note_refused(const PGresult *result)
               (long long)refused);
 }
 
+/* The next fold has half of the entries of one that timed out; each that is done allows a quarter more
+ * again. A fold that always had the same entries might never be done, and the journal would fill. */
+static void adapt_to(struct fold *fold, const struct pg_answer *answer)
+{
+    int64_t entries = fold->upto - fold->start;
+
+    INVARIANT(entries > 0);
+    if (answer->outcome == PG_FAILED && strcmp(answer->sqlstate, TIMED_OUT) == 0)
+        fold->max_entries = entries > 1 ? entries / 2 : 1;
+    else if (answer->outcome == PG_DONE && fold->max_entries != 0)
+        fold->max_entries = fold->max_entries < KEPT_ENTRIES ? fold->max_entries * 5 / 4 + 1 : 0;
+}
+
 static void on_folded(void *data, const struct pg_answer *answer)
 {
     struct fold *fold = data;
     bool moved;
+
+    adapt_to(fold, answer);
 
     if (is_refusal(answer) && !fold->row_by_row) {
         is_done(fold, answer, "fold");

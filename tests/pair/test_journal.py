@@ -181,6 +181,26 @@ def test_an_entry_that_another_has_replaced_is_noticed(stage, ledger):
     assert ledger.folded() == {"/a": 12}
 
 
+def test_a_fold_that_takes_too_long_is_done_in_parts(stage, ledger):
+    """All rows at once take twice as long as a statement may: they must not be tried for ever."""
+    counter = stage.counter(ledger, statement_timeout_ms=1000, lock_timeout_ms=20000, batch_deadline_ms=20000)
+    api, lane = counter.api, counter.api.lane()
+    ledger.run("""
+        CREATE FUNCTION slowly() RETURNS TRIGGER LANGUAGE plpgsql AS
+            'BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END';
+        CREATE TRIGGER slowly BEFORE INSERT ON pathcount FOR EACH ROW EXECUTE FUNCTION slowly()""")
+    counts = {f"/{n}": 1 for n in range(200)}
+    with ledger.connect() as connection:
+        connection.execute("BEGIN")
+        connection.execute("SELECT FROM pathcount_checkpoint FOR UPDATE")  # no fold comes through
+        for sequence in range(40):
+            paths = list(counts)[5 * sequence:5 * sequence + 5]
+            assert api.post(lane, sequence + 1, dict.fromkeys(paths, 1)).status == 200
+        connection.execute("ROLLBACK")
+    assert ledger.folded() == counts
+    assert metric(api, "pathcount_journal_fold_failures_total") > 0
+
+
 def end_folds(ledger):
     """Ends the sessions that fold; what they are in the middle of is undone."""
     ended = ledger.backends("query LIKE '%%pathcount_fold(%%'")
