@@ -90,7 +90,7 @@ def behind_the_first_page(how):
 @pytest.mark.parametrize("mishap", [refuse, swallow], ids=["gone", "silent"])
 def test_an_export_whose_counter_does_not_answer_any_more(stage, counter, mishap):
     proxy = stage.proxy(counter)
-    render = stage.render(proxy, call_deadline_ms=1000, request_deadline_ms=2000)
+    render = stage.render(proxy, call_deadline_ms=3000, request_deadline_ms=6000)
     proxy.always(behind_the_first_page(mishap), "GET", "/v1/paths")
     with answers(render, EVERYTHING) as socks:
         assert_cut(socks)

@@ -116,7 +116,8 @@ def test_rows_and_periods_say_how_many_hits_came_from_bots(api, rows, period):
             continue
         assert page["period"]["hits"] == sum(hits for hits, _ in numbers.values())
         assert page["period"]["bots"] == sum(bots for _, bots in numbers.values())
-        assert datetime.datetime.fromisoformat(page["period"]["begins"]) <= NOW
+        # PostgreSQL's clock goes on from NOW while the ledger is made, and its history begins then
+        assert datetime.datetime.fromisoformat(page["period"]["begins"]) < NOW + timedelta(minutes=30)
 
 
 def test_a_period_without_hits_has_no_rows_and_says_so(stage, ledger):
