@@ -1,14 +1,14 @@
 #include "proto/view.h"
 
 #include "proto/api.h"
+#include "proto/parameter.h"
 
 #include <stdlib.h>
 
-/* What one parameter is read by: the value is percent-decoded; returns a sentence, or NULL. */
-typedef const char *(*reader)(struct view *view, const char *value, size_t len);
-
-static const char *read_order(struct view *view, const char *value, size_t len)
+static const char *read_order(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
+
     if (len == 5 && memcmp(value, "count", 5) == 0)
         view->order = VIEW_BY_COUNT;
     else if (len == 4 && memcmp(value, "path", 4) == 0)
@@ -18,8 +18,9 @@ static const char *read_order(struct view *view, const char *value, size_t len)
     return NULL;
 }
 
-static const char *read_limit(struct view *view, const char *value, size_t len)
+static const char *read_limit(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
     unsigned limit = 0;
 
     for (size_t i = 0; i < len && limit <= VIEW_MAX_ROWS; ++i) {
@@ -43,8 +44,10 @@ static bool text_is(const char *value, size_t len, const char *text)
     return strlen(text) == len && memcmp(value, text, len) == 0;
 }
 
-static const char *read_period(struct view *view, const char *value, size_t len)
+static const char *read_period(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
+
     for (int period = 0; period < VIEW_N_PERIODS; ++period) {
         if (!text_is(value, len, view_period_names[period]))
             continue;
@@ -54,8 +57,10 @@ static const char *read_period(struct view *view, const char *value, size_t len)
     return "\"period\" is not all, today, 24h, 7d or 30d.";
 }
 
-static const char *read_bots(struct view *view, const char *value, size_t len)
+static const char *read_bots(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
+
     view->without_bots = text_is(value, len, "exclude");
     return view->without_bots || text_is(value, len, "include")
                ? NULL
@@ -67,8 +72,10 @@ static bool is_text(const char *value, size_t len, size_t most)
     return len <= most && memchr(value, '\0', len) == NULL && utf8_is_valid(value, len);
 }
 
-static const char *read_prefix(struct view *view, const char *value, size_t len)
+static const char *read_prefix(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
+
     if (!is_text(value, len, PATH_MAX_BYTES))
         return "\"prefix\" is not UTF-8 text of at most 2,048 bytes.";
     memcpy(view->prefix, value, len);
@@ -78,8 +85,9 @@ static const char *read_prefix(struct view *view, const char *value, size_t len)
 }
 
 /* Keeps the cursor as it is: what it means depends on the order, which may stand behind it. */
-static const char *read_cursor(struct view *view, const char *value, size_t len)
+static const char *read_cursor(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
     const char *path = value;
 
     if (view->has_after)
@@ -104,59 +112,29 @@ static const char *read_cursor(struct view *view, const char *value, size_t len)
     return NULL;
 }
 
-static const char *read_before(struct view *view, const char *value, size_t len)
+static const char *read_before(void *data, const char *value, size_t len)
 {
+    struct view *view = data;
+
     view->backwards = true;
     return read_cursor(view, value, len);
 }
 
-static const struct parameter {
-    const char *name;
-    reader read;
-} PARAMETERS[] = {
+static const struct parameter PARAMETERS[] = {
     {"order", read_order},   {"prefix", read_prefix}, {"limit", read_limit}, {"after", read_cursor},
     {"before", read_before}, {"period", read_period}, {"bots", read_bots},
 };
 #define N_PARAMETERS (sizeof(PARAMETERS) / sizeof(PARAMETERS[0]))
 
-/* Reads one `name=value`. */
-static const char *read_parameter(struct view *view, const char *text, size_t len, unsigned *seen)
-{
-    const char *equals = memchr(text, '=', len);
-    size_t name_len = equals != NULL ? (size_t)(equals - text) : len;
-    char value[2 * CURSOR_PATH_MAX_BYTES];
-    size_t value_len = equals != NULL ? len - name_len - 1 : 0;
-
-    for (size_t i = 0; i < N_PARAMETERS; ++i) {
-        const struct parameter *parameter = &PARAMETERS[i];
-        if (strlen(parameter->name) != name_len || memcmp(text, parameter->name, name_len) != 0)
-            continue;
-        if (*seen & 1U << i)
-            return "A query parameter occurs more than once.";
-        *seen |= 1U << i;
-        if (equals == NULL || value_len > sizeof(value) ||
-            !percent_decode(equals + 1, value_len, value, &value_len))
-            return "A query parameter has no valid value.";
-        return parameter->read(view, value, value_len);
-    }
-    return "Unknown query parameter; use order, prefix, period, bots, limit, after or before.";
-}
-
 int view_parse(const char *query, size_t len, struct view *view, const char **error)
 {
-    const char *at = query, *end = query + len;
-    unsigned seen = 0;
-
     memset(view, 0, sizeof(*view));
     view->limit = VIEW_DEFAULT_ROWS;
-    while (at != end) {
-        const char *next = memchr(at, '&', (size_t)(end - at));
-        size_t parameter_len = (size_t)((next != NULL ? next : end) - at);
-        *error = read_parameter(view, at, parameter_len, &seen);
-        if (*error != NULL)
-            return -1;
-        at = next != NULL ? next + 1 : end;
-    }
+    *error = parameters_read(
+        query, len, PARAMETERS, N_PARAMETERS, (size_t)2 * CURSOR_PATH_MAX_BYTES,
+        "Unknown query parameter; use order, prefix, period, bots, limit, after or before.", view);
+    if (*error != NULL)
+        return -1;
     if (view->has_after && (view->order == VIEW_BY_COUNT) != (view->after_count >= 0)) {
         *error = "The cursor belongs to the other order.";
         return -1;

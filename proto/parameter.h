@@ -1,0 +1,24 @@
+/* The parameters of a query of the internal API: `name=value&…`, percent-encoded. Any thread. */
+#ifndef PROTO_PARAMETER_H
+#define PROTO_PARAMETER_H
+
+#include <stddef.h>
+
+/* A parameter and the function that reads its value, which is percent-decoded, into `data`. The function
+ * returns NULL, or a sentence that says what is wrong. */
+struct parameter {
+    const char *name;
+    const char *(*read)(void *data, const char *value, size_t len);
+};
+
+/* The most bytes of a value, percent-encoded. */
+#define PARAMETER_MAX_BYTES ((size_t)16 * 1024)
+
+/* Reads a query. Each parameter occurs at most once, and its value has at most `max_bytes`, percent-encoded,
+ * which is at most PARAMETER_MAX_BYTES. Returns NULL, or a sentence: `unknown` for a parameter that is not
+ * among the `count` ones. */
+const char *parameters_read(const char *query, size_t len, const struct parameter *parameters,
+                            size_t count, size_t max_bytes, const char *unknown, void *data)
+    __attribute__((warn_unused_result));
+
+#endif
