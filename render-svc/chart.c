@@ -120,7 +120,7 @@ static void add_all_bars(struct buffer *to, const struct bar *bars, size_t size,
         add_bars(to, bars, size, from, highest, true);
 }
 
-/* --- what stands around them --- */
+/* --- title, scale and dates --- */
 
 static void add_hits(struct buffer *to, struct bar bar, bool without_bots)
 {

@@ -31,7 +31,8 @@ static struct model_batch *new_batch(const struct batch *batch)
     return model;
 }
 
-/* A batch that was sent before is what it was; it moves only if nobody can have acted on it. */
+/* A batch that is sent again is unchanged. It moves to another lane only if no counter-svc can have
+ * acted on it. */
 static void check_again(const struct model_batch *model, const struct batch *batch)
 {
     int64_t hits[N_PATHS] = {0}, bot_hits[N_PATHS] = {0};

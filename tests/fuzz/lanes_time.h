@@ -76,7 +76,7 @@ static void end_turn(void)
     world.turn_end = NULL;
     if (turn_end != NULL)
         turn_end->_run(turn_end);
-    /* a lane is free, and nobody waits for more hits or for a pause to end: then nobody is left */
+    /* A lane is free, and no hit waits for others or for the end of a pause: then no hit is left. */
     if (world.n_calls < (size_t)world.settings.lanes && world.n_timers == 0)
         MUST(world.n_open == 0);
 }

@@ -85,7 +85,7 @@ class Later:
     def _run(self, call, arguments, keywords):
         try:
             self._value = call(*arguments, **keywords)
-        except BaseException as error:  # handed to whoever asks for the result
+        except BaseException as error:  # result() raises it
             self._error = error
 
     @property

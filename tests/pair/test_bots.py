@@ -1,4 +1,4 @@
-"""Bots are told by their User-Agent: their hits are counted as theirs, or are not counted at all."""
+"""Bots are recognised by their User-Agent: their hits are counted as hits by bots, or not at all."""
 
 import pytest
 
