@@ -193,12 +193,18 @@ settled() {
     [[ -z $missing ]]
 }
 
-# unready_nodes: a line for each node that cannot be given tasks: name, status, availability.
-unready_nodes() {
+# nodes_unlike PATTERN: a line for each node whose name, status, availability and state as a manager
+# do not match.
+nodes_unlike() {
     local nodes
-    nodes=$(look node ls --format '{{.Hostname}} {{.Status}} {{.Availability}}' 2>&1) ||
+    nodes=$(look node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}' 2>&1) ||
         nodes="Swarm answers: $(tail -n 1 <<<"$nodes")"
-    grep -v ' Ready Active$' <<<"$nodes" || true
+    sed 's/ *$//' <<<"$nodes" | grep -vE "$1" || true
+}
+
+# unready_nodes: a line for each node that cannot be given tasks.
+unready_nodes() {
+    nodes_unlike ' Ready Active( |$)'
 }
 
 # Services with a task that has a place, which Swarm does not see: since when, and how often

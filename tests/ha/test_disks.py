@@ -25,11 +25,11 @@ def small_disk(stack, member, folder):
         stack.lab("exec", str(host), "--", *words)
 
     def swap(*commands):
-        stack.change("service", "scale", "--detach", f"pathcount_{service}=0")
+        stack.swarm("service", "scale", "--detach", f"pathcount_{service}=0")
         wait_until(f"{service} to stop", lambda: not stack.tasks(service), STOPPED_S)
         for command in commands:
             on_host(*command)
-        stack.change("service", "scale", "--detach", f"pathcount_{service}=1")
+        stack.swarm("service", "scale", "--detach", f"pathcount_{service}=1")
         stack.until_well()
 
     swap(("truncate", f"--size={DISK_MIB}M", str(image)), ("mkfs.ext4", "-q", str(image)),

@@ -17,7 +17,7 @@ def node(host):
 
 def give(stack, member, host):
     """As docs/ha.md says."""
-    stack.change("node", "update", "--label-rm", "pathcount.ha", node(stack.host_of(member)))
+    stack.swarm("node", "update", "--label-rm", "pathcount.ha", node(stack.host_of(member)))
     place(stack, member, host)
 
 
@@ -30,11 +30,11 @@ def place(stack, member, host):
 def join_again(stack, host):
     """The Swarm has forgotten this host. Its disk is as it was."""
     docker(host, "swarm", "leave", "--force")
-    token = docker(stack.manager, "swarm", "join-token", "--quiet", "manager")
+    token = stack.swarm("swarm", "join-token", "--quiet", "manager")
     docker(host, "swarm", "join", "--advertise-addr", world.host_address(host), "--token", token,
            f"{world.host_address(stack.manager)}:2377")
-    wait_until("the host to be ready", lambda: docker(
-        stack.manager, "node", "ls", "--filter", f"name={node(host)}", "--format", "{{.Status}}") == "Ready", 60)
+    wait_until("the host to be ready", lambda: stack.swarm(
+        "node", "ls", "--filter", f"name={node(host)}", "--format", "{{.Status}}") == "Ready", 60)
 
 
 def test_lost_host_replaced_and_its_member_moved_back(stack, prefix, under_load, note):
@@ -44,10 +44,10 @@ def test_lost_host_replaced_and_its_member_moved_back(stack, prefix, under_load,
     with under_load(others(stack, lost)) as (load, watches):
         began = time.time()
         stack.lab("kill", lost)
-        stack.change("node", "demote", node(lost))
+        stack.swarm("node", "demote", node(lost))
         stack.function("wait_until", 60, "the host to be demoted", "", world.DOCKER, "node", "rm", "--force",
                        node(lost))
-        stack.change("node", "promote", node(SPARE))
+        stack.swarm("node", "promote", node(SPARE))
         place(stack, member, SPARE)
         replaced, longest = time.time() - began, gap(watches, began)
 
@@ -57,7 +57,7 @@ def test_lost_host_replaced_and_its_member_moved_back(stack, prefix, under_load,
         give(stack, member, lost)
         until_whole(watches, began)
         moved, later = time.time() - began, gap(watches, began)
-        stack.change("node", "demote", node(SPARE))
+        stack.swarm("node", "demote", node(SPARE))
         figures = audit(stack, prefix, load, watches)
     note(f"the host of {member} lost, an empty one in its place after {replaced:.1f} s, {longest:.1f} s without a "
          f"200; moved back in {moved:.1f} s, {later:.1f} s without a 200; {figures}")

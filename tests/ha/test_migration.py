@@ -23,8 +23,8 @@ def to_one(stack, prefix, dump):
     primary = stack.host_of(stack.primary())
     stack.command("scale", "counter-svc", "0")
     stack.command("backup", dump, host=primary)
-    stack.change("service", "scale", "--detach", *(f"{server}=0" for server in SERVERS))
-    stack.change("service", "rm", f"{world.STACK}_repository")
+    stack.swarm("service", "scale", "--detach", *(f"{server}=0" for server in SERVERS))
+    stack.swarm("service", "rm", f"{world.STACK}_repository")
     stack.command("label", f"{world.STACK}-h{ONE}")
     stack.command("deploy", "--host-ports", "--wait", COUNTER_REPLICAS="0")
     stack.command("restore", "--replace", dump, host=ONE)
@@ -44,7 +44,7 @@ def remove_volumes(stack):
 def to_three(stack, prefix, dump):
     stack.command("scale", "counter-svc", "0")
     stack.command("backup", dump, host=ONE)
-    stack.change("service", "scale", "--detach", f"{world.STACK}_postgres=0")
+    stack.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=0")
     wait_until("PostgreSQL's end", lambda: not stack.tasks("postgres"), STOPPED_S)
     stack.command("deploy", "--ha", "--archive", "--host-ports", "--wait", COUNTER_REPLICAS="0")
     stack.until_well()
@@ -65,7 +65,7 @@ def test_to_one_server_and_back_to_three(stack, prefix, commits, note, tmp_path)
         began = time.time()
         to_three(stack, prefix, tmp_path / "one.dump")
         three = time.time() - began
-        stack.change("node", "update", "--label-rm", "pathcount.ledger", f"{world.STACK}-h{ONE}")
+        stack.swarm("node", "update", "--label-rm", "pathcount.ledger", f"{world.STACK}-h{ONE}")
         figures = audit(stack, prefix, load, watches)
     assert {status for watch in watches for *_, status in watch.seen} <= {200, 503}
     note(f"from three servers to one: pages again after {one:.0f} s; from one to three: {three:.0f} s; {figures}")

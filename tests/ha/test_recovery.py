@@ -14,7 +14,7 @@ HITS = 200
 def destroy(stack):
     """The volumes of the three servers and of etcd are gone. etcd begins anew."""
     services = [f"{kind}-{member}" for kind in ("postgres", "etcd") for member in MEMBERS]
-    stack.change("service", "scale", "--detach", *(f"{world.STACK}_{service}=0" for service in services))
+    stack.swarm("service", "scale", "--detach", *(f"{world.STACK}_{service}=0" for service in services))
     wait_until("the servers to stop", lambda: not any(stack.tasks(one) for one in services), STOPPED_S)
     for member in MEMBERS:
         host = stack.host_of(member)
@@ -22,7 +22,7 @@ def destroy(stack):
             for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
                 docker(host, "rm", "--force", container)
             docker(host, "volume", "rm", volume)
-    stack.change("service", "scale", "--detach", *(f"{world.STACK}_etcd-{member}=1" for member in MEMBERS))
+    stack.swarm("service", "scale", "--detach", *(f"{world.STACK}_etcd-{member}=1" for member in MEMBERS))
     wait_until("etcd", lambda: all(stack.tasks(f"etcd-{member}") for member in MEMBERS), STOPPED_S)
 
 

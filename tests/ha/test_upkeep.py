@@ -32,9 +32,9 @@ def under(stack, prefix, under_load, change):
 
 
 def spec(stack, service, field):
-    return json.loads(docker(stack.manager, "service", "inspect", "--format",
-                             f"{{{{json .Spec.TaskTemplate.ContainerSpec.{field}}}}}",
-                             f"{world.STACK}_{service}"))
+    return json.loads(stack.swarm("service", "inspect", "--format",
+                                  f"{{{{json .Spec.TaskTemplate.ContainerSpec.{field}}}}}",
+                                  f"{world.STACK}_{service}"))
 
 
 def test_all_members_rolled_to_a_new_image(stack, prefix, under_load, note):
@@ -91,8 +91,8 @@ def test_secret_rotated(stack, prefix, under_load, note, what):
         assert versions(stack, "counter-svc")[file] == counter[file] + 1
     after = verifiers(stack)
     assert {role for role in after if after[role] != roles[role]} == set(ROLES.get(what, ()))
-    wait_until("no secret of another version", lambda: docker(
-        stack.manager, "secret", "ls", "--quiet", "--filter",
+    wait_until("no secret of another version", lambda: stack.swarm(
+        "secret", "ls", "--quiet", "--filter",
         f"name={world.STACK}_{file}_v{before.get(file, counter.get(file))}") == "" or what == "ledger-pw", 60)
     assert longest <= FAR_ABOVE_S
 
@@ -120,11 +120,11 @@ def crowd(stack, host):
     nodes = [f"{world.STACK}-h{other}" for other in stack.hosts if other != host]
     try:
         for node in nodes:
-            stack.change("node", "update", "--availability", "pause", node)
+            stack.swarm("node", "update", "--availability", "pause", node)
         stack.function("update_service", "counter-svc", "--force")
     finally:
         for node in nodes:
-            stack.change("node", "update", "--availability", "active", node)
+            stack.swarm("node", "update", "--availability", "active", node)
     stack.only("counter-svc", 2)
     assert {task.host for task in stack.tasks("counter-svc")} == {host}
 

@@ -330,8 +330,9 @@ class Stack:
         assert done.returncode == 0, f"{name} {words}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
-    def change(self, *words):
-        """Docker's client with a command that changes the Swarm, tried again where Swarm asks for that."""
+    def swarm(self, *words):
+        """Asks a manager, by Docker's client, and asks again while Swarm has no leader or wants that.
+        Returns the standard output."""
         return self.function("retried", world.DOCKER, *words)
 
     def recover(self):
@@ -435,9 +436,9 @@ class Stack:
     def start_client(self, network="public", host=None):
         """A task that loads can be started in, on one of the stack's networks."""
         name = f"test-client-{network}"
-        known = docker(self.manager, "service", "ls", "--quiet", "--filter", f"name={name}")
+        known = self.swarm("service", "ls", "--quiet", "--filter", f"name={name}")
         if not known:
-            self.change("service", "create", "--detach", "--name", name, "--init",
+            self.swarm("service", "create", "--detach", "--name", name, "--init",
                         "--network", f"{world.STACK}_{network}", "--constraint",
                         f"node.hostname==pathcount-h{host or self.manager}", CLIENT_IMAGE)
         return wait_until(f"{name} to run", lambda: self._client(name), 180 * self.patience)
@@ -458,10 +459,10 @@ class Stack:
         return None
 
     def stop_clients(self):
-        names = docker(self.manager, "service", "ls", "--format", "{{.Name}}").split()
+        names = self.swarm("service", "ls", "--format", "{{.Name}}").split()
         for name in names:
             if name.startswith("test-client"):
-                self.change("service", "rm", name)
+                self.swarm("service", "rm", name)
 
     def load_inside(self, prefix, target="tasks.render-svc:8080", **options):
         """A load from within the public network."""

@@ -232,6 +232,17 @@ def test_it_says_which_node_is_not_ready(swarm):
     assert re.search(r"^wait: waiting for every node, \d+ s: h3 Down Active$", done.stderr, re.MULTILINE)
 
 
+def test_it_waits_for_a_manager_that_the_others_do_not_reach(swarm):
+    """Such a node may be ready for tasks already, but does not know the Swarm's leader."""
+    ready = [["h1", "Ready", "Active", True, "Leader"], ["h2", "Ready", "Active", True, "Reachable"],
+             ["h3", "Ready", "Active", True]]
+    swarm.state["nodes"] = [ready[0], [*ready[1][:4], "Unreachable"], ready[2]]
+    swarm.state["changes"] = [["node ls --format", 4, {"nodes": ready}]]
+    done = swarm.run("wait", "--nodes")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^wait: waiting for every node, \d+ s: h2 Ready Active Unreachable$", done.stderr, re.MULTILINE)
+
+
 def test_it_ends_with_the_reason(swarm):
     swarm.service("postgres")["tasks"] = [
         ["pathcount_postgres.1", "h1", "Running", "Preparing 9 seconds ago", "", True]]

@@ -51,10 +51,10 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
     assert said.returncode == 1 and f"pathcount-h{host}" in said.stderr
 
     spread.command("scale", "counter-svc", "0")
-    spread.change("service", "scale", "--detach", f"{world.STACK}_postgres=0")
+    spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=0")
     wait_until("PostgreSQL's end", lambda: not spread.tasks("postgres"), 90)
     destroy(host)
-    spread.change("service", "scale", "--detach", f"{world.STACK}_postgres=1")
+    spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=1")
     spread.command("wait")
     began = time.time()
     said = spread.command("restore", dump, host=host)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from harness.lab import docker, world
+from harness.lab import world
 
 pytestmark = pytest.mark.upkeep
 FILES = {"token": "counter_token", "ledger-pw": "ledger_pw"}
@@ -21,9 +21,9 @@ def versions(stack):
     """{(service, file): version} of every secret that a service has."""
     found = {}
     for service in ("render-svc", "counter-svc", "postgres"):
-        secrets = json.loads(docker(stack.manager, "service", "inspect", "--format",
-                                    "{{json .Spec.TaskTemplate.ContainerSpec.Secrets}}",
-                                    f"{world.STACK}_{service}"))
+        secrets = json.loads(stack.swarm("service", "inspect", "--format",
+                                         "{{json .Spec.TaskTemplate.ContainerSpec.Secrets}}",
+                                         f"{world.STACK}_{service}"))
         for secret in secrets:
             found[service, secret["File"]["Name"]] = int(secret["SecretName"].rpartition("_v")[2])
     return found
@@ -82,4 +82,4 @@ def test_a_rotation_that_was_interrupted_goes_on(rotated, prefix):
     assert not report.failed and not report.unavailable and not report.nobody
     assert {version for (_, file), version in versions(rotated).items()
             if file.startswith("counter_token")} == {before + 1}
-    assert old not in docker(rotated.manager, "secret", "ls", "--format", "{{.Name}}").split()
+    assert old not in rotated.swarm("secret", "ls", "--format", "{{.Name}}").split()
