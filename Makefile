@@ -39,11 +39,11 @@ ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS += -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack -Wl,--as-needed $(SANITIZE)
 LDLIBS_COMMON := -lh2o-evloop -lssl -lcrypto -lz -lyaml -ljansson -lseccomp -lunistring -lpthread
 
-COMMON_SRC := $(wildcard proto/*.c service/*.c)
-COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*/*.c counter-svc/*.S)
-RENDER_SRC := $(wildcard render-svc/*.c render-svc/*.S)
+COMMON_SRC := $(wildcard base/*.c proto/*.c server/*.c server/*/*.c)
+COUNTER_SRC := $(wildcard counter-svc/*.c counter-svc/*/*.[cS])
+RENDER_SRC := $(wildcard render-svc/*.c render-svc/*/*.[cS])
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
-SQL := $(wildcard counter-svc/sql/*.sql counter-svc/schema/*.sql)
+SQL := $(wildcard counter-svc/ledger/sql/*.sql counter-svc/ledger/schema/*.sql)
 ASSETS := $(wildcard render-svc/assets/*)
 
 objects = $(patsubst %,$(O)/%.o,$(basename $(1)))
@@ -128,10 +128,10 @@ $(O)/%.o: %.S Makefile
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 
-$(O)/counter-svc/sql.o: $(SQL)
-$(O)/render-svc/assets_files.o: $(ASSETS)
-$(O)/render-svc/openapi_file.o: proto/public-api.yml
-$(O)/render-svc/bots_file.o: render-svc/bots/isbot.txt
+$(O)/counter-svc/ledger/sql.o: $(SQL)
+$(O)/render-svc/public/assets_files.o: $(ASSETS)
+$(O)/render-svc/public/openapi_file.o: proto/public-api.yml
+$(O)/render-svc/public/bots_file.o: render-svc/bots/isbot.txt
 
 -include $(patsubst %.o,%.d,$(COMMON_OBJ) $(COUNTER_OBJ) $(RENDER_OBJ) $(UNIT_TESTS:=.o) \
 	$(BENCH_PROGRAMS:=.o) $(BENCH_ENCODING).o $(FUZZERS:=.o))

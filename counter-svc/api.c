@@ -5,10 +5,10 @@
 #include "counter-svc/api_changes.h"
 #include "counter-svc/api_history.h"
 #include "counter-svc/counter.h"
-#include "service/answer.h"
-#include "service/log.h"
-#include "service/request.h"
-#include "service/unsent.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+#include "server/http/unsent.h"
+#include "server/ops/log.h"
 
 #include <openssl/crypto.h>
 #include <stdio.h>

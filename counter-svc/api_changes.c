@@ -1,9 +1,9 @@
 #include "counter-svc/api_changes.h"
 
 #include "proto/encoding.h"
-#include "service/answer.h"
-#include "service/request.h"
-#include "service/unsent.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+#include "server/http/unsent.h"
 
 #include <string.h>
 

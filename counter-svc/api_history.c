@@ -1,11 +1,11 @@
 #include "counter-svc/api_history.h"
 
 #include "counter-svc/api_changes.h"
-#include "counter-svc/history_query.h"
+#include "counter-svc/read/history_query.h"
 #include "proto/encoding.h"
-#include "service/answer.h"
-#include "service/request.h"
-#include "service/unsent.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+#include "server/http/unsent.h"
 
 /* A request that waits for PostgreSQL; in the request's pool. */
 struct call {

@@ -2,12 +2,12 @@
 #ifndef COUNTER_COUNTER_H
 #define COUNTER_COUNTER_H
 
-#include "counter-svc/changes.h"
+#include "counter-svc/changes/changes.h"
 #include "counter-svc/journal/journal.h"
-#include "counter-svc/ranking.h"
-#include "counter-svc/views.h"
+#include "counter-svc/read/ranking.h"
+#include "counter-svc/read/views.h"
 #include "proto/normalize.h"
-#include "service/service.h"
+#include "server/service.h"
 
 struct counter_config {
     struct service_config service; /* first: see service.h */

@@ -1,9 +1,9 @@
 #include "counter-svc/counter.h"
 
-#include "counter-svc/command.h"
-#include "counter-svc/counter_metrics.h"
-#include "service/guard.h"
-#include "service/log.h"
+#include "counter-svc/changes/command.h"
+#include "counter-svc/ledger/counter_metrics.h"
+#include "server/ops/guard.h"
+#include "server/ops/log.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>

@@ -12,8 +12,8 @@
 #ifndef PROTO_API_H
 #define PROTO_API_H
 
+#include "base/buffer.h"
 #include "proto/batch.h"
-#include "proto/buffer.h"
 #include "proto/message.h"
 
 #include <stdbool.h>

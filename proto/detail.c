@@ -1,6 +1,6 @@
 #include "proto/detail.h"
 
-#include "proto/json.h"
+#include "base/json.h"
 
 #include <stdbool.h>
 #include <stdio.h>

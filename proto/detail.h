@@ -9,7 +9,7 @@
 #ifndef PROTO_DETAIL_H
 #define PROTO_DETAIL_H
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/view.h"
 
 #define DETAIL_MAX_RANK   10000

@@ -17,7 +17,7 @@
 #ifndef PROTO_ENCODER_H
 #define PROTO_ENCODER_H
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/encoding.h"
 
 struct encoder {

@@ -1,6 +1,6 @@
 #include "proto/history.h"
 
-#include "proto/memory.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

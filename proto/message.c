@@ -1,7 +1,7 @@
 #include "proto/message.h"
 
-#include "proto/json.h"
-#include "proto/memory.h"
+#include "base/json.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "proto/msgpack.h"
 
-#include "proto/memory.h"
+#include "base/memory.h"
 #include "proto/path.h"
 
 #include <msgpack/unpack.h>

@@ -1,6 +1,6 @@
 #include "proto/parameter.h"
 
-#include "proto/invariant.h"
+#include "base/invariant.h"
 #include "proto/path.h"
 
 #include <string.h>

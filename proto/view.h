@@ -15,7 +15,7 @@
 #ifndef PROTO_VIEW_H
 #define PROTO_VIEW_H
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/path.h"
 
 #include <stdbool.h>

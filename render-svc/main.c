@@ -1,7 +1,7 @@
-#include "render-svc/link.h"
-#include "render-svc/render.h"
-#include "service/log.h"
-#include "service/random.h"
+#include "base/random.h"
+#include "render-svc/html/link.h"
+#include "render-svc/public/render.h"
+#include "server/ops/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>

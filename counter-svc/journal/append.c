@@ -2,10 +2,10 @@
 
 #include "counter-svc/journal/journal_private.h"
 
-#include "counter-svc/pg_array.h"
-#include "proto/memory.h"
-#include "service/log.h"
-#include "service/random.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "counter-svc/ledger/pg_array.h"
+#include "server/ops/log.h"
 
 #include <stdlib.h>
 

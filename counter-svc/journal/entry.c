@@ -1,7 +1,7 @@
 #include "counter-svc/journal/entry.h"
 
 #include "counter-svc/journal/state.h"
-#include "counter-svc/pg_array.h"
+#include "counter-svc/ledger/pg_array.h"
 
 /* Closes a parameter that began at `from`. Its bytes are found once the buffer does not move any more. */
 static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)

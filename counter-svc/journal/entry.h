@@ -6,7 +6,7 @@
 #ifndef COUNTER_JOURNAL_ENTRY_H
 #define COUNTER_JOURNAL_ENTRY_H
 
-#include "counter-svc/pg.h"
+#include "counter-svc/ledger/pg.h"
 #include "proto/batch.h"
 
 /* With the row of other paths there is one path more than a batch may have. An entry fits the socket's

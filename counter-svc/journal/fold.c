@@ -1,10 +1,10 @@
 #include "counter-svc/journal/fold.h"
 
-#include "counter-svc/counter_metrics.h"
-#include "counter-svc/pg_array.h"
-#include "counter-svc/refusal.h"
-#include "proto/memory.h"
-#include "service/log.h"
+#include "base/memory.h"
+#include "counter-svc/ledger/counter_metrics.h"
+#include "counter-svc/ledger/pg_array.h"
+#include "counter-svc/ledger/refusal.h"
+#include "server/ops/log.h"
 
 #include <stdlib.h>
 #include <string.h>

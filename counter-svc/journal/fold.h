@@ -18,7 +18,7 @@
 
 #include "counter-svc/journal/history.h"
 #include "counter-svc/journal/state.h"
-#include "counter-svc/session.h"
+#include "counter-svc/ledger/session.h"
 
 struct fold_settings {
     int64_t interval_ms; /* between folds under load */

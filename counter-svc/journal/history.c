@@ -1,8 +1,8 @@
 #include "counter-svc/journal/history.h"
 
-#include "counter-svc/pg_array.h"
-#include "proto/buffer.h"
-#include "service/log.h"
+#include "base/buffer.h"
+#include "counter-svc/ledger/pg_array.h"
+#include "server/ops/log.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef COUNTER_JOURNAL_HISTORY_H
 #define COUNTER_JOURNAL_HISTORY_H
 
-#include "counter-svc/session.h"
+#include "counter-svc/ledger/session.h"
 
 struct history_settings {
     char *time_zone;    /* a name in PostgreSQL's list of time zones */

@@ -1,8 +1,8 @@
 #include "counter-svc/journal/journal_private.h"
 
-#include "proto/memory.h"
-#include "service/log.h"
-#include "service/random.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "server/ops/log.h"
 
 #include <stdlib.h>
 

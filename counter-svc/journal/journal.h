@@ -22,8 +22,8 @@
 
 #include "counter-svc/journal/fold.h"
 #include "counter-svc/journal/state.h"
-#include "counter-svc/session.h"
-#include "service/trace.h"
+#include "counter-svc/ledger/session.h"
+#include "server/ops/trace.h"
 
 /* In the order of their names in metrics. */
 enum journal_outcome {

@@ -2,11 +2,11 @@
  * statement is next), append.c (from what waits to an entry and its answers) and read.c (load, catch
  * up, head and look up).
  */
-#ifndef COUNTER_JOURNAL_PRIVATE_H
-#define COUNTER_JOURNAL_PRIVATE_H
+#ifndef COUNTER_JOURNAL_JOURNAL_PRIVATE_H
+#define COUNTER_JOURNAL_JOURNAL_PRIVATE_H
 
-#include "counter-svc/counter_metrics.h"
 #include "counter-svc/journal/journal.h"
+#include "counter-svc/ledger/counter_metrics.h"
 
 enum request_kind { REQUEST_BATCH, REQUEST_LANE, REQUEST_READ };
 

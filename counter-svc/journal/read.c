@@ -3,8 +3,8 @@
 
 #include "counter-svc/journal/journal_private.h"
 
-#include "counter-svc/pg_array.h"
-#include "service/log.h"
+#include "counter-svc/ledger/pg_array.h"
+#include "server/ops/log.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "counter-svc/journal/state.h"
 
-#include "proto/memory.h"
-#include "service/random.h"
+#include "base/memory.h"
+#include "base/random.h"
 
 #include <search.h>
 #include <stdlib.h>

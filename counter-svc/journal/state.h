@@ -21,9 +21,9 @@
 #ifndef COUNTER_JOURNAL_STATE_H
 #define COUNTER_JOURNAL_STATE_H
 
+#include "base/invariant.h"
 #include "counter-svc/journal/entry.h"
 #include "proto/api.h"
-#include "proto/invariant.h"
 
 #include <h2o.h>
 

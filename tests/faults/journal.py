@@ -142,7 +142,7 @@ def _checkpoint(ledger):
 
 
 def _clear_statement():
-    with open(os.path.join(ROOT, "counter-svc", "sql", "clear.sql"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "counter-svc", "ledger", "sql", "clear.sql"), encoding="utf-8") as file:
         return re.sub(r"\$\d", "%s", "".join(line for line in file if not line.startswith("--")))
 
 

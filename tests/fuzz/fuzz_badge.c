@@ -1,5 +1,5 @@
 /* The parameters of a badge: whatever they are, what is drawn is well-formed enough for an image. */
-#include "render-svc/badge.h"
+#include "render-svc/html/badge.h"
 #include "tests/fuzz/fuzz.h"
 
 #include "proto/path.h"

@@ -1,5 +1,5 @@
 /* A User-Agent of any bytes: PCRE2 decides within its limits, the same each time, and by the first bytes alone. */
-#include "render-svc/bots.h"
+#include "render-svc/public/bots.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,8 +1,8 @@
 /* What operators send: the body of a change, the query of the audit trail, and a CSV file. The first byte
  * chooses. What is taken keeps its bounds, and a change that is read again is the same. */
-#include "counter-svc/change.h"
-#include "counter-svc/csv_read.h"
-#include "proto/memory.h"
+#include "base/memory.h"
+#include "counter-svc/changes/change.h"
+#include "counter-svc/changes/csv_read.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdlib.h>

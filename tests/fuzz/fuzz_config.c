@@ -1,5 +1,5 @@
 /* A YAML file of configuration: taken or refused with one line, and nothing is left behind. */
-#include "service/config.h"
+#include "server/ops/config.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

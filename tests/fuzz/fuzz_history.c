@@ -1,7 +1,7 @@
 /* The history that render-svc reads of counter-svc: what is taken has its form, and the charts and tables drawn
  * from it are well-formed, whatever its numbers. */
 #include "proto/path.h"
-#include "render-svc/chart.h"
+#include "render-svc/html/chart.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

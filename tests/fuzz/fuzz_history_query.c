@@ -1,8 +1,8 @@
 /* The query of a history: as render-svc takes it from a browser, and as counter-svc reads it. What is taken keeps
  * its bounds, and what render-svc passes on reads the same. */
-#include "counter-svc/history_query.h"
-#include "proto/buffer.h"
-#include "render-svc/query.h"
+#include "base/buffer.h"
+#include "counter-svc/read/history_query.h"
+#include "render-svc/public/query.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The canonical path: what is taken is valid, and canonicalised again is itself. */
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/normalize.h"
 #include "proto/path.h"
 #include "tests/fuzz/fuzz.h"

@@ -1,7 +1,7 @@
 /* The query of a view, its cursors, and the links that are made of it: what is taken keeps its bounds,
  * and a link leads to the same view. */
 #include "proto/view.h"
-#include "render-svc/link.h"
+#include "render-svc/html/link.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

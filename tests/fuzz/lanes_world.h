@@ -3,9 +3,9 @@
 #define TESTS_FUZZ_LANES_WORLD_H
 
 #include "proto/api.h"
-#include "render-svc/lanes.h"
-#include "render-svc/render_metrics.h"
-#include "service/log.h"
+#include "render-svc/count/lanes.h"
+#include "render-svc/count/render_metrics.h"
+#include "server/ops/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ledger_model.h"
 

@@ -1,4 +1,4 @@
-/* render-svc: one lane object of render-svc/lanes.c, with one hit per batch. */
+/* render-svc: one lane object of render-svc/count/lanes.c, with one hit per batch. */
 
 #define REQUEST(c, r) counter[c].request[r]
 

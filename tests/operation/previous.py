@@ -11,13 +11,14 @@ import pytest
 
 from harness.services import ROOT
 
-SCHEMA = "counter-svc/schema.h"
+SCHEMA = ":(glob)counter-svc/**/schema.h"    # which has moved
 KEEP = pathlib.Path(ROOT) / "build" / "previous"
 
 
 def schema_version(text=None):
     """The schema version of the source here, or of another schema.h."""
-    return int(re.search(r"#define SCHEMA_VERSION (\d+)", text or (pathlib.Path(ROOT) / SCHEMA).read_text())[1])
+    text = text or (pathlib.Path(ROOT) / "counter-svc/ledger/schema.h").read_text(encoding="utf-8")
+    return int(re.search(r"#define SCHEMA_VERSION (\d+)", text)[1])
 
 
 def git(*words, **options):
@@ -39,7 +40,7 @@ def build_previous(version):
     """Builds the last programs with an older schema than `version`, if that has not been done yet;
     returns their folder and their schema version."""
     commit = commit_before(version)
-    older = schema_version(git("show", f"{commit}:{SCHEMA}", text=True).stdout)
+    older = schema_version(git("grep", "-h", "#define SCHEMA_VERSION", commit, "--", SCHEMA, text=True).stdout)
     assert older < version
     folder = KEEP / commit[:12]
     KEEP.mkdir(parents=True, exist_ok=True)

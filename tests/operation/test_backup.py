@@ -170,7 +170,7 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(stage, ledger, comman
     counter = stage.counter(ledger)
     counter.api.count({"/a": 2})
     counter.stop()
-    with open(os.path.join(ROOT, "counter-svc", "schema", "revert-004.sql"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "counter-svc", "ledger", "schema", "revert-004.sql"), encoding="utf-8") as file:
         with ledger.connect_as_owner() as owner:
             owner.execute(file.read())
     command("backup", tmp_path / "dump")

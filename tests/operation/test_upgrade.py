@@ -156,7 +156,7 @@ def test_a_million_paths_are_migrated_without_rewriting_the_table(stage, previou
 
 
 def revert(ledger):
-    with open(os.path.join(ROOT, "counter-svc", "schema", "revert-004.sql"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "counter-svc", "ledger", "schema", "revert-004.sql"), encoding="utf-8") as file:
         text = file.read()
     with ledger.connect_as_owner() as owner:
         owner.execute(text)

@@ -36,7 +36,7 @@ def test_the_description_of_the_api_says_it(api):
 
 def test_the_changelog_knows_the_schema_version():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    known = re.search(r"#define SCHEMA_VERSION (\d+)", (ROOT / "counter-svc/schema.h").read_text())[1]
+    known = re.search(r"#define SCHEMA_VERSION (\d+)", (ROOT / "counter-svc/ledger/schema.h").read_text())[1]
     assert re.search(r"Schema of the\s+ledger: (\d+)", text)[1] == known
 
 

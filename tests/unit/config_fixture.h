@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "service/config.h"
+#include "server/ops/config.h"
 #include "tests/unit/capture.h"
 
 #define FILE_NAME   "conf.yml"

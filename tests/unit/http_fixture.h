@@ -26,8 +26,8 @@
 #include <unistd.h>
 
 #include "proto/api.h"
-#include "render-svc/http_client.h"
-#include "render-svc/render_metrics.h"
+#include "render-svc/count/http_client.h"
+#include "render-svc/count/render_metrics.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -2,7 +2,7 @@
 #ifndef TESTS_INFLATE_H
 #define TESTS_INFLATE_H
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 
 #define ZLIB_CONST
 #include <zlib.h>

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render-svc/accept.h"
+#include "render-svc/public/accept.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

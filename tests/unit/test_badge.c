@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 
-#include "render-svc/badge.h"
-#include "render-svc/query.h"
+#include "render-svc/html/badge.h"
+#include "render-svc/public/query.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render-svc/badge_text.h"
+#include "render-svc/html/badge_text.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render-svc/bots.h"
+#include "render-svc/public/bots.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

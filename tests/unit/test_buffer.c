@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/path.h"
 
 static void assert_holds(struct buffer *buffer, const char *bytes, size_t len)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "proto/history.h"
-#include "render-svc/chart.h"
+#include "render-svc/html/chart.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -10,7 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "service/cli.h"
+#include "server/ops/cli.h"
 #include "tests/unit/capture.h"
 
 static const struct config_key keys[] = {

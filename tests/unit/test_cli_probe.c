@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include "service/cli.h"
-#include "service/log.h"
+#include "server/ops/cli.h"
+#include "server/ops/log.h"
 #include "tests/unit/capture.h"
 
 #define TIMEOUT_MS 250

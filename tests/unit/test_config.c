@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "service/log.h"
+#include "server/ops/log.h"
 #include "tests/unit/config_fixture.h"
 
 #define DRAIN_EXPECTED "expected an integer from 0 to 60000 ms, found "

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "service/log.h"
+#include "server/ops/log.h"
 #include "tests/unit/config_fixture.h"
 
 static char text[32768];

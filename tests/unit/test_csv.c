@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "render-svc/csv.h"
+#include "render-svc/html/csv.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

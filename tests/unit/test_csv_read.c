@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "counter-svc/csv_read.h"
+#include "counter-svc/changes/csv_read.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

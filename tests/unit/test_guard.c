@@ -26,8 +26,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/buffer.h"
-#include "service/guard.h"
+#include "base/buffer.h"
+#include "server/ops/guard.h"
 
 /* The wait status of a child that enters the guard and then returns what `attempt` does. */
 static int status_of(bool sandbox, int (*attempt)(void))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "render-svc/gzip.h"
+#include "render-svc/html/gzip.h"
 #include "tests/unit/inflate.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "proto/api.h"
-#include "render-svc/lanes.h"
-#include "render-svc/render_metrics.h"
+#include "render-svc/count/lanes.h"
+#include "render-svc/count/render_metrics.h"
 
 static struct {
     struct worker worker;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "render-svc/link.h"
+#include "render-svc/html/link.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

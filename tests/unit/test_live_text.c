@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "render-svc/live_text.h"
+#include "render-svc/html/live_text.h"
 
 static const struct live_id ID = {0x1f, 0x2a};
 #define HEAD "id: 000000000000001f-2a\nevent: "

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "service/log.h"
+#include "server/ops/log.h"
 #include "tests/unit/capture.h"
 
 #define LINE_BYTES ((size_t)2048)

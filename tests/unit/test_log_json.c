@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/log_private.h"
+#include "server/ops/log_private.h"
 #include "tests/unit/capture.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
-#include "service/log.h"
+#include "server/ops/log.h"
 #include "tests/unit/capture.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proto/json.h"
-#include "proto/memory.h"
+#include "base/json.h"
+#include "base/memory.h"
 
 static volatile size_t too_much = PTRDIFF_MAX - 4096;
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "service/metrics.h"
+#include "server/ops/metrics.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -12,8 +12,8 @@
 
 #include <jansson.h>
 
-#include "render-svc/page.h"
-#include "render-svc/page_text.h"
+#include "render-svc/html/page.h"
+#include "render-svc/html/page_text.h"
 #include "tests/unit/inflate.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,8 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "render-svc/page_api.h"
-#include "render-svc/page_browse.h"
+#include "render-svc/html/page_api.h"
+#include "render-svc/html/page_browse.h"
 
 /* The buffer's text, ended; it is freed with the buffer. */
 static const char *text_of(struct buffer *buffer)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/path.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counter-svc/pg_array.h"
+#include "counter-svc/ledger/pg_array.h"
 
 #define BYTES(literal) ("" literal), (sizeof(literal) - 1)
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counter-svc/pg.h"
+#include "counter-svc/ledger/pg.h"
 
 /* What libpq does while it puts messages together (fe-misc.c): with 8,192 bytes or more in its buffer it
  * writes whole blocks. Returns whether a write ends behind Execute and not behind Sync. */

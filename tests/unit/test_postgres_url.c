@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "counter-svc/postgres_url.h"
+#include "counter-svc/ledger/postgres_url.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

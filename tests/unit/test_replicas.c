@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "render-svc/replicas.h"
+#include "render-svc/count/replicas.h"
 
 #define IDLE_MS 2000
 

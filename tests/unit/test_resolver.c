@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/resolver.h"
+#include "server/loop/resolver.h"
 
 static const char *const SORTED[] = {"0.0.0.1",     "9.255.255.255", "10.0.0.2",
                                      "10.0.0.9",    "10.0.0.10",     "10.0.1.0",

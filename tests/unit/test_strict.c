@@ -1,6 +1,6 @@
 /* Tests of strict_check: heads as libh2o has parsed them. The rest is tests/pair/test_strictness.py. */
 
-#include "service/strict.h"
+#include "server/http/strict.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "service/timers.h"
+#include "server/loop/timers.h"
 
 #define MAX_PROBES 600
 /* When a test gives up. */

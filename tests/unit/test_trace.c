@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "service/trace.h"
+#include "server/ops/trace.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

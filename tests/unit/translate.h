@@ -4,7 +4,7 @@
 #ifndef TESTS_TRANSLATE_H
 #define TESTS_TRANSLATE_H
 
-#include "proto/buffer.h"
+#include "base/buffer.h"
 #include "proto/msgpack.h"
 
 #include <jansson.h>

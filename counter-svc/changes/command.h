@@ -1,0 +1,44 @@
+/* `counter-svc change …`: a client of POST and GET /v1/changes for operators. Blocking; one thread.
+ */
+#ifndef COUNTER_CHANGES_COMMAND_H
+#define COUNTER_CHANGES_COMMAND_H
+
+#include "proto/normalize.h"
+#include "server/ops/config.h"
+
+#include <stdbool.h>
+
+/* The most words that a change has: what is merged, and into what. */
+#define COMMAND_MAX_WORDS 101
+
+/* A command line. */
+struct command {
+    const char *action; /* delete, set, rename, merge, normalise, import, undo or log */
+    const char *words[COMMAND_MAX_WORDS];
+    int n_words;
+    const char *prefix; /* of delete */
+    const char *mode;   /* of import: add or replace */
+    const char *why;
+    const char *id;     /* NULL: a random one */
+    const char *before; /* of log: the number of a change; NULL: from the newest on */
+    const char *config_path;
+    bool dry_run;
+};
+
+/* Reads the command line behind `counter-svc`, with `change` as argv[0]. Returns -1 when the
+ * command is to be run, or the exit status: 0 after --help, 2 after a line on standard error. */
+int command_parse(int argc, char **argv, struct command *command);
+
+/* The counter-svc that is asked, and what its configuration says. */
+struct command_service {
+    const struct config_address *address;
+    const char *admin_token;
+    const char *counter_token;
+    const struct path_rules *rules; /* of normalise */
+};
+
+/* Runs it against this counter-svc. Returns the exit status: 0, or 1 or 2 after a line on standard
+ * error. */
+int command_run(const struct command *command, const struct command_service *service);
+
+#endif

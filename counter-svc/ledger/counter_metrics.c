@@ -1,0 +1,88 @@
+#include "counter-svc/ledger/counter_metrics.h"
+
+#define NUMBER(name_, type_, field_)                                                               \
+    .name = name_, .type = type_, .offset = offsetof(struct counter_metrics, field_)
+#define LABELLED(label_, ...)                                                                      \
+    .label = label_, .values = (const char *const[])                                               \
+    {                                                                                              \
+        __VA_ARGS__, NULL                                                                          \
+    }
+#define OUTCOMES LABELLED("outcome", "applied", "repeated", "conflict", "unavailable")
+
+const struct metric counter_metrics[] = {
+    {NUMBER("pathcount_ledger_batches_received_total", METRIC_COUNTER, batches_received),
+     .help = "Batches received; each is answered or waiting."},
+    {NUMBER("pathcount_ledger_batches_answered_total", METRIC_COUNTER, batches_answered), OUTCOMES,
+     .help = "Batches by outcome: applied; repeated: applied before; conflict: out of the lane's "
+             "sequence; unavailable: not applied, or unknown."},
+    {NUMBER("pathcount_ledger_batches_waiting", METRIC_GAUGE, batches_waiting),
+     .help = "Batches in the queue or in flight to PostgreSQL."},
+    {NUMBER("pathcount_ledger_hits_received_total", METRIC_COUNTER, hits_received),
+     .help = "Hits in received batches."},
+    {NUMBER("pathcount_ledger_hits_answered_total", METRIC_COUNTER, hits_answered), OUTCOMES,
+     .help = "Hits in batches, by the outcome of the batch."},
+    {NUMBER("pathcount_ledger_hits_waiting", METRIC_GAUGE, hits_waiting),
+     .help = "Hits in waiting batches."},
+    {NUMBER("pathcount_ledger_commit_batches", METRIC_SIZES, commit_batches),
+     .help = "Batches in a journal entry."},
+    {NUMBER("pathcount_ledger_commit_paths", METRIC_SIZES, commit_paths),
+     .help = "Paths in a journal entry."},
+    {NUMBER("pathcount_ledger_commit_duration_seconds", METRIC_SECONDS, commit_seconds),
+     .help = "Time from sending an entry to the confirmation of its commit."},
+    {NUMBER("pathcount_ledger_commit_failures_total", METRIC_COUNTER, commit_failures),
+     LABELLED("reason", "passing", "other", "standby", "lost"),
+     .help = "Failed statements of the journal by reason: passing (retried), other, standby "
+             "(PostgreSQL "
+             "warned of it), lost (connection)."},
+    {NUMBER("pathcount_journal_conflicts_total", METRIC_COUNTER, conflicts),
+     .help = "Appends that lost to an append of another counter-svc."},
+    {NUMBER("pathcount_journal_reloads_total", METRIC_COUNTER, reloads),
+     .help = "Reloads of the state in memory."},
+    {NUMBER("pathcount_journal_unfolded_entries", METRIC_GAUGE, unfolded_entries),
+     .help = "Journal entries that are not folded yet."},
+    {NUMBER("pathcount_journal_unfolded_seconds", METRIC_GAUGE, unfolded_s),
+     .help = "Time since the last fold while entries wait for one."},
+    {NUMBER("pathcount_journal_fold_duration_seconds", METRIC_SECONDS, fold_seconds),
+     .help = "Time of a fold of one slice of the journal."},
+    {NUMBER("pathcount_journal_fold_failures_total", METRIC_COUNTER, fold_failures),
+     .help = "Folds, deletions and vacuums that failed."},
+    {NUMBER("pathcount_journal_folded_entries_total", METRIC_COUNTER, folded_entries),
+     .help = "Journal entries folded by this process."},
+    {NUMBER("pathcount_journal_unfolded_paths", METRIC_GAUGE, unfolded_paths),
+     .help = "Approximate number of paths with hits that are not folded yet."},
+    {NUMBER("pathcount_journal_unfolded_entries_limit", METRIC_GAUGE, max_unfolded),
+     .help = "Maximum of journal entries that wait for a fold (max_unfolded)."},
+    {NUMBER("pathcount_journal_quarantined_paths", METRIC_GAUGE, quarantined_paths),
+     .help = "Paths in pathcount_quarantine, at most 1,000 reported."},
+    {NUMBER("pathcount_cached_paths", METRIC_GAUGE, cached_paths),
+     .help = "Paths with a cached count."},
+    {NUMBER("pathcount_cached_bytes", METRIC_GAUGE, cached_bytes),
+     .help = "Memory of cached counts, without the first rows of the ranking."},
+    {NUMBER("pathcount_cached_bytes_limit", METRIC_GAUGE, max_cached_bytes),
+     .help = "Maximum memory of cached counts (max_cached_bytes)."},
+    {NUMBER("pathcount_looked_up_paths_total", METRIC_COUNTER, looked_up_paths),
+     .help = "Paths whose count was read from the tables for a hit."},
+    {NUMBER("pathcount_ledger_lanes", METRIC_GAUGE, lanes), .help = "Open lanes."},
+    {NUMBER("pathcount_ledger_read_duration_seconds", METRIC_SECONDS, read_seconds),
+     .help = "Time of a read of rows, counts or totals."},
+    {NUMBER("pathcount_ledger_reads_waiting", METRIC_GAUGE, reads_waiting),
+     .help = "Reads in the queue or in flight to PostgreSQL."},
+    {NUMBER("pathcount_ledger_lanes_opened_total", METRIC_COUNTER, lanes_opened),
+     .help = "Lanes opened for renderers."},
+    {NUMBER("pathcount_ledger_hits", METRIC_HIGHEST, ledger_hits),
+     .help = "All hits in the ledger, as last read."},
+    {NUMBER("pathcount_ledger_paths", METRIC_HIGHEST, ledger_paths),
+     .help = "Paths in the ledger, as last read."},
+    {NUMBER("pathcount_ledger_paths_limit", METRIC_HIGHEST, ledger_max_paths),
+     .help = "Maximum of paths with their own row (max_paths)."},
+    {NUMBER("pathcount_postgres_sessions", METRIC_GAUGE, sessions),
+     .help = "PostgreSQL sessions that are ready."},
+    {NUMBER("pathcount_postgres_sessions_wanted", METRIC_GAUGE, sessions_wanted),
+     .help = "PostgreSQL sessions that should be ready."},
+    {NUMBER("pathcount_postgres_connects_total", METRIC_COUNTER, connects),
+     .help = "Connections made to PostgreSQL."},
+    {NUMBER("pathcount_postgres_connect_failures_total", METRIC_COUNTER, connect_failures),
+     .help = "Connection attempts that failed at all addresses of PostgreSQL."},
+    {NUMBER("pathcount_postgres_losses_total", METRIC_COUNTER, losses),
+     .help = "Connections to PostgreSQL that were lost or closed after an error."},
+    {.name = NULL}};

@@ -1,0 +1,42 @@
+#include "counter-svc/ledger/refusal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+    const char *sqlstate, *remedy;
+} REMEDIES[] = {
+    {"3F000", " Create a schema, and name it in the search_path of the role."},
+    {"42501",
+     " Grant this to the role of counter-svc, or make the role the owner of the database and "
+     "of its tables."},
+};
+
+bool refusal_is_pooled(const char *sqlstate)
+{
+    return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0;
+}
+
+bool refusal_is_read_only(const char *sqlstate)
+{
+    return strcmp(sqlstate, "25006") == 0;
+}
+
+const char *refusal_reason(const char *what, const struct pg_answer *answer,
+                           char reason[REASON_BYTES])
+{
+    const char *message = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
+    const char *remedy = "";
+
+    for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); ++i)
+        if (strcmp(answer->sqlstate, REMEDIES[i].sqlstate) == 0)
+            remedy = REMEDIES[i].remedy;
+    if (refusal_is_pooled(answer->sqlstate))
+        snprintf(reason, REASON_BYTES, "%s", REASON_POOLED);
+    else if (refusal_is_read_only(answer->sqlstate))
+        snprintf(reason, REASON_BYTES, "%s", REASON_READ_ONLY);
+    else /* the message is cut before the remedy is */
+        snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what,
+                 message != NULL ? message : "no message", remedy);
+    return reason;
+}

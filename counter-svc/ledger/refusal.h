@@ -1,0 +1,43 @@
+/* Why PostgreSQL cannot be used, in sentences for the log and /ready: the cause, and the remedy
+ * where one is known. None of them holds a secret: they quote PostgreSQL's own message, which has
+ * none.
+ */
+#ifndef COUNTER_LEDGER_REFUSAL_H
+#define COUNTER_LEDGER_REFUSAL_H
+
+#include "counter-svc/ledger/pg.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Room for a reason with its NUL; a longer one is cut. */
+#define REASON_BYTES 512
+
+#define REASON_POOLED                                                                              \
+    "PostgreSQL is behind a pooler that shares server connections between clients (transaction "   \
+    "or "                                                                                          \
+    "statement pooling). Nothing is counted through it. Connect to PostgreSQL directly, or use "   \
+    "session pooling (PgBouncer: pool_mode = session)."
+
+#define REASON_NO_CONNECTION_LEFT                                                                  \
+    "PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 5 "      \
+    "server connections for each counter-svc (PgBouncer: default_pool_size)."
+
+#define REASON_READ_ONLY                                                                           \
+    "PostgreSQL is read-only: the server is a standby, or default_transaction_read_only is on. "   \
+    "Connect to the primary, or set default_transaction_read_only to off."
+
+/* Whether an SQLSTATE proves that a prepared statement of this session is in another server
+ * process, or another session's in this one: 26000 (it does not exist), 42P05 (it exists
+ * already). */
+bool refusal_is_pooled(const char *sqlstate);
+
+/* Whether it says that the server accepts no writes: 25006. */
+bool refusal_is_read_only(const char *sqlstate);
+
+/* Writes why a statement was refused, and returns `reason`. `what` has failed, as the beginning
+ * of a sentence; `answer` is PG_FAILED. */
+const char *refusal_reason(const char *what, const struct pg_answer *answer,
+                           char reason[REASON_BYTES]);
+
+#endif

@@ -1,0 +1,444 @@
+#include "render-svc/html/chart.h"
+
+#include "render-svc/html/page_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* The SVG's own units: a slot for each bar, stretched to the width there is. */
+#define SLOT   10
+#define BAR    8
+#define HEIGHT 100
+
+#define DAYS  30
+#define HOURS 24
+#define DAY_S 86400
+
+/* A bar, or a row of a table. */
+struct bar {
+    int64_t hits;
+    int64_t bots; /* of the hits; 0 without bots */
+};
+
+static struct bar bar_of(const struct history_point *point, bool without_bots)
+{
+    return without_bots ? (struct bar){point->hits - point->bots, 0}
+                        : (struct bar){point->hits, point->bots};
+}
+
+static int64_t plus(int64_t a, int64_t b)
+{
+    return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
+static void add_to(struct bar *sum, struct bar bar)
+{
+    sum->hits = plus(sum->hits, bar.hits);
+    sum->bots = plus(sum->bots, bar.bots);
+}
+
+static int64_t highest_of(const struct bar *bars, size_t size)
+{
+    int64_t highest = 0;
+
+    for (size_t i = 0; i < size; ++i)
+        if (bars[i].hits > highest)
+            highest = bars[i].hits;
+    return highest;
+}
+
+/* --- shapes --- */
+
+/* How high a number is, in the units of the SVG; what is not nothing is seen. */
+static double height_of(int64_t number, int64_t highest)
+{
+    double height = highest != 0 ? (double)number / (double)highest * HEIGHT : 0;
+
+    return number != 0 && height < 2 ? 2 : height;
+}
+
+static void add_format(struct buffer *to, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void add_format(struct buffer *to, const char *format, ...)
+{
+    char text[96];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    buffer_add_string(to, text);
+}
+
+/* Begins the SVG, below a line at the height of the highest bar and its number. */
+static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
+{
+    if (highest != 0) {
+        buffer_add_literal(to, "<p class=\"scale\" aria-hidden=\"true\">");
+        html_add_number(to, highest);
+        buffer_add_string(to, highest == 1 ? " hit</p>\n" : " hits</p>\n");
+    }
+    add_format(to,
+               "<svg viewBox=\"0 0 %zu %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\n",
+               slots * SLOT, HEIGHT);
+}
+
+/* Appends one shape of a part of all bars: of their people's hits, or of their bots' above. */
+static void add_bars(struct buffer *to, const struct bar *bars, size_t size, size_t from,
+                     int64_t highest, bool of_bots)
+{
+    buffer_add_string(to, of_bots ? "<path class=\"bots\" d=\"" : "<path d=\"");
+    for (size_t i = 0; i < size; ++i) {
+        double all = height_of(bars[i].hits, highest);
+        double bots =
+            bars[i].bots == bars[i].hits ? all : (double)bars[i].bots / (double)highest * HEIGHT;
+        double top = of_bots ? all : all - bots, bottom = of_bots ? all - bots : 0;
+        if (top - bottom > 0)
+            add_format(to, "M%zu %.4gV%.4gh%dV%.4gz", (from + i) * SLOT + (SLOT - BAR) / 2,
+                       HEIGHT - bottom, HEIGHT - top, BAR, HEIGHT - bottom);
+    }
+    buffer_add_literal(to, "\"/>\n");
+}
+
+static bool has_bots(const struct bar *bars, size_t size)
+{
+    for (size_t i = 0; i < size; ++i)
+        if (bars[i].bots != 0)
+            return true;
+    return false;
+}
+
+static void add_all_bars(struct buffer *to, const struct bar *bars, size_t size, size_t from,
+                         int64_t highest)
+{
+    add_bars(to, bars, size, from, highest, false);
+    if (has_bots(bars, size))
+        add_bars(to, bars, size, from, highest, true);
+}
+
+/* --- title, scale and dates --- */
+
+static void add_hits(struct buffer *to, struct bar bar, bool without_bots)
+{
+    html_add_number(to, bar.hits);
+    buffer_add_string(to, bar.hits == 1 ? " hit" : " hits");
+    if (without_bots)
+        buffer_add_literal(to, " by people");
+    if (bar.bots != 0) {
+        buffer_add_literal(to, ", ");
+        html_add_number(to, bar.bots);
+        buffer_add_literal(to, " <span class=\"bots\">by bots</span>");
+    }
+}
+
+/* Begins a chart with a heading of this id, and a line of text. */
+static void begin_chart(struct buffer *to, const char *id, const char *title)
+{
+    buffer_add_literal(to, "<figure class=\"chart\" aria-labelledby=\"");
+    buffer_add_string(to, id);
+    buffer_add_literal(to, "\">\n<figcaption><h2 id=\"");
+    buffer_add_string(to, id);
+    buffer_add_literal(to, "\">");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</h2>\n<p class=\"note\">");
+}
+
+static void end_caption(struct buffer *to)
+{
+    buffer_add_literal(to, "</p></figcaption>\n");
+}
+
+/* A time as people read it: 2026-10-25 02:00 +02:00, or the day that it is. */
+static void add_time(struct buffer *to, const char *time, size_t len)
+{
+    html_add_text(to, time, len < 10 ? len : 10);
+    if (len < 25)
+        return;
+    buffer_add_literal(to, " ");
+    html_add_text(to, time + 11, 5);
+    buffer_add_literal(to, " ");
+    if (memcmp(time + 19, "+00:00", 6) == 0)
+        buffer_add_literal(to, "UTC");
+    else
+        html_add_text(to, time + 19, 6);
+}
+
+#define SVG_END  "</svg>\n<p class=\"axis\" aria-hidden=\"true\"><span>"
+#define AXIS_END "</span></p>\n"
+
+/* Ends the SVG with the times at its ends. */
+static void end_svg(struct buffer *to, const char *first, const char *last)
+{
+    buffer_add_literal(to, SVG_END);
+    add_time(to, first, strlen(first));
+    if (strcmp(first, last) != 0) {
+        buffer_add_literal(to, "</span><span>");
+        add_time(to, last, strlen(last));
+    }
+    buffer_add_literal(to, AXIS_END);
+}
+
+static void begin_table(struct buffer *to, const char *id, const char *columns)
+{
+    buffer_add_literal(to, "<div class=\"unseen\"><table class=\"data\" aria-labelledby=\"");
+    buffer_add_string(to, id);
+    buffer_add_literal(to, "\">\n<thead><tr>");
+    buffer_add_string(to, columns);
+    buffer_add_literal(to, "</tr></thead>\n<tbody>\n");
+}
+
+static void end_chart(struct buffer *to)
+{
+    buffer_add_literal(to, "</tbody>\n</table></div>\n</figure>\n");
+}
+
+static void add_cell(struct buffer *to, int64_t number)
+{
+    buffer_add_literal(to, "<td>");
+    html_add_number(to, number);
+    buffer_add_literal(to, "</td>");
+}
+
+static void begin_row(struct buffer *to, const char *name, size_t len)
+{
+    buffer_add_literal(to, "<tr><th scope=\"row\">");
+    html_add_text(to, name, len);
+    buffer_add_literal(to, "</th>");
+}
+
+static void add_point_row(struct buffer *to, const struct history_point *point, bool without_bots)
+{
+    struct bar bar = bar_of(point, without_bots);
+
+    buffer_add_literal(to, "<tr><th scope=\"row\">");
+    add_time(to, point->time, point->time_len);
+    buffer_add_literal(to, "</th>");
+    add_cell(to, bar.hits);
+    if (!without_bots)
+        add_cell(to, bar.bots);
+    buffer_add_literal(to, "</tr>\n");
+}
+
+static void add_point_columns(struct buffer *to, const struct history *history, bool without_bots)
+{
+    buffer_add_string(to, history->by_hour ? "<th scope=\"col\">Hour</th>"
+                                           : "<th scope=\"col\">Day</th>");
+    buffer_add_string(to, without_bots
+                              ? "<th scope=\"col\">Hits by people</th>"
+                              : "<th scope=\"col\">Hits</th><th scope=\"col\">By bots</th>");
+}
+
+void chart_add_beginning(struct buffer *to, const struct history *history)
+{
+    buffer_add_literal(to, "<p class=\"note\">History begins <time datetime=\"");
+    html_add_text(to, history->begins, strlen(history->begins));
+    buffer_add_literal(to, "\">");
+    add_time(to, history->begins, strlen(history->begins));
+    buffer_add_literal(to, "</time>. Hours and days are in the time zone ");
+    html_add_text(to, history->zone, strlen(history->zone));
+    buffer_add_literal(to, ".</p>\n");
+}
+
+/* --- the charts --- */
+
+/* Writes the time at the left end of a chart. Where the points leave slots free there, it is the day so many days
+ * before the first point. */
+static void find_first(char first[sizeof("2026-10-25T02:00:00+02:00")],
+                       const struct history *history, size_t skip, size_t free_slots)
+{
+    struct tm day = {0};
+
+    *first = '\0';
+    if (history->size == 0)
+        return;
+    snprintf(first, sizeof("2026-10-25T02:00:00+02:00"), "%s", history->points[skip].time);
+    if (free_slots != 0 && strptime(first, "%Y-%m-%d", &day) != NULL) {
+        time_t time = timegm(&day) - (time_t)free_slots * DAY_S;
+        gmtime_r(&time, &day);
+        strftime(first, sizeof("2026-10-25"), "%Y-%m-%d", &day);
+    }
+}
+
+/* Appends a chart of points that has room for `slots` bars; the last one is for the last point. */
+static void add_points(struct buffer *to, const struct history *history, const char *title,
+                       size_t slots, bool without_bots)
+{
+    size_t skip = history->size > slots ? history->size - slots : 0, size = history->size - skip;
+    const struct history_point *points = history->points + skip;
+    struct bar *bars = calloc(size + 1, sizeof(*bars)), sum = {0};
+    struct buffer columns = {0};
+    char first[sizeof("2026-10-25T02:00:00+02:00")];
+    int64_t highest;
+
+    if (bars == NULL)
+        abort();
+    for (size_t i = 0; i < size; ++i) {
+        bars[i] = bar_of(&points[i], without_bots);
+        add_to(&sum, bars[i]);
+    }
+    highest = highest_of(bars, size);
+    begin_chart(to, "days", title);
+    add_hits(to, sum, without_bots);
+    end_caption(to);
+    begin_svg(to, slots, highest);
+    add_all_bars(to, bars, size, slots - size, highest);
+    find_first(first, history, skip, slots - size);
+    end_svg(to, first, size != 0 ? points[size - 1].time : "");
+    add_point_columns(&columns, history, without_bots);
+    buffer_add(&columns, "", 1);
+    begin_table(to, "days", columns.bytes);
+    for (size_t i = 0; i < size; ++i)
+        add_point_row(to, &points[i], without_bots);
+    end_chart(to);
+    buffer_free(&columns);
+    free(bars);
+}
+
+void chart_add_days(struct buffer *to, const struct history *days, bool without_bots)
+{
+    add_points(to, days, "Last 30 days", DAYS, without_bots);
+}
+
+void chart_add_all(struct buffer *to, const struct history *history, bool without_bots)
+{
+    add_points(to, history, history->by_hour ? "By the hour" : "By the day",
+               history->size != 0 ? history->size : 1, without_bots);
+}
+
+/* What is known of the hours of a day. An hour is missing before history begins, after now, and where clocks go
+ * forward. */
+struct day {
+    struct bar hours[HOURS];
+    bool is_known[HOURS];
+    struct bar sum;
+};
+
+struct two_days {
+    struct day today, yesterday;
+    bool has_yesterday;
+    bool has_so_far; /* yesterday has an hour up to this one */
+    int64_t so_far;  /* the hits of those */
+};
+
+static void add_to_day(struct day *day, unsigned hour, struct bar bar)
+{
+    add_to(&day->hours[hour], bar);
+    add_to(&day->sum, bar);
+    day->is_known[hour] = true;
+}
+
+static void split(struct two_days *days, const struct history *hours, bool without_bots)
+{
+    const struct history_point *last;
+
+    *days = (struct two_days){0};
+    if (hours->size == 0)
+        return;
+    last = &hours->points[hours->size - 1];
+    for (size_t i = 0; i < hours->size; ++i) {
+        const struct history_point *point = &hours->points[i];
+        struct bar bar = bar_of(point, without_bots);
+        unsigned hour = history_hour(point);
+        if (memcmp(point->time, last->time, 10) == 0) {
+            add_to_day(&days->today, hour, bar);
+            continue;
+        }
+        days->has_yesterday = true;
+        add_to_day(&days->yesterday, hour, bar);
+        if (hour <= history_hour(last)) {
+            days->has_so_far = true;
+            days->so_far = plus(days->so_far, bar.hits);
+        }
+    }
+}
+
+/* Appends a line of steps, one for each hour that is known. */
+static void add_steps(struct buffer *to, const struct day *day, int64_t highest)
+{
+    buffer_add_literal(to, "<path class=\"before\" vector-effect=\"non-scaling-stroke\" d=\"");
+    for (unsigned hour = 0; hour < HOURS; ++hour)
+        if (day->is_known[hour])
+            add_format(to, "%s%u %.4gH%u", hour == 0 || !day->is_known[hour - 1] ? "M" : "L",
+                       hour * SLOT, HEIGHT - height_of(day->hours[hour].hits, highest),
+                       (hour + 1) * SLOT);
+    buffer_add_literal(to, "\"/>\n");
+}
+
+/* Appends the cell of an hour; `number` is of its hits. */
+static void add_hour_cell(struct buffer *to, const struct day *day, unsigned hour, int64_t number)
+{
+    if (day->is_known[hour])
+        add_cell(to, number);
+    else
+        buffer_add_literal(to, "<td>–</td>");
+}
+
+static void add_hours_rows(struct buffer *to, const struct two_days *days, bool without_bots)
+{
+    begin_table(to, "hours",
+                without_bots ? "<th scope=\"col\">Hour</th><th scope=\"col\">Today</th>"
+                               "<th scope=\"col\">Yesterday</th>"
+                             : "<th scope=\"col\">Hour</th><th scope=\"col\">Today</th>"
+                               "<th scope=\"col\">By bots</th><th scope=\"col\">Yesterday</th>");
+    for (unsigned hour = 0; hour < HOURS; ++hour) {
+        char name[16];
+        snprintf(name, sizeof(name), "%02u:00", hour);
+        begin_row(to, name, 5);
+        add_hour_cell(to, &days->today, hour, days->today.hours[hour].hits);
+        if (!without_bots)
+            add_hour_cell(to, &days->today, hour, days->today.hours[hour].bots);
+        add_hour_cell(to, &days->yesterday, hour, days->yesterday.hours[hour].hits);
+        buffer_add_literal(to, "</tr>\n");
+    }
+    end_chart(to);
+}
+
+/* Appends the sums of both days. */
+static void add_sums(struct buffer *to, const struct two_days *days, bool without_bots)
+{
+    add_hits(to, days->today.sum, without_bots);
+    if (!days->has_yesterday)
+        return;
+    buffer_add_literal(to, "; <span class=\"before\">yesterday</span> ");
+    if (days->has_so_far) {
+        html_add_number(to, days->so_far);
+        buffer_add_literal(to, " by this hour, ");
+    }
+    html_add_number(to, days->yesterday.sum.hits);
+    buffer_add_literal(to, " in all");
+}
+
+void chart_add_hours(struct buffer *to, const struct history *hours, bool without_bots)
+{
+    struct two_days days;
+    int64_t highest, highest_before;
+
+    split(&days, hours, without_bots);
+    highest = highest_of(days.today.hours, HOURS);
+    highest_before = highest_of(days.yesterday.hours, HOURS);
+    if (highest_before > highest)
+        highest = highest_before;
+    begin_chart(to, "hours", days.has_yesterday ? "Today and yesterday" : "Today");
+    add_sums(to, &days, without_bots);
+    end_caption(to);
+    begin_svg(to, HOURS, highest);
+    add_all_bars(to, days.today.hours, HOURS, 0, highest);
+    if (days.has_yesterday)
+        add_steps(to, &days.yesterday, highest);
+    buffer_add_literal(to, SVG_END "00:00</span><span>24:00" AXIS_END);
+    add_hours_rows(to, &days, without_bots);
+}
+
+void chart_add_table(struct buffer *to, const struct history *history, bool without_bots)
+{
+    buffer_add_literal(to, "<table class=\"data\" aria-labelledby=\"history\">\n<thead><tr>");
+    add_point_columns(to, history, without_bots);
+    buffer_add_literal(to, "</tr></thead>\n<tbody>\n");
+    for (size_t i = history->size; i > 0; --i)
+        add_point_row(to, &history->points[i - 1], without_bots);
+    buffer_add_literal(to, "</tbody>\n</table>\n");
+}

@@ -1,0 +1,377 @@
+#include "render-svc/html/page.h"
+
+#include "render-svc/html/page_table.h"
+#include "render-svc/html/page_text.h"
+
+#include <pthread.h>
+
+/* The visited path is ellipsed only when it would be a wall. */
+#define OWN_WHOLE_BYTES 240
+
+/* Where the script says what changed since the last look. */
+#define SINCE "<p id=\"since\" class=\"note\" hidden></p>\n"
+
+/* What a visit's page shows, as a page of its own. */
+static const struct view VIEW = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
+
+/* What never changes, rendered once. */
+static struct {
+    h2o_iovec_t head;          /* of the page */
+    h2o_iovec_t before_totals; /* controls */
+    h2o_iovec_t before_rows;   /* head of the table */
+    h2o_iovec_t instead_of_rows;
+    h2o_iovec_t packed_head; /* the beginning of a gzip member, with `head` in it */
+    struct gzip_sum packed_head_sum;
+} constant;
+static pthread_once_t rendered = PTHREAD_ONCE_INIT;
+
+static void render_constants(void);
+
+/* --- the index of the rows --- */
+
+/* FNV-1a, of the percent-encoded path: of 100 rows in 256 slots few share one. */
+static unsigned slot_of(const char *encoded, size_t len)
+{
+    uint32_t hash = 2166136261U;
+
+    for (size_t i = 0; i < len; ++i)
+        hash = (hash ^ (unsigned char)encoded[i]) * 16777619U;
+    return (hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24) & 0xFF;
+}
+
+/* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
+static size_t encoded_at(void)
+{
+    return sizeof(PAGE_ROW PAGE_ROW_BAR PAGE_ROW_A HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
+}
+
+static void index_row(struct page_index *index, const char *html, size_t start, size_t encoded_len)
+{
+    unsigned slot;
+
+    index->starts[index->size++] = (uint32_t)start;
+    if (encoded_len == 0) {
+        index->overflow = index->size;
+        return;
+    }
+    slot = slot_of(html + start + encoded_at(), encoded_len);
+    while (index->slots[slot] != 0)
+        slot = (slot + 1) & 0xFF;
+    index->slots[slot] = (unsigned char)index->size;
+}
+
+/* Finds the row of a percent-encoded path: its number from 1, or 0. */
+static unsigned find_row(const struct page_index *index, const char *html, const char *encoded,
+                         size_t len)
+{
+    unsigned slot = slot_of(encoded, len);
+
+    for (; index->slots[slot] != 0; slot = (slot + 1) & 0xFF) {
+        const char *found = html + index->starts[index->slots[slot] - 1] + encoded_at();
+        /* every row ends with more bytes than the quote, so the comparison stays within it */
+        if (strncmp(found, encoded, len) == 0 && (found[len] == '"' || found[len] == '?'))
+            return index->slots[slot];
+    }
+    return 0;
+}
+
+/* --- what is shared --- */
+
+static void add_next(struct buffer *to, const struct rows *rows)
+{
+    struct link link = {
+        .view = &VIEW, .cursor_name = "after", .cursor = rows->next, .cursor_len = rows->next_len};
+    struct buffer address = {0};
+
+    if (rows->next == NULL)
+        return;
+    page_add_pager(to, NULL, NULL, link_text(&address, LINK_PATHS, &link));
+    buffer_free(&address);
+}
+
+void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index)
+{
+    size_t from = to->len;
+
+    *index = (struct page_index){.totals = rows->totals, .highest = page_highest(rows)};
+    pthread_once(&rendered, render_constants);
+    buffer_add(to, constant.before_totals.base, constant.before_totals.len);
+    page_add_totals(to, &rows->totals);
+    buffer_add(to, constant.before_rows.base, constant.before_rows.len);
+    for (size_t i = 0; i < rows->size && i < PAGE_ROWS; ++i) {
+        const struct row *row = &rows->rows[i];
+        size_t start = to->len - from, encoded;
+        buffer_add_literal(to, PAGE_ROW);
+        encoded = page_add_row(to, row->path, row->path_len, row->count, index->highest);
+        index_row(index, to->bytes + from, start, encoded);
+    }
+    buffer_add_literal(to, "</tbody>\n");
+    index->apart = to->len - from;
+    buffer_add_literal(to, "</table>\n");
+    add_next(to, rows);
+    buffer_add_literal(to, "</section>\n");
+    page_add_end(to);
+}
+
+/* Takes what was rendered out of the buffer. */
+static h2o_iovec_t take(struct buffer *text)
+{
+    h2o_iovec_t taken = h2o_strdup(NULL, text->bytes, text->len);
+
+    text->len = 0;
+    return taken;
+}
+
+/* What can be done with the highest counts, as on the first page of the table. */
+static void add_controls(struct buffer *to)
+{
+    struct link link = {.view = &VIEW, .format = "json"};
+    struct page_rows page = {.view = &VIEW};
+    struct buffer json = {0}, csv = {0}, csv_all = {0}, csv_excel = {0}, live = {0};
+
+    page.json = link_text(&json, LINK_PATHS, &link);
+    link.format = "csv";
+    page.csv_all = link_text(&csv_all, LINK_PATHS, &link);
+    link.with_bom = true;
+    page.csv_excel = link_text(&csv_excel, LINK_PATHS, &link);
+    link.with_bom = false;
+    link.with_limit = true;
+    page.csv = link_text(&csv, LINK_PATHS, &link);
+    page.live = link_text(&live, LINK_LIVE, &(struct link){.view = &VIEW});
+    page_add_controls(to, &page);
+    buffer_free(&json);
+    buffer_free(&csv);
+    buffer_free(&csv_all);
+    buffer_free(&csv_excel);
+    buffer_free(&live);
+}
+
+static void render_constants(void)
+{
+    struct gzip *gzip = gzip_create(9);
+    struct buffer text = {0};
+
+    page_add_head(&text, "Path Count", NULL);
+    buffer_add_literal(&text, "<div class=\"side\">\n");
+    constant.head = take(&text);
+    buffer_add_literal(&text, GZIP_HEAD);
+    constant.packed_head_sum = gzip_add_piece(gzip, &text, constant.head.base, constant.head.len);
+    constant.packed_head = take(&text);
+    gzip_destroy(gzip);
+    add_controls(&text);
+    buffer_add_literal(&text, "</div>\n<section aria-labelledby=\"rows\">\n"
+                              "<h2 id=\"rows\">Highest counts</h2>\n<p class=\"totals\">");
+    constant.before_totals = take(&text);
+    buffer_add_literal(&text, "</p>\n");
+    page_add_table_head(&text, &VIEW, true);
+    constant.before_rows = take(&text);
+    add_controls(&text);
+    buffer_add_literal(&text, "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
+                              "<p>Your visit is counted. <a href=\"");
+    link_add_own(&text, LINK_PATHS);
+    buffer_add_literal(&text, "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
+                              "</section>\n");
+    page_add_end(&text);
+    constant.instead_of_rows = take(&text);
+    buffer_free(&text);
+}
+
+/* --- what is the visitor's own --- */
+
+/* Says where in the table the path is; `row` 0: not in it. */
+static void add_place(struct buffer *to, unsigned row, const struct page_index *index)
+{
+    buffer_add_literal(to, "<p class=\"note\"><a href=\"#v\">");
+    if (row != 0) {
+        buffer_add_literal(to, "No. ");
+        buffer_add_int(to, row);
+    } else {
+        buffer_add_literal(to, "Below the first ");
+        buffer_add_int(to, index->size);
+    }
+    /* the totals may be a second older than the rows */
+    if (index->totals.paths > index->size) {
+        buffer_add_literal(to, " of ");
+        html_add_number(to, index->totals.paths);
+        buffer_add_literal(to, " paths");
+    }
+    buffer_add_literal(to, "</a></p>\n");
+}
+
+/* Says whose hits the number is of. */
+static void add_number(struct buffer *to, struct number number)
+{
+    buffer_add_literal(to, "<p class=\"count\"><strong>");
+    html_add_number(to, number.count);
+    if (number.overflow)
+        buffer_add_literal(to,
+                           "</strong> <span>hits on " PAGE_OVERFLOW "</span></p></div>\n"
+                           "<p class=\"note\">There are as many paths as may have a row of "
+                           "their own. Your visit is counted, among the " PAGE_OVERFLOW ".</p>\n");
+    else
+        buffer_add_string(to, number.count == 1
+                                  ? "</strong> <span>hit, the first</span></p></div>\n" SINCE
+                                  : "</strong> <span>hits</span></p></div>\n" SINCE);
+}
+
+static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
+                          struct number number, const struct page_index *index)
+{
+    buffer_add_literal(to, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
+    if (number.overflow)
+        page_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, number.count, index->highest);
+    else
+        page_add_row(to, path, path_len, number.count, index->highest);
+    buffer_add_literal(to, "</tbody>\n");
+}
+
+void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
+                      size_t path_len, struct number number)
+{
+    struct buffer own = {0};
+    size_t encoded, encoded_len;
+
+    visit->row = 0;
+    buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
+    encoded = own.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
+    encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
+    buffer_add_literal(&own, "</h1>\n");
+    add_number(&own, number);
+    if (visit->rows != NULL) {
+        visit->row = number.overflow
+                         ? visit->index->overflow
+                         : find_row(visit->index, visit->rows, own.bytes + encoded, encoded_len);
+        add_place(&own, visit->row, visit->index);
+    }
+    visit->apart_at = own.len;
+    if (visit->rows != NULL && visit->row == 0)
+        add_row_apart(&own, path, path_len, number, visit->index);
+    visit->own = h2o_strdup(pool, own.bytes, own.len);
+    buffer_free(&own);
+}
+
+size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PARTS])
+{
+    const struct page_index *index = visit->index;
+    const char *rows = visit->rows;
+    size_t count = 0, apart_at = visit->apart_at;
+
+    pthread_once(&rendered, render_constants);
+    parts[count++] = constant.head;
+    parts[count++] = h2o_iovec_init(visit->own.base, apart_at);
+    if (rows == NULL) {
+        parts[count++] = constant.instead_of_rows;
+    } else if (visit->row != 0) {
+        size_t start = index->starts[visit->row - 1], behind = start + sizeof(PAGE_ROW) - 1;
+        parts[count++] = h2o_iovec_init(rows, start);
+        parts[count++] = h2o_iovec_init(H2O_STRLIT(PAGE_ROW_MARKED));
+        parts[count++] = h2o_iovec_init(rows + behind, visit->rows_len - behind);
+    } else {
+        parts[count++] = h2o_iovec_init(rows, index->apart);
+        parts[count++] = h2o_iovec_init(visit->own.base + apart_at, visit->own.len - apart_at);
+        parts[count++] = h2o_iovec_init(rows + index->apart, visit->rows_len - index->apart);
+    }
+    return count;
+}
+
+/* --- compressed --- */
+
+void page_pack_rows(struct gzip *gzip, struct buffer *to, const char *rows, size_t rows_len,
+                    const struct page_index *index, struct page_pieces *pieces)
+{
+    struct gzip_sum sums[PAGE_PIECES], sum = {0};
+    size_t from = to->len;
+
+    *pieces = (struct page_pieces){.size = 1};
+    for (unsigned row = 0; row < index->size; row += PAGE_PIECE_ROWS)
+        pieces->text[pieces->size++] = index->starts[row];
+    pieces->text[pieces->size++] = (uint32_t)index->apart;
+    pieces->text[pieces->size] = (uint32_t)rows_len;
+    for (unsigned i = 0; i < pieces->size; ++i) {
+        pieces->before[i] = sum;
+        sums[i] =
+            gzip_add_piece(gzip, to, rows + pieces->text[i], pieces->text[i + 1] - pieces->text[i]);
+        sum = gzip_join(sum, sums[i]);
+        pieces->at[i + 1] = (uint32_t)(to->len - from);
+    }
+    for (unsigned i = pieces->size - 1; i > 0; --i)
+        pieces->after[i - 1] = gzip_join(sums[i], pieces->after[i]);
+}
+
+/* The piece of a row, from 1. */
+static unsigned piece_of(unsigned row)
+{
+    return 1 + (row - 1) / PAGE_PIECE_ROWS;
+}
+
+struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const char *rows,
+                                 const struct page_index *index, const struct page_pieces *pieces,
+                                 unsigned row)
+{
+    unsigned piece = piece_of(row);
+    size_t from = pieces->text[piece], start = index->starts[row - 1];
+    size_t behind = start + sizeof(PAGE_ROW) - 1;
+    struct buffer text = {0};
+    struct gzip_sum sum;
+
+    buffer_add(&text, rows + from, start - from);
+    buffer_add_literal(&text, PAGE_ROW_MARKED);
+    buffer_add(&text, rows + behind, pieces->text[piece + 1] - behind);
+    sum = gzip_add_piece(gzip, to, text.bytes, text.len);
+    buffer_free(&text);
+    return sum;
+}
+
+/* Takes what the visitor's own text is packed to into the pool. */
+static h2o_iovec_t pack_own(h2o_mem_pool_t *pool, const char *text, size_t len,
+                            struct gzip_sum *sum)
+{
+    struct buffer packed = {0};
+    h2o_iovec_t part;
+
+    *sum = gzip_join(*sum, gzip_add_plain(&packed, text, len));
+    part = h2o_strdup(pool, packed.bytes, packed.len);
+    buffer_free(&packed);
+    return part;
+}
+
+static h2o_iovec_t end_of_member(h2o_mem_pool_t *pool, struct gzip_sum sum)
+{
+    struct buffer end = {0};
+    h2o_iovec_t part;
+
+    gzip_add_end(&end, sum);
+    part = h2o_strdup(pool, end.bytes, end.len);
+    buffer_free(&end);
+    return part;
+}
+
+size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool,
+                            const char *packed, const struct page_pieces *pieces,
+                            const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],
+                            size_t *shared)
+{
+    unsigned piece = visit->row != 0 ? piece_of(visit->row) : pieces->size - 1;
+    size_t behind = pieces->at[visit->row != 0 ? piece + 1 : piece];
+    const char *apart = visit->own.base + visit->apart_at;
+    struct gzip_sum sum;
+
+    pthread_once(&rendered, render_constants);
+    sum = constant.packed_head_sum;
+    parts[0] = constant.packed_head;
+    parts[1] = pack_own(pool, visit->own.base, visit->apart_at, &sum);
+    parts[2] = h2o_iovec_init(packed, pieces->at[piece]);
+    sum = gzip_join(sum, pieces->before[piece]);
+    *shared = pieces->at[piece] + pieces->at[pieces->size] - behind;
+    if (marked != NULL) {
+        parts[3] = h2o_iovec_init(marked->bytes, marked->len);
+        *shared += marked->len;
+        sum = gzip_join(gzip_join(sum, marked->sum), pieces->after[piece]);
+    } else {
+        parts[3] = pack_own(pool, apart, visit->own.len - visit->apart_at, &sum);
+        sum = gzip_join(sum, pieces->after[piece - 1]);
+    }
+    parts[4] = h2o_iovec_init(packed + behind, pieces->at[pieces->size] - behind);
+    parts[5] = end_of_member(pool, sum);
+    return PAGE_PARTS;
+}

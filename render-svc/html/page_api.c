@@ -1,0 +1,188 @@
+#include "render-svc/html/page_api.h"
+
+#include "render-svc/html/page.h"
+#include "render-svc/html/page_text.h"
+
+#define HOST_MAX_BYTES 255
+#define ANY_HOST       "pathcount.example"
+
+/* A thing that can be done. */
+struct topic {
+    const char *id, *title;
+    const char *text; /* HTML, in which $ stands for the base (link.h) */
+    struct {
+        const char *what;    /* HTML; NULL: no more examples */
+        const char *example; /* text, in which $ stands for the origin and the base */
+    } examples[4];
+};
+
+static const struct topic TOPICS[] = {
+    {"count",
+     "Count a hit",
+     "A <code>GET</code> of any path counts it and answers with its number: as a page, or as "
+     "JSON to who accepts that. The answer comes when the hit is on disk. What begins with "
+     "<code>$/-/</code> is not counted.",
+     {{"From a shell", "curl '$/any/path'"},
+      {"As JSON, with the highest counts", "curl -H 'Accept: application/json' '$/any/path'"},
+      {"As JSON, its number alone",
+       "curl -H 'Accept: application/json' -H 'Prefer: return=minimal' '$/any/path'"}}},
+    {"embed",
+     "Count the visits of a page elsewhere",
+     "Any page on any site can count itself, as what path it likes. Nothing is set or kept about "
+     "who visits it.",
+     {{"An image that is not seen",
+       "<img src=\"$/-/hit/my/page.gif\" alt=\"\" width=\"1\" height=\"1\">"},
+      {"A badge that counts and shows its number",
+       "<img src=\"$/-/hit/my/page.svg\" alt=\"hits\">"},
+      {"A beacon, which also leaves with the reader",
+       "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"},
+      {"A script that counts and gets the number",
+       "fetch(\"$/-/hit/my/page\", {method: \"POST\", headers: {Accept: \"application/json\"}})\n"
+       "  .then(answer => answer.json()).then(hit => console.log(hit.count));"}}},
+    {"badge",
+     "Show a number without counting",
+     "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "
+     "<code>style</code> (<code>flat</code>, <code>flat-square</code>, <code>plastic</code>, "
+     "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) mean what they mean "
+     "for other badges. <code>period=</code> (<code>today</code>, <code>24h</code>, "
+     "<code>7d</code>, "
+     "<code>30d</code>) and <code>bots=exclude</code> show a part of the hits. "
+     "<code>numbers=short</code> shows 12.3k in place of 12,345, and "
+     "<code>format=shields</code> is JSON for an endpoint badge of shields.io. Other parameters "
+     "are ignored.",
+     {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
+      {"In HTML",
+       "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},
+    {"me",
+     "Leave your own visits out",
+     "On <a href=\"$" LINK_ME "\"><code>$" LINK_ME
+     "</code></a> this browser can be left out. Its visits "
+     "are then answered and not counted, here and where your pages embed images or scripts of this "
+     "site.",
+     {{NULL, NULL}}},
+    {"look",
+     "Look at the counts",
+     "<a href=\"$" LINK_PATHS "\"><code>$" LINK_PATHS "</code></a> is the table: "
+     "<code>order=count</code> or <code>path</code>, <code>prefix=</code>, <code>limit=</code> (1 "
+     "to 1,000), <code>after=</code> and <code>before=</code> with the cursors of its links. "
+     "<code>period=</code> (<code>today</code>, <code>24h</code>, <code>7d</code>, "
+     "<code>30d</code>) "
+     "ranks by the hits of a period, <code>bots=exclude</code> by those of people. "
+     "<code>$" LINK_PATHS "/any/path</code> is one path: count, rank, first and last hit. Both are "
+     "HTML, JSON or CSV, by <code>Accept</code> or <code>format=</code>. Nothing is counted.",
+     {{"What begins so, highest counts first", "curl '$/-/paths?prefix=/blog/&format=json'"},
+      {"Everything, as a spreadsheet takes it", "curl -o pathcount.csv '$/-/paths?format=csv'"},
+      {"One path", "curl '$/-/paths/any/path?format=json'"}}},
+    {"history",
+     "See how counts came about",
+     "<a href=\"$" LINK_HISTORY "\"><code>$" LINK_HISTORY
+     "</code></a> has the hits of each day, and <code>$" LINK_PATHS "/any/path" LINK_HISTORY_SUFFIX
+     "</code> those of one path: <code>unit=hour</code> or "
+     "<code>day</code>, <code>from=</code> and <code>to=</code> with dates, "
+     "<code>bots=exclude</code>; as "
+     "HTML, JSON or CSV.",
+     {{"The last 30 days of a path", "curl '$/-/paths/any/path/history?format=csv'"},
+      {"The hours of yesterday and today", "curl '$/-/history?unit=hour&format=json'"}}},
+    {"live",
+     "Follow the counts",
+     "<code>$" LINK_LIVE
+     "</code> sends the rows that change as they change, at most twice a second "
+     "(Server-Sent Events).",
+     {{"In a shell", "curl -N '$/-/live'"},
+      {"In a page",
+       "new EventSource(\"$/-/live\").onmessage = event => console.log(event.data);"}}},
+};
+
+/* What answers mean, by their status. */
+static const struct {
+    const char *status, *meaning; /* HTML */
+} ANSWERS[] = {
+    {"200", "counted once, and on disk"},
+    {"204", "the same, to a beacon"},
+    {"400, 404, 405, 414", "not counted; the answer says why"},
+    {"503", "not confirmed: counted at most once; asking again is a new hit"},
+};
+
+static bool is_host(const char *host, size_t len)
+{
+    static const char ALLOWED[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                  "0123456789.-_:[]";
+
+    for (size_t i = 0; i < len; ++i)
+        if (host[i] == '\0' || strchr(ALLOWED, host[i]) == NULL)
+            return false;
+    return len != 0 && len <= HOST_MAX_BYTES;
+}
+
+static void add_example(struct buffer *to, const char *example, const char *host, size_t len)
+{
+    const char *origin;
+
+    buffer_add_literal(to, "<div class=\"example\"><pre><code>");
+    while ((origin = strchr(example, '$')) != NULL) {
+        html_add_text(to, example, (size_t)(origin - example));
+        buffer_add_literal(to, "http://");
+        html_add_text(to, host, len);
+        link_add_own(to, "");
+        example = origin + 1;
+    }
+    html_add_text(to, example, strlen(example));
+    buffer_add_literal(to, "</code></pre></div>\n");
+}
+
+static void add_html(struct buffer *to, const char *html)
+{
+    const char *base;
+
+    for (; (base = strchr(html, '$')) != NULL; html = base + 1) {
+        buffer_add(to, html, (size_t)(base - html));
+        link_add_own(to, "");
+    }
+    buffer_add_string(to, html);
+}
+
+static void add_topic(struct buffer *to, const struct topic *topic, const char *host, size_t len)
+{
+    buffer_add_literal(to, "<section aria-labelledby=\"");
+    buffer_add_string(to, topic->id);
+    buffer_add_literal(to, "\">\n<h2 id=\"");
+    buffer_add_string(to, topic->id);
+    buffer_add_literal(to, "\">");
+    buffer_add_string(to, topic->title);
+    buffer_add_literal(to, "</h2>\n<p>");
+    add_html(to, topic->text);
+    buffer_add_literal(to, "</p>\n");
+    for (size_t i = 0; i < 4 && topic->examples[i].what != NULL; ++i) {
+        buffer_add_literal(to, "<h3>");
+        buffer_add_string(to, topic->examples[i].what);
+        buffer_add_literal(to, "</h3>\n");
+        add_example(to, topic->examples[i].example, host, len);
+    }
+    buffer_add_literal(to, "</section>\n");
+}
+
+void page_add_api(struct buffer *to, const char *host, size_t len)
+{
+    if (!is_host(host, len)) {
+        host = ANY_HOST;
+        len = sizeof(ANY_HOST) - 1;
+    }
+    page_add_head(to, "API – Path Count", LINK_ABOUT);
+    buffer_add_literal(to, "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
+                           "<p>All of it for programs: <a href=\"");
+    link_add_own(to, "/-/openapi.yml");
+    buffer_add_literal(to, "\">openapi.yml</a> (OpenAPI 3.1).</p></div>\n");
+    for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); ++i)
+        add_topic(to, &TOPICS[i], host, len);
+    buffer_add_literal(to, "<section aria-labelledby=\"answers\">\n"
+                           "<h2 id=\"answers\">What an answer means</h2>\n<dl>\n");
+    for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); ++i) {
+        buffer_add_literal(to, "<div><dt>");
+        buffer_add_string(to, ANSWERS[i].status);
+        buffer_add_literal(to, "</dt><dd>");
+        buffer_add_string(to, ANSWERS[i].meaning);
+        buffer_add_literal(to, "</dd></div>\n");
+    }
+    buffer_add_literal(to, "</dl>\n</section>\n</div>\n");
+    page_add_end(to);
+}

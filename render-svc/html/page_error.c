@@ -1,0 +1,51 @@
+/* Pages about errors. */
+
+#include "render-svc/html/page.h"
+#include "render-svc/html/page_text.h"
+
+/* What whoever sees the error can do about it, as HTML. */
+static const char *advice_of(int status)
+{
+    switch (status) {
+    case 400:
+        return "Nothing was counted. A path begins with a slash and is UTF-8; anything else in it "
+               "is percent-encoded: <code>/caf%C3%A9</code>.";
+    case 403:
+        return "Nothing was changed. Use the button on this site's own page.";
+    case 404:
+        return "Nothing was counted. What begins with <code>/-/</code> belongs to pathcount "
+               "itself and counts nothing; every other path is counted when it is opened.";
+    case 405:
+        return "Nothing was counted. To count a path, just open it: a <code>GET</code> is a hit.";
+    case 414:
+        return "Nothing was counted. What stands behind a question mark is no part of the path: "
+               "it may be longer.";
+    case 503:
+        return "It was counted once or not at all, never twice. Looking at the counts is no hit; "
+               "opening the path again is a new one.";
+    default:
+        return "Nothing more is known about it here; the log of the service may say more.";
+    }
+}
+
+void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
+                    const char *reference)
+{
+    page_add_head(to, "Path Count", NULL);
+    buffer_add_literal(to, "<div class=\"error\">\n<h1><small>");
+    buffer_add_int(to, status);
+    buffer_add_literal(to, "</small> ");
+    html_add_text(to, title, strlen(title));
+    buffer_add_literal(to, "</h1>\n<p class=\"detail\">");
+    html_add_text(to, detail, strlen(detail));
+    buffer_add_literal(to, "</p>\n<p>");
+    buffer_add_string(to, advice_of(status));
+    buffer_add_literal(to, "</p>\n<p>Reference: <code>");
+    html_add_text(to, reference, strlen(reference));
+    buffer_add_literal(to, "</code></p>\n<p class=\"pager\"><a href=\"");
+    link_add_own(to, LINK_PATHS);
+    buffer_add_literal(to, "\">All paths</a> <a href=\"");
+    link_add_own(to, LINK_ABOUT);
+    buffer_add_literal(to, "\">How to use it</a></p>\n</div>\n");
+    page_add_end(to);
+}

@@ -1,0 +1,17 @@
+/* /-/health: whether a hit could be counted now, for load balancers that only reach the public port. It
+ * answers as /ready of the admin listener does, without the reason, which is for operators; so it is also
+ * 503 from the beginning of a stop. It counts nothing, sends no request, and ignores the query. */
+
+#include "render-svc/public/own.h"
+#include "server/http/answer.h"
+#include "server/service.h"
+
+void health_answer(const struct asked *asked)
+{
+    if (service_why_not_ready() == NULL) {
+        answer_copy(asked->req, 200, "text/plain; charset=utf-8", H2O_STRLIT("ready\n"));
+        return;
+    }
+    answer_header_named(asked->req, "retry-after", "1");
+    answer_problem(asked->req, 503, "Hits cannot be counted at the moment.");
+}

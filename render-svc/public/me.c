@@ -1,0 +1,84 @@
+/* /-/me: whether this browser's own visits are counted, and a form to change that. The cookie is all there
+ * is: nothing is kept here. */
+
+#include "render-svc/html/link.h"
+#include "render-svc/html/page_browse.h"
+#include "render-svc/public/accept.h"
+#include "render-svc/public/own.h"
+#include "render-svc/public/query.h"
+#include "render-svc/public/reply.h"
+#include "render-svc/public/visitor.h"
+#include "server/http/answer.h"
+
+/* As long as browsers keep a cookie at most: 400 days. */
+#define KEPT_S "34560000"
+
+static void answer_state(const struct asked *asked, bool is_left_out)
+{
+    struct buffer body = {0};
+
+    if (asked->json) {
+        buffer_add_string(&body, is_left_out ? "{\"counted\":false}\n" : "{\"counted\":true}\n");
+        reply_copy(asked->req, TYPE_JSON, body.bytes, body.len, true);
+    } else {
+        page_add_me(&body, is_left_out);
+        reply_copy(asked->req, TYPE_HTML, body.bytes, body.len, false);
+    }
+    buffer_free(&body);
+}
+
+/* Behind TLS the cookie also comes with images and requests on pages of other sites. Browsers refuse to
+ * keep such a cookie without TLS; then it comes from pages of the same site alone. */
+static void set_cookie(h2o_req_t *req, bool is_left_out)
+{
+    h2o_iovec_t proto = request_header(req, "x-forwarded-proto");
+    struct buffer cookie = {0};
+    h2o_iovec_t value;
+
+    buffer_add_string(&cookie, is_left_out ? VISITOR_COOKIE "; Max-Age=" KEPT_S "; Path="
+                                           : VISITOR_COOKIE "; Max-Age=0; Path=");
+    link_add_own(&cookie, "/");
+    buffer_add_string(&cookie, h2o_memis(proto.base, proto.len, H2O_STRLIT("https"))
+                                   ? "; HttpOnly; Secure; SameSite=None"
+                                   : "; HttpOnly; SameSite=Lax");
+    value = h2o_strdup(&req->pool, cookie.bytes, cookie.len);
+    buffer_free(&cookie);
+    h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_SET_COOKIE, NULL, value.base,
+                   value.len);
+}
+
+static void change(const struct asked *asked)
+{
+    static const char *const NAMES[] = {"counted"};
+    h2o_iovec_t counted, rest;
+    const char *error =
+        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 1, &counted, &rest);
+    bool no = h2o_memis(counted.base, counted.len, H2O_STRLIT("no"));
+
+    if (error == NULL && rest.len != 0)
+        error = "The query has an unknown parameter: counted is known.";
+    if (error == NULL && !no && !h2o_memis(counted.base, counted.len, H2O_STRLIT("yes")))
+        error = "\"counted\" is not yes or no.";
+    if (error != NULL) {
+        reply_error(asked->req, 400, error, asked->json);
+        return;
+    }
+    if (visitor_may_be_led(asked->req)) {
+        reply_error(asked->req, 403, "Only this site's own page can change this.", asked->json);
+        return;
+    }
+    set_cookie(asked->req, no);
+    if (asked->json)
+        answer_state(asked, no);
+    else
+        reply_redirect(asked->req, 303, LINK_ME);
+}
+
+void me_answer(const struct asked *asked)
+{
+    reply_sends_origin(asked->req);
+    if (method_is(asked->req, "POST"))
+        change(asked);
+    else
+        answer_state(asked, visitor_is_left_out(asked->req));
+}

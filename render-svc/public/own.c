@@ -1,0 +1,121 @@
+#include "render-svc/public/own.h"
+
+#include "proto/path.h"
+#include "render-svc/html/link.h"
+#include "render-svc/html/page_api.h"
+#include "render-svc/public/accept.h"
+#include "render-svc/public/assets.h"
+#include "render-svc/public/render.h"
+#include "render-svc/public/reply.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+
+#include <string.h>
+
+static void answer_about(const struct asked *asked);
+
+/* A place below /-/. */
+static const struct route {
+    enum route_id id;
+    const char *name;
+    bool with_path;      /* what comes behind the name, from its slash on, is a path of its own */
+    bool for_programs;   /* errors are problems, whatever is accepted */
+    const char *methods; /* OPTIONS, which is answered by itself, is among them */
+    void (*handle)(const struct asked *asked);
+} ROUTES[] = {
+    {ROUTE_ABOUT, "/-/", false, false, METHODS_TO_READ, answer_about},
+    {ROUTE_PATHS, "/-/paths", false, false, METHODS_TO_READ, browse_rows},
+    {ROUTE_PATH, "/-/paths", true, false, METHODS_TO_READ, browse_path},
+    {ROUTE_HISTORY, LINK_HISTORY, false, false, METHODS_TO_READ, history_of_all},
+    {ROUTE_LIVE, "/-/live", false, true, METHODS_TO_READ, live_watch},
+    {ROUTE_OPENAPI, "/-/openapi.yml", false, true, METHODS_TO_READ, openapi_answer},
+    {ROUTE_HEALTH, "/-/health", false, true, METHODS_TO_READ, health_answer},
+    {ROUTE_ME, LINK_ME, false, false, "GET, HEAD, POST, OPTIONS", me_answer},
+    {ROUTE_BADGE, "/-/badge", true, true, METHODS_TO_READ, beacon_badge},
+    {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
+};
+
+bool own_is(const char *path, size_t len)
+{
+    return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
+}
+
+bool own_is_for_all_origins(const char *path, size_t len)
+{
+    static const char *const PREFIXES[] = {"/-/badge/", "/-/hit/"};
+
+    for (size_t i = 0; i < sizeof(PREFIXES) / sizeof(PREFIXES[0]); ++i)
+        if (len >= strlen(PREFIXES[i]) && memcmp(path, PREFIXES[i], strlen(PREFIXES[i])) == 0)
+            return true;
+    return false;
+}
+
+bool own_is_private(const char *path, size_t len)
+{
+    return h2o_memis(path, len, H2O_STRLIT(LINK_ME));
+}
+
+static bool route_matches(const struct route *route, const char *path, size_t len)
+{
+    size_t name_len = strlen(route->name);
+
+    return len >= name_len && memcmp(path, route->name, name_len) == 0 &&
+           (route->with_path ? len > name_len && path[name_len] == '/' : len == name_len);
+}
+
+/* Whether `method` is one of those in the list, which are separated by ", ". */
+static bool allows(const char *methods, h2o_iovec_t method)
+{
+    for (const char *at = methods; at != NULL; at = strchr(at, ','), at += at != NULL ? 2 : 0)
+        if (strcspn(at, ",") == method.len && memcmp(at, method.base, method.len) == 0)
+            return true;
+    return false;
+}
+
+static void handle_route(const struct route *route, const struct asked *asked)
+{
+    if (!allows(route->methods, asked->req->method))
+        reply_wrong_method(asked->req, route->methods, asked->json);
+    else if (method_is(asked->req, "OPTIONS"))
+        reply_options(asked->req, route->methods);
+    else
+        route->handle(asked);
+}
+
+void own_handle(h2o_req_t *req, const char *path, size_t len)
+{
+    h2o_iovec_t accept = request_header(req, "accept");
+    h2o_iovec_t query = request_query(req);
+    struct asked asked = {.req = req, .path = "", .query = query.base, .query_len = query.len};
+
+    if (own_is_for_all_origins(path, len))
+        reply_is_for_all_origins(req);
+    else if (!own_is_private(path, len))
+        reply_is_public(req);
+    asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
+    for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
+        const struct route *route = &ROUTES[i];
+        if (!route_matches(route, path, len))
+            continue;
+        request_of(req)->route = route->id;
+        asked.path = path + strlen(route->name);
+        asked.path_len = len - strlen(route->name);
+        asked.json |= route->for_programs;
+        handle_route(route, &asked);
+        return;
+    }
+    if (!allows(METHODS_TO_READ, req->method))
+        reply_wrong_method(req, METHODS_TO_READ, asked.json);
+    else if (!asset_answer(req, path, len))
+        reply_error(req, 404, "Not found.", asked.json);
+}
+
+static void answer_about(const struct asked *asked)
+{
+    h2o_iovec_t host = asked->req->authority;
+    struct buffer page = {0};
+
+    page_add_api(&page, host.base, host.len);
+    reply_copy(asked->req, TYPE_HTML, page.bytes, page.len, asked->json);
+    buffer_free(&page);
+}

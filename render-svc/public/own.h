@@ -1,0 +1,70 @@
+/* What is below /-/: the pages and the public API (proto/public-api.yml). It counts nothing, but for
+ * what is below /-/hit/.
+ *
+ *     own.c       the routes
+ *     browse.c    /-/paths, /-/paths/ANY/PATH
+ *     history.c   /-/history, /-/paths/ANY/PATH/history
+ *     export.c    /-/paths, as CSV of everything
+ *     live.c      /-/live
+ *     openapi.c   /-/openapi.yml
+ *     health.c    /-/health
+ *     me.c        /-/me
+ *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
+ *
+ * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
+ */
+#ifndef RENDER_PUBLIC_OWN_H
+#define RENDER_PUBLIC_OWN_H
+
+#include "proto/view.h"
+
+#include <h2o.h>
+#include <stdbool.h>
+
+#define OWN_PREFIX "/-/"
+
+/* A request; its texts are in the request's pool. */
+struct asked {
+    h2o_req_t *req;
+    const char
+        *path; /* what stands behind the route's name, a path of its own; "" if nothing does */
+    size_t path_len;
+    const char *query; /* without its question mark */
+    size_t query_len;
+    bool json; /* errors are to be problems rather than pages */
+};
+
+/* Whether a canonical path belongs to the service itself. */
+bool own_is(const char *path, size_t len);
+
+/* Whether pages of other origins may use what is at a canonical path, or at a target that has none, as
+ * images and with credentials. */
+bool own_is_for_all_origins(const char *path, size_t len);
+
+/* Whether it is for pages of this origin alone. */
+bool own_is_private(const char *path, size_t len);
+
+/* Handles a request for such a path, of any method and any length. */
+void own_handle(h2o_req_t *req, const char *path, size_t len);
+
+void browse_rows(const struct asked *asked);
+void browse_path(const struct asked *asked);
+void history_of_all(const struct asked *asked);
+
+/* The path of the request ends with LINK_HISTORY_SUFFIX. */
+void history_of_path(const struct asked *asked);
+
+/* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
+void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
+
+/* Answers a visit by a browser that is left out. */
+void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
+
+void me_answer(const struct asked *asked);
+void openapi_answer(const struct asked *asked);
+void health_answer(const struct asked *asked);
+void live_watch(const struct asked *asked);
+void beacon_hit(const struct asked *asked);
+void beacon_badge(const struct asked *asked);
+
+#endif

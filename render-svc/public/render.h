@@ -1,0 +1,90 @@
+/* render-svc: its configuration and what each of its workers has. */
+#ifndef RENDER_PUBLIC_RENDER_H
+#define RENDER_PUBLIC_RENDER_H
+
+#include "proto/normalize.h"
+#include "render-svc/count/fetch.h"
+#include "render-svc/count/lanes.h"
+#include "render-svc/count/render_metrics.h"
+#include "render-svc/count/table.h"
+#include "render-svc/html/gzip.h"
+#include "render-svc/public/bots.h"
+#include "render-svc/public/live.h"
+#include "server/service.h"
+
+/* What becomes of hits that browsers make ahead (visitor.h). */
+enum prefetch { PREFETCH_COUNT, PREFETCH_REFUSE };
+
+/* What /robots.txt is: a path like any other, or a file that keeps robots away. */
+enum robots { ROBOTS_COUNT, ROBOTS_DENY };
+
+/* What becomes of a bot's GET: it is counted, as a bot's; or answered and not counted. */
+enum bots_are { BOTS_COUNTED, BOTS_IGNORED };
+
+struct render_config {
+    struct service_config service; /* first: see service.h */
+    char *counter_url;
+    int64_t request_deadline_ms;
+    int64_t call_deadline_ms;
+    int64_t connect_timeout_ms;
+    struct counter_client_settings client; /* made of what is above */
+    struct lanes_settings lanes;
+    int64_t max_reads;
+    int64_t max_exports;
+    bool gzip;
+    char *base_path;
+    bool base_path_stripped;
+    bool base_is_in_targets; /* made of these two */
+    struct path_rules path_rules;
+    int64_t prefetch; /* enum prefetch */
+    int64_t robots;   /* enum robots */
+    int64_t bots_are; /* enum bots_are */
+    struct bots *bots;
+    struct live_settings live;
+};
+
+/* A worker's own: worker->app. */
+struct render {
+    struct counter_client *client;
+    struct lanes *lanes;
+    struct table *table;
+    struct fetcher *fetcher;
+    struct live *live;
+    struct gzip *gzip;
+    struct bots_matcher *bots_matcher;
+    uint64_t agent_seed;          /* of the hash by which a connection's agent is known again */
+    struct timer_queue deadlines; /* of requests */
+    struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
+    const struct render_config *config;
+    struct render_metrics *metrics;
+    int64_t n_exports;
+};
+
+/* The routes of the public side, and what each is called in logs. */
+enum route_id {
+    ROUTE_NONE,
+    ROUTE_VISIT, /* every path that is not below /-/, whether it can be counted or not */
+    ROUTE_ABOUT,
+    ROUTE_PATHS,
+    ROUTE_PATH,
+    ROUTE_HISTORY,
+    ROUTE_LIVE,
+    ROUTE_OPENAPI,
+    ROUTE_HEALTH,
+    ROUTE_BADGE,
+    ROUTE_HIT,
+    ROUTE_ASSET,
+    ROUTE_ROBOTS,
+    ROUTE_ME,
+    N_ROUTES
+};
+extern const char *const render_routes[N_ROUTES + 1];
+
+/* Applies the rules of the configuration to a path that is counted or looked up; the result is in the
+ * request's pool. */
+void render_normalize(h2o_req_t *req, const char **path, size_t *len);
+
+/* Handles a public request. */
+int render_handle(h2o_handler_t *self, h2o_req_t *req);
+
+#endif

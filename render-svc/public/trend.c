@@ -1,0 +1,52 @@
+#include "render-svc/public/trend.h"
+
+#include "proto/api.h"
+#include "render-svc/html/link.h"
+
+static bool on_history(struct fetch *fetch, const struct http_answer *answer);
+
+void trend_start(struct trend *trend, struct fetcher *fetcher, const char *path, size_t len,
+                 const struct trace *trace, trend_callback callback)
+{
+    static const char *const TARGETS[] = {
+        [TREND_DAYS] = API_HISTORY "?unit=day", [TREND_HOURS] = API_HISTORY "?unit=hour"};
+
+    trend->_callback = callback;
+    trend->waiting = TREND_N_UNITS;
+    for (size_t i = 0; i < TREND_N_UNITS; ++i) {
+        struct buffer target = {0};
+        buffer_add_string(&target, TARGETS[i]);
+        if (path != NULL) {
+            buffer_add_literal(&target, "&path=");
+            link_add_path(&target, path, len);
+        }
+        trend->_parts[i]._trend = trend;
+        fetch_start(fetcher, &trend->_parts[i]._fetch, &target, trace, on_history);
+        buffer_free(&target);
+    }
+}
+
+static bool on_history(struct fetch *fetch, const struct http_answer *answer)
+{
+    struct trend_part *part = H2O_STRUCT_FROM_MEMBER(struct trend_part, _fetch, fetch);
+    struct trend *trend = part->_trend;
+    struct history *history = &trend->of[part - trend->_parts];
+    bool is_believed = true;
+    const char *error;
+
+    if (answer != NULL && answer->status == 200)
+        is_believed = history_decode(answer->body, answer->len, history, &error) == 0;
+    trend->is_off[part - trend->_parts] = answer != NULL && answer->status == 404;
+    if (--trend->waiting == 0)
+        trend->_callback(trend);
+    return is_believed;
+}
+
+void trend_fini(struct trend *trend)
+{
+    for (size_t i = 0; i < TREND_N_UNITS; ++i) {
+        fetch_cancel(&trend->_parts[i]._fetch);
+        history_free(&trend->of[i]);
+    }
+    trend->waiting = 0;
+}

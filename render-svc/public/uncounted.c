@@ -1,0 +1,79 @@
+/* A visit that is not counted, by a browser that is left out or an ignored bot (visitor.h): its path is looked up
+ * instead. */
+
+#include "proto/api.h"
+#include "proto/detail.h"
+#include "render-svc/html/link.h"
+#include "render-svc/html/page.h"
+#include "render-svc/html/page_browse.h"
+#include "render-svc/public/own.h"
+#include "render-svc/public/render.h"
+#include "render-svc/public/reply.h"
+#include "render-svc/public/visitor.h"
+#include "server/http/request.h"
+
+/* In the request's pool. */
+struct uncounted {
+    h2o_req_t *req;
+    bool json;
+    const char *path;
+    size_t path_len;
+    struct fetch fetch;
+};
+
+static bool on_path(struct fetch *fetch, const struct http_answer *answer);
+static void answer(struct uncounted *visit, const struct path_detail *detail);
+static void on_gone(void *data);
+
+void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json)
+{
+    const struct render *render = worker_of(req)->app;
+    struct uncounted *visit = h2o_mem_alloc_shared(&req->pool, sizeof(*visit), on_gone);
+    struct buffer target = {0};
+
+    *visit = (struct uncounted){.req = req, .json = json, .path = path, .path_len = len};
+    buffer_add_literal(&target, API_PATHS);
+    link_add_path(&target, path, len);
+    fetch_start(render->fetcher, &visit->fetch, &target, &request_of(req)->trace, on_path);
+    buffer_free(&target);
+}
+
+static bool on_path(struct fetch *fetch, const struct http_answer *result)
+{
+    struct uncounted *visit = H2O_STRUCT_FROM_MEMBER(struct uncounted, fetch, fetch);
+    struct path_detail detail = {.path = visit->path, .path_len = visit->path_len};
+    bool found = result != NULL && result->status == 200;
+    const char *error;
+
+    if (result == NULL || (!found && result->status != 404) ||
+        (found && detail_decode(result->body, result->len, &detail, &error) != 0)) {
+        reply_unavailable(visit->req, "The count is unavailable.", visit->json);
+        return !found;
+    }
+    answer(visit, &detail);
+    if (found)
+        detail_free(&detail);
+    return true;
+}
+
+static void answer(struct uncounted *visit, const struct path_detail *detail)
+{
+    struct buffer body = {0};
+
+    if (visit->json) {
+        json_add_uncounted(&body, detail->path, detail->path_len, detail->count);
+        reply_copy(visit->req, TYPE_JSON, body.bytes, body.len, true);
+    } else {
+        page_add_path(&body, &(struct page_path){.detail = detail,
+                                                 .is_visit = true,
+                                                 .is_bot = !visitor_is_left_out(visit->req)});
+        reply_copy(visit->req, TYPE_HTML, body.bytes, body.len, false);
+    }
+    buffer_free(&body);
+}
+
+/* The request's memory goes. */
+static void on_gone(void *data)
+{
+    fetch_cancel(&((struct uncounted *)data)->fetch);
+}
