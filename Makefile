@@ -86,7 +86,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuz
 
 # what the tests of the lanes stand in for
 $(O)/tests/fuzz/fuzz_lanes $(O)/tests/unit/test_lanes: WRAPPED := counter_call counter_call_cancel jitter timer_start_after \
-	timer_stop timer_is_waiting worker_at_turn_end turn_end_cancel
+	timer_stop timer_is_waiting worker_defer deferred_cancel
 
 $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)

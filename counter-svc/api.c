@@ -6,8 +6,8 @@
 #include "counter-svc/api_history.h"
 #include "counter-svc/counter.h"
 #include "server/http/answer.h"
+#include "server/http/output_budget.h"
 #include "server/http/request.h"
-#include "server/http/unsent.h"
 #include "server/ops/log.h"
 
 #include <openssl/crypto.h>
@@ -327,7 +327,7 @@ static void add_rows(struct call *call, const struct rows *rows)
     struct buffer encoded = {0};
 
     rows_encode(&encoded, call->encoding, rows);
-    if (unsent_admit(call->req, call->counts.len + encoded.len, 0))
+    if (output_budget_admit(call->req, call->counts.len + encoded.len, 0))
         counts_add_rows(&call->counts, call->encoding, &encoded);
     buffer_free(&encoded);
 }
@@ -457,7 +457,7 @@ static void on_rows(void *data, const struct view_result *result)
         return;
     }
     rows_encode(&json, ENCODING_JSON, result->rows);
-    if (!unsent_admit(call->req, json.len, 0)) {
+    if (!output_budget_admit(call->req, json.len, 0)) {
         api_answer_later(call->req,
                          "Too many bytes wait for slow clients; retry the same request.");
     } else {

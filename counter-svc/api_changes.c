@@ -2,8 +2,8 @@
 
 #include "proto/encoding.h"
 #include "server/http/answer.h"
+#include "server/http/output_budget.h"
 #include "server/http/request.h"
-#include "server/http/unsent.h"
 
 #include <string.h>
 
@@ -67,7 +67,7 @@ static void on_result(void *data, const struct change_result *result)
     call->request = NULL;
     switch (result->outcome) {
     case CHANGE_DONE:
-        if (!unsent_admit(call->req, result->len, 0)) {
+        if (!output_budget_admit(call->req, result->len, 0)) {
             api_answer_later(call->req,
                              "Too many bytes wait for slow clients; retry the same request.");
             break;

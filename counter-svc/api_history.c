@@ -4,8 +4,8 @@
 #include "counter-svc/read/history_query.h"
 #include "proto/encoding.h"
 #include "server/http/answer.h"
+#include "server/http/output_budget.h"
 #include "server/http/request.h"
-#include "server/http/unsent.h"
 
 /* A request that waits for PostgreSQL; in the request's pool. */
 struct call {
@@ -47,7 +47,7 @@ static void on_history(void *data, const struct view_result *result)
     call->request = NULL;
     if (result->history == NULL) {
         api_answer_unread(call->req, result);
-    } else if (!unsent_admit(call->req, result->history_len, 0)) {
+    } else if (!output_budget_admit(call->req, result->history_len, 0)) {
         api_answer_later(call->req, "Too much is on its way to clients that are slow. Ask again.");
     } else {
         api_add_age(call->req, result->age_ms);

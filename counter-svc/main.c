@@ -2,8 +2,8 @@
 
 #include "counter-svc/changes/command.h"
 #include "counter-svc/ledger/counter_metrics.h"
-#include "server/ops/guard.h"
 #include "server/ops/log.h"
+#include "server/ops/sandbox.h"
 
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -205,7 +205,7 @@ static int change(int argc, char **argv)
 
     if (status != -1)
         return status;
-    guard_memory();
+    sandbox_memory();
     if (config_load(KEYS, &config, command.config_path, error, sizeof(error)) != 0) {
         fprintf(stderr, "counter-svc change: %s\n", error);
         return 2;

@@ -171,7 +171,7 @@ int main(int argc, char **argv)
         .config_size = sizeof(struct render_config),
         .metrics = render_metrics,
         .metrics_size = sizeof(struct render_metrics),
-        .max_body_bytes = 65536, /* what a browser sends as a beacon; nobody reads it */
+        .max_body_bytes = 65536, /* what a browser sends as a embed; nobody reads it */
         .check = check,
         .release = release,
         .start = start,

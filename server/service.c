@@ -3,9 +3,9 @@
 #include "server/admin.h"
 #include "server/http/request.h"
 #include "server/ops/cli.h"
-#include "server/ops/guard.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"
+#include "server/ops/sandbox.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -68,7 +68,7 @@ int service_main(const struct service *service, int argc, char **argv)
     struct cli cli;
     int status;
 
-    guard_memory();
+    sandbox_memory();
     cli = cli_parse(argc, argv, service->name, service->summary, service->keys);
     if (cli.action == CLI_EXIT)
         return cli.status;
@@ -183,7 +183,7 @@ static int run(void)
     log_event(LOG_LEVEL_INFO, "starting", "version=%s workers=%lld", PATHCOUNT_VERSION,
               (long long)process.settings->workers);
     config_log(process.service->keys, process.config);
-    guard_enter(process.settings->sandbox);
+    sandbox_enter(process.settings->sandbox);
 
     request_log_switch(process.settings->access_log);
     process.admin.metrics = &process.admin_metrics;

@@ -40,12 +40,12 @@ struct changes {
     size_t n_waiting;
     bool is_away;
     bool is_forget_due; /* a change was made since old ones were deleted */
-    struct turn_end turn_end;
+    struct deferred deferred;
 };
 
 static void on_session_change(void *data);
 static void on_overdue(struct timer *timer);
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_answer(void *data, const struct pg_answer *answer);
 static void on_forgotten(void *data, const struct pg_answer *answer);
 
@@ -74,7 +74,7 @@ static struct change_request *request_of(h2o_linklist_t *link)
 
 static void kick(struct changes *changes)
 {
-    worker_at_turn_end(changes->worker, &changes->turn_end, on_turn_end);
+    worker_defer(changes->worker, &changes->deferred, on_deferred);
 }
 
 static void on_session_change(void *data)
@@ -213,9 +213,9 @@ static void send_forget(struct changes *changes)
     buffer_free(&days);
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct changes *changes = H2O_STRUCT_FROM_MEMBER(struct changes, turn_end, turn_end);
+    struct changes *changes = H2O_STRUCT_FROM_MEMBER(struct changes, deferred, deferred);
     struct change_request *request;
 
     drop(changes);
@@ -299,7 +299,7 @@ void changes_close(struct changes *changes)
     if (changes == NULL)
         return;
     session_close(changes->session);
-    turn_end_cancel(&changes->turn_end);
+    deferred_cancel(&changes->deferred);
     while (!h2o_linklist_is_empty(&changes->queue)) {
         change_cancel(request_of(changes->queue.next));
         finish(request_of(changes->queue.next), NULL);

@@ -73,7 +73,7 @@ struct fold {
     uint64_t forced_at_ms;
     uint64_t unfolded_since_ms; /* 0: everything is folded */
     uint64_t noted_at_ms;       /* the last entry */
-    size_t own_entries;         /* since the last tick */
+    size_t reserved_entries;    /* since the last tick */
     bool is_follower;           /* others have appended last */
 
     /* what is to be cleared */
@@ -85,13 +85,13 @@ struct fold {
     bool is_historys_turn; /* a fold came last */
 
     struct timer tick, pause;
-    struct turn_end turn_end;
+    struct deferred deferred;
 };
 
 static void on_session_change(void *data);
 static void on_tick(struct timer *timer);
 static void on_pause_over(struct timer *timer);
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_folded(void *data, const struct pg_answer *answer);
 static void on_cleared(void *data, const struct pg_answer *answer);
 static void on_vacuumed(void *data, const struct pg_answer *answer);
@@ -118,7 +118,7 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
 
 static void kick(struct fold *fold)
 {
-    worker_at_turn_end(fold->worker, &fold->turn_end, on_turn_end);
+    worker_defer(fold->worker, &fold->deferred, on_deferred);
 }
 
 static void on_session_change(void *data)
@@ -158,7 +158,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
     fold->noted_at_ms = monotonic_ms();
     if (fold->unfolded_since_ms == 0)
         fold->unfolded_since_ms = fold->noted_at_ms;
-    fold->own_entries += own;
+    fold->reserved_entries += own;
     fold->is_follower = !own;
     fold->slice_paths += pinned;
     fold->unfolded_paths += pinned;
@@ -201,7 +201,7 @@ static bool is_due(const struct fold *fold, uint64_t now_ms)
         return age_ms >= FOLLOWER_PATIENCE * interval_ms ||
                now_ms - fold->noted_at_ms >= FOLLOWER_QUIET_MS;
     return age_ms >= interval_ms ||
-           (fold->own_entries <= LIGHT_ENTRIES &&
+           (fold->reserved_entries <= LIGHT_ENTRIES &&
             (fold->unfolded_paths <= LIGHT_PATHS ||
              monotonic_ns() - fold->folded_ns >= LIGHT_SHARE * fold->took_ns));
 }
@@ -234,7 +234,7 @@ static void on_tick(struct timer *timer)
     metric_set(&fold->metrics->unfolded_paths, fold->unfolded_paths);
     metric_set(&fold->metrics->unfolded_s,
                fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
-    fold->own_entries = 0;
+    fold->reserved_entries = 0;
     timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
     kick(fold);
 }
@@ -323,9 +323,9 @@ static bool may_force(struct fold *fold, uint64_t now_ms)
     return true;
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, turn_end, turn_end);
+    struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, deferred, deferred);
     uint64_t now_ms = monotonic_ms();
 
     if (fold->activity != FOLD_IDLE || !session_is_idle(fold->session) ||
@@ -488,7 +488,7 @@ void fold_close(struct fold *fold)
     session_close(fold->session);
     timer_stop(&fold->tick);
     timer_stop(&fold->pause);
-    turn_end_cancel(&fold->turn_end);
+    deferred_cancel(&fold->deferred);
     free(fold->cuts);
     free(fold);
 }

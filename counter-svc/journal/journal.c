@@ -20,7 +20,7 @@
 static void on_ready(void *data);
 static void on_lost(void *data);
 static void on_folded(void *data, int64_t position);
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_overdue(struct timer *timer);
 static void on_pause_over(struct timer *timer);
 static void on_refresh_due(struct timer *timer);
@@ -289,7 +289,7 @@ static void drop_overdue(struct journal *journal)
 
 void journal_kick(struct journal *journal)
 {
-    worker_at_turn_end(journal->worker, &journal->turn_end, on_turn_end);
+    worker_defer(journal->worker, &journal->deferred, on_deferred);
 }
 
 /* A renderer has reached this program, so the ledger may be made its own: older programs cannot count
@@ -306,9 +306,9 @@ static void migrate_if_wanted(struct journal *journal)
     }
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, turn_end, turn_end);
+    struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, deferred, deferred);
 
     drop_overdue(journal);
     migrate_if_wanted(journal);
@@ -490,7 +490,7 @@ void journal_close(struct journal *journal)
             journal->entry.paths[i].slot->place = 0;
     timer_stop(&journal->pause);
     timer_stop(&journal->refresh);
-    turn_end_cancel(&journal->turn_end);
+    deferred_cancel(&journal->deferred);
     timer_queue_fini(&journal->deadlines);
     state_fini(&journal->state);
     buffer_free(&journal->parameters);

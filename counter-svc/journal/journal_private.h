@@ -71,7 +71,7 @@ struct journal {
     struct timer_queue deadlines;
     struct timer pause;   /* before the next statement, after one has failed */
     struct timer refresh; /* looks at the head now and then */
-    struct turn_end turn_end;
+    struct deferred deferred;
 };
 
 static inline struct journal_request *request_of(h2o_linklist_t *link)

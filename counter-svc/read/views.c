@@ -53,7 +53,7 @@ struct views {
     h2o_linklist_t away;    /* what the query at PostgreSQL is for; all of one kind and view */
     int64_t n_waiting;
     struct timer_queue deadlines, patience;
-    struct turn_end turn_end;
+    struct deferred deferred;
     bool busy;
     uint64_t sent_ns;     /* when the query was */
     uint64_t complete_ms; /* when the table last had everything that was committed */
@@ -62,7 +62,7 @@ struct views {
 static void on_head(void *data, const struct journal_result *result);
 static void on_patience_over(struct timer *timer);
 static void on_overdue(struct timer *timer);
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void send_rows(struct views *views, const struct view *view);
 static void on_rows(void *data, const struct pg_answer *answer);
 static void send_path(struct views *views, const struct buffer *path);
@@ -118,7 +118,7 @@ static struct view_request *request_of(h2o_linklist_t *link)
 
 static void kick(struct views *views)
 {
-    worker_at_turn_end(views->worker, &views->turn_end, on_turn_end);
+    worker_defer(views->worker, &views->deferred, on_deferred);
 }
 
 /* --- requests --- */
@@ -317,9 +317,9 @@ static struct view_request *take_first(struct views *views)
     return first;
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct views *views = H2O_STRUCT_FROM_MEMBER(struct views, turn_end, turn_end);
+    struct views *views = H2O_STRUCT_FROM_MEMBER(struct views, deferred, deferred);
     struct view_request *first;
 
     drop_overdue(views);
@@ -664,7 +664,7 @@ void views_close(struct views *views)
             finish_with_nothing(request_of(list->next));
         }
     }
-    turn_end_cancel(&views->turn_end);
+    deferred_cancel(&views->deferred);
     timer_queue_fini(&views->deadlines);
     timer_queue_fini(&views->patience);
     free(views);

@@ -17,10 +17,10 @@ struct fetcher {
     size_t n_away;
     struct timer_queue deadlines;
     struct timer pause;
-    struct turn_end turn_end;
+    struct deferred deferred;
 };
 
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_overdue(struct timer *timer);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void on_pause_over(struct timer *timer);
@@ -38,7 +38,7 @@ struct fetcher *fetcher_create(struct worker *worker, struct counter_client *cli
 
 static void kick(struct fetcher *fetcher)
 {
-    worker_at_turn_end(fetcher->worker, &fetcher->turn_end, on_turn_end);
+    worker_defer(fetcher->worker, &fetcher->deferred, on_deferred);
 }
 
 static void enqueue(struct fetch *fetch, h2o_linklist_t *before)
@@ -97,9 +97,9 @@ static void drop_overdue(struct fetcher *fetcher)
         finish(fetch_of(fetcher->queue.prev), NULL);
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct fetcher *fetcher = H2O_STRUCT_FROM_MEMBER(struct fetcher, turn_end, turn_end);
+    struct fetcher *fetcher = H2O_STRUCT_FROM_MEMBER(struct fetcher, deferred, deferred);
 
     drop_overdue(fetcher);
     while (!h2o_linklist_is_empty(&fetcher->queue) && fetcher->n_away < MAX_AWAY &&
@@ -164,7 +164,7 @@ void fetcher_destroy(struct fetcher *fetcher)
     if (fetcher == NULL)
         return;
     timer_stop(&fetcher->pause);
-    turn_end_cancel(&fetcher->turn_end);
+    deferred_cancel(&fetcher->deferred);
     timer_queue_fini(&fetcher->deadlines);
     free(fetcher);
 }

@@ -56,13 +56,13 @@ struct lanes {
     struct render_metrics *metrics;
     h2o_linklist_t open; /* the open batch */
     int64_t n_open;
-    struct turn_end turn_end;
+    struct deferred deferred;
     struct timer patience;
     size_t n_lanes;
     struct lane lanes[];
 };
 
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_patience_over(struct timer *timer);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
@@ -144,7 +144,7 @@ bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     hit->state = HIT_OPEN;
     h2o_linklist_insert(&lanes->open, &hit->_link);
     set_n_open(lanes, lanes->n_open + 1);
-    worker_at_turn_end(lanes->worker, &lanes->turn_end, on_turn_end);
+    worker_defer(lanes->worker, &lanes->deferred, on_deferred);
     return true;
 }
 
@@ -195,9 +195,9 @@ static void depart_all(struct lanes *lanes)
             depart(&lanes->lanes[i]);
 }
 
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, turn_end, turn_end);
+    struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, deferred, deferred);
 
     if (is_worth_a_batch(lanes))
         depart_all(lanes);
@@ -296,7 +296,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     lane->call = NULL;
     if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
-        struct table_rows rows = {.rows = &counts.rows, .unsent = &lane->lanes->worker->unsent};
+        struct table_rows rows = {.rows = &counts.rows, .budget = &lane->lanes->worker->budget};
         if (counts.repeat) {
             metric_add(&lane->lanes->metrics->repeated, lane->n_hits);
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",
@@ -355,7 +355,7 @@ static void set_free(struct lane *lane)
     lane->batch.size = 0;
     lane->pause_ms = 0;
     if (lane->lanes->n_open != 0)
-        worker_at_turn_end(lane->lanes->worker, &lane->lanes->turn_end, on_turn_end);
+        worker_defer(lane->lanes->worker, &lane->lanes->deferred, on_deferred);
 }
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
@@ -454,6 +454,6 @@ void lanes_destroy(struct lanes *lanes)
     while (!h2o_linklist_is_empty(&lanes->open))
         hit_withdraw(hit_of(lanes->open.next));
     timer_stop(&lanes->patience);
-    turn_end_cancel(&lanes->turn_end);
+    deferred_cancel(&lanes->deferred);
     free(lanes);
 }

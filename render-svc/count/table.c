@@ -22,12 +22,12 @@ struct table {
     struct worker *worker;
     struct counter_client *client;
     h2o_linklist_t waits; /* who waits for the next fetch */
-    struct turn_end turn_end;
+    struct deferred deferred;
     struct timer pause;
     struct fetch fetches[MAX_FETCHES];
 };
 
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void serve(struct fetch *fetch, const struct rows *rows);
 static void on_pause_over(struct timer *timer);
@@ -49,7 +49,7 @@ void table_wait(struct table *table, struct table_wait *wait, table_callback cal
 {
     wait->_callback = callback;
     h2o_linklist_insert(&table->waits, &wait->_link);
-    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+    worker_defer(table->worker, &table->deferred, on_deferred);
 }
 
 void table_cancel(struct table_wait *wait)
@@ -59,9 +59,9 @@ void table_cancel(struct table_wait *wait)
 }
 
 /* Sends a fetch for everybody who waits, if one more may be under way. */
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct table *table = H2O_STRUCT_FROM_MEMBER(struct table, turn_end, turn_end);
+    struct table *table = H2O_STRUCT_FROM_MEMBER(struct table, deferred, deferred);
 
     if (h2o_linklist_is_empty(&table->waits) || timer_is_waiting(&table->pause))
         return;
@@ -97,11 +97,11 @@ static bool on_answer(void *data, const struct http_answer *answer)
             timer_start_after(&table->worker->timers, &table->pause, PAUSE_MS + jitter(PAUSE_MS),
                               on_pause_over);
     }
-    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+    worker_defer(table->worker, &table->deferred, on_deferred);
     return believed;
 }
 
-static struct table_text *render(struct unsent *unsent, enum table_form form,
+static struct table_text *render(struct output_budget *budget, enum table_form form,
                                  const struct rows *rows)
 {
     struct buffer buffer = {0};
@@ -112,7 +112,7 @@ static struct table_text *render(struct unsent *unsent, enum table_form form,
         page_add_rows(&buffer, rows, &index);
     else
         json_add_rows(&buffer, rows);
-    text = unsent_share(unsent, sizeof(*text) + buffer.len);
+    text = output_budget_share(budget, sizeof(*text) + buffer.len);
     if (form == TABLE_HTML)
         text->index = index;
     text->len = buffer.len;
@@ -124,7 +124,7 @@ static struct table_text *render(struct unsent *unsent, enum table_form form,
 struct table_text *table_rows_text(struct table_rows *rows, enum table_form form)
 {
     if (rows->_texts[form] == NULL)
-        rows->_texts[form] = render(rows->unsent, form, rows->rows);
+        rows->_texts[form] = render(rows->budget, form, rows->rows);
     return rows->_texts[form];
 }
 
@@ -132,7 +132,7 @@ struct table_text *table_rows_text(struct table_rows *rows, enum table_form form
 static struct table_packed *take_packed(struct table_rows *rows, struct buffer *buffer,
                                         struct gzip_sum sum)
 {
-    struct table_packed *packed = unsent_share(rows->unsent, sizeof(*packed) + buffer->len);
+    struct table_packed *packed = output_budget_share(rows->budget, sizeof(*packed) + buffer->len);
 
     packed->sum = sum;
     packed->len = buffer->len;
@@ -192,7 +192,7 @@ void table_rows_fini(struct table_rows *rows)
 
 static void serve(struct fetch *fetch, const struct rows *rows)
 {
-    struct table_rows shared = {.rows = rows, .unsent = &fetch->table->worker->unsent};
+    struct table_rows shared = {.rows = rows, .budget = &fetch->table->worker->budget};
 
     while (!h2o_linklist_is_empty(&fetch->waits)) {
         struct table_wait *wait =
@@ -207,7 +207,7 @@ static void on_pause_over(struct timer *timer)
 {
     struct table *table = H2O_STRUCT_FROM_MEMBER(struct table, pause, timer);
 
-    worker_at_turn_end(table->worker, &table->turn_end, on_turn_end);
+    worker_defer(table->worker, &table->deferred, on_deferred);
 }
 
 void table_destroy(struct table *table)
@@ -218,6 +218,6 @@ void table_destroy(struct table *table)
         if (table->fetches[i].call != NULL)
             counter_call_cancel(table->fetches[i].call);
     timer_stop(&table->pause);
-    turn_end_cancel(&table->turn_end);
+    deferred_cancel(&table->deferred);
     free(table);
 }

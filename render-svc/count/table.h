@@ -21,7 +21,7 @@ enum table_form { TABLE_HTML, TABLE_JSON, N_TABLE_FORMS };
 
 /* Rendered rows; in memory shared by reference (h2o_mem_link_shared). */
 struct table_text {
-    struct unsent_shared shared;
+    struct output_share shared;
     struct page_index index; /* of TABLE_HTML */
     size_t len;
     char bytes[];
@@ -29,7 +29,7 @@ struct table_text {
 
 /* Rendered rows, or a piece of them, compressed (gzip.h); in memory shared by reference. */
 struct table_packed {
-    struct unsent_shared shared;
+    struct output_share shared;
     struct gzip_sum sum;       /* of its text */
     struct page_pieces pieces; /* of all rows as TABLE_HTML */
     size_t len;
@@ -39,7 +39,7 @@ struct table_packed {
 /* Rows on their way to everybody who gets them. Begun with these two set and all else zero. */
 struct table_rows {
     const struct rows *rows;
-    struct unsent *unsent; /* the worker's */
+    struct output_budget *budget; /* the worker's */
     struct table_text *_texts[N_TABLE_FORMS];
     struct table_packed *_packed[N_TABLE_FORMS];
     struct table_packed **_marked; /* by row; NULL: none is needed yet */

@@ -34,7 +34,7 @@ static const struct topic TOPICS[] = {
        "<img src=\"$/-/hit/my/page.gif\" alt=\"\" width=\"1\" height=\"1\">"},
       {"A badge that counts and shows its number",
        "<img src=\"$/-/hit/my/page.svg\" alt=\"hits\">"},
-      {"A beacon, which also leaves with the reader",
+      {"A embed, which also leaves with the reader",
        "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"},
       {"A script that counts and gets the number",
        "fetch(\"$/-/hit/my/page\", {method: \"POST\", headers: {Accept: \"application/json\"}})\n"

@@ -17,7 +17,7 @@
 /* The compiled patterns. Read only, so that all workers share them. */
 struct bots;
 
-/* Compiles the patterns, while there are no other threads and before guard_enter, from which on no memory becomes
+/* Compiles the patterns, while there are no other threads and before sandbox_enter, from which on no memory becomes
  * executable. No executable memory stays writable. Returns NULL, with a sentence in `error`, when PCRE2 refuses the
  * patterns. */
 struct bots *bots_compile(char *error, size_t error_size);

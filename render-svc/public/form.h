@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 #include "render-svc/public/accept.h"
-#include "render-svc/public/own.h"
+#include "render-svc/public/reserved.h"
 
 struct form {
     enum accept_form type;

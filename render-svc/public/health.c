@@ -2,7 +2,7 @@
  * answers as /ready of the admin listener does, without the reason, which is for operators; so it is also
  * 503 from the beginning of a stop. It counts nothing, sends no request, and ignores the query. */
 
-#include "render-svc/public/own.h"
+#include "render-svc/public/reserved.h"
 #include "server/http/answer.h"
 #include "server/service.h"
 

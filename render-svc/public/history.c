@@ -8,10 +8,10 @@
 #include "render-svc/html/link.h"
 #include "render-svc/html/page_browse.h"
 #include "render-svc/public/form.h"
-#include "render-svc/public/own.h"
 #include "render-svc/public/query.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
 

@@ -3,10 +3,10 @@
 #include "render-svc/count/render_metrics.h"
 #include "render-svc/html/link.h"
 #include "render-svc/html/live_text.h"
-#include "render-svc/public/own.h"
 #include "render-svc/public/query.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
 #include "server/http/answer.h"
 #include "server/http/connection.h"
 #include "server/ops/log.h"
@@ -38,7 +38,7 @@
 
 /* A text that is told to many; shared by reference (h2o_mem_alloc_shared). */
 struct live_text {
-    struct unsent_shared shared;
+    struct output_share shared;
     size_t len;
     char bytes[];
 };
@@ -232,7 +232,8 @@ static void read_rows(struct watched *watched)
 
 static struct live_text *make_text(struct live *live, const struct buffer *buffer)
 {
-    struct live_text *text = unsent_share(&live->worker->unsent, sizeof(*text) + buffer->len);
+    struct live_text *text =
+        output_budget_share(&live->worker->budget, sizeof(*text) + buffer->len);
 
     text->len = buffer->len;
     memcpy(text->bytes, buffer->bytes, buffer->len);
@@ -413,7 +414,7 @@ static bool round_is_due(struct live *live)
            monotonic_ms() - live->round_at_ms >= (pause_ms > ROUND_MS ? pause_ms : ROUND_MS);
 }
 
-/* Room is short (server/http/unsent.h): those who do not take what they were told have had their time. */
+/* Room is short (server/http/output_budget.h): those who do not take what they were told have had their time. */
 static void cut_slow(struct live *live)
 {
     uint64_t now_ms = monotonic_ms();
@@ -423,7 +424,7 @@ static void cut_slow(struct live *live)
         struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
         for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
             struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
-            if (!watcher->writing || now_ms - watcher->writing_since_ms < UNSENT_PATIENCE_MS)
+            if (!watcher->writing || now_ms - watcher->writing_since_ms < OUTPUT_PATIENCE_MS)
                 continue;
             connection_cut(watcher->req);
             ++cut;
@@ -439,7 +440,7 @@ static void on_pulse(struct timer *timer)
 
     if (live->n_watchers == 0)
         return; /* until the next comes */
-    if (unsent_is_short(&live->worker->unsent))
+    if (output_budget_is_short(&live->worker->budget))
         cut_slow(live);
     if (live->worker->context.shutdown_requested) {
         if (!live->ending)

@@ -1,8 +1,8 @@
 /* /-/openapi.yml: the description of the public API, for programs. */
 
 #include "render-svc/html/link.h"
-#include "render-svc/public/own.h"
 #include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
 #include "server/http/answer.h"
 
 #include <assert.h>

@@ -6,8 +6,8 @@
 #include "render-svc/public/render.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
+#include "server/http/output_budget.h"
 #include "server/http/request.h"
-#include "server/http/unsent.h"
 #include "server/ops/log.h"
 
 #include <stdio.h>
@@ -110,7 +110,7 @@ void reply_is_for_all_origins(h2o_req_t *req)
 
 static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
 {
-    if (unsent_admit(req, own, shared))
+    if (output_budget_admit(req, own, shared))
         return true;
     reply_unavailable(req, "Too many bytes wait for slow clients.", json);
     return false;

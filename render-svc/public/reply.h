@@ -64,7 +64,7 @@ void reply_pack_constant(struct reply_constant *constant);
 /* Answer with a 200: with `count` parts, which live as long as the request (answer_parts), and of which
  * `shared` bytes are others', too; with a copy, which is
  * compressed where the client allows it. With a 503 instead, when clients that do not read leave no room
- * for it (unsent.h). */
+ * for it (output_budget.h). */
 void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
                  size_t shared, bool json);
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json);

@@ -5,9 +5,9 @@
 #include "render-svc/html/link.h"
 #include "render-svc/html/page.h"
 #include "render-svc/public/accept.h"
-#include "render-svc/public/own.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
@@ -110,7 +110,7 @@ static void handle_visit(h2o_req_t *req, h2o_iovec_t target, enum path_error err
     bool is_json = form != FORM_HTML; /* errors are problems */
 
     request_of(req)->route = ROUTE_VISIT;
-    if (own_is_for_all_origins(target.base, target.len)) {
+    if (reserved_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;
     } else {
@@ -121,16 +121,16 @@ static void handle_visit(h2o_req_t *req, h2o_iovec_t target, enum path_error err
     if (error == PATH_OK && len > PATH_MAX_BYTES)
         error = PATH_TOO_LONG;
     if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))
-        error = PATH_OK; /* it is OPTIONS: strict.h refuses this target to any other method */
+        error = PATH_OK; /* it is OPTIONS: validate.h refuses this target to any other method */
     /* below /-/ other methods are known, too: there, what is wrong is that it cannot be a path */
     if (!method_is(req, "GET") && !method_is(req, "HEAD") && !method_is(req, "OPTIONS") &&
-        (error == PATH_OK || !own_is(target.base, target.len)))
+        (error == PATH_OK || !reserved_is(target.base, target.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
     else if (method_is(req, "OPTIONS"))
         reply_options(req, METHODS_TO_READ);
-    else if (own_is(path, len))
+    else if (reserved_is(path, len))
         reply_error(req, 400, "The normalised path is below /-/; such paths are not counted.",
                     is_json);
     else if (answer_robots(req, path, len))
@@ -164,8 +164,8 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
             target.len -= link_base.len;
         }
     }
-    if (error == PATH_OK && own_is(path, len))
-        own_handle(req, path, len);
+    if (error == PATH_OK && reserved_is(path, len))
+        reserved_handle(req, path, len);
     else
         handle_visit(req, target, error, path, len, form);
     return 0;

@@ -6,9 +6,9 @@
 #include "render-svc/html/link.h"
 #include "render-svc/html/page.h"
 #include "render-svc/html/page_browse.h"
-#include "render-svc/public/own.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/request.h"
 

@@ -11,7 +11,7 @@
 
 /* A response that is given up at the end of the turn; in the request's pool. */
 struct cut {
-    struct turn_end turn_end;
+    struct deferred deferred;
     h2o_req_t *req;
 };
 
@@ -25,7 +25,7 @@ static void look_at_idle(struct connection *connection, h2o_socket_t *socket, ui
 static void look_at_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
 static void look_at_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
 static void refuse(h2o_socket_t *socket, int status, const char *detail);
-static void on_turn_end(struct turn_end *turn_end);
+static void on_deferred(struct deferred *deferred);
 static void on_cut_gone(void *data);
 static void on_incomplete_gone(void *data);
 
@@ -41,10 +41,10 @@ void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_clo
     socket->on_close.data = connection;
 }
 
-struct strict_limits connection_head_limits(const struct service_config *settings)
+struct head_limits connection_head_limits(const struct service_config *settings)
 {
-    return (struct strict_limits){.target_bytes = (size_t)settings->max_target_bytes,
-                                  .head_bytes = (size_t)settings->max_head_bytes};
+    return (struct head_limits){.target_bytes = (size_t)settings->max_target_bytes,
+                                .head_bytes = (size_t)settings->max_head_bytes};
 }
 
 void connections_look_over(struct worker *worker)
@@ -156,9 +156,9 @@ static void look_at_head(struct connection *connection, h2o_socket_t *socket, ui
 static void look_at_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
 {
     const struct service_config *settings = connection->worker->settings;
-    struct strict_limits limits = connection_head_limits(settings);
-    const struct strict_fault *fault =
-        strict_check(socket->input->bytes, socket->input->size, &limits);
+    struct head_limits limits = connection_head_limits(settings);
+    const struct head_fault *fault =
+        validate_head(socket->input->bytes, socket->input->size, &limits);
 
     if (fault != NULL)
         refuse(socket, fault->status, fault->detail);
@@ -207,14 +207,14 @@ void connection_cut(h2o_req_t *req)
     struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_gone);
 
     *cut = (struct cut){.req = req};
-    worker_at_turn_end(worker_of(req), &cut->turn_end, on_turn_end);
+    worker_defer(worker_of(req), &cut->deferred, on_deferred);
 }
 
 /* What the client has taken in this turn, libh2o knows by now: if that was everything, the request's
  * memory has gone, and this with it. */
-static void on_turn_end(struct turn_end *turn_end)
+static void on_deferred(struct deferred *deferred)
 {
-    struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, turn_end, turn_end);
+    struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);
     h2o_socket_t *socket = socket_of(cut->req);
 
     if (!h2o_socket_is_writing(socket))
@@ -225,7 +225,7 @@ static void on_turn_end(struct turn_end *turn_end)
 
 static void on_cut_gone(void *data)
 {
-    turn_end_cancel(&((struct cut *)data)->turn_end);
+    deferred_cancel(&((struct cut *)data)->deferred);
 }
 
 void connection_abort(h2o_req_t *req)

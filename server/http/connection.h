@@ -6,7 +6,7 @@
  * state of the request on each, and ends those that exceed their limits. Phases:
  *   idle    no byte of the next request has come; after idle_ms the connection is closed
  *   head    at most max_head_bytes, within head_ms; else 408, 414 or 431
- *   body    within body_ms, else 408; a head that strict.h refuses is refused without waiting for
+ *   body    within body_ms, else 408; a head that validate.h refuses is refused without waiting for
  *           the body
  *   answer  a handler has the request and keeps its deadline. From then on the client has answer_ms
  *           to take the answer, if its length is known: what is written in pieces has deadlines of
@@ -24,7 +24,7 @@
 #ifndef SERVER_HTTP_CONNECTION_H
 #define SERVER_HTTP_CONNECTION_H
 
-#include "server/http/strict.h"
+#include "server/http/validate.h"
 
 #include <h2o.h>
 #include <stdbool.h>
@@ -87,6 +87,6 @@ void connections_abort(struct worker *worker);
 void connection_reset_unless_complete(h2o_req_t *req);
 
 /* The limits on the head of a request. */
-struct strict_limits connection_head_limits(const struct service_config *settings);
+struct head_limits connection_head_limits(const struct service_config *settings);
 
 #endif

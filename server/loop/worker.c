@@ -2,7 +2,7 @@
 
 #include "server/http/connection.h"
 #include "server/http/request.h"
-#include "server/http/strict.h"
+#include "server/http/validate.h"
 #include "server/ops/log.h"
 
 #include <arpa/inet.h>
@@ -34,8 +34,8 @@
 #define MAX_WAIT_MS 1000
 
 static void start_listening(struct worker *worker, int listener);
-static bool run_turn_ends(struct worker *worker);
-static void on_turn_end(h2o_timeout_entry_t *trigger);
+static bool run_deferred(struct worker *worker);
+static void on_deferred(h2o_timeout_entry_t *trigger);
 static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static void on_acceptable(h2o_socket_t *listener, const char *error);
 static void on_connection_close(void *data);
@@ -110,16 +110,16 @@ int worker_init(struct worker *worker, const struct service_config *settings, in
     host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
     /* no prefix: what is not a path at all shall reach the handlers too */
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_request;
-    strict_register(&host->fallback_path);
+    validate_register(&host->fallback_path);
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
     h2o_create_logger(&host->fallback_path, sizeof(h2o_logger_t))->log_access = request_log;
     h2o_context_init(&worker->context, worker->loop, conf);
     disable_timeout(&worker->context.http1.req_timeout);
     worker->_accept = (h2o_accept_ctx_t){.ctx = &worker->context, .hosts = conf->hosts};
 
-    unsent_init(&worker->unsent, (size_t)(settings->max_unsent_bytes / settings->workers));
-    h2o_linklist_init_anchor(&worker->_turn_ends);
-    worker->_turn_end_trigger.cb = on_turn_end;
+    output_budget_init(&worker->budget, (size_t)(settings->max_unsent_bytes / settings->workers));
+    h2o_linklist_init_anchor(&worker->_deferred);
+    worker->_deferred_trigger.cb = on_deferred;
     worker->_wake = h2o_evloop_socket_create(worker->loop, wake, H2O_SOCKET_FLAG_DONT_READ);
     worker->_wake->data = worker;
     h2o_socket_read_start(worker->_wake, on_wake);
@@ -152,47 +152,47 @@ void worker_run(struct worker *worker)
             abort();
         }
         /* nothing is left here, unless the wall clock stepped back and libh2o waits for it */
-        wait_ms = run_turn_ends(worker) ? 0 : MAX_WAIT_MS;
+        wait_ms = run_deferred(worker) ? 0 : MAX_WAIT_MS;
         log_sum_up(false);
     }
     if (worker->_connections != 0)
         connections_abort(worker);
 }
 
-static bool run_turn_ends(struct worker *worker)
+static bool run_deferred(struct worker *worker)
 {
     bool any = false;
 
-    while (!h2o_linklist_is_empty(&worker->_turn_ends)) {
-        struct turn_end *turn_end =
-            H2O_STRUCT_FROM_MEMBER(struct turn_end, _link, worker->_turn_ends.next);
-        h2o_linklist_unlink(&turn_end->_link);
-        turn_end->_run(turn_end);
+    while (!h2o_linklist_is_empty(&worker->_deferred)) {
+        struct deferred *deferred =
+            H2O_STRUCT_FROM_MEMBER(struct deferred, _link, worker->_deferred.next);
+        h2o_linklist_unlink(&deferred->_link);
+        deferred->_run(deferred);
         any = true;
     }
     return any;
 }
 
-static void on_turn_end(h2o_timeout_entry_t *trigger)
+static void on_deferred(h2o_timeout_entry_t *trigger)
 {
-    run_turn_ends(H2O_STRUCT_FROM_MEMBER(struct worker, _turn_end_trigger, trigger));
+    run_deferred(H2O_STRUCT_FROM_MEMBER(struct worker, _deferred_trigger, trigger));
 }
 
-void worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
-                        void (*run)(struct turn_end *turn_end))
+void worker_defer(struct worker *worker, struct deferred *deferred,
+                  void (*run)(struct deferred *deferred))
 {
-    if (h2o_linklist_is_linked(&turn_end->_link))
+    if (h2o_linklist_is_linked(&deferred->_link))
         return;
-    turn_end->_run = run;
-    h2o_linklist_insert(&worker->_turn_ends, &turn_end->_link);
-    if (!h2o_timeout_is_linked(&worker->_turn_end_trigger))
-        h2o_timeout_link(worker->loop, &worker->context.zero_timeout, &worker->_turn_end_trigger);
+    deferred->_run = run;
+    h2o_linklist_insert(&worker->_deferred, &deferred->_link);
+    if (!h2o_timeout_is_linked(&worker->_deferred_trigger))
+        h2o_timeout_link(worker->loop, &worker->context.zero_timeout, &worker->_deferred_trigger);
 }
 
-void turn_end_cancel(struct turn_end *turn_end)
+void deferred_cancel(struct deferred *deferred)
 {
-    if (h2o_linklist_is_linked(&turn_end->_link))
-        h2o_linklist_unlink(&turn_end->_link);
+    if (h2o_linklist_is_linked(&deferred->_link))
+        h2o_linklist_unlink(&deferred->_link);
 }
 
 /* --- connections --- */
@@ -267,7 +267,7 @@ static void on_look_over(struct timer *timer)
     struct worker *worker = H2O_STRUCT_FROM_MEMBER(struct worker, _look_over, timer);
 
     connections_look_over(worker);
-    unsent_look_over(&worker->unsent, monotonic_ms());
+    output_budget_look_over(&worker->budget, monotonic_ms());
     if (worker->_connections != 0)
         timer_start_after(&worker->timers, &worker->_look_over, LOOK_OVER_MS, on_look_over);
 }
@@ -350,7 +350,7 @@ void worker_fini(struct worker *worker)
     timer_stop(&worker->_accept_pause);
     timer_stop(&worker->_sweep);
     timer_stop(&worker->_look_over);
-    h2o_timeout_unlink(&worker->_turn_end_trigger);
+    h2o_timeout_unlink(&worker->_deferred_trigger);
     if (worker->_listener != NULL)
         h2o_socket_close(worker->_listener);
     h2o_socket_close(worker->_wake);

@@ -13,7 +13,7 @@
 #ifndef SERVER_LOOP_WORKER_H
 #define SERVER_LOOP_WORKER_H
 
-#include "server/http/unsent.h"
+#include "server/http/output_budget.h"
 #include "server/loop/timers.h"
 #include "server/ops/config.h"
 #include "server/ops/metrics.h"
@@ -43,7 +43,7 @@ struct service_config {
     int64_t max_head_bytes;
     int64_t max_unread_bytes;
     int64_t max_unsent_bytes;
-    bool sandbox; /* see guard.h */
+    bool sandbox; /* see sandbox.h */
     char *counter_token;
 };
 
@@ -51,9 +51,9 @@ enum worker_state { WORKER_RUNNING, WORKER_DRAINING, WORKER_CLOSING, WORKER_STOP
 
 /* Something to do at the end of a turn of the loop; lives inside what wants it, zeroed before its
  * first use. */
-struct turn_end {
+struct deferred {
     h2o_linklist_t _link;
-    void (*_run)(struct turn_end *turn_end);
+    void (*_run)(struct deferred *deferred);
 };
 
 struct worker {
@@ -64,7 +64,7 @@ struct worker {
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;
-    struct unsent unsent;
+    struct output_budget budget;
     uint64_t unlogged;               /* requests since the last line of the access log */
     void *app;                       /* the program's own state of this worker */
     struct service_metrics *metrics; /* the first member of the program's own struct */
@@ -84,8 +84,8 @@ struct worker {
     int _wake_fd;            /* the same, for other threads: open until worker_joined */
     size_t _connections, _max_connections;
     struct timer _accept_pause, _sweep, _look_over;
-    h2o_linklist_t _turn_ends;
-    h2o_timeout_entry_t _turn_end_trigger;
+    h2o_linklist_t _deferred;
+    h2o_timeout_entry_t _deferred_trigger;
     uint64_t _closing_since_ms;
     h2o_globalconf_t _globalconf;
     pthread_t _thread;
@@ -118,11 +118,11 @@ void worker_want(struct worker *worker, enum worker_state state);
 
 /* Lets `run` be called once at the end of this turn of the loop: what a turn brings is gathered and
  * sent together. Does nothing when that is already so. From the loop's thread. */
-void worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
-                        void (*run)(struct turn_end *turn_end));
+void worker_defer(struct worker *worker, struct deferred *deferred,
+                  void (*run)(struct deferred *deferred));
 
 /* Takes that back. */
-void turn_end_cancel(struct turn_end *turn_end);
+void deferred_cancel(struct deferred *deferred);
 
 /* The worker whose loop this request is in. */
 static inline struct worker *worker_of(const h2o_req_t *req)

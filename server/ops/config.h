@@ -24,7 +24,7 @@
  *
  * The module owns the strings it stores. It wipes its own copies of what it reads; libyaml may
  * leave parts of a file's inline secret in freed memory, and root can read the environment in /proc
- * (nobody else: guard.h), so a secret is best given as a file. It leaves to others what the values mean beyond type
+ * (nobody else: sandbox.h), so a secret is best given as a file. It leaves to others what the values mean beyond type
  * and range.
  */
 #ifndef SERVER_OPS_CONFIG_H

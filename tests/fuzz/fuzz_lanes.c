@@ -100,7 +100,7 @@ static void end(void)
 {
     lanes_destroy(world.lanes);
     world.is_gone = true;
-    MUST(world.n_calls == 0 && world.n_timers == 0 && world.turn_end == NULL);
+    MUST(world.n_calls == 0 && world.n_timers == 0 && world.deferred == NULL);
     while (world.n_visitors != 0) {
         MUST(world.visitors[0]->hit.state == HIT_NONE);
         forget_visitor(world.visitors[0]);

@@ -55,27 +55,27 @@ static void pass(uint64_t duration_ms)
     }
 }
 
-void __wrap_worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
-                               void (*run)(struct turn_end *turn_end))
+void __wrap_worker_defer(struct worker *worker, struct deferred *deferred,
+                         void (*run)(struct deferred *deferred))
 {
     MUST(worker == &world.worker && !world.is_gone);
-    turn_end->_run = run;
-    world.turn_end = turn_end;
+    deferred->_run = run;
+    world.deferred = deferred;
 }
 
-void __wrap_turn_end_cancel(struct turn_end *turn_end)
+void __wrap_deferred_cancel(struct deferred *deferred)
 {
-    MUST(world.turn_end == NULL || world.turn_end == turn_end);
-    world.turn_end = NULL;
+    MUST(world.deferred == NULL || world.deferred == deferred);
+    world.deferred = NULL;
 }
 
 static void end_turn(void)
 {
-    struct turn_end *turn_end = world.turn_end;
+    struct deferred *deferred = world.deferred;
 
-    world.turn_end = NULL;
-    if (turn_end != NULL)
-        turn_end->_run(turn_end);
+    world.deferred = NULL;
+    if (deferred != NULL)
+        deferred->_run(deferred);
     /* A lane is free, and no hit waits for others or for the end of a pause: then no hit is left. */
     if (world.n_calls < (size_t)world.settings.lanes && world.n_timers == 0)
         MUST(world.n_open == 0);

@@ -55,7 +55,7 @@ static struct {
     int64_t confirmed[N_PATHS];
     struct timer *timers[MAX_TIMERS];
     size_t n_timers;
-    struct turn_end *turn_end;
+    struct deferred *deferred;
     bool is_answering; /* lanes.c is being told an answer */
     bool is_settling;  /* nothing new is begun any more */
     bool is_gone;      /* lanes_destroy has run */
@@ -68,8 +68,8 @@ __typeof__(timer_start_after) __wrap_timer_start_after;
 __typeof__(timer_stop) __wrap_timer_stop;
 __typeof__(timer_is_waiting) __wrap_timer_is_waiting;
 __typeof__(jitter) __wrap_jitter;
-__typeof__(worker_at_turn_end) __wrap_worker_at_turn_end;
-__typeof__(turn_end_cancel) __wrap_turn_end_cancel;
+__typeof__(worker_defer) __wrap_worker_defer;
+__typeof__(deferred_cancel) __wrap_deferred_cancel;
 
 static void on_counted(struct hit *hit, struct number told, struct table_rows *rows);
 static void end_turn(void);

@@ -8,7 +8,7 @@ from harness.stage import Stage
 
 # a sanitizer needs what the guard takes away, so such a build goes without; and it brings a malloc of
 # its own
-collect_ignore = ["test_guard.py", "test_failing_allocations.py"] if SANITIZED else []
+collect_ignore = ["test_sandbox.py", "test_failing_allocations.py"] if SANITIZED else []
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Secrets, given in every way there is, are told to nobody: not in a log of any level, not in an
 answer, not on a command line, not in an error. (That the environment and memory cannot be read
-either: test_guard.py; that freed memory is wiped: tests/unit/test_config_wipe.c.)"""
+either: test_sandbox.py; that freed memory is wiped: tests/unit/test_config_wipe.c.)"""
 
 from urllib.parse import quote
 

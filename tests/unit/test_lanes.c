@@ -29,8 +29,8 @@ static struct {
     struct lanes *lanes;
     http_callback callback; /* of the only call */
     void *data;
-    struct turn_end *turn_end;
-    void (*at_turn_end)(struct turn_end *turn_end);
+    struct deferred *deferred;
+    void (*at_deferred)(struct deferred *deferred);
     struct timer *timer;
     void (*on_timer)(struct timer *timer);
     int64_t told;
@@ -44,8 +44,8 @@ __typeof__(timer_start_after) __wrap_timer_start_after;
 __typeof__(timer_stop) __wrap_timer_stop;
 __typeof__(timer_is_waiting) __wrap_timer_is_waiting;
 __typeof__(jitter) __wrap_jitter;
-__typeof__(worker_at_turn_end) __wrap_worker_at_turn_end;
-__typeof__(turn_end_cancel) __wrap_turn_end_cancel;
+__typeof__(worker_defer) __wrap_worker_defer;
+__typeof__(deferred_cancel) __wrap_deferred_cancel;
 
 struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
                                          const char *target, http_encode encode,
@@ -87,22 +87,22 @@ uint64_t __wrap_jitter(uint64_t most)
     return most;
 }
 
-void __wrap_worker_at_turn_end(struct worker *worker, struct turn_end *turn_end,
-                               void (*callback)(struct turn_end *turn_end))
+void __wrap_worker_defer(struct worker *worker, struct deferred *deferred,
+                         void (*callback)(struct deferred *deferred))
 {
     (void)worker;
-    world.turn_end = turn_end;
-    world.at_turn_end = callback;
+    world.deferred = deferred;
+    world.at_deferred = callback;
 }
 
-void __wrap_turn_end_cancel(struct turn_end *turn_end)
+void __wrap_deferred_cancel(struct deferred *deferred)
 {
-    (void)turn_end;
+    (void)deferred;
 }
 
 static void end_turn(void)
 {
-    world.at_turn_end(world.turn_end);
+    world.at_deferred(world.deferred);
 }
 
 /* counter-svc's answer to the call. */

@@ -17,17 +17,17 @@
  * In a build with a sanitizer only no-new-privileges and capabilities are seen to: sanitizers read
  * and trace the process themselves.
  */
-#ifndef SERVER_OPS_GUARD_H
-#define SERVER_OPS_GUARD_H
+#ifndef SERVER_OPS_SANDBOX_H
+#define SERVER_OPS_SANDBOX_H
 
 #include <stdbool.h>
 
 /* Sees to core dumps. As the first thing in main, before any secret is read. */
-void guard_memory(void);
+void sandbox_memory(void);
 
 /* Gives up privileges and, if `sandbox`, all other system calls, for this thread and those that it
  * will start. After files have been read and listeners opened, before any thread. A kernel that
  * cannot filter calls is logged (`event=sandbox-missing`), and then they are not. */
-void guard_enter(bool sandbox);
+void sandbox_enter(bool sandbox);
 
 #endif

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #include "base/buffer.h"
-#include "server/ops/guard.h"
+#include "server/ops/sandbox.h"
 
 /* The wait status of a child that enters the guard and then returns what `attempt` does. */
 static int status_of(bool sandbox, int (*attempt)(void))
@@ -37,8 +37,8 @@ static int status_of(bool sandbox, int (*attempt)(void))
 
     assert_true(child >= 0);
     if (child == 0) {
-        guard_memory();
-        guard_enter(sandbox);
+        sandbox_memory();
+        sandbox_enter(sandbox);
         _exit(attempt());
     }
     assert_int_equal(waitpid(child, &status, 0), child);

@@ -1,6 +1,6 @@
-/* Tests of strict_check: heads as libh2o has parsed them. The rest is tests/pair/test_strictness.py. */
+/* Tests of validate_head: heads as libh2o has parsed them. The rest is tests/pair/test_strictness.py. */
 
-#include "server/http/strict.h"
+#include "server/http/validate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,14 +17,14 @@
  * sanitizer sees what is read beyond its end. */
 static int status_of(const char *head, size_t target_bytes, size_t head_bytes)
 {
-    struct strict_limits limits = {.target_bytes = target_bytes, .head_bytes = head_bytes};
+    struct head_limits limits = {.target_bytes = target_bytes, .head_bytes = head_bytes};
     size_t len = strlen(head);
     char *copy = malloc(len > 0 ? len : 1);
-    const struct strict_fault *fault;
+    const struct head_fault *fault;
 
     assert_non_null(copy);
     memcpy(copy, head, len);
-    fault = strict_check(copy, len, &limits);
+    fault = validate_head(copy, len, &limits);
     free(copy);
     return fault == NULL ? 0 : fault->status;
 }

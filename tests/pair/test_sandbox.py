@@ -1,4 +1,4 @@
-"""What a running service has given up; what would end it is tried in tests/unit/test_guard.c."""
+"""What a running service has given up; what would end it is tried in tests/unit/test_sandbox.c."""
 
 import os
 import resource

@@ -15,29 +15,29 @@
  * What libh2o refuses by itself (NUL and other control characters, a space before a colon, numbers
  * that are none, more than 100 header lines, …) is not looked for again: docs/limits.md tells.
  */
-#ifndef SERVER_HTTP_STRICT_H
-#define SERVER_HTTP_STRICT_H
+#ifndef SERVER_HTTP_VALIDATE_H
+#define SERVER_HTTP_VALIDATE_H
 
 #include <h2o.h>
 
-struct strict_limits {
+struct head_limits {
     size_t target_bytes; /* of the request's target, path and query as they came */
     size_t head_bytes;   /* of the request line and headers, with the empty line at their end */
 };
 
 /* Why a request is refused. */
-struct strict_fault {
+struct head_fault {
     int status;
     const char *detail; /* a sentence */
 };
 
 /* Looks over the head at the start of `bytes`, which libh2o has parsed without an error. Returns NULL
  * when it is right, else what is wrong with it first. */
-const struct strict_fault *strict_check(const char *bytes, size_t len,
-                                        const struct strict_limits *limits);
+const struct head_fault *validate_head(const char *bytes, size_t len,
+                                       const struct head_limits *limits);
 
 /* Lets every request that comes to `pathconf` be looked over, by the limits of its worker's settings,
  * before handlers that are registered later. */
-void strict_register(h2o_pathconf_t *pathconf);
+void validate_register(h2o_pathconf_t *pathconf);
 
 #endif

@@ -1,4 +1,4 @@
-#include "server/ops/guard.h"
+#include "server/ops/sandbox.h"
 
 #include "server/ops/log.h"
 
@@ -58,7 +58,7 @@ static void drop_capabilities(void);
 static int filter_calls(void);
 static int allow_with_arguments(scmp_filter_ctx filter);
 
-void guard_memory(void)
+void sandbox_memory(void)
 {
     struct rlimit none = {0};
 
@@ -68,7 +68,7 @@ void guard_memory(void)
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-void guard_enter(bool sandbox)
+void sandbox_enter(bool sandbox)
 {
     int error;
 

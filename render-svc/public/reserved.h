@@ -1,7 +1,7 @@
 /* What is below /-/: the pages and the public API (proto/public-api.yml). It counts nothing, but for
  * what is below /-/hit/.
  *
- *     own.c       the routes
+ *     reserved.c       the routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
  *     history.c   /-/history, /-/paths/ANY/PATH/history
  *     export.c    /-/paths, as CSV of everything
@@ -9,12 +9,12 @@
  *     openapi.c   /-/openapi.yml
  *     health.c    /-/health
  *     me.c        /-/me
- *     beacon.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
+ *     embed.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
  */
-#ifndef RENDER_PUBLIC_OWN_H
-#define RENDER_PUBLIC_OWN_H
+#ifndef RENDER_PUBLIC_RESERVED_H
+#define RENDER_PUBLIC_RESERVED_H
 
 #include "proto/view.h"
 
@@ -35,17 +35,17 @@ struct asked {
 };
 
 /* Whether a canonical path belongs to the service itself. */
-bool own_is(const char *path, size_t len);
+bool reserved_is(const char *path, size_t len);
 
 /* Whether pages of other origins may use what is at a canonical path, or at a target that has none, as
  * images and with credentials. */
-bool own_is_for_all_origins(const char *path, size_t len);
+bool reserved_is_for_all_origins(const char *path, size_t len);
 
 /* Whether it is for pages of this origin alone. */
-bool own_is_private(const char *path, size_t len);
+bool reserved_is_private(const char *path, size_t len);
 
 /* Handles a request for such a path, of any method and any length. */
-void own_handle(h2o_req_t *req, const char *path, size_t len);
+void reserved_handle(h2o_req_t *req, const char *path, size_t len);
 
 void browse_rows(const struct asked *asked);
 void browse_path(const struct asked *asked);
@@ -64,7 +64,7 @@ void me_answer(const struct asked *asked);
 void openapi_answer(const struct asked *asked);
 void health_answer(const struct asked *asked);
 void live_watch(const struct asked *asked);
-void beacon_hit(const struct asked *asked);
-void beacon_badge(const struct asked *asked);
+void embed_hit(const struct asked *asked);
+void embed_badge(const struct asked *asked);
 
 #endif

@@ -1,4 +1,4 @@
-#include "render-svc/public/own.h"
+#include "render-svc/public/reserved.h"
 
 #include "proto/path.h"
 #include "render-svc/html/link.h"
@@ -31,16 +31,16 @@ static const struct route {
     {ROUTE_OPENAPI, "/-/openapi.yml", false, true, METHODS_TO_READ, openapi_answer},
     {ROUTE_HEALTH, "/-/health", false, true, METHODS_TO_READ, health_answer},
     {ROUTE_ME, LINK_ME, false, false, "GET, HEAD, POST, OPTIONS", me_answer},
-    {ROUTE_BADGE, "/-/badge", true, true, METHODS_TO_READ, beacon_badge},
-    {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", beacon_hit},
+    {ROUTE_BADGE, "/-/badge", true, true, METHODS_TO_READ, embed_badge},
+    {ROUTE_HIT, "/-/hit", true, true, "GET, HEAD, POST, OPTIONS", embed_hit},
 };
 
-bool own_is(const char *path, size_t len)
+bool reserved_is(const char *path, size_t len)
 {
     return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
 }
 
-bool own_is_for_all_origins(const char *path, size_t len)
+bool reserved_is_for_all_origins(const char *path, size_t len)
 {
     static const char *const PREFIXES[] = {"/-/badge/", "/-/hit/"};
 
@@ -50,7 +50,7 @@ bool own_is_for_all_origins(const char *path, size_t len)
     return false;
 }
 
-bool own_is_private(const char *path, size_t len)
+bool reserved_is_private(const char *path, size_t len)
 {
     return h2o_memis(path, len, H2O_STRLIT(LINK_ME));
 }
@@ -82,15 +82,15 @@ static void handle_route(const struct route *route, const struct asked *asked)
         route->handle(asked);
 }
 
-void own_handle(h2o_req_t *req, const char *path, size_t len)
+void reserved_handle(h2o_req_t *req, const char *path, size_t len)
 {
     h2o_iovec_t accept = request_header(req, "accept");
     h2o_iovec_t query = request_query(req);
     struct asked asked = {.req = req, .path = "", .query = query.base, .query_len = query.len};
 
-    if (own_is_for_all_origins(path, len))
+    if (reserved_is_for_all_origins(path, len))
         reply_is_for_all_origins(req);
-    else if (!own_is_private(path, len))
+    else if (!reserved_is_private(path, len))
         reply_is_public(req);
     asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {

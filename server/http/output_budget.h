@@ -8,47 +8,48 @@
  *
  * All calls from the loop's thread.
  */
-#ifndef SERVER_HTTP_UNSENT_H
-#define SERVER_HTTP_UNSENT_H
+#ifndef SERVER_HTTP_OUTPUT_BUDGET_H
+#define SERVER_HTTP_OUTPUT_BUDGET_H
 
 #include <h2o.h>
 #include <stdbool.h>
 
 /* Answers up to so many bytes are not looked at: that much a connection costs in any case. */
-#define UNSENT_SMALL_BYTES 4096
+#define OUTPUT_SMALL_BYTES 4096
 
 /* How long an answer may take when room is short. */
-#define UNSENT_PATIENCE_MS 1000
+#define OUTPUT_PATIENCE_MS 1000
 
 /* Of one worker. */
-struct unsent {
+struct output_budget {
     size_t max_bytes;
     size_t bytes;           /* what is kept now */
     bool refused;           /* somebody, since it was looked over */
     h2o_linklist_t answers; /* the oldest first */
 };
 
-void unsent_init(struct unsent *unsent, size_t max_bytes);
+void output_budget_init(struct output_budget *budget, size_t max_bytes);
 
 /* Takes room for the answer to a request until its memory goes: that is when the client has taken it or
  * the connection has ended. It has `bytes` bytes of its own, and `shared` of what others are sent, too,
- * for which room is taken only once (unsent_share). Returns false when there is none. */
-bool unsent_admit(h2o_req_t *req, size_t bytes, size_t shared) __attribute__((warn_unused_result));
+ * for which room is taken only once (output_budget_share). Returns false when there is none. */
+bool output_budget_admit(h2o_req_t *req, size_t bytes, size_t shared)
+    __attribute__((warn_unused_result));
 
 /* What several clients are sent begins with this. */
-struct unsent_shared {
-    struct unsent *unsent;
+struct output_share {
+    struct output_budget *budget;
     size_t bytes;
 };
 
 /* Allocates `bytes` bytes, shared by reference (h2o_mem_addref_shared), which begin with a struct
- * unsent_shared. They take room as long as they are there, however much there is. */
-void *unsent_share(struct unsent *unsent, size_t bytes);
+ * output_share. They take room as long as they are there, however much there is. */
+void *output_budget_share(struct output_budget *budget, size_t bytes);
 
 /* Whether room is short. */
-bool unsent_is_short(const struct unsent *unsent);
+bool output_budget_is_short(const struct output_budget *budget);
 
 /* Cuts off those that take too long, when room is short. To be called a few times a second. */
-void unsent_look_over(struct unsent *unsent, uint64_t now_ms);
+void output_budget_look_over(struct output_budget *budget, uint64_t now_ms);
 
 #endif

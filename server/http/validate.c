@@ -1,4 +1,4 @@
-#include "server/http/strict.h"
+#include "server/http/validate.h"
 
 #include "server/http/answer.h"
 #include "server/http/connection.h"
@@ -18,7 +18,7 @@ struct headers {
     bool host_is_wrong;
 };
 
-static const struct strict_fault
+static const struct head_fault
     UNFINISHED = {400, "The request head is incomplete."},
     BARE_LF = {400, "A line of the request head does not end with CR LF."},
     FOLDED = {400, "A header line begins with white space; line folding is obsolete."},
@@ -36,12 +36,12 @@ static const struct strict_fault
     CODING = {411, "Send the body with Content-Length; Transfer-Encoding is not supported."};
 
 static int on_request(h2o_handler_t *self, h2o_req_t *req);
-static const struct strict_fault *check_request_line(const struct line *line,
-                                                     const struct strict_limits *limits);
+static const struct head_fault *check_request_line(const struct line *line,
+                                                   const struct head_limits *limits);
 static void note_header(struct headers *headers, const struct line *line);
-static const struct strict_fault *check_headers(const struct headers *headers, bool is_old);
+static const struct head_fault *check_headers(const struct headers *headers, bool is_old);
 
-void strict_register(h2o_pathconf_t *pathconf)
+void validate_register(h2o_pathconf_t *pathconf)
 {
     h2o_create_handler(pathconf, sizeof(h2o_handler_t))->on_req = on_request;
 }
@@ -49,8 +49,8 @@ void strict_register(h2o_pathconf_t *pathconf)
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
-    struct strict_limits limits = connection_head_limits(worker_of(req)->settings);
-    const struct strict_fault *fault = strict_check(input->bytes, input->size, &limits);
+    struct head_limits limits = connection_head_limits(worker_of(req)->settings);
+    const struct head_fault *fault = validate_head(input->bytes, input->size, &limits);
 
     (void)self;
     if (fault == NULL)
@@ -62,7 +62,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
 }
 
 /* Takes the next line. Returns what is wrong with its end, or NULL. */
-static const struct strict_fault *next_line(const char **at, const char *end, struct line *line)
+static const struct head_fault *next_line(const char **at, const char *end, struct line *line)
 {
     const char *lf = memchr(*at, '\n', (size_t)(end - *at));
 
@@ -75,11 +75,11 @@ static const struct strict_fault *next_line(const char **at, const char *end, st
     return NULL;
 }
 
-const struct strict_fault *strict_check(const char *bytes, size_t len,
-                                        const struct strict_limits *limits)
+const struct head_fault *validate_head(const char *bytes, size_t len,
+                                       const struct head_limits *limits)
 {
     const char *at = bytes, *end = bytes + len;
-    const struct strict_fault *fault;
+    const struct head_fault *fault;
     struct headers headers = {0};
     struct line line;
     bool is_old;
@@ -113,8 +113,8 @@ static bool is_token_char(char c)
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
-static const struct strict_fault *check_request_line(const struct line *line,
-                                                     const struct strict_limits *limits)
+static const struct head_fault *check_request_line(const struct line *line,
+                                                   const struct head_limits *limits)
 {
     static const size_t VERSION_LEN = sizeof(" HTTP/1.1") - 1;
     const char *target = memchr(line->start, ' ', line->len);
@@ -182,7 +182,7 @@ static void note_header(struct headers *headers, const struct line *line)
     }
 }
 
-static const struct strict_fault *check_headers(const struct headers *headers, bool is_old)
+static const struct head_fault *check_headers(const struct headers *headers, bool is_old)
 {
     if (headers->hosts > 1)
         return &HOSTS;

@@ -1,0 +1,322 @@
+/* Numbers for pages elsewhere: /-/badge/ANY/PATH.svg shows a count; /-/hit/ANY/PATH.svg counts and
+ * shows it, /-/hit/ANY/PATH.gif counts and shows nothing, and so does a POST to /-/hit/ANY/PATH, which
+ * may ask for the number as JSON. A request reads from top to bottom: what is asked for, the hit or the read, the answer. */
+
+#include "proto/api.h"
+#include "render-svc/html/badge.h"
+#include "render-svc/html/link.h"
+#include "render-svc/html/page.h"
+#include "render-svc/public/accept.h"
+#include "render-svc/public/render.h"
+#include "render-svc/public/reply.h"
+#include "render-svc/public/reserved.h"
+#include "render-svc/public/visitor.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SVG_SUFFIX ".svg"
+#define GIF_SUFFIX ".gif"
+
+#define CACHING_BYTES 32
+
+enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
+
+/* A request that waits; in the request's pool. */
+struct embed {
+    h2o_req_t *req;
+    enum image image;
+    bool wants_json;   /* a POST, its number */
+    bool is_uncounted; /* a hit that is not to be counted (visitor.h): the number is looked up */
+    struct badge badge;
+    const char *path; /* canonical, without the suffix */
+    size_t path_len;
+    struct hit hit;
+    struct timer deadline; /* of the hit */
+    struct fetch fetch;    /* of a badge that counts nothing */
+};
+
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
+static void read_number(struct embed *embed);
+static void on_deadline(struct timer *timer);
+static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
+static void on_gone(void *data);
+
+/* --- what is asked for --- */
+
+static bool ends_with(const struct embed *embed, const char *suffix)
+{
+    size_t len = strlen(suffix);
+
+    return embed->path_len > len && memcmp(embed->path + embed->path_len - len, suffix, len) == 0;
+}
+
+/* Whether the suffix hid a dot segment. */
+static bool ends_with_dots(const struct embed *embed)
+{
+    return ends_with(embed, "/.") || ends_with(embed, "/..") ||
+           h2o_memis(embed->path, embed->path_len, H2O_STRLIT("/.")) ||
+           h2o_memis(embed->path, embed->path_len, H2O_STRLIT("/.."));
+}
+
+static struct embed *begin(const struct asked *asked)
+{
+    struct embed *embed = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*embed), on_gone);
+
+    *embed = (struct embed){.req = asked->req, .path = asked->path, .path_len = asked->path_len};
+    return embed;
+}
+
+/* Takes the suffix off and says which image it asks for. */
+static enum image take_suffix(struct embed *embed)
+{
+    enum image image = ends_with(embed, SVG_SUFFIX)   ? IMAGE_BADGE
+                       : ends_with(embed, GIF_SUFFIX) ? IMAGE_GIF
+                                                      : IMAGE_NONE;
+
+    if (image != IMAGE_NONE)
+        embed->path_len -= strlen(SVG_SUFFIX);
+    return image;
+}
+
+/* Looks the path over that is to be counted or shown, and normalises it; answers when it will not do. */
+static bool take_path(struct embed *embed)
+{
+    bool dots = ends_with_dots(embed);
+
+    render_normalize(embed->req, &embed->path, &embed->path_len);
+    if (embed->path_len > PATH_MAX_BYTES)
+        reply_error(embed->req, 414, path_error_text(PATH_TOO_LONG), true);
+    else if (dots)
+        reply_error(embed->req, 400, "The path ends with a dot segment.", true);
+    else if (reserved_is(embed->path, embed->path_len))
+        reply_error(embed->req, 400, "Paths below /-/ are not counted.", true);
+    else
+        return true;
+    return false;
+}
+
+static bool read_badge(struct embed *embed, const struct asked *asked)
+{
+    const char *error =
+        badge_read(&asked->req->pool, asked->query, asked->query_len, &embed->badge);
+
+    if (error != NULL)
+        reply_error(asked->req, 400, error, true);
+    return error == NULL;
+}
+
+/* --- /-/hit/ANY/PATH --- */
+
+static void answer_pixel(struct embed *embed)
+{
+    /* transparent */
+    static const char GIF[] = "GIF89a\1\0\1\0\200\0\0\377\377\377\0\0\0!\371\4\1\0\0\0\0,\0\0\0\0"
+                              "\1\0\1\0\0\2\2D\1\0;";
+    h2o_iovec_t gif = h2o_iovec_init(GIF, sizeof(GIF) - 1);
+
+    reply_add_policy(embed->req, TYPE_GIF);
+    answer_parts(embed->req, 200, TYPE_GIF, &gif, 1);
+}
+
+static void count(struct embed *embed)
+{
+    struct render *render = worker_of(embed->req)->app;
+
+    embed->hit.path = embed->path;
+    embed->hit.path_len = embed->path_len;
+    embed->hit.trace = &request_of(embed->req)->trace;
+    embed->hit.is_bot = visitor_is_bot(embed->req);
+    if (lanes_add(render->lanes, &embed->hit, on_counted))
+        timer_start(&render->deadlines, &embed->deadline, on_deadline);
+    else
+        reply_unavailable(embed->req, "Too many visits wait to be counted.", true);
+}
+
+/* Answers without counting. */
+static void leave_out(struct embed *embed)
+{
+    embed->is_uncounted = true;
+    if (embed->image == IMAGE_BADGE || embed->wants_json)
+        read_number(embed);
+    else if (embed->image == IMAGE_GIF)
+        answer_pixel(embed);
+    else
+        answer_nothing(embed->req);
+}
+
+void embed_hit(const struct asked *asked)
+{
+    struct embed *embed = begin(asked);
+
+    if (method_is(asked->req, "POST")) {
+        h2o_iovec_t accept = request_header(asked->req, "accept");
+        embed->wants_json = accept_prefers_json(accept.base, accept.len);
+    } else {
+        embed->image = take_suffix(embed);
+        if (embed->image == IMAGE_NONE) {
+            reply_wrong_method(asked->req, "POST, OPTIONS", true);
+            return;
+        }
+    }
+    if (!take_path(embed) || (embed->image == IMAGE_BADGE && !read_badge(embed, asked)))
+        return;
+    if (embed->badge.period != VIEW_ALL_TIME || embed->badge.without_bots) {
+        reply_error(asked->req, 400,
+                    "A badge that counts shows all hits: leave out \"period\" and \"bots\".", true);
+        return;
+    }
+    if (method_is(asked->req, "HEAD"))
+        reply_head(asked->req, embed->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
+    else if (visitor_is_uncounted(asked->req))
+        leave_out(embed);
+    else if (!reply_refuse_ahead(asked->req, true))
+        count(embed);
+}
+
+static void answer_badge(struct embed *embed, int64_t number)
+{
+    struct buffer svg = {0};
+
+    badge_render(&svg, &embed->badge, number);
+    reply_add_policy(embed->req, TYPE_SVG);
+    answer_copy(embed->req, 200, TYPE_SVG, svg.bytes, svg.len);
+    buffer_free(&svg);
+}
+
+static void answer_json(struct embed *embed, struct number number)
+{
+    struct buffer json = {0};
+
+    if (embed->is_uncounted) {
+        json_add_uncounted(&json, embed->path, embed->path_len, number.count);
+    } else {
+        json_add_own(&json, embed->path, embed->path_len, number);
+        buffer_add_literal(&json, "}\n");
+    }
+    answer_copy(embed->req, 200, TYPE_JSON, json.bytes, json.len);
+    buffer_free(&json);
+}
+
+static void answer_shields(struct embed *embed, int64_t number)
+{
+    struct buffer json = {0};
+
+    badge_add_shields(&json, &embed->badge, number);
+    answer_header_named(embed->req, "content-disposition", "attachment; filename=\"badge.json\"");
+    answer_copy(embed->req, 200, TYPE_JSON, json.bytes, json.len);
+    buffer_free(&json);
+}
+
+static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
+{
+    struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, hit, hit);
+
+    (void)rows;
+    timer_stop(&embed->deadline);
+    if (number.count == 0) {
+        reply_unavailable(embed->req, "The visit could not be counted.", true);
+    } else if (embed->image == IMAGE_BADGE) {
+        answer_badge(embed, number.overflow ? BADGE_NO_NUMBER : number.count);
+    } else if (embed->image == IMAGE_GIF) {
+        answer_pixel(embed);
+    } else if (embed->wants_json) {
+        answer_json(embed, number);
+    } else {
+        answer_nothing(embed->req);
+    }
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, deadline, timer);
+
+    hit_withdraw(&embed->hit);
+    reply_unavailable(embed->req, "The visit could not be counted in time.", true);
+}
+
+/* --- /-/badge/ANY/PATH.svg --- */
+
+void embed_badge(const struct asked *asked)
+{
+    struct embed *embed = begin(asked);
+
+    if (!ends_with(embed, SVG_SUFFIX)) {
+        reply_error(asked->req, 404, "A badge's address ends with .svg.", true);
+        return;
+    }
+    embed->image = take_suffix(embed);
+    if (take_path(embed) && read_badge(embed, asked))
+        read_number(embed);
+}
+
+static void read_number(struct embed *embed)
+{
+    const struct render *render = worker_of(embed->req)->app;
+    struct buffer target = {0};
+
+    /* of the paths that begin so, the path itself is the first: its rank is not asked for */
+    buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
+    link_add_path(&target, embed->path, embed->path_len);
+    if (embed->badge.period != VIEW_ALL_TIME) {
+        buffer_add_literal(&target, "&period=");
+        buffer_add_string(&target, view_period_names[embed->badge.period]);
+    }
+    if (embed->badge.without_bots)
+        buffer_add_literal(&target, "&bots=exclude");
+    fetch_start(render->fetcher, &embed->fetch, &target, &request_of(embed->req)->trace, on_rows);
+    buffer_free(&target);
+}
+
+/* Images are asked for far more often than anybody looks. */
+static void may_be_kept(struct embed *embed)
+{
+    char *value = h2o_mem_alloc_pool(&embed->req->pool, CACHING_BYTES);
+
+    snprintf(value, CACHING_BYTES, "public, max-age=%d", embed->badge.cache_s);
+    reply_may_be_kept(embed->req, value);
+}
+
+static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
+{
+    struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, fetch, fetch);
+    const char *error;
+    struct rows rows;
+    int64_t number;
+
+    if (answer != NULL && answer->status == 404) {
+        reply_error(embed->req, 404, "No history is kept for this period.", true);
+        return true;
+    }
+    if (answer == NULL || answer->status != 200 ||
+        rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0) {
+        reply_unavailable(embed->req, "The count is unavailable.", true);
+        return answer == NULL || answer->status != 200;
+    }
+    number = rows.size != 0 && h2o_memis(rows.rows[0].path, rows.rows[0].path_len, embed->path,
+                                         embed->path_len)
+                 ? rows.rows[0].count
+                 : 0;
+    if (!embed->is_uncounted)
+        may_be_kept(embed);
+    if (embed->wants_json)
+        answer_json(embed, (struct number){number, false});
+    else if (embed->badge.for_shields && !embed->is_uncounted)
+        answer_shields(embed, number);
+    else
+        answer_badge(embed, number);
+    rows_free(&rows);
+    return true;
+}
+
+/* The request's memory goes. */
+static void on_gone(void *data)
+{
+    struct embed *embed = data;
+
+    hit_withdraw(&embed->hit);
+    timer_stop(&embed->deadline);
+    fetch_cancel(&embed->fetch);
+}
