@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A loop that has not gone round for this long is not well: nothing in it may block. */
-#define LIVE_TURN_MS 5000
+/* A turn that takes longer is a stall: no code in a loop may block. */
+#define MAX_TURN_MS 5000
 
 enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY, ADMIN_METRICS };
 const char *const admin_routes[] = {[ADMIN_NONE] = "none",
@@ -17,20 +17,21 @@ const char *const admin_routes[] = {[ADMIN_NONE] = "none",
                                     [ADMIN_METRICS] = "metrics",
                                     NULL};
 
-/* Says why the process is not well, or NULL. */
+/* Returns why the process is not live, or NULL. */
 static const char *why_not_live(const struct admin *admin)
 {
     uint64_t now = monotonic_ms();
 
     for (size_t i = 0; i < admin->n_workers; ++i) {
-        uint64_t last = atomic_load_explicit(&admin->workers[i].last_turn_ms, memory_order_relaxed);
-        if (now > last && now - last > LIVE_TURN_MS)
-            return "a worker's loop does not go round";
+        uint64_t last =
+            atomic_load_explicit(&admin->servers[i].worker.last_turn_ms, memory_order_relaxed);
+        if (now > last && now - last > MAX_TURN_MS)
+            return "event loop stalled";
     }
     return NULL;
 }
 
-static void answer_whether(h2o_req_t *req, const char *what, const char *why_not)
+static void answer_status(h2o_req_t *req, const char *what, const char *why_not)
 {
     struct buffer body = {0};
 
@@ -47,7 +48,7 @@ static void answer_whether(h2o_req_t *req, const char *what, const char *why_not
     buffer_free(&body);
 }
 
-/* What the machine calls itself; where the stack is watched, a task is called as its host. */
+/* The host name. In a monitored stack a task has the name of its host. */
 static void add_host(struct buffer *to)
 {
     char host[65] = "";
@@ -63,7 +64,7 @@ static void add_host(struct buffer *to)
     buffer_add_literal(to, "\"} 1\n");
 }
 
-/* The metrics that no worker counts. */
+/* Metrics of the process as a whole. */
 static void add_own_metrics(struct buffer *to, const struct admin *admin)
 {
     metrics_add_head(to, "pathcount_build_info",
@@ -72,7 +73,7 @@ static void add_own_metrics(struct buffer *to, const struct admin *admin)
                            "\",libh2o=\"" H2O_VERSION "\"} 1\n");
     add_host(to);
     metrics_add_gauge(to, "pathcount_ready", "1 while /ready answers 200.",
-                      service_why_not_ready() == NULL);
+                      admin->why_not_ready() == NULL);
     metrics_add_gauge(to, "pathcount_workers", "Threads, each with its own event loop.",
                       admin->n_workers);
     metrics_add_gauge(to, "pathcount_connections_limit",
@@ -86,8 +87,8 @@ static void answer_metrics(h2o_req_t *req, const struct admin *admin)
 
     add_own_metrics(&text, admin);
     metrics_add_table(&text, service_metrics, admin->metrics, admin->n_workers);
-    metrics_add_requests(&text, admin->service->routes, admin->metrics, admin->n_workers);
-    metrics_add_table(&text, admin->service->metrics, admin->metrics, admin->n_workers);
+    metrics_add_requests(&text, admin->routes, admin->metrics, admin->n_workers);
+    metrics_add_table(&text, admin->program_metrics, admin->metrics, admin->n_workers);
     metrics_add_process(&text, admin->started_s);
     answer_copy(req, 200, METRICS_TYPE, text.bytes, text.len);
     buffer_free(&text);
@@ -123,9 +124,9 @@ int admin_handle(h2o_handler_t *self, h2o_req_t *req)
         answer_header(req, H2O_TOKEN_ALLOW, METHODS);
         answer_problem(req, 405, "Method not allowed; use GET, HEAD or OPTIONS.");
     } else if (route == ADMIN_LIVE) {
-        answer_whether(req, "live", why_not_live(admin));
+        answer_status(req, "live", why_not_live(admin));
     } else if (route == ADMIN_READY) {
-        answer_whether(req, "ready", service_why_not_ready());
+        answer_status(req, "ready", admin->why_not_ready());
     } else {
         answer_metrics(req, admin);
     }

@@ -1,26 +1,29 @@
-/* The admin listener: GET /live, /ready and /metrics, about all workers of the process, with any query.
- * OPTIONS of anything is answered 204 with Allow: HAProxy probes with it unless told otherwise. The main
- * thread serves it, whatever the workers do.
+/* The admin listener: GET /live, /ready and /metrics, with any query, about all workers of the process.
+ * It answers OPTIONS of any target with 204 and Allow, which is HAProxy's default probe. The main thread
+ * serves it, so it answers also while a worker's loop is stuck.
  */
 #ifndef SERVER_ADMIN_H
 #define SERVER_ADMIN_H
 
-#include "server/service.h"
+#include "server/http/http_server.h"
 
-/* What it tells about; the `app` of the main thread's worker. */
+/* The process as the admin listener shows it; the `app` of its worker. */
 struct admin {
-    const struct service *service;
     const struct service_config *settings;
-    struct worker *workers;
-    const void **metrics; /* of each worker, its struct */
+    const struct http_server *servers; /* one for each worker */
+    const void **metrics;              /* each worker's struct */
     size_t n_workers;
-    int64_t started_s; /* since 1970 */
+    const char *const *routes;            /* the program's */
+    const struct metric *program_metrics; /* those besides service_metrics */
+    /* Why the process cannot do its work now, as static text; NULL when it can. */
+    const char *(*why_not_ready)(void);
+    int64_t started_s; /* seconds since 1970 */
 };
 
 /* The names of its routes. */
 extern const char *const admin_routes[];
 
-/* Handles a request. */
+/* Handles a request, as h2o_handler_t's on_req. */
 int admin_handle(h2o_handler_t *self, h2o_req_t *req);
 
 #endif

@@ -1,7 +1,8 @@
 #include "server/service.h"
 
 #include "server/admin.h"
-#include "server/http/request.h"
+#include "server/http/access_log.h"
+#include "server/http/http_server.h"
 #include "server/ops/cli.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"
@@ -20,37 +21,38 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Descriptors for what is not a client's connection: listeners, loops, PostgreSQL, counter-svc. */
-#define RESERVED_FILES          32
-#define RESERVED_FILES_A_WORKER 32
+/* Descriptors besides clients' connections: listeners, loops, PostgreSQL, counter-svc. */
+#define RESERVED_FILES            32
+#define RESERVED_FILES_PER_WORKER 32
 
-/* Names that are looked up at a time: a dead one must not hold up another. */
+/* Names that are resolved at the same time: a dead name server must not delay other names. */
 #define MAX_LOOK_UPS 8
 
-/* How long --probe waits. */
+/* Deadline of --probe. */
 #define PROBE_MS 2000
 
-/* Workers' numbers are that far apart, so that no two write to one line of the processor's cache. */
+/* Distance of the workers' metrics, so that no two workers write to the same cache line. */
 #define METRICS_ALIGNMENT 128
 
-/* The process: one of it, as there is one main thread. */
+/* The process. */
 static struct {
     const struct service *service;
     void *config;
     const struct service_config *settings;
-    struct worker *workers;
+    struct http_server *servers; /* one for each worker */
     size_t n_workers;
     const void **metrics; /* of each worker */
-    int listener;         /* for a worker that begins; */
-    sem_t begun;          /* that it has, and */
-    int begin_error;      /* errno if it could not */
-    struct worker admin;
-    struct admin about;
-    struct service_metrics admin_metrics; /* nobody reads them */
+    /* The main thread starts one worker after the other: */
+    int listener;    /* its listener, */
+    sem_t started;   /* posted once it has started or failed to, */
+    int start_error; /* its errno, or 0. */
+    struct http_server admin_server;
+    struct admin admin;
+    struct service_metrics admin_metrics; /* not shown */
     h2o_socket_t *signals;
     struct timer drain;
     atomic_bool stopping;
-    atomic_size_t running; /* workers whose thread has not ended */
+    atomic_size_t running; /* workers whose threads have not ended */
     atomic_int status;
 } process;
 
@@ -58,10 +60,10 @@ static int load(const struct service *service, const struct cli *cli);
 static int64_t count_cores(void);
 static int run(void);
 static int start_workers(int listener);
-static void *work(void *worker);
+static void *run_worker(void *server);
 static int watch_signals(void);
 static void on_signal(h2o_socket_t *socket, const char *error);
-static void on_drained(struct timer *timer);
+static void on_drain_end(struct timer *timer);
 
 int service_main(const struct service *service, int argc, char **argv)
 {
@@ -114,11 +116,11 @@ static int load(const struct service *service, const struct cli *cli)
 
 /* --- running --- */
 
-/* Takes the descriptors that the process may have. Connections never take those that the service
- * needs for itself. */
-static void settle(struct service_config *settings)
+/* Raises the limit of descriptors as far as allowed, and lowers max_connections where it would leave
+ * too few for the service itself. */
+static void reserve_descriptors(struct service_config *settings)
 {
-    int64_t reserve = RESERVED_FILES + RESERVED_FILES_A_WORKER * settings->workers;
+    int64_t reserve = RESERVED_FILES + RESERVED_FILES_PER_WORKER * settings->workers;
     struct rlimit files;
 
     signal(SIGPIPE, SIG_IGN);
@@ -136,7 +138,7 @@ static void settle(struct service_config *settings)
     }
 }
 
-/* The cores that this process may use. */
+/* Cores that this process may use. */
 static int64_t count_cores(void)
 {
     cpu_set_t cores;
@@ -170,10 +172,11 @@ static int run(void)
 
     log_init(process.service->name, (enum log_level)process.settings->log_level,
              (enum log_format)process.settings->log_format);
-    settle(process.config);
-    listener = listener_open(&process.settings->listen, error, sizeof(error));
+    reserve_descriptors(process.config);
+    listener = http_server_listen(&process.settings->listen, error, sizeof(error));
     admin_listener =
-        listener < 0 ? -1 : listener_open(&process.settings->admin_listen, error, sizeof(error));
+        listener < 0 ? -1
+                     : http_server_listen(&process.settings->admin_listen, error, sizeof(error));
     if (admin_listener < 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(error));
         if (listener >= 0)
@@ -185,22 +188,25 @@ static int run(void)
     config_log(process.service->keys, process.config);
     sandbox_enter(process.settings->sandbox);
 
-    request_log_switch(process.settings->access_log);
-    process.admin.metrics = &process.admin_metrics;
-    process.admin.routes = admin_routes;
-    process.admin.app = &process.about;
-    /* before the threads, which inherit the blocked signals */
-    if (worker_init(&process.admin, process.settings, admin_listener, 0, admin_handle) != 0 ||
+    access_log_switch(process.settings->access_log);
+    process.admin_server.worker.metrics = &process.admin_metrics;
+    process.admin_server.worker.routes = admin_routes;
+    process.admin_server.worker.app = &process.admin;
+    /* Signals are blocked before the threads start, which inherit that. */
+    if (http_server_init(&process.admin_server, process.settings, admin_listener, 0,
+                         admin_handle) != 0 ||
         watch_signals() != 0 || start_workers(listener) != 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(strerror(errno)));
-        _exit(1); /* some workers may be running, and use what a return would free */
+        _exit(1); /* workers may be running that use memory which a return would free */
     }
-    process.about = (struct admin){
-        .service = process.service,
+    process.admin = (struct admin){
         .settings = process.settings,
-        .workers = process.workers,
+        .servers = process.servers,
         .metrics = process.metrics,
         .n_workers = process.n_workers,
+        .routes = process.service->routes,
+        .program_metrics = process.service->metrics,
+        .why_not_ready = service_why_not_ready,
         .started_s = started_s,
     };
     log_listening("admin", admin_listener);
@@ -208,23 +214,23 @@ static int run(void)
     close(admin_listener);
     close(listener);
 
-    worker_run(&process.admin);
+    http_server_run(&process.admin_server);
 
     for (size_t i = 0; i < process.n_workers; ++i) {
-        pthread_join(process.workers[i]._thread, NULL);
-        worker_joined(&process.workers[i]);
+        pthread_join(process.servers[i].thread, NULL);
+        http_server_joined(&process.servers[i]);
     }
     timer_stop(&process.drain);
     h2o_socket_close(process.signals);
-    worker_fini(&process.admin);
-    worker_joined(&process.admin);
+    http_server_fini(&process.admin_server);
+    http_server_joined(&process.admin_server);
     log_sum_up(true);
     log_event(LOG_LEVEL_INFO, "stopped", "status=%d", atomic_load(&process.status));
     return atomic_load(&process.status);
 }
 
-/* Zeroed numbers for a worker; they stay until the process's end. */
-static struct service_metrics *make_metrics(void)
+/* Zeroed metrics for a worker, or NULL. They stay until the process ends. */
+static struct service_metrics *allocate_metrics(void)
 {
     size_t size =
         (process.service->metrics_size + METRICS_ALIGNMENT - 1) & ~(size_t)(METRICS_ALIGNMENT - 1);
@@ -233,63 +239,74 @@ static struct service_metrics *make_metrics(void)
     return metrics != NULL ? memset(metrics, 0, size) : NULL;
 }
 
+/* Starts the thread of the next worker and waits until it has begun to accept. Returns 0, or -1 with
+ * errno. */
+static int start_worker(struct http_server *server)
+{
+    struct worker *worker = &server->worker;
+
+    worker->index = (unsigned)(server - process.servers);
+    worker->routes = process.service->routes;
+    worker->metrics = allocate_metrics();
+    process.metrics[worker->index] = worker->metrics;
+    if (worker->metrics == NULL)
+        return -1;
+    errno = pthread_create(&server->thread, NULL, run_worker, server);
+    if (errno != 0)
+        return -1;
+    while (sem_wait(&process.started) != 0)
+        continue; /* EINTR */
+    if (process.start_error == 0)
+        return 0;
+    pthread_join(server->thread, NULL);
+    errno = process.start_error;
+    return -1;
+}
+
 static int start_workers(int listener)
 {
-    process.workers = calloc((size_t)process.settings->workers, sizeof(*process.workers));
-    process.metrics = calloc((size_t)process.settings->workers, sizeof(*process.metrics));
-    if (process.workers == NULL || process.metrics == NULL || sem_init(&process.begun, 0, 0) != 0)
+    size_t n_workers = (size_t)process.settings->workers;
+
+    process.servers = calloc(n_workers, sizeof(*process.servers));
+    process.metrics = calloc(n_workers, sizeof(*process.metrics));
+    if (process.servers == NULL || process.metrics == NULL || sem_init(&process.started, 0, 0) != 0)
         return -1;
     process.listener = listener;
-    atomic_store(&process.running, (size_t)process.settings->workers);
-    for (int64_t i = 0; i < process.settings->workers; ++i)
-        atomic_store(&process.workers[i].not_ready, "it is starting");
-    for (; process.n_workers < (size_t)process.settings->workers; ++process.n_workers) {
-        struct worker *worker = &process.workers[process.n_workers];
-        worker->index = (unsigned)process.n_workers;
-        worker->routes = process.service->routes;
-        worker->metrics = make_metrics();
-        process.metrics[process.n_workers] = worker->metrics;
-        if (worker->metrics == NULL)
+    atomic_store(&process.running, n_workers);
+    for (size_t i = 0; i < n_workers; ++i)
+        atomic_store(&process.servers[i].worker.not_ready, "it is starting");
+    for (; process.n_workers < n_workers; ++process.n_workers)
+        if (start_worker(&process.servers[process.n_workers]) != 0)
             return -1;
-        errno = pthread_create(&worker->_thread, NULL, work, worker);
-        if (errno != 0)
-            return -1;
-        while (sem_wait(&process.begun) != 0)
-            continue; /* EINTR */
-        if (process.begin_error != 0) {
-            pthread_join(worker->_thread, NULL);
-            errno = process.begin_error;
-            return -1;
-        }
-    }
     return 0;
 }
 
 /* The thread of a worker. */
-static void *work(void *data)
+static void *run_worker(void *data)
 {
-    struct worker *worker = data;
-    bool begun;
+    struct http_server *server = data;
+    bool has_started;
 
-    /* here and not in the main thread: libh2o's sockets read into buffers that belong to the thread
-     * in which they were made, and are given back to it without a lock */
-    begun = worker_init(worker, process.settings, process.listener, process.service->max_body_bytes,
-                        process.service->handle) == 0;
-    process.begin_error = begun ? 0 : errno;
-    sem_post(&process.begun);
-    if (!begun)
+    /* 1. Create the loop, here and not in the main thread: see worker_init. */
+    has_started = http_server_init(server, process.settings, process.listener,
+                                   process.service->max_body_bytes, process.service->handle) == 0;
+    process.start_error = has_started ? 0 : errno;
+    sem_post(&process.started);
+    if (!has_started)
         return NULL;
-    if (process.service->start(worker, process.config) == 0) {
-        worker_run(worker);
-        process.service->stop(worker);
+    /* 2. Serve until the server has stopped. */
+    if (process.service->start(&server->worker, process.config) == 0) {
+        http_server_run(server);
+        process.service->stop(&server->worker);
     } else {
         service_give_up();
     }
-    atomic_store(&worker->last_turn_ms, UINT64_MAX); /* no turn is to be expected any more */
-    worker_fini(worker);
+    /* 3. Free the loop. The last worker stops the admin listener. */
+    atomic_store(&server->worker.last_turn_ms, UINT64_MAX);
+    http_server_fini(server);
     log_sum_up(true);
     if (atomic_fetch_sub(&process.running, 1) == 1)
-        worker_want(&process.admin, WORKER_CLOSING);
+        http_server_want(&process.admin_server, HTTP_SERVER_CLOSING);
     return NULL;
 }
 
@@ -309,20 +326,22 @@ static int watch_signals(void)
     fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (fd < 0)
         return -1;
-    process.signals = h2o_evloop_socket_create(process.admin.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
+    process.signals =
+        h2o_evloop_socket_create(process.admin_server.worker.loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     h2o_socket_read_start(process.signals, on_signal);
     return 0;
 }
 
-static void want_all(enum worker_state state)
+/* Moves all workers on to a state. */
+static void want_all(enum http_server_state state)
 {
     for (size_t i = 0; i < process.n_workers; ++i)
-        worker_want(&process.workers[i], state);
+        http_server_want(&process.servers[i], state);
 }
 
 static void switch_access_log(bool on)
 {
-    request_log_switch(on);
+    access_log_switch(on);
     log_each(LOG_LEVEL_INFO, "access-log", "on=%s sample=%lld", on ? "true" : "false",
              (long long)process.settings->access_log_sample);
 }
@@ -335,7 +354,7 @@ static void on_signal(h2o_socket_t *socket, const char *error)
     (void)error;
     while (read(h2o_socket_get_fd(socket), &signal, sizeof(signal)) == sizeof(signal)) {
         if (signal.ssi_signo == SIGUSR1) {
-            switch_access_log(!request_log_is_on());
+            switch_access_log(!access_log_is_on());
             continue;
         }
         at_once = signal.ssi_signo == SIGINT || process.stopping || process.settings->drain_ms == 0;
@@ -345,28 +364,28 @@ static void on_signal(h2o_socket_t *socket, const char *error)
         process.stopping = true;
         timer_stop(&process.drain);
         if (at_once) {
-            want_all(WORKER_CLOSING);
+            want_all(HTTP_SERVER_CLOSING);
         } else {
-            want_all(WORKER_DRAINING);
-            timer_start_after(&process.admin.timers, &process.drain,
-                              (uint64_t)process.settings->drain_ms, on_drained);
+            want_all(HTTP_SERVER_DRAINING);
+            timer_start_after(&process.admin_server.worker.timers, &process.drain,
+                              (uint64_t)process.settings->drain_ms, on_drain_end);
         }
     }
 }
 
-static void on_drained(struct timer *timer)
+static void on_drain_end(struct timer *timer)
 {
     (void)timer;
-    want_all(WORKER_CLOSING);
+    want_all(HTTP_SERVER_CLOSING);
 }
 
 const char *service_why_not_ready(void)
 {
     if (atomic_load(&process.stopping))
         return "it is stopping";
-    /* all were there before the first worker's thread: process.n_workers may still grow */
+    /* All servers exist before the first thread starts, while process.n_workers may still grow. */
     for (int64_t i = 0; i < process.settings->workers; ++i) {
-        const char *why = atomic_load(&process.workers[i].not_ready);
+        const char *why = atomic_load(&process.servers[i].worker.not_ready);
         if (why != NULL)
             return why;
     }

@@ -296,7 +296,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     lane->call = NULL;
     if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
-        struct table_rows rows = {.rows = &counts.rows, .budget = &lane->lanes->worker->budget};
+        struct table_rows rows = {.rows = &counts.rows, .budget = lane->lanes->worker->budget};
         if (counts.repeat) {
             metric_add(&lane->lanes->metrics->repeated, lane->n_hits);
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",

@@ -192,7 +192,7 @@ void table_rows_fini(struct table_rows *rows)
 
 static void serve(struct fetch *fetch, const struct rows *rows)
 {
-    struct table_rows shared = {.rows = rows, .budget = &fetch->table->worker->budget};
+    struct table_rows shared = {.rows = rows, .budget = fetch->table->worker->budget};
 
     while (!h2o_linklist_is_empty(&fetch->waits)) {
         struct table_wait *wait =

@@ -13,6 +13,7 @@
 
 #include "render-svc/count/counter_client.h"
 #include "render-svc/html/page.h"
+#include "server/http/output_budget.h"
 
 /* The query of the rows: the page's view. */
 #define TABLE_VIEW "?order=count&limit=100"

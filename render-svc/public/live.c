@@ -232,8 +232,7 @@ static void read_rows(struct watched *watched)
 
 static struct live_text *make_text(struct live *live, const struct buffer *buffer)
 {
-    struct live_text *text =
-        output_budget_share(&live->worker->budget, sizeof(*text) + buffer->len);
+    struct live_text *text = output_budget_share(live->worker->budget, sizeof(*text) + buffer->len);
 
     text->len = buffer->len;
     memcpy(text->bytes, buffer->bytes, buffer->len);
@@ -424,7 +423,7 @@ static void cut_slow(struct live *live)
         struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
         for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
             struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
-            if (!watcher->writing || now_ms - watcher->writing_since_ms < OUTPUT_PATIENCE_MS)
+            if (!watcher->writing || now_ms - watcher->writing_since_ms < OUTPUT_LINGER_MS)
                 continue;
             connection_cut(watcher->req);
             ++cut;
@@ -440,7 +439,7 @@ static void on_pulse(struct timer *timer)
 
     if (live->n_watchers == 0)
         return; /* until the next comes */
-    if (output_budget_is_short(&live->worker->budget))
+    if (output_budget_is_short(live->worker->budget))
         cut_slow(live);
     if (live->worker->context.shutdown_requested) {
         if (!live->ending)

@@ -8,6 +8,7 @@
 #include "server/http/answer.h"
 #include "server/http/output_budget.h"
 #include "server/http/request.h"
+#include "server/http/status.h"
 #include "server/ops/log.h"
 
 #include <stdio.h>

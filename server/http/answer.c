@@ -3,73 +3,11 @@
 #include "proto/api.h"
 #include "server/http/connection.h"
 #include "server/http/request.h"
-#include "server/loop/worker.h"
+#include "server/http/status.h"
 
 #include <string.h>
 
 #define POLICY "content-security-policy"
-
-const char *status_title(int status)
-{
-    switch (status) {
-    case 200:
-        return "OK";
-    case 201:
-        return "Created";
-    case 204:
-        return "No Content";
-    case 303:
-        return "See Other";
-    case 308:
-        return "Permanent Redirect";
-    case 400:
-        return "Bad Request";
-    case 401:
-        return "Unauthorized";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 409:
-        return "Conflict";
-    case 411:
-        return "Length Required";
-    case 414:
-        return "URI Too Long";
-    case 422:
-        return "Unprocessable Content";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 503:
-        return "Service Unavailable";
-    default:
-        return "Internal Server Error";
-    }
-}
-
-bool method_is(const h2o_req_t *req, const char *method)
-{
-    return h2o_memis(req->method.base, req->method.len, method, strlen(method));
-}
-
-h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name)
-{
-    size_t name_len = strlen(lower_case_name);
-    ssize_t at = h2o_find_header_by_str(&req->headers, lower_case_name, name_len, -1);
-    h2o_iovec_t value = {NULL, 0};
-
-    for (; at >= 0; at = h2o_find_header_by_str(&req->headers, lower_case_name, name_len, at)) {
-        h2o_iovec_t one = req->headers.entries[at].value;
-        value = value.base == NULL
-                    ? one
-                    : h2o_concat(&req->pool, value, h2o_iovec_init(H2O_STRLIT(", ")), one);
-    }
-    return value;
-}
 
 void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value)
 {

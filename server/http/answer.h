@@ -12,8 +12,9 @@
 #ifndef SERVER_HTTP_ANSWER_H
 #define SERVER_HTTP_ANSWER_H
 
+#include "server/http/request.h"
+
 #include <h2o.h>
-#include <stdbool.h>
 
 /* Sends `count` parts as the body. Their bytes must live as long as the request: in its pool, in
  * memory shared with the pool, or for ever. */
@@ -47,14 +48,5 @@ void answer_header(h2o_req_t *req, const h2o_token_t *name, const char *value);
 
 /* The same for one that libh2o has no token for; `name` in lower case, a constant. */
 void answer_header_named(h2o_req_t *req, const char *name, const char *value);
-
-/* "Not Found" for 404, and so on, for each status that the services use. */
-const char *status_title(int status);
-
-bool method_is(const h2o_req_t *req, const char *method);
-
-/* The value of a request's header, or an empty one with a NULL base. Where it stands several times,
- * the values are one list, separated by commas (RFC 9110, 5.2), in the request's pool. */
-h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name);
 
 #endif

@@ -1,7 +1,7 @@
 #include "server/http/connection.h"
 
 #include "proto/api.h"
-#include "server/http/answer.h"
+#include "server/http/status.h"
 #include "server/loop/worker.h"
 
 #include <netinet/tcp.h>
@@ -20,14 +20,14 @@ struct incomplete {
     h2o_req_t *req;
 };
 
-static int look_at(h2o_req_t *req, void *now_ms);
-static void look_at_idle(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
-static void look_at_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
-static void look_at_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
+static int check_connection(h2o_req_t *req, void *now_ms);
+static void check_idle(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
+static void check_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
+static void check_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
 static void refuse(h2o_socket_t *socket, int status, const char *detail);
-static void on_deferred(struct deferred *deferred);
-static void on_cut_gone(void *data);
-static void on_incomplete_gone(void *data);
+static void cut_unless_taken(struct deferred *deferred);
+static void on_cut_freed(void *data);
+static void on_incomplete_freed(void *data);
 
 void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_close)(void *))
 {
@@ -47,12 +47,13 @@ struct head_limits connection_head_limits(const struct service_config *settings)
                                 .head_bytes = (size_t)settings->max_head_bytes};
 }
 
-void connections_look_over(struct worker *worker)
+void connections_check(struct worker *worker)
 {
     uint64_t now_ms = monotonic_ms();
 
     /* one of every connection, also where no request has begun; none of them is freed meanwhile */
-    worker->_globalconf.http1.callbacks.foreach_request(&worker->context, look_at, &now_ms);
+    worker->context.globalconf->http1.callbacks.foreach_request(&worker->context, check_connection,
+                                                                &now_ms);
 }
 
 static h2o_socket_t *socket_of(const h2o_req_t *req)
@@ -77,7 +78,7 @@ static void on_readable(h2o_socket_t *socket, const char *error)
     h2o_socket_read_stop(socket);
 }
 
-void connection_request_begun(h2o_req_t *req)
+void connection_request_begin(h2o_req_t *req)
 {
     h2o_socket_t *socket = socket_of(req);
 
@@ -87,7 +88,7 @@ void connection_request_begun(h2o_req_t *req)
 }
 
 /* libh2o goes on reading in the same turn, or closes the socket: epoll notices nothing. */
-void connection_request_over(h2o_req_t *req)
+void connection_request_end(h2o_req_t *req)
 {
     h2o_socket_t *socket = socket_of(req);
     struct connection *connection = connection_of(socket);
@@ -107,7 +108,7 @@ static enum connection_phase phase_of(const h2o_req_t *req, h2o_socket_t *socket
     return req->timestamps.request_body_begin_at.tv_sec != 0 ? CONNECTION_BODY : CONNECTION_HEAD;
 }
 
-static int look_at(h2o_req_t *req, void *data)
+static int check_connection(h2o_req_t *req, void *data)
 {
     const uint64_t *now_ms = data;
     h2o_socket_t *socket = socket_of(req);
@@ -122,11 +123,11 @@ static int look_at(h2o_req_t *req, void *data)
     }
     for_ms = *now_ms - connection->since_ms;
     if (phase == CONNECTION_IDLE)
-        look_at_idle(connection, socket, for_ms);
+        check_idle(connection, socket, for_ms);
     else if (phase == CONNECTION_HEAD)
-        look_at_head(connection, socket, for_ms);
+        check_head(connection, socket, for_ms);
     else if (phase == CONNECTION_BODY)
-        look_at_body(connection, socket, for_ms);
+        check_body(connection, socket, for_ms);
     else if (phase == CONNECTION_ANSWER && req->res.status != 0 &&
              req->res.content_length != SIZE_MAX &&
              for_ms > (uint64_t)connection->worker->settings->answer_ms)
@@ -135,13 +136,13 @@ static int look_at(h2o_req_t *req, void *data)
 }
 
 /* libh2o, which is reading, then finds the end of what the client sends, and closes. */
-static void look_at_idle(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
+static void check_idle(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
 {
     if (for_ms > (uint64_t)connection->worker->settings->idle_ms)
         shutdown(h2o_socket_get_fd(socket), SHUT_RD);
 }
 
-static void look_at_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
+static void check_head(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
 {
     const struct service_config *settings = connection->worker->settings;
     const h2o_buffer_t *input = socket->input;
@@ -153,7 +154,7 @@ static void look_at_head(struct connection *connection, h2o_socket_t *socket, ui
         refuse(socket, 408, "The request head did not arrive in time.");
 }
 
-static void look_at_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
+static void check_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
 {
     const struct service_config *settings = connection->worker->settings;
     struct head_limits limits = connection_head_limits(settings);
@@ -204,15 +205,15 @@ static void reset(h2o_socket_t *socket)
 
 void connection_cut(h2o_req_t *req)
 {
-    struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_gone);
+    struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_freed);
 
     *cut = (struct cut){.req = req};
-    worker_defer(worker_of(req), &cut->deferred, on_deferred);
+    worker_defer(worker_of(req), &cut->deferred, cut_unless_taken);
 }
 
 /* What the client has taken in this turn, libh2o knows by now: if that was everything, the request's
  * memory has gone, and this with it. */
-static void on_deferred(struct deferred *deferred)
+static void cut_unless_taken(struct deferred *deferred)
 {
     struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);
     h2o_socket_t *socket = socket_of(cut->req);
@@ -223,7 +224,7 @@ static void on_deferred(struct deferred *deferred)
     reset(socket);
 }
 
-static void on_cut_gone(void *data)
+static void on_cut_freed(void *data)
 {
     deferred_cancel(&((struct cut *)data)->deferred);
 }
@@ -246,7 +247,8 @@ static int abort_if_answering(h2o_req_t *req, void *data)
 
 void connections_abort(struct worker *worker)
 {
-    worker->_globalconf.http1.callbacks.foreach_request(&worker->context, abort_if_answering, NULL);
+    worker->context.globalconf->http1.callbacks.foreach_request(&worker->context,
+                                                                abort_if_answering, NULL);
 }
 
 static void reset_at_close(h2o_socket_t *socket, bool on)
@@ -259,14 +261,14 @@ static void reset_at_close(h2o_socket_t *socket, bool on)
 void connection_reset_unless_complete(h2o_req_t *req)
 {
     struct incomplete *incomplete =
-        h2o_mem_alloc_shared(&req->pool, sizeof(*incomplete), on_incomplete_gone);
+        h2o_mem_alloc_shared(&req->pool, sizeof(*incomplete), on_incomplete_freed);
 
     *incomplete = (struct incomplete){.req = req};
     reset_at_close(socket_of(req), true);
 }
 
 /* The request's memory goes, before libh2o closes the connection or takes the next request from it. */
-static void on_incomplete_gone(void *data)
+static void on_incomplete_freed(void *data)
 {
     const h2o_req_t *req = ((struct incomplete *)data)->req;
 

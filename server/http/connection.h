@@ -46,8 +46,8 @@ struct connection {
     struct worker *worker;
     enum connection_phase phase; /* as of the last look */
     uint64_t since_ms;
-    uint64_t requests, requests_seen; /* that were answered until now; until the last look */
-    bool is_handled;                  /* from connection_request_begun to connection_request_over */
+    uint64_t requests, requests_seen;  /* that were answered until now; until the last look */
+    bool is_handled;                   /* from connection_request_begin to connection_request_end */
     struct connection_finding finding; /* the program's own */
 };
 
@@ -56,7 +56,7 @@ struct connection {
 void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_close)(void *));
 
 /* Looks over all connections of the worker, once. */
-void connections_look_over(struct worker *worker);
+void connections_check(struct worker *worker);
 
 /* The finding of the request's connection. */
 struct connection_finding *connection_finding(h2o_req_t *req);
@@ -64,10 +64,10 @@ struct connection_finding *connection_finding(h2o_req_t *req);
 /* Notes that handlers have the request, which libh2o has stopped reading for. The socket stays
  * registered with epoll, without being read: to take it out and to put it back would be two system
  * calls for each request. */
-void connection_request_begun(h2o_req_t *req);
+void connection_request_begin(h2o_req_t *req);
 
 /* Notes that the request is over; its socket must still be open. */
-void connection_request_over(h2o_req_t *req);
+void connection_request_end(h2o_req_t *req);
 
 /* Gives up a response that its client does not take: unless it has taken what is being written by the
  * end of this turn of the loop, the connection is reset. Its handler may go on meanwhile; libh2o finds

@@ -1,55 +1,60 @@
-/* What a worker keeps of answers until its clients have taken them, and a limit to that: by itself a
- * client that does not read costs an answer of megabytes, for as long as answer_ms.
+/* A worker's budget for responses that wait for their clients. A response of megabytes to a client
+ * that does not read costs that memory for answer_ms; the budget limits the sum.
  *
- * There is room for an answer while it takes at most half of what is left, so that long ones are
- * refused before short ones are. Room is short once half of it all is taken, or an answer was refused:
- * then the connections on which an answer has waited for more than a second are reset. Clients that
- * read are not touched.
+ * A response is admitted while it takes at most half of the remaining budget, so that long responses
+ * are refused before short ones. The budget is short once half of it is used, or a response was
+ * refused. While it is short, connections on which a response has waited for more than a second are
+ * reset. Clients that read are not affected.
  *
  * All calls from the loop's thread.
  */
 #ifndef SERVER_HTTP_OUTPUT_BUDGET_H
 #define SERVER_HTTP_OUTPUT_BUDGET_H
 
+#include "server/ops/metrics.h"
+
 #include <h2o.h>
 #include <stdbool.h>
 
-/* Answers up to so many bytes are not looked at: that much a connection costs in any case. */
+/* Responses up to this length are not counted: a connection costs as much in any case. */
 #define OUTPUT_SMALL_BYTES 4096
 
-/* How long an answer may take when room is short. */
-#define OUTPUT_PATIENCE_MS 1000
+/* How long a response may wait while the budget is short. */
+#define OUTPUT_LINGER_MS 1000
 
-/* Of one worker. */
 struct output_budget {
     size_t max_bytes;
-    size_t bytes;           /* what is kept now */
-    bool refused;           /* somebody, since it was looked over */
-    h2o_linklist_t answers; /* the oldest first */
+    size_t bytes;                 /* in use */
+    atomic_uint_fast64_t *metric; /* shows `bytes` */
+    bool refused;                 /* a response, since output_budget_enforce */
+    h2o_linklist_t responses;     /* the oldest first */
 };
 
-void output_budget_init(struct output_budget *budget, size_t max_bytes);
+/* `metric` must outlive the budget. */
+void output_budget_init(struct output_budget *budget, size_t max_bytes,
+                        atomic_uint_fast64_t *metric);
 
-/* Takes room for the answer to a request until its memory goes: that is when the client has taken it or
- * the connection has ended. It has `bytes` bytes of its own, and `shared` of what others are sent, too,
- * for which room is taken only once (output_budget_share). Returns false when there is none. */
+/* Takes room in the budget of the request's worker for the response, until the request's memory goes:
+ * the client has taken the response, or the connection has ended. The response has `bytes` bytes of its
+ * own, and `shared` bytes for which output_budget_share has taken room once. Returns false when there is
+ * no room. */
 bool output_budget_admit(h2o_req_t *req, size_t bytes, size_t shared)
     __attribute__((warn_unused_result));
 
-/* What several clients are sent begins with this. */
+/* Head of memory that responses to several clients share. */
 struct output_share {
     struct output_budget *budget;
     size_t bytes;
 };
 
-/* Allocates `bytes` bytes, shared by reference (h2o_mem_addref_shared), which begin with a struct
- * output_share. They take room as long as they are there, however much there is. */
+/* Allocates `bytes` bytes that begin with a struct output_share. They are shared by reference
+ * (h2o_mem_addref_shared) and take room until the last reference goes. Never refused. */
 void *output_budget_share(struct output_budget *budget, size_t bytes);
 
-/* Whether room is short. */
 bool output_budget_is_short(const struct output_budget *budget);
 
-/* Cuts off those that take too long, when room is short. To be called a few times a second. */
-void output_budget_look_over(struct output_budget *budget, uint64_t now_ms);
+/* While the budget is short, resets the connections of responses that wait for too long. To be called
+ * a few times a second. */
+void output_budget_enforce(struct output_budget *budget, uint64_t now_ms);
 
 #endif

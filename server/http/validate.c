@@ -1,9 +1,6 @@
 #include "server/http/validate.h"
 
-#include "server/http/answer.h"
-#include "server/http/connection.h"
-#include "server/loop/worker.h"
-
+#include <h2o.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -35,31 +32,10 @@ static const struct head_fault
     OLD_CODING = {400, "HTTP/1.0 does not support Transfer-Encoding."},
     CODING = {411, "Send the body with Content-Length; Transfer-Encoding is not supported."};
 
-static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static const struct head_fault *check_request_line(const struct line *line,
                                                    const struct head_limits *limits);
 static void note_header(struct headers *headers, const struct line *line);
 static const struct head_fault *check_headers(const struct headers *headers, bool is_old);
-
-void validate_register(h2o_pathconf_t *pathconf)
-{
-    h2o_create_handler(pathconf, sizeof(h2o_handler_t))->on_req = on_request;
-}
-
-static int on_request(h2o_handler_t *self, h2o_req_t *req)
-{
-    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
-    struct head_limits limits = connection_head_limits(worker_of(req)->settings);
-    const struct head_fault *fault = validate_head(input->bytes, input->size, &limits);
-
-    (void)self;
-    if (fault == NULL)
-        return -1; /* the next handler's turn */
-    req->http1_is_persistent = 0;
-    answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
-    answer_problem(req, fault->status, fault->detail);
-    return 0;
-}
 
 /* Takes the next line. Returns what is wrong with its end, or NULL. */
 static const struct head_fault *next_line(const char **at, const char *end, struct line *line)

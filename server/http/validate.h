@@ -18,7 +18,7 @@
 #ifndef SERVER_HTTP_VALIDATE_H
 #define SERVER_HTTP_VALIDATE_H
 
-#include <h2o.h>
+#include <stddef.h>
 
 struct head_limits {
     size_t target_bytes; /* of the request's target, path and query as they came */
@@ -35,9 +35,5 @@ struct head_fault {
  * when it is right, else what is wrong with it first. */
 const struct head_fault *validate_head(const char *bytes, size_t len,
                                        const struct head_limits *limits);
-
-/* Lets every request that comes to `pathconf` be looked over, by the limits of its worker's settings,
- * before handlers that are registered later. */
-void validate_register(h2o_pathconf_t *pathconf);
 
 #endif

@@ -221,7 +221,7 @@ def test_the_documentation_has_every_event_with_its_level(stage):
     """Every event in the sources stands in the table, every one of the table in the sources."""
     del stage
     said = set()
-    for folder in ("service", "counter-svc", "render-svc"):
+    for folder in ("server", "counter-svc", "render-svc"):
         for path in pathlib.Path(ROOT, folder).rglob("*.c"):
             with open(path, encoding="utf-8") as file:
                 for call in re.findall(r"\blog_(?:event|each)\(([^;]*);", file.read()):

@@ -222,7 +222,7 @@ def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
 
 def migration(number):
     """The text of a migration, as counter-svc runs it."""
-    path, = glob.glob(os.path.join(ROOT, "counter-svc", "schema", f"{number:03}-*.sql"))
+    path, = glob.glob(os.path.join(ROOT, "counter-svc", "ledger", "schema", f"{number:03}-*.sql"))
     with open(path, encoding="utf-8") as file:
         return file.read()
 
