@@ -1,10 +1,10 @@
-/* What any of the services is made of: a program gives its keys and its handlers, service_main does
- * the rest: command line, configuration, listeners, workers, admin listener, signals, orderly stop.
+/* The frame of both services. A program provides its keys and its handlers; service_main does the
+ * rest: command line, configuration, listeners, workers, admin listener, signals, graceful stop.
  *
- * The admin listener answers GET /live (this process is well: every loop goes round) and GET /ready
- * (it can do its work now; if not, why), and GET /metrics for Prometheus. SIGTERM stops in an
- * orderly way with the drain time; SIGINT or a second SIGTERM without it. SIGUSR1 switches the
- * access log on and off.
+ * The admin listener answers GET /live (no event loop is stalled), GET /ready (the service can do
+ * its work now; if not, why) and GET /metrics for Prometheus. SIGTERM stops gracefully after the
+ * drain time; SIGINT or a second SIGTERM skips the drain time. SIGUSR1 switches the access log on
+ * and off.
  */
 #ifndef SERVER_SERVICE_H
 #define SERVER_SERVICE_H
@@ -35,7 +35,7 @@
          .fallback = "15000",                                                                      \
          .min = 1,                                                                                 \
          .max = 1000000,                                                                           \
-         .help = "Open client connections; more wait in the kernel's queue."},                     \
+         .help = "Maximum of open client connections; others wait in the kernel's queue."},        \
         {.name = "drain_ms",                                                                       \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, drain_ms),                                      \
@@ -43,7 +43,7 @@
          .min = 0,                                                                                 \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "Time after SIGTERM in which new connections are still accepted."},               \
+         .help = "Time after SIGTERM during which new connections are still accepted."},           \
         {.name = "shutdown_ms",                                                                    \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, shutdown_ms),                                   \
@@ -51,7 +51,7 @@
          .min = 0,                                                                                 \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "Time for requests in flight once the listener is closed."},                      \
+         .help = "Time for requests in flight after the listener is closed."},                     \
         {.name = "idle_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, idle_ms),                                       \
@@ -59,7 +59,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "Time that a connection may be idle before a request."},                          \
+         .help = "Maximum idle time of a connection between requests."},                           \
         {.name = "head_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, head_ms),                                       \
@@ -67,7 +67,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "Time for a request head, from its first byte; then 408."},                       \
+         .help = "Time to receive a request head, from its first byte; then 408."},                \
         {.name = "body_ms",                                                                        \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, body_ms),                                       \
@@ -75,7 +75,7 @@
          .min = 100,                                                                               \
          .max = 600000,                                                                            \
          .unit = "ms",                                                                             \
-         .help = "Time for a request body, after its head; then 408."},                            \
+         .help = "Time to receive a request body, after its head; then 408."},                     \
         {.name = "answer_ms",                                                                      \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, answer_ms),                                     \
@@ -83,7 +83,7 @@
          .min = 1000,                                                                              \
          .max = 3600000,                                                                           \
          .unit = "ms",                                                                             \
-         .help = "Time for a client to read a response; then the connection is reset."},           \
+         .help = "Time for the client to read a response; then the connection is reset."},         \
         {.name = "max_target_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_target_bytes),                              \
@@ -91,7 +91,7 @@
          .min = 1024,                                                                              \
          .max = 65536,                                                                             \
          .unit = "bytes",                                                                          \
-         .help = "Length of a request target, path and query; a longer one gets 414."},            \
+         .help = "Maximum length of a request target, path and query; longer ones get 414."},      \
         {.name = "max_head_bytes",                                                                 \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_head_bytes),                                \
@@ -99,7 +99,7 @@
          .min = 2048,                                                                              \
          .max = 262144,                                                                            \
          .unit = "bytes",                                                                          \
-         .help = "Length of a request head; a longer one gets 431."},                              \
+         .help = "Maximum length of a request head; longer ones get 431."},                        \
         {.name = "max_unread_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_unread_bytes),                              \
@@ -107,7 +107,7 @@
          .min = 4096,                                                                              \
          .max = 16777216,                                                                          \
          .unit = "bytes",                                                                          \
-         .help = "Kernel buffer of a connection for requests that are not read yet."},             \
+         .help = "Kernel receive buffer of a client connection."},                                 \
         {.name = "max_unsent_bytes",                                                               \
          .type = CONFIG_INTEGER,                                                                   \
          .offset = offsetof(struct service_config, max_unsent_bytes),                              \
@@ -115,18 +115,18 @@
          .min = 1048576,                                                                           \
          .max = 1099511627776,                                                                     \
          .unit = "bytes",                                                                          \
-         .help = "Responses waiting for clients; above it 503, and slow clients are cut."},        \
+         .help = "Unsent response bytes; above it requests get 503, slow clients are reset."},     \
         {.name = "log_level",                                                                      \
          .type = CONFIG_CHOICE,                                                                    \
          .offset = offsetof(struct service_config, log_level),                                     \
          .fallback = "info",                                                                       \
          .choices = (const char *const[]){"error", "warning", "info", "debug", NULL},              \
-         .help = "The least severe level to log."},                                                \
+         .help = "Log messages of this level and more severe ones."},                              \
         {.name = "sandbox",                                                                        \
          .type = CONFIG_BOOLEAN,                                                                   \
          .offset = offsetof(struct service_config, sandbox),                                       \
          .fallback = "true",                                                                       \
-         .help = "Whether an unexpected system call ends the process (seccomp)."},                 \
+         .help = "Whether seccomp ends the process on an unexpected system call."},                \
         {.name = "log_format",                                                                     \
          .type = CONFIG_CHOICE,                                                                    \
          .offset = offsetof(struct service_config, log_format),                                    \
@@ -141,7 +141,7 @@
     {                                                                                              \
         .name = "access_log_sample", .type = CONFIG_INTEGER,                                       \
         .offset = offsetof(struct service_config, access_log_sample), .fallback = "1", .min = 1,   \
-        .max = 1000000, .help = "Each worker logs one request in so many."                         \
+        .max = 1000000, .help = "Log one request in N, per worker."                                \
     }
 
 /* The key of a program that can have several workers; others set that to 1 in their check. */
@@ -149,7 +149,7 @@
     {                                                                                              \
         .name = "workers", .type = CONFIG_INTEGER,                                                 \
         .offset = offsetof(struct service_config, workers), .fallback = "1", .min = 0, .max = 256, \
-        .help = "Threads, each with its own event loop; 0: one for each core."                     \
+        .help = "Threads, each with its own event loop; 0: one per core."                          \
     }
 
 /* A program. */

@@ -41,7 +41,7 @@ const struct metric service_metrics[] = {
     {.name = "pathcount_unsent_bytes",
      .type = METRIC_GAUGE,
      .offset = offsetof(struct service_metrics, unsent_bytes),
-     .help = "Response bytes that wait for their clients."},
+     .help = "Response bytes not sent to clients yet."},
     {.name = NULL}};
 
 /* --- counting --- */
