@@ -75,7 +75,7 @@ static const struct config_key KEYS[] = {
      .max = 60000, .unit = "ms",
      .help = "Maximum time that a read waits before it is sent to PostgreSQL."},
     {KEY("path_lower_case", CONFIG_BOOLEAN, path_rules.lower_case), .fallback = "false",
-     .help = "For `change normalise`, same as in render-svc: /A is counted as /a."},
+     .help = "For the command change normalise, as in render-svc: /A is counted as /a."},
     {KEY("path_collapse_slashes", CONFIG_BOOLEAN, path_rules.collapse_slashes), .fallback = "false",
      .help = "Likewise: /a//b is counted as /a/b."},
     {KEY("path_strip_index", CONFIG_BOOLEAN, path_rules.strip_index), .fallback = "false",
