@@ -1,15 +1,14 @@
 # shellcheck shell=bash
-# Sourced by the commands beside it: what they agree on, how they ask Swarm and how they wait for
-# it.
+# Sourced by the commands in this folder: their common settings, requests to Swarm and waiting.
 #
-#   retried COMMAND…         a question or a change, again while Swarm cannot answer it
-#   wait_until …             a condition, with a line every REPORT_S (5) s about what it waits for
-#   await_services …         the same for services; repairs what Swarm does not repair by itself
-#   update_service …         a change of a service and its verdict
+#   retried COMMAND…         runs it, and again while Swarm cannot respond
+#   wait_until …             waits for a condition and reports every REPORT_S (5) s
+#   await_services …         the same for services; repairs tasks that Swarm does not place
+#   update_service …         changes a service and waits for the result
 #
 # Messages go to standard error, results to standard output. Times are in seconds. POLL_S (0.5) is
-# the time between two looks.
-# shellcheck disable=SC2034 # what is not used here is used there
+# the polling interval.
+# shellcheck disable=SC2034 # the commands use these variables
 set -euo pipefail
 
 SWARM_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,11 +21,10 @@ SERVICES=(render-svc counter-svc postgres)
 NODE_LABEL=pathcount.ledger
 HA_IMAGE=postgres-ha HA_MEMBERS=(a b c) HA_LABEL=pathcount.ha REPOSITORY_LABEL=pathcount.repository
 
-# As stack.yml calls them; then that of swarm/monitoring.yml and those of swarm/ha.yml.
+# The names in stack.yml, then in swarm/monitoring.yml, then in swarm/ha.yml.
 SECRETS=(counter_token admin_token ledger_pw postgres_pw grafana_pw replication_pw patroni_pw backup_tls)
 
-# Standard error as it was when the command began: what is said there is seen even where the errors
-# of a question are not.
+# The original standard error: messages appear there even where the errors of a request are hidden.
 exec {MESSAGES}>&2
 
 say() {
@@ -38,7 +36,7 @@ die() {
     exit 1
 }
 
-# The comment at the top of the command is its help.
+# The help of a command is the comment at its top.
 help() {
     sed -n '2,/^[^#]/{/^#/{s/^# \{0,1\}//p}}' "$0"
 }
@@ -57,20 +55,20 @@ usage() {
 
 need_manager() {
     [[ $("$DOCKER" info --format '{{.Swarm.ControlAvailable}}' 2>/dev/null) == true ]] ||
-        die "no Swarm manager answers here: \`docker swarm init\` makes this host one," \
-            "DOCKER_HOST points to another"
-    retried "$DOCKER" node ls --quiet >/dev/null || die "the Swarm cannot be managed"
+        die "this host is not a Swarm manager: set DOCKER_HOST to a manager," \
+            "or create a Swarm with \`docker swarm init\`"
+    retried "$DOCKER" node ls --quiet >/dev/null || die "cannot list the nodes of the Swarm"
 }
 
-# --- asking
+# --- requests
 
-# Swarm's answers to a request that it may accept a moment later: the object was changed since it
-# was read; managers choose a leader; the leader was not reached in time.
+# Transient errors of Swarm: the object was changed since it was read; the managers elect a leader; the
+# leader did not respond in time.
 TRANSIENT='update out of sequence|does not have a leader|no elected cluster leader'
 TRANSIENT+='|lost leader|code = (Unavailable|DeadlineExceeded)'
 
-# retried COMMAND…: runs it, and runs it again for RETRY_S (60) s while it fails with one of these.
-# Returns its last status; its error messages are those of the last run.
+# retried COMMAND…: runs it, and again for up to RETRY_S (60) s while it fails with one of these errors.
+# Returns the status, and prints the errors, of the last run.
 retried() {
     local status errors began=$SECONDS said=-1
     while :; do
@@ -83,7 +81,7 @@ retried() {
         fi
         if ((said < 0 || SECONDS - said >= ${REPORT_S:-5})); then
             said=$SECONDS
-            say "trying again, as Swarm answers: $(tail -n 1 <<<"$errors")"
+            say "retrying; Swarm reports: $(tail -n 1 <<<"$errors")"
         fi
         sleep "${POLL_S:-0.5}"
     done
@@ -91,28 +89,28 @@ retried() {
     return $status
 }
 
-# service_field SERVICE FORMAT: of the stack's service; nothing when there is no such service. Ends
-# the command when Swarm does not say: use it in an assignment of its own.
+# service_field SERVICE FORMAT: a field of the stack's service; empty if the service does not exist. Ends
+# the command on other errors: use it in a separate assignment.
 service_field() {
     local answer
     if answer=$(retried "$DOCKER" service inspect "${STACK}_$1" --format "$2" 2>&1); then
         echo "$answer"
     else
-        [[ ${answer,,} == *"no such service"* ]] || die "$1 cannot be inspected: $answer"
+        [[ ${answer,,} == *"no such service"* ]] || die "cannot inspect $1: $answer"
     fi
 }
 
-# replicas_now SERVICE: how many it should have, nothing when it does not exist.
+# replicas_now SERVICE: the desired number of replicas; empty if the service does not exist.
 replicas_now() {
     service_field "$1" '{{.Spec.Mode.Replicated.Replicas}}'
 }
 
-# image_now SERVICE: what it runs, with its digest; nothing when it does not exist.
+# image_now SERVICE: its image, with the digest; empty if the service does not exist.
 image_now() {
     service_field "$1" '{{.Spec.TaskTemplate.ContainerSpec.Image}}'
 }
 
-# is_ha: whether the stack that runs has three database servers.
+# is_ha: whether the running stack has three database servers.
 is_ha() {
     [[ $(replicas_now postgres-a) == 1 ]]
 }
@@ -122,7 +120,7 @@ labelled() {
     retried "$DOCKER" node ls --filter "node.label=$1" --format '{{.Hostname}}'
 }
 
-# stack_services: the full names of those that exist.
+# stack_services: the full names of the existing services.
 stack_services() {
     retried "$DOCKER" service ls --filter "label=com.docker.stack.namespace=$STACK" \
         --format '{{.Name}}'
@@ -130,15 +128,14 @@ stack_services() {
 
 # --- waiting
 
-# look WORD…: Docker's client, for a question that is asked again when it has no answer.
+# look WORD…: Docker's client with a timeout, for requests that are repeated without a response.
 look() {
     timeout "${LOOK_S:-60}" "$DOCKER" "$@"
 }
 
-# wait_until SECONDS WHAT SERVICES COMMAND…: until the command succeeds, asked again every POLL_S s.
-# Says every REPORT_S s that it waits for WHAT, what the command has put into `missing`, and which
-# tasks of these services (full names in one word) do not run, and repairs them. Ends with an error
-# after SECONDS.
+# wait_until SECONDS WHAT SERVICES COMMAND…: waits until the command succeeds, and runs it every POLL_S s.
+# Every REPORT_S s it reports WHAT, the text that the command stored in `missing`, and the tasks of these
+# services (full names in one word) that do not run, and repairs them. Fails after SECONDS.
 wait_until() {
     local seconds=$1 what=$2 services=$3 began=$SECONDS said=$SECONDS missing=''
     shift 3
@@ -157,24 +154,24 @@ wait_until() {
     done
 }
 
-# await_services SECONDS SERVICE…: until each has every replica that it should have, of what was
-# asked for last. Full names. Ends with an error after SECONDS, or when Swarm has paused an update.
+# await_services SECONDS SERVICE…: waits until each service (full name) has all replicas of its latest
+# version. Fails after SECONDS, or when Swarm has paused an update.
 await_services() {
     local seconds=$1
     shift
     wait_until "$seconds" "every replica" "$*" settled "$@"
 }
 
-# settled SERVICE…: what await_services waits for.
+# settled SERVICE…: the condition of await_services.
 settled() {
     local known tasks line name wanted state message running
     local format='{{.Spec.Name}}|{{.Spec.Mode.Replicated.Replicas}}'
     format+='|{{with .UpdateStatus}}{{.State}}|{{.Message}}{{end}}'
-    # Docker's own client waits for an update by the filter `_up-to-date`, too.
+    # Docker's client uses the filter `_up-to-date` for its own waiting, too.
     if ! known=$(look service inspect --format "$format" "$@" 2>&1) ||
         ! tasks=$(look service ps --filter desired-state=running --filter _up-to-date=true \
             --format '{{.Name}} {{.CurrentState}}' "$@" 2>&1); then
-        missing="Swarm answers: $(tail -n 1 <<<"$known${tasks:-}")"
+        missing="Swarm reports: $(tail -n 1 <<<"$known${tasks:-}")"
         return 1
     fi
     missing=''
@@ -183,7 +180,7 @@ settled() {
         running=$(grep -c "$name\.[0-9]* Running" <<<"$tasks" || true)
         line="${name#"${STACK}_"}: $running of $wanted run"
         case $state in
-        *paused) die "Swarm has stopped: ${name#"${STACK}_"}: $message" ;;
+        *paused) die "Swarm has paused the update: ${name#"${STACK}_"}: $message" ;;
         updating) line+=", update in progress" ;;
         rollback_started) line+=", rollback in progress" ;;
         *) [[ $running != "$wanted" ]] || continue ;;
@@ -193,45 +190,45 @@ settled() {
     [[ -z $missing ]]
 }
 
-# nodes_unlike PATTERN: a line for each node whose name, status, availability and state as a manager
-# do not match.
+# nodes_unlike PATTERN: a line for each node whose name, status, availability and manager status do not
+# match.
 nodes_unlike() {
     local nodes
     nodes=$(look node ls --format '{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}' 2>&1) ||
-        nodes="Swarm answers: $(tail -n 1 <<<"$nodes")"
+        nodes="Swarm reports: $(tail -n 1 <<<"$nodes")"
     sed 's/ *$//' <<<"$nodes" | grep -vE "$1" || true
 }
 
-# unready_nodes: a line for each node that cannot be given tasks.
+# unready_nodes: a line for each node that accepts no tasks.
 unready_nodes() {
     nodes_unlike ' Ready Active( |$)'
 }
 
-# Services with a task that has a place, which Swarm does not see: since when, and how often
+# Services with a task that Swarm does not place although a node is free: since when, and how often
 # repaired.
 declare -A STUCK_SINCE=() REPAIRED=()
 
-# describe SERVICES: says what Swarm says about each of their tasks that does not run, and about
-# nodes that are not ready; notes in STUCK_SINCE who needs `repair`.
+# describe SERVICES: reports Swarm's reason for each of their tasks that does not run, and nodes that are
+# not ready; records in STUCK_SINCE the services that need `repair`.
 describe() {
     local tasks nodes name node desired state error lines=0 stuck=' '
     [[ -n $1 ]] || return 0
     nodes=$(unready_nodes)
-    [[ -z $nodes ]] || say "    nodes that are not ready: ${nodes//$'\n'/; }"
+    [[ -z $nodes ]] || say "    nodes not ready: ${nodes//$'\n'/; }"
     # Names to be split.
     # shellcheck disable=SC2086
     tasks=$(look service ps --no-trunc \
         --format '{{.Name}}|{{.Node}}|{{.DesiredState}}|{{.CurrentState}}|{{.Error}}' $1 2>&1) || {
-        say "    Swarm answers: $(tail -n 1 <<<"$tasks")"
+        say "    Swarm reports: $(tail -n 1 <<<"$tasks")"
         return 0
     }
     while IFS='|' read -r name node desired state error; do
-        # Runs as it should, or has ended as it should.
+        # Runs or has ended as desired.
         [[ $desired != Running || $state != Running* ]] || continue
         [[ $desired == @(Running|Ready) || $state == Running* || -n $error ]] || continue
         error=${error#\"} error=${error%\"}
         ((lines += 1, lines > 8)) || say "    ${name#*"${STACK}_"} on ${node:-no node}: $state," \
-            "to be ${desired,,}${error:+: $error}"
+            "desired ${desired,,}${error:+: $error}"
         [[ $desired != Running || $state != Pending* ]] || ! has_place "$error" "$nodes" ||
             stuck+="${name#*"${STACK}_"} "
     done <<<"$tasks"
@@ -244,9 +241,8 @@ describe() {
     done
 }
 
-# has_place ERROR UNREADY: whether Swarm's reason for not placing a task is no longer true. After a
-# change of leader its scheduler may go on counting nodes as not available that are ready, and ports
-# as taken that are free.
+# has_place ERROR UNREADY: whether Swarm's reason for not placing a task is outdated. After a change of
+# leader its scheduler may still take ready nodes for unavailable, and free ports for used.
 has_place() {
     local unready
     unready=$(grep -c . <<<"$2" || true)
@@ -255,7 +251,7 @@ has_place() {
         [[ $unready == 0 && $1 == *"host-mode port already in use"* ]]
 }
 
-# repair: updates by force each service that has been stuck for STUCK_S (20) s, three times at most.
+# repair: forces an update of each service that has been stuck for STUCK_S (20) s, at most three times.
 repair() {
     local name
     for name in "${!STUCK_SINCE[@]}"; do
@@ -263,18 +259,18 @@ repair() {
         REPAIRED[$name]=$((${REPAIRED[$name]:-0} + 1))
         unset "STUCK_SINCE[$name]"
         if has_way_back "$name"; then
-            say "${name#"${STACK}_"}: not updated by force, as the update in progress could no" \
-                "longer be rolled back; \`docker service rollback $name\` takes it back"
+            say "${name#"${STACK}_"}: not forcing an update, as the update in progress could no" \
+                "longer be rolled back; to roll it back: \`docker service rollback $name\`"
             continue
         fi
-        say "${name#"${STACK}_"}: updated by force, as Swarm does not place a task although there" \
-            "is a place"
+        say "${name#"${STACK}_"}: forcing an update, as Swarm does not place a task although a node" \
+            "is free"
         retried "$DOCKER" service update --quiet --detach --force "$name" >/dev/null || true
     done
 }
 
-# has_way_back SERVICE: whether an update is in progress to another image, or with other secrets,
-# that Swarm would roll back to the previous ones. A forced update would replace these.
+# has_way_back SERVICE: whether an update to another image or other secrets is in progress. On a failure
+# Swarm rolls back to the previous ones; a forced update would overwrite these.
 has_way_back() {
     local specs
     specs=$(look service inspect "$1" --format '{{with .UpdateStatus}}{{.State}}{{end}}
@@ -284,10 +280,10 @@ has_way_back() {
     [[ ${specs[0]} == updating && ${specs[1]} != "${specs[2]:-}" ]]
 }
 
-# --- changing
+# --- changes
 
-# update_service SERVICE FLAG…: changes the stack's service and awaits Swarm's verdict. Fails when
-# Swarm has rolled it back, or does not accept it and says why.
+# update_service SERVICE FLAG…: changes the stack's service and waits for the result. Fails if Swarm
+# rolls it back or does not accept it.
 update_service() {
     local service=$1
     shift
@@ -297,8 +293,8 @@ update_service() {
     ! is_rolled_back "$service"
 }
 
-# old_tasks_end SERVICE: waits until the tasks that are to go have gone. They drain, and count until then.
-# After the grace period, what is still listed is on a host that does not answer, and nobody reaches it.
+# old_tasks_end SERVICE: waits until stopping tasks have ended; they drain and count until then. Tasks still
+# listed after the grace period are on an unreachable host.
 old_tasks_end() {
     local deadline=$((SECONDS + 25)) # above stop_grace_period in stack.yml
     while has_old_tasks "$1" && ((SECONDS < deadline)); do
@@ -312,14 +308,14 @@ has_old_tasks() {
     grep -Eq '^(Shutdown|Remove) Running' <<<"$tasks"
 }
 
-# is_rolled_back SERVICE: whether that is how its last update has ended.
+# is_rolled_back SERVICE: whether its last update was rolled back.
 is_rolled_back() {
     local state
     state=$(service_field "$1" '{{with .UpdateStatus}}{{.State}}{{end}}') || exit 1
     [[ $state == rollback_completed ]]
 }
 
-# why_rolled_back SERVICE: what became of its last tasks.
+# why_rolled_back SERVICE: prints the state of its last tasks.
 why_rolled_back() {
     local message
     message=$(service_field "$1" '{{with .UpdateStatus}}{{.Message}}{{end}}')
@@ -335,22 +331,22 @@ secret_name() {
     echo "${STACK}_$1_v$2"
 }
 
-# secret_names: of all secrets of the Swarm.
+# secret_names: the names of all secrets of the Swarm.
 secret_names() {
     retried "$DOCKER" secret ls --format '{{.Name}}'
 }
 
-# create_secret NAME VALUE: without the value in a command line.
+# create_secret NAME VALUE: keeps the value out of command lines.
 create_secret() {
     printf %s "$2" | "$DOCKER" secret create "$1" - >/dev/null
 }
 
-# random_value: 256 bits, in characters that need no quoting anywhere.
+# random_value: 256 bits in hexadecimal, which needs no quoting.
 random_value() {
     head -c 32 /dev/urandom | od -An -vtx1 | tr -d ' \n'
 }
 
-# make_secret NAME: a new random one, unless it exists.
+# make_secret NAME: creates a random secret, unless it exists.
 make_secret() {
     local names value
     names=$(secret_names)
@@ -358,13 +354,13 @@ make_secret() {
         echo "$1 exists"
     else
         value=$(random_value)
-        retried create_secret "$1" "$value" || die "$1 cannot be made"
-        echo "$1 made"
+        retried create_secret "$1" "$value" || die "cannot create $1"
+        echo "$1 created"
     fi
 }
 
-# certificate NAME…: a new key and a certificate for these host names, which is its own authority, in one
-# PEM. Valid for ten years.
+# certificate NAME…: a new key and a self-signed certificate for these host names, in one PEM. Valid for ten
+# years.
 certificate() {
     local names
     names=$(printf ',DNS:%s' "$@")
@@ -372,32 +368,32 @@ certificate() {
         -subj /CN=pathcount -addext "subjectAltName=${names#,}" -keyout - 2>/dev/null
 }
 
-# make_certificate NAME: a secret with a certificate for pgBackRest's servers, unless it exists.
+# make_certificate NAME: creates a secret with a certificate for pgBackRest's servers, unless it exists.
 make_certificate() {
     local names value
     names=$(secret_names)
     if grep -qxF -e "$1" <<<"$names"; then
         echo "$1 exists"
     elif ! value=$(certificate repository "${HA_MEMBERS[@]/#/postgres-}"); then
-        say "$1 not made: openssl is missing or older than 1.1.1. Only --archive needs it."
+        say "$1 not created: openssl is missing or older than 1.1.1. Only --archive needs it."
     else
-        retried create_secret "$1" "$value" || die "$1 cannot be made"
-        echo "$1 made"
+        retried create_secret "$1" "$value" || die "cannot create $1"
+        echo "$1 created"
     fi
 }
 
-# remove_secret NAME: says so where there was one.
+# remove_secret NAME: prints a line if it existed.
 remove_secret() {
     ! retried "$DOCKER" secret rm "$1" >/dev/null 2>&1 || echo "$1 removed"
 }
 
-# newest NAMES SECRET: its newest version among the names of secrets.
+# newest NAMES SECRET: the newest version of the secret among these names.
 newest() {
     sed -n "s/^${STACK}_$2_v\([0-9][0-9]*\)$/\1/p" <<<"$1" | sort -n | tail -n 1
 }
 
-# secrets_of SERVICE: a line for each secret that it has: file and version. Nothing when the service
-# does not exist.
+# secrets_of SERVICE: a line for each of its secrets: file and version. Empty if the service does not
+# exist.
 secrets_of() {
     local files
     files=$(service_field "$1" "{{range .Spec.TaskTemplate.ContainerSpec.Secrets}}$(
@@ -405,8 +401,8 @@ secrets_of() {
     sed -n 's/^\([^ ]*\) .*_v\([0-9][0-9]*\)$/\1 \2/p' <<<"$files"
 }
 
-# secrets_of_members: the same of the three servers together, of each secret the newest version, as a rotation
-# may have been interrupted.
+# secrets_of_members: the same for the three servers together, with the newest version of each secret: a
+# rotation may have been interrupted.
 secrets_of_members() {
     local member
     for member in "${HA_MEMBERS[@]}"; do
@@ -414,12 +410,12 @@ secrets_of_members() {
     done | sort -k 2,2nr | awk '!seen[$1]++'
 }
 
-# version_of FILE SECRETS: of what secrets_of has said; nothing when the file is not among them.
+# version_of FILE SECRETS: the version in the output of secrets_of; empty if the file is missing.
 version_of() {
     sed -n "s/^$1 //p" <<<"$2"
 }
 
-# choose VARIABLE VALUE…: sets it to the first that is something, what it is before all.
+# choose VARIABLE VALUE…: keeps the variable if it is set, or sets it to the first non-empty value.
 choose() {
     local value
     for value in "${!1:-}" "${@:2}"; do
@@ -428,8 +424,8 @@ choose() {
     export "$1=$value"
 }
 
-# The versions to deploy: what the variables say, or what runs, so that a rotation is not undone, or
-# the newest there is, or the first. A previous secret that is the current one is none.
+# Chooses the versions to deploy, in this order: the variables; the running version, so that a rotation is
+# not undone; the newest version; 1. A previous secret equal to the current one means: no rotation.
 choose_versions() {
     local names counter postgres member
     names=$(secret_names)
@@ -460,15 +456,15 @@ choose_versions() {
 
 # --- the database
 
-# ledger_container: the container of PostgreSQL, of three servers the primary, on the engine that answers
-# here. Where it is about to run here, waits for it; a clear end when the database runs elsewhere.
+# ledger_container: the container of PostgreSQL (of three servers: of the primary) on this engine. Waits for
+# it if it is starting here; fails if the database runs elsewhere.
 ledger_container() {
     local found primary
-    found=$(container_of postgres) || die "no Docker Engine answers here"
+    found=$(container_of postgres) || die "cannot reach the Docker Engine"
     if [[ -z $found ]]; then
         found=$(member_here)
         if [[ -n $found ]]; then
-            primary=$("$DOCKER" exec "$found" ha primary) || die "the database has no primary now"
+            primary=$("$DOCKER" exec "$found" ha primary) || die "the database has no primary at the moment"
             found=$(container_of "postgres-$primary")
             [[ -n $found ]] || runs_elsewhere "postgres-$primary"
             echo "$found"
@@ -481,27 +477,27 @@ ledger_container() {
     head -n 1 <<<"$found"
 }
 
-# runs_elsewhere SERVICE: ends the command unless its task is to run on this host.
+# runs_elsewhere SERVICE: fails unless its task is assigned to this host.
 runs_elsewhere() {
     local where
     where=$(node_of_service "$1")
     [[ -n $where && $where == "$("$DOCKER" info --format '{{.Name}}')" ]] ||
         die "the database does not run on this host${where:+, but on $where}:" \
-            "run this there, or with DOCKER_HOST=ssh://${where:-ITS-HOST}"
+            "run this command there, or with DOCKER_HOST=ssh://${where:-ITS-HOST}"
 }
 
-# node_of_service SERVICE: the name of the node that its task is to run on; nothing when there is none.
+# node_of_service SERVICE: the name of the node of its task; empty if there is none.
 node_of_service() {
     "$DOCKER" service ps --filter desired-state=running --format '{{.Node}}' \
         "${STACK}_$1" 2>/dev/null | head -n 1 || true
 }
 
-# container_of SERVICE: its containers on the engine that answers here.
+# container_of SERVICE: its containers on this engine.
 container_of() {
     "$DOCKER" ps --quiet --filter "label=com.docker.swarm.service.name=${STACK}_$1"
 }
 
-# member_here: the container of one of the three servers on the engine that answers here, if there is one.
+# member_here: the container of one of the three servers on this engine, if there is one.
 member_here() {
     local name
     for name in "${HA_MEMBERS[@]}"; do
@@ -509,20 +505,20 @@ member_here() {
     done | head -n 1
 }
 
-# need_member: the same, or the end of the command.
+# need_member: the same; fails if there is none.
 need_member() {
     local found
-    found=$(member_here) || die "no Docker Engine answers here"
-    [[ -n $found ]] || die "no database server runs on this host: run this on one that has the label" \
+    found=$(member_here) || die "cannot reach the Docker Engine"
+    [[ -n $found ]] || die "no database server runs on this host: run this command on a host with the label" \
         "$HA_LABEL, or with DOCKER_HOST=ssh://THAT-HOST"
     echo "$found"
 }
 
-# What await_members waits for: etcd's three members, and three servers that run, one of them a synchronous
+# The condition of await_members: etcd's three members, and three running servers, one of them a synchronous
 # standby.
 members_are_well() {
     local container known
-    missing="swarm/status says more"
+    missing="swarm/status shows details"
     container=$(member_here) && [[ -n $container ]] || return 1
     "$DOCKER" exec "$container" ha etcd-status >/dev/null 2>&1 || return 1
     known=$("$DOCKER" exec "$container" ha status 2>/dev/null) || return 1
@@ -539,9 +535,9 @@ primary_now() {
     "$DOCKER" exec "$(need_member)" ha primary
 }
 
-# each_server COMMAND…: runs it with the name of each server added, one after the other: first one that does
-# not run, as it may lack what the command gives it, and the primary last, after a switchover. The primary may
-# become another one meanwhile: it is asked for before each turn.
+# each_server COMMAND…: runs it for each server in turn, with the server's name appended: first servers that
+# do not run, as the command may repair them; the primary last, after a switchover. The primary may change
+# meanwhile, so it is queried before each turn.
 each_server() {
     local name primary known first=() rest=()
     primary=$(primary_now)
@@ -562,8 +558,8 @@ each_server() {
     done
 }
 
-# ledger_psql CONTAINER [ARGUMENT…]: psql on the ledger, as the superuser, by the server's own
-# socket; an error in the SQL is an error of the command.
+# ledger_psql CONTAINER [ARGUMENT…]: psql on the ledger, as the superuser, over the server's socket. Fails
+# on SQL errors.
 ledger_psql() {
     local container=$1
     shift

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Runs once, inside the postgres container, when its database is first made: gives counter-svc a role
-# of its own, which owns the one database and is nothing more than that; the superuser stays unused.
-# psql reads the password itself, so that it is in no command line.
+# Runs once in the postgres container, when its database is created: creates the role of counter-svc,
+# which owns the database and has no other rights. The services do not use the superuser. psql reads the
+# password itself, so no command line contains it.
 set -eu
 psql --no-psqlrc --quiet -v ON_ERROR_STOP=1 \
     --username "$POSTGRES_USER" --dbname "$POSTGRES_DB" <<'SQL'

@@ -46,10 +46,10 @@ def test_all_three_destroyed_and_back_to_a_time(stack, prefix, note):
     until_archived(stack)
 
     refused = stack.command("restore", "--at", moment, check=False)
-    assert refused.returncode == 1 and "counter-svc runs" in refused.stderr
+    assert refused.returncode == 1 and "counter-svc is running" in refused.stderr
     stack.command("scale", "counter-svc", "0")
     refused = stack.command("restore", "--at", moment, check=False)
-    assert refused.returncode == 1 and "is lost with --replace" in refused.stderr
+    assert refused.returncode == 1 and "use --replace" in refused.stderr
     destroy(stack)
     began = time.time()
     stack.command("restore", "--at", moment)

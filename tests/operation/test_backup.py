@@ -85,7 +85,7 @@ def test_a_ledger_with_counts_is_not_replaced_unasked(stage, ledger, command, tm
     api.count({"/a": 1})
     command("backup", tmp_path / "dump")
     api.count({"/a": 1, "/b": 1})
-    command("restore", tmp_path / "dump", says_no="2 paths are in the ledger")
+    command("restore", tmp_path / "dump", says_no="the ledger has 2 paths")
     assert ledger.counts() == {"/a": 2, "/b": 1}
     command("restore", "--replace", tmp_path / "dump")
     assert ledger.counts() == {"/a": 1}
@@ -100,7 +100,7 @@ def test_a_table_of_the_old_server_is_not_replaced_unasked(stage, ledger, comman
     with ledger.connect_as_owner() as old:
         old.execute("CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)")
         old.execute("INSERT INTO pathcount VALUES ('/old', 7)")
-    command("restore", tmp_path / "dump", says_no="1 paths are in the ledger")
+    command("restore", tmp_path / "dump", says_no="the ledger has 1 paths")
     assert ledger.counts() == {"/old": 7}
 
 

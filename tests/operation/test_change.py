@@ -69,7 +69,7 @@ def test_nothing_is_imported_of_a_file_with_an_error(counter, change, tmp_path):
     status, said, errors = change("import", "--replace", file)
     assert status == 1 and not said and ":10002:" in errors and "nothing was changed" in errors
     assert counter.api.get_count("/many/0") is None
-    assert "cannot be read" in change("import", "--add", tmp_path / "none.csv")[2]
+    assert "cannot read" in change("import", "--add", tmp_path / "none.csv")[2]
 
 
 def test_without_a_counter_here_it_says_where_to_run(change):

@@ -220,7 +220,7 @@ def test_nothing_is_restored_while_hits_are_counted(swarm):
 def test_a_restore_to_a_time_needs_a_repository_and_a_server_here(silent):
     silent.state["nodes"][0][3] = []
     done = silent.run("restore", *AT)
-    assert done.returncode == 1 and "no database server lives on h1" in done.stderr
+    assert done.returncode == 1 and "h1 has no database server" in done.stderr
     del silent.state["services"]["pathcount_repository"]
     done = silent.run("restore", *AT)
     assert done.returncode == 1 and "there is no repository" in done.stderr

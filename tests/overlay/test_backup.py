@@ -64,7 +64,7 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
     wait_until("a page", lambda: get_count(host, "/back"), 60)
     assert get_count(host, f"{prefix}after") == 1
     refused = spread.command("restore", dump, host=host, check=False)
-    assert refused.returncode == 1 and "lost with --replace" in refused.stderr
+    assert refused.returncode == 1 and "use --replace" in refused.stderr
     note(f"destroyed and restored in {took:.1f} s: {said.stdout.strip()}")
 
 

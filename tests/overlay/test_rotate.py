@@ -75,7 +75,8 @@ def test_a_rotation_that_was_interrupted_goes_on(rotated, prefix):
     load = rotated.load_inside(prefix)
     try:
         rotated.running_under_load(prefix)
-        assert f"going on from version {before}" in rotated.command("rotate", "token").stdout
+        said = rotated.command("rotate", "token").stdout
+        assert f"continuing the rotation of counter_token from version {before}" in said
         rotated.running_under_load(prefix)
     finally:
         report = load.stop()
