@@ -240,20 +240,19 @@ static void on_deferred(struct deferred *deferred)
  * constraints and triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
-    return pg_class_is_any(answer->sqlstate, "PC P0 22 23 44");
+    return refusal_is_of_class(answer->sqlstate, "PC P0 22 23 44");
 }
 
 /* Whether it may succeed if it is tried again as it is. */
 static bool is_passing(const struct pg_answer *answer)
 {
-    return pg_class_is_any(answer->sqlstate, "40 53 55 57");
+    return refusal_is_of_class(answer->sqlstate, "40 53 55 57");
 }
 
 static void log_failure(const char *statement, const struct pg_answer *answer)
 {
     log_event(LOG_LEVEL_WARNING, "change-failed", "statement=%s sqlstate=%s error=%s", statement,
-              answer->sqlstate,
-              LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+              answer->sqlstate, LOG_QUOTED(answer->message));
 }
 
 static void on_answer(void *data, const struct pg_answer *answer)
@@ -268,9 +267,9 @@ static void on_answer(void *data, const struct pg_answer *answer)
                                         (size_t)PQgetlength(answer->result, 0, 0)};
         changes->is_forget_due = request->statement == STATEMENT_CHANGE && changes->audit_days > 0;
     } else if (answer->outcome == PG_FAILED) {
-        result.text = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
-        if (is_refused(answer) && result.text != NULL)
-            result = (struct change_result){CHANGE_REFUSED, result.text, strlen(result.text)};
+        if (is_refused(answer))
+            result =
+                (struct change_result){CHANGE_REFUSED, answer->message, strlen(answer->message)};
         else
             log_failure(request->statement == STATEMENT_CHANGE ? "change" : "audit", answer);
     }

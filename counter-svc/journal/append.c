@@ -86,7 +86,8 @@ static struct number add_path(struct gathering *gathering, struct slot *slot,
     }
     if (slot->place == 0) {
         INVARIANT(entry->n_paths < ENTRY_MAX_PATHS);
-        entry->paths[entry->n_paths++] = (struct entry_path){.slot = slot};
+        entry->paths[entry->n_paths++] =
+            (struct entry_path){.slot = slot, .path = slot->path, .path_len = slot->path_len};
         slot->place = (uint16_t)entry->n_paths;
         gathering->path_bytes += slot->path_len;
     }

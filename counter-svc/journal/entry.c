@@ -1,6 +1,5 @@
 #include "counter-svc/journal/entry.h"
 
-#include "counter-svc/journal/state.h"
 #include "counter-svc/ledger/pg_array.h"
 
 /* Closes a parameter that began at `from`. Its bytes are found once the buffer does not move any more. */
@@ -54,7 +53,7 @@ void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_
     }
     pg_add_text_array_head(buffer, entry->n_paths);
     for (size_t i = 0; i < entry->n_paths; ++i)
-        pg_add_text_element(buffer, entry->paths[i].slot->path, entry->paths[i].slot->path_len);
+        pg_add_text_element(buffer, entry->paths[i].path, entry->paths[i].path_len);
     end_parameter(buffer, &from, &parameters[n++]);
     pg_add_int8_array_head(buffer, entry->n_paths);
     for (size_t i = 0; i < entry->n_paths; ++i)

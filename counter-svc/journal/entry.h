@@ -21,8 +21,9 @@
 struct slot;
 
 struct entry_path {
-    struct slot *slot; /* of an entry of our own; then path and table_… are not set */
-    const char *path;
+    struct slot
+        *slot; /* of an entry of our own; its table_… are not set. NULL: the entry was read */
+    const char *path; /* the slot's, or in the row that was read */
     size_t path_len;
     int64_t hits;
     int64_t bot_hits;    /* of the hits */

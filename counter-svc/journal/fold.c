@@ -373,8 +373,7 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
     metric_add(&fold->metrics->fold_failures, 1);
     if (answer->outcome == PG_FAILED) {
         log_event(LOG_LEVEL_WARNING, "fold-failed", "statement=%s sqlstate=%s error=%s", what,
-                  answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+                  answer->sqlstate, LOG_QUOTED(answer->message));
         pause_fold(fold);
         if (refusal_is_pooled(answer->sqlstate))
             session_fail(fold->session, "A statement of the folds failed", answer);
@@ -385,7 +384,7 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
 /* Whether it is the fault of a row: a constraint, or a trigger. */
 static bool is_refusal(const struct pg_answer *answer)
 {
-    return answer->outcome == PG_FAILED && pg_class_is_any(answer->sqlstate, "22 23 44 P0");
+    return answer->outcome == PG_FAILED && refusal_is_of_class(answer->sqlstate, "22 23 44 P0");
 }
 
 /* How many paths went to the quarantine. */

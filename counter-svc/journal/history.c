@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "counter-svc/ledger/pg_array.h"
+#include "counter-svc/ledger/refusal.h"
 #include "server/ops/log.h"
 
 #include <string.h>
@@ -49,10 +50,9 @@ bool history_send(struct history *history, struct session *session, uint64_t now
 
 static bool note_settings(struct history *history, const struct pg_answer *answer)
 {
-    if (answer->outcome == PG_FAILED && pg_class_is_any(answer->sqlstate, "22")) {
+    if (answer->outcome == PG_FAILED && refusal_is_of_class(answer->sqlstate, "22")) {
         log_event(LOG_LEVEL_ERROR, "history-settings-refused", "time_zone=%s error=%s",
-                  LOG_QUOTED(history->settings->time_zone),
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+                  LOG_QUOTED(history->settings->time_zone), LOG_QUOTED(answer->message));
         return history->_is_set = true;
     }
     if (answer->outcome != PG_DONE)

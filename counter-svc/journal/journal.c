@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "base/random.h"
+#include "counter-svc/ledger/refusal.h"
 #include "server/ops/log.h"
 
 #include <stdlib.h>
@@ -372,13 +373,12 @@ static void on_folded(void *data, int64_t position)
  * ends or is busy, the connection. */
 static bool is_passing(const char *sqlstate)
 {
-    return pg_class_is_any(sqlstate, "40 53 55 57 08");
+    return refusal_is_of_class(sqlstate, "40 53 55 57 08");
 }
 
 /* The line names the first of the requests that the statement was for; it may have been for none. */
 static void log_failure(const struct journal *journal, const struct pg_answer *answer)
 {
-    const char *error = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
     const char *trace = "none";
     size_t batches = 0;
 
@@ -388,7 +388,7 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
         batches += request_of(link)->kind == REQUEST_BATCH;
     }
     log_event(LOG_LEVEL_WARNING, "journal-failed", "sqlstate=%s batches=%zu error=%s trace=%s",
-              answer->sqlstate, batches, LOG_QUOTED(error), trace);
+              answer->sqlstate, batches, LOG_QUOTED(answer->message), trace);
 }
 
 /* Whether appends have been refused for as long as one may go unanswered, and another host may do better.

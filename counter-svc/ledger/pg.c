@@ -408,17 +408,25 @@ static bool is_error(const PGresult *result)
     return status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK && status != PGRES_EMPTY_QUERY;
 }
 
+static const char *error_field(const PGresult *result, int field, const char *fallback)
+{
+    const char *value = PQresultErrorField(result, field);
+
+    return value != NULL ? value : fallback;
+}
+
 /* The server is ready for the next query: this one is over. */
 static void finish_query(struct pg *pg)
 {
     pg_callback callback = pg->callback;
     PGresult *result = pg->result;
-    struct pg_answer answer = {.result = result, .sqlstate = "", .warned = pg->warned};
+    struct pg_answer answer = {
+        .result = result, .sqlstate = "", .message = "", .warned = pg->warned};
 
     if (result != NULL && is_error(result)) {
-        const char *sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
         answer.outcome = PG_FAILED;
-        answer.sqlstate = sqlstate != NULL ? sqlstate : "";
+        answer.sqlstate = error_field(result, PG_DIAG_SQLSTATE, "");
+        answer.message = error_field(result, PG_DIAG_MESSAGE_PRIMARY, "no message");
     }
     timer_stop(&pg->deadline);
     pg->result = NULL;
@@ -512,7 +520,7 @@ void pg_follow(struct pg *pg, size_t host)
 
 static void lose(struct pg *pg, const char *reason)
 {
-    static const struct pg_answer LOST = {.outcome = PG_LOST, .sqlstate = ""};
+    static const struct pg_answer LOST = {.outcome = PG_LOST, .sqlstate = "", .message = ""};
     pg_callback callback = pg->callback;
     struct counter_metrics *metrics = counter_metrics_of(pg->worker);
     bool was_connected = pg->connected, was_set_up = pg->is_set_up;
@@ -531,14 +539,4 @@ static void lose(struct pg *pg, const char *reason)
     if (callback != NULL)
         callback(pg->data, &LOST);
     pg->owner.on_lost(pg->owner.data, pg->reason);
-}
-
-bool pg_class_is_any(const char *sqlstate, const char *classes)
-{
-    for (const char *at = classes;; at += 3) {
-        if (strncmp(sqlstate, at, 2) == 0)
-            return true;
-        if (at[2] == '\0')
-            return false;
-    }
 }

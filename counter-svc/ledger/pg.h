@@ -36,13 +36,10 @@ enum pg_outcome {
 struct pg_answer {
     enum pg_outcome outcome;
     const PGresult *result; /* freed after the callback; NULL for PG_LOST */
-    const char *sqlstate;   /* five characters, "" unless PG_FAILED */
-    bool warned;            /* the server warned: about a standby, the commit may not be safe */
+    const char *sqlstate;   /* five characters; "" unless PG_FAILED */
+    const char *message;    /* PostgreSQL's error message, in its language; "" unless PG_FAILED */
+    bool warned;            /* the server sent a warning: the commit may not be safe on a standby */
 };
-
-/* Whether a SQLSTATE is of one of the classes, each two characters: "22 23". PostgreSQL's documentation,
- * appendix A, lists them. Any thread. */
-bool pg_class_is_any(const char *sqlstate, const char *classes);
 
 /* Runs exactly once for each query, from the loop, never before the call that starts it returns. */
 typedef void (*pg_callback)(void *data, const struct pg_answer *answer);

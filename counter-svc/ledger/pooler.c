@@ -89,7 +89,8 @@ static bool has_answer(struct pooler_check *check, const struct pg_answer *answe
     if (answer->outcome == PG_DONE)
         return true;
     if (answer->outcome == PG_FAILED)
-        finish(check, refusal_reason("A new connection could not be checked", answer, reason));
+        finish(check, refusal_reason("A new connection could not be checked", answer->sqlstate,
+                                     answer->message, reason));
     return false;
 }
 

@@ -12,6 +12,16 @@ static const struct {
      "of its tables."},
 };
 
+bool refusal_is_of_class(const char *sqlstate, const char *classes)
+{
+    for (const char *at = classes;; at += 3) {
+        if (strncmp(sqlstate, at, 2) == 0)
+            return true;
+        if (at[2] == '\0')
+            return false;
+    }
+}
+
 bool refusal_is_pooled(const char *sqlstate)
 {
     return strcmp(sqlstate, "26000") == 0 || strcmp(sqlstate, "42P05") == 0;
@@ -22,21 +32,19 @@ bool refusal_is_read_only(const char *sqlstate)
     return strcmp(sqlstate, "25006") == 0;
 }
 
-const char *refusal_reason(const char *what, const struct pg_answer *answer,
+const char *refusal_reason(const char *what, const char *sqlstate, const char *message,
                            char reason[REASON_BYTES])
 {
-    const char *message = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY);
     const char *remedy = "";
 
     for (size_t i = 0; i < sizeof(REMEDIES) / sizeof(REMEDIES[0]); ++i)
-        if (strcmp(answer->sqlstate, REMEDIES[i].sqlstate) == 0)
+        if (strcmp(sqlstate, REMEDIES[i].sqlstate) == 0)
             remedy = REMEDIES[i].remedy;
-    if (refusal_is_pooled(answer->sqlstate))
+    if (refusal_is_pooled(sqlstate))
         snprintf(reason, REASON_BYTES, "%s", REASON_POOLED);
-    else if (refusal_is_read_only(answer->sqlstate))
+    else if (refusal_is_read_only(sqlstate))
         snprintf(reason, REASON_BYTES, "%s", REASON_READ_ONLY);
     else /* the message is cut before the remedy is */
-        snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what,
-                 message != NULL ? message : "no message", remedy);
+        snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what, message, remedy);
     return reason;
 }

@@ -1,14 +1,11 @@
-/* Why PostgreSQL cannot be used, in sentences for the log and /ready: the cause, and the remedy
- * where one is known. None of them holds a secret: they quote PostgreSQL's own message, which has
- * none.
+/* What an SQLSTATE means (PostgreSQL's manual, appendix A), and why PostgreSQL cannot be used: sentences
+ * for the log and /ready that name the cause and, if one is known, the remedy. They hold no secret: they
+ * quote PostgreSQL's own message, which has none. Any thread.
  */
 #ifndef COUNTER_LEDGER_REFUSAL_H
 #define COUNTER_LEDGER_REFUSAL_H
 
-#include "counter-svc/ledger/pg.h"
-
 #include <stdbool.h>
-#include <stddef.h>
 
 /* Room for a reason with its NUL; a longer one is cut. */
 #define REASON_BYTES 512
@@ -27,6 +24,9 @@
     "PostgreSQL is read-only: the server is a standby, or default_transaction_read_only is on. "   \
     "Connect to the primary, or set default_transaction_read_only to off."
 
+/* Whether an SQLSTATE is in one of the classes, each two characters: "22 23". */
+bool refusal_is_of_class(const char *sqlstate, const char *classes);
+
 /* Whether an SQLSTATE proves that a prepared statement of this session is in another server
  * process, or another session's in this one: 26000 (it does not exist), 42P05 (it exists
  * already). */
@@ -35,9 +35,9 @@ bool refusal_is_pooled(const char *sqlstate);
 /* Whether it says that the server accepts no writes: 25006. */
 bool refusal_is_read_only(const char *sqlstate);
 
-/* Writes why a statement was refused, and returns `reason`. `what` has failed, as the beginning
- * of a sentence; `answer` is PG_FAILED. */
-const char *refusal_reason(const char *what, const struct pg_answer *answer,
+/* Writes why a statement was refused, and returns `reason`. `what` says what has failed: the beginning of
+ * a sentence. `message` is PostgreSQL's. */
+const char *refusal_reason(const char *what, const char *sqlstate, const char *message,
                            char reason[REASON_BYTES]);
 
 #endif

@@ -42,7 +42,7 @@ static void fail(struct schema *schema, const struct pg_answer *answer)
 {
     if (answer->outcome == PG_FAILED)
         log_event(LOG_LEVEL_ERROR, "schema-failed", "sqlstate=%s error=%s", answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+                  LOG_QUOTED(answer->message));
     schema->_callback(schema->_data, SCHEMA_FAILED, answer);
 }
 

@@ -284,8 +284,7 @@ static void on_prepared(void *data, const struct pg_answer *answer)
         return;
     }
     log_event(LOG_LEVEL_ERROR, "prepare-failed", "statement=%s sqlstate=%s error=%s",
-              name_of(session->preparing, name), answer->sqlstate,
-              LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+              name_of(session->preparing, name), answer->sqlstate, LOG_QUOTED(answer->message));
     session_fail(session, "A statement could not be prepared", answer);
 }
 
@@ -396,7 +395,7 @@ void session_fail(struct session *session, const char *what, const struct pg_ans
 {
     char reason[REASON_BYTES];
 
-    refusal_reason(what, answer, reason);
+    refusal_reason(what, answer->sqlstate, answer->message, reason);
     if (refusal_is_read_only(answer->sqlstate))
         pg_leave_host(session->pg, reason);
     else

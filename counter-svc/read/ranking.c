@@ -107,7 +107,7 @@ static void on_step(void *data, const struct pg_answer *answer)
         return; /* on_session_change follows */
     if (answer->outcome == PG_FAILED) {
         log_event(LOG_LEVEL_WARNING, "ranking-failed", "sqlstate=%s error=%s", answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)));
+                  LOG_QUOTED(answer->message));
         ranking->step = 0;
         go_on(ranking, RETRY_MS + jitter(RETRY_MS));
         return;

@@ -369,9 +369,8 @@ static bool is_refused(struct views *views, const struct pg_answer *answer)
 
     if (answer->outcome != PG_FAILED || (!is_bad && strcmp(answer->sqlstate, "PC004") != 0))
         return false;
-    finish_away(views, &(struct view_result){
-                           .refusal = PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY),
-                           .refusal_status = is_bad ? 400 : 404});
+    finish_away(views, &(struct view_result){.refusal = answer->message,
+                                             .refusal_status = is_bad ? 400 : 404});
     return true;
 }
 
@@ -386,8 +385,7 @@ static bool has_answer(struct views *views, const struct pg_answer *answer)
     }
     if (answer->outcome == PG_FAILED)
         log_event(LOG_LEVEL_WARNING, "read-failed", "sqlstate=%s error=%s trace=%s",
-                  answer->sqlstate,
-                  LOG_QUOTED(PQresultErrorField(answer->result, PG_DIAG_MESSAGE_PRIMARY)),
+                  answer->sqlstate, LOG_QUOTED(answer->message),
                   request_of(views->away.next)->trace.id);
     finish_away(views, &(struct view_result){0});
     /* a missing table: the schema is to be looked at anew */
