@@ -1,0 +1,180 @@
+/* POST /v1/hits: counts a batch of hits. From the request to the answer:
+ *
+ *   1. api_hits               decodes the batch and, from the query, which rows are wanted
+ *   2. journal_add_batch      puts the batch into the journal's queue (journal/journal.c)
+ *      --- the end of the loop's turn ---
+ *   3. append_send            judges every batch that waits, puts the new ones into one entry and
+ *                             sends the entry in one write (journal/append.c)
+ *      --- PostgreSQL commits ---
+ *   4. on_appended            applies the entry to the state in memory, sends the next entry, then
+ *                             answers the batches of this one (journal/append.c)
+ *   5. answer_batch           answers 409 or 503, or goes on with step 6
+ *   6. answer_confirmed       encodes the counts; the first rows of the ranking are in the state
+ *   7. add_rows_of_table      other rows come from the table, within ROWS_LINGER_MS
+ *      or answer_without_rows
+ *
+ * cancel_batch runs when the request ends: after the answer, or earlier if its client has gone.
+ * A batch that is still in the queue is then removed. A batch that has been sent is counted.
+ */
+#include "counter-svc/api.h"
+#include "proto/encoding.h"
+#include "server/http/answer.h"
+#include "server/http/output_budget.h"
+#include "server/http/request.h"
+
+/* How long the answer lingers for rows that are not in memory, in milliseconds. */
+#define ROWS_LINGER_MS 250
+
+/* A request from step 1 to its end; in the request's pool. */
+struct api_batch {
+    h2o_req_t *req;
+    struct counter *counter;
+    struct journal_request *journal_request; /* steps 2 to 4; otherwise NULL */
+    struct view_request *view_request;       /* step 7; otherwise NULL */
+    struct view *view;                       /* the rows that are wanted; NULL: none */
+    enum encoding encoding;                  /* of the answer */
+    struct buffer counts;                    /* the answer, from step 6 on */
+    struct timer linger;                     /* step 7 */
+};
+
+static void answer_batch(void *data, const struct journal_result *result);
+static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
+                             const struct journal_result *result);
+static void add_rows_of_table(void *data, const struct view_result *result);
+static void answer_without_rows(struct timer *timer);
+static void answer_counts(struct api_batch *api_batch);
+static void cancel_batch(void *data);
+
+/* The encoding that a header of the request names. */
+static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_name)
+{
+    h2o_iovec_t value = request_header(req, lower_case_name);
+
+    return encoding_named(value.base, value.len);
+}
+
+void api_hits(struct counter *counter, h2o_req_t *req)
+{
+    struct api_batch *api_batch;
+    struct hits hits;
+    struct view view;
+    const char *error;
+
+    if (req->entity.len > BATCH_MAX_BODY_BYTES) {
+        answer_problem(req, 400, "The body has more than 1,048,576 bytes.");
+        return;
+    }
+    if (api_read_view(req, &view) != 0)
+        return;
+    if (hits_decode(req->entity.base, req->entity.len, requested_encoding(req, "content-type"),
+                    &hits, &error) != 0) {
+        answer_problem(req, 400, error);
+        return;
+    }
+    api_batch = h2o_mem_alloc_shared(&req->pool, sizeof(*api_batch), cancel_batch);
+    *api_batch = (struct api_batch){
+        .req = req, .counter = counter, .encoding = requested_encoding(req, "accept")};
+    if (req->query_at != SIZE_MAX) {
+        api_batch->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
+        *api_batch->view = view;
+    }
+    api_batch->journal_request = journal_add_batch(counter->journal, &hits, &request_of(req)->trace,
+                                                   answer_batch, api_batch);
+}
+
+static void answer_batch(void *data, const struct journal_result *result)
+{
+    struct api_batch *api_batch = data;
+    const struct batch *batch = journal_batch(api_batch->journal_request);
+
+    api_batch->journal_request = NULL;
+    switch (result->outcome) {
+    case JOURNAL_APPLIED:
+    case JOURNAL_REPEAT:
+        answer_confirmed(api_batch, batch, result);
+        break;
+    case JOURNAL_CONFLICT:
+        answer_problem(api_batch->req, 409,
+                       "The lane is unknown, or the sequence is not its next. Begin a new lane.");
+        break;
+    case JOURNAL_UNAVAILABLE:
+        api_answer_unavailable(api_batch->req);
+        break;
+    }
+}
+
+/* Adds rows to the answer, unless slow clients leave no room for them. */
+static void add_rows(struct api_batch *api_batch, const struct rows *rows)
+{
+    struct buffer encoded = {0};
+
+    rows_encode(&encoded, api_batch->encoding, rows);
+    if (output_budget_admit(api_batch->req, api_batch->counts.len + encoded.len, 0))
+        counts_add_rows(&api_batch->counts, api_batch->encoding, &encoded);
+    buffer_free(&encoded);
+}
+
+/* The batch is committed and applied: the state, and so its rows, include the batch's own hits. */
+static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
+                             const struct journal_result *result)
+{
+    struct counter *counter = api_batch->counter;
+    const struct state *state = journal_state(counter->journal);
+    struct page page;
+
+    counts_encode(&api_batch->counts, api_batch->encoding, batch, result->outcome == JOURNAL_REPEAT,
+                  result->numbers);
+    if (api_batch->view != NULL && !view_is_in_memory(api_batch->view)) {
+        api_batch->view_request =
+            views_rows(counter->views, api_batch->view, &request_of(api_batch->req)->trace,
+                       add_rows_of_table, api_batch);
+        timer_start_after(&counter->worker->timers, &api_batch->linger, ROWS_LINGER_MS,
+                          answer_without_rows);
+        return;
+    }
+    if (api_batch->view != NULL && state != NULL) {
+        page_of_state(&page, state, api_batch->view);
+        add_rows(api_batch, &page.rows);
+        page_free(&page);
+    }
+    answer_counts(api_batch);
+}
+
+static void add_rows_of_table(void *data, const struct view_result *result)
+{
+    struct api_batch *api_batch = data;
+
+    api_batch->view_request = NULL;
+    if (result->rows != NULL)
+        add_rows(api_batch, result->rows);
+    answer_counts(api_batch);
+}
+
+/* The rows are late, and the confirmation of a commit does not wait any longer. */
+static void answer_without_rows(struct timer *timer)
+{
+    struct api_batch *api_batch = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
+
+    view_cancel(api_batch->view_request);
+    api_batch->view_request = NULL;
+    answer_counts(api_batch);
+}
+
+static void answer_counts(struct api_batch *api_batch)
+{
+    timer_stop(&api_batch->linger);
+    answer_copy(api_batch->req, 200, encoding_media_type(api_batch->encoding),
+                api_batch->counts.bytes, api_batch->counts.len);
+}
+
+static void cancel_batch(void *data)
+{
+    struct api_batch *api_batch = data;
+
+    if (api_batch->journal_request != NULL)
+        journal_cancel(api_batch->journal_request);
+    if (api_batch->view_request != NULL)
+        view_cancel(api_batch->view_request);
+    timer_stop(&api_batch->linger);
+    buffer_free(&api_batch->counts);
+}

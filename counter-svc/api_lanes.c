@@ -1,0 +1,45 @@
+/* POST /v1/lanes: begins a lane. Its id is sent after the entry that opens it is committed. */
+#include "counter-svc/api.h"
+#include "server/http/answer.h"
+#include "server/http/request.h"
+
+/* A request that waits for the journal; in the request's pool. */
+struct api_lane {
+    h2o_req_t *req;
+    struct journal_request *journal_request; /* NULL: answered */
+};
+
+static void answer_lane(void *data, const struct journal_result *result);
+static void cancel_lane(void *data);
+
+void api_new_lane(struct counter *counter, h2o_req_t *req)
+{
+    struct api_lane *api_lane = h2o_mem_alloc_shared(&req->pool, sizeof(*api_lane), cancel_lane);
+
+    api_lane->req = req;
+    api_lane->journal_request =
+        journal_add_lane(counter->journal, &request_of(req)->trace, answer_lane, api_lane);
+}
+
+static void answer_lane(void *data, const struct journal_result *result)
+{
+    struct api_lane *api_lane = data;
+    struct buffer json = {0};
+
+    api_lane->journal_request = NULL;
+    if (result->outcome != JOURNAL_APPLIED) {
+        api_answer_unavailable(api_lane->req);
+        return;
+    }
+    lane_encode(&json, result->lane);
+    answer_copy(api_lane->req, 201, MEDIA_JSON, json.bytes, json.len);
+    buffer_free(&json);
+}
+
+static void cancel_lane(void *data)
+{
+    struct api_lane *api_lane = data;
+
+    if (api_lane->journal_request != NULL)
+        journal_cancel(api_lane->journal_request);
+}
