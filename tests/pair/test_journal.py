@@ -685,7 +685,7 @@ def test_what_is_not_folded_is_never_cleared(ledger, api):
 
 def statement(name):
     """The text of one of counter-svc's statements."""
-    with open(os.path.join(ROOT, "counter-svc", "sql", name), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "counter-svc", "ledger", "sql", name), encoding="utf-8") as file:
         return "".join(line for line in file if not line.startswith("--")).replace("pathcount_rows", "pathcount")
 
 
