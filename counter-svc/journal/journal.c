@@ -401,7 +401,7 @@ static bool must_leave_host(struct journal *journal)
     if (journal->refused_since_ms == 0)
         journal->refused_since_ms = now_ms;
     return session_has_several_hosts(journal->session) &&
-           now_ms - journal->refused_since_ms >= session_patience_ms(journal->session);
+           now_ms - journal->refused_since_ms >= session_deadline_ms(journal->session);
 }
 
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer)

@@ -1,27 +1,28 @@
-/* One connection to PostgreSQL in a worker's loop: it connects, runs one query at a time, notices
- * when the server is gone, and connects again.
+/* One connection to PostgreSQL in a worker's loop: it connects, runs one query at a time, notices the loss
+ * of the server, and connects again.
  *
  * States:
- *   waiting     for the next attempt, at most a second (with jitter)
- *   connecting  resolving a host, or talking to one of its addresses, each with a deadline; a list
- *               of hosts is gone through until one accepts writes. The first to be tried is the host
- *               of the last connection, or the next one if that host left a query unanswered. An address that asks for a
- *               password and refuses it is asked again with the previous one, if there is one, and
- *               whichever was let in is offered first from then on
- *   connected   the owner sets its session up (on_connected), then runs queries
+ *   waiting     for the next round of attempts, at most a second (with jitter)
+ *   connecting  resolving a host, or connecting to one of its addresses, each with a deadline. A round
+ *               tries the hosts of the URL until one accepts writes. It begins with the host of the last
+ *               connection, or with the next host if that one left a query unanswered. If an address
+ *               refuses the password, it is tried again with the previous password, if there is one; the
+ *               accepted password is tried first from then on
+ *   connected   the owner sets the session up (on_connected), then runs queries
  *   closed      after pg_close
  *
- * A query is one statement and its Sync, sent together, so no transaction ever waits for a second
- * message of ours. It has been committed when its callback says PG_DONE: that is after the server's
- * ReadyForQuery, not when rows arrive, which come before the commit. A query is never cancelled: it
- * could be in the middle of its commit. One that overstays its deadline costs the connection.
+ * A query is one statement and its Sync, sent together: no transaction waits for a second message of
+ * ours. PG_DONE means that it is committed: it follows the server's ReadyForQuery, while rows arrive
+ * before the commit. A query is never cancelled, as it could be in the middle of its commit. A query that
+ * exceeds its deadline costs the connection.
  *
- * Reading is always on, also while idle, or a server that died would not be seen.
+ * The connection always reads, even while idle: otherwise the loss of a server would go unnoticed.
  * All calls from the loop's thread.
  */
 #ifndef COUNTER_LEDGER_PG_H
 #define COUNTER_LEDGER_PG_H
 
+#include "base/invariant.h"
 #include "counter-svc/ledger/postgres_url.h"
 #include "server/loop/resolver.h"
 
@@ -30,7 +31,7 @@
 enum pg_outcome {
     PG_DONE,   /* committed; `result` has the rows */
     PG_FAILED, /* refused and rolled back; `result` has the error, `sqlstate` its code */
-    PG_LOST    /* the connection went: nobody knows whether it was committed */
+    PG_LOST    /* the connection was lost: the outcome is unknown */
 };
 
 struct pg_answer {
@@ -41,18 +42,18 @@ struct pg_answer {
     bool warned;            /* the server sent a warning: the commit may not be safe on a standby */
 };
 
-/* Runs exactly once for each query, from the loop, never before the call that starts it returns. */
+/* Runs exactly once for each query, from the loop, after the call that starts the query has returned. */
 typedef void (*pg_callback)(void *data, const struct pg_answer *answer);
 
-/* What a connection tells its owner. */
+/* The owner's callbacks. */
 struct pg_owner {
-    /* A new connection: nothing is set up in it. */
+    /* There is a new connection, without any settings. */
     void (*on_connected)(void *data);
-    /* The connection is gone, or could not be made; the next attempt follows by itself. A query
-     * that was under way has had its callback. */
+    /* The connection was lost or could not be made; the next attempt follows automatically. The callback
+     * of a query in flight ran before. */
     void (*on_lost)(void *data, const char *reason);
-    /* Another session has notified a channel that this one listens to, while no query was under
-     * way. It does not drop the connection. NULL: nothing is listened to. */
+    /* A channel that this session listens to was notified while no query was in flight. The callback
+     * must not drop the connection. NULL: the session does not listen. */
     void (*on_notified)(void *data, const char *channel);
     void *data;
 };
@@ -66,14 +67,15 @@ struct pg_parameter {
 
 struct pg;
 
-/* Makes a connection and starts to connect. `url` must outlive it. */
+/* Starts to connect. `url` must outlive the connection. */
 struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
                    uint64_t connect_timeout_ms, const struct pg_owner *owner);
 
-/* Ends it; no callback runs any more. Takes NULL. */
+/* Takes NULL. No callback runs afterwards. */
 void pg_close(struct pg *pg);
 
-/* Runs SQL text (several statements are one transaction, unless they say otherwise). */
+/* Runs SQL text. Several statements are one transaction unless they contain BEGIN or COMMIT. This and the
+ * following need an idle connection. */
 void pg_run_text(struct pg *pg, const char *sql, uint64_t deadline_ms, pg_callback callback,
                  void *data);
 
@@ -85,37 +87,36 @@ void pg_run_prepare(struct pg *pg, const char *name, const char *sql, uint64_t d
 void pg_run_prepared(struct pg *pg, const char *name, const struct pg_parameter *parameters,
                      int count, uint64_t deadline_ms, pg_callback callback, void *data);
 
-/* Drops the connection, for a reason that is reported to on_lost, and connects again. Not from
- * within a query's callback of the same connection: use it as the last thing there. */
+/* Drops the connection and connects again; on_lost gets the reason. In a callback of a query of the same
+ * connection only as the last call. */
 void pg_reset(struct pg *pg, const char *reason);
 
-/* The same, and begins with the next host of the URL: for a server that answers, but whose commits are
+/* The same, but begins with the next host of the URL: for a server that answers, but whose commits are
  * not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
 
-/* The connection has been set up. When one is dropped before that, the pause before the next
- * attempt grows as after an attempt that failed. */
+/* Notes that the owner has set the session up. A connection that is lost before counts as a failed attempt:
+ * the next pause is longer. */
 void pg_set_up_done(struct pg *pg);
 
-/* The number of the server process that was announced when the connection was made (BackendKeyData,
- * PostgreSQL's manual, 55.2). A pooler announces a number of its own. */
+/* The server process that was announced during the start (BackendKeyData, PostgreSQL's manual, 55.2). A
+ * pooler announces a number of its own. */
 int pg_announced_process(const struct pg *pg);
 
-/* Which host of the URL it is connected to, or was last. */
+/* The index of the URL's host that it is connected to, or was last. */
 size_t pg_host(const struct pg *pg);
 
-/* Connects to this host of the URL alone from now on; leaves another one. Not from within a query's
- * callback of the same connection. */
+/* Connects only to this host of the URL from now on, and leaves another one. Not in a callback of a query
+ * of the same connection. */
 void pg_follow(struct pg *pg, size_t host);
 
-/* How many bytes more the parameters of a prepared statement should have, so that libpq hands its last
- * messages, Execute and Sync, to the kernel in one write. libpq writes blocks of 8,192 bytes while it
- * puts messages together; one that ends between the two, or within Sync, would leave PostgreSQL in the
- * middle of a transaction for as long as this process is stopped then, and no timeout of PostgreSQL
- * ends that. */
+/* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last messages,
+ * Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it assembles messages. If a block
+ * ended between the two messages or within Sync, and this process were stopped then, PostgreSQL would stay
+ * in the middle of a transaction, which no timeout of PostgreSQL ends. */
 size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count);
 
-/* Whether a query can be started now. */
+/* Whether it is connected and no query is in flight. */
 bool pg_is_idle(const struct pg *pg);
 
 #endif

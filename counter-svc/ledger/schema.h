@@ -1,46 +1,49 @@
-/* The ledger's schema: numbered migrations, applied by whichever counter-svc comes first.
+/* The ledger's schema: numbered migrations, which the first counter-svc that needs them applies.
  *
- * Programs and schema versions are numbered alike: this program is number SCHEMA_VERSION and brings
- * the ledger up to that version, all missing migrations in one transaction, under an advisory lock
- * that makes others wait. Each migration records the oldest program that can still work with the
- * ledger after it: so during a roll-out, and after a roll-back, older programs go on with a newer
- * ledger, unless it says that they cannot.
+ * Programs and schema versions share their numbers: this program is number SCHEMA_VERSION and brings the
+ * ledger up to that version. It applies all missing migrations in one transaction, under an advisory
+ * lock. Each migration records the oldest program that can work with the ledger after it. So during a
+ * roll-out, and after a roll-back, older programs work with a newer ledger unless it excludes them.
  *
- * A migration that shuts older programs out waits until it is allowed: there may be renderers that
- * reach only those yet.
+ * A migration that excludes older programs waits until the session's owner allows it: there may be
+ * renderers that reach only older programs.
+ *
+ * SQL only; session_setup.c runs it. Any thread.
  */
 #ifndef COUNTER_LEDGER_SCHEMA_H
 #define COUNTER_LEDGER_SCHEMA_H
 
-#include "counter-svc/ledger/pg.h"
+#include "base/buffer.h"
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #define SCHEMA_VERSION 6
 
-enum schema_outcome {
+/* Deadlines in milliseconds: of a query of the schema, and of migrations, which may rewrite a large
+ * table. */
+#define SCHEMA_QUERY_MS   ((uint64_t)5000)
+#define SCHEMA_MIGRATE_MS ((uint64_t)60 * 60 * 1000)
+
+/* Whether the ledger has a schema: 1 or 0. */
+#define SCHEMA_EXISTS_SQL "SELECT (to_regclass('pathcount_schema') IS NOT NULL)::int"
+
+/* The ledger's version, and the oldest program that can work with it. */
+#define SCHEMA_VERSION_SQL "SELECT max(version), max(oldest_program) FROM pathcount_schema"
+
+/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0: none. */
+extern const char schema_lock_sql[];
+
+enum schema_state {
     SCHEMA_READY,
-    SCHEMA_WAITS,   /* a migration would shut out programs that may be at work */
-    SCHEMA_TOO_NEW, /* only a newer program can work with this ledger */
-    SCHEMA_FAILED,  /* PostgreSQL refused, which has been logged; or the connection was lost */
+    SCHEMA_OLD,      /* it needs migrations that exclude no program that works with it now */
+    SCHEMA_EXCLUDES, /* it needs a migration that excludes programs that may be running */
+    SCHEMA_TOO_NEW   /* only a newer program can work with this ledger */
 };
 
-/* `answer` is PostgreSQL's for SCHEMA_FAILED, good during the call; otherwise NULL. */
-typedef void (*schema_callback)(void *data, enum schema_outcome outcome,
-                                const struct pg_answer *answer);
+/* What the answer to SCHEMA_VERSION_SQL means. */
+enum schema_state schema_state(int version, int oldest_program);
 
-/* A look at the schema; lives as long as its connection, zeroed before its first use. */
-struct schema {
-    struct pg *_pg;
-    bool _may_shut_out;
-    schema_callback _callback;
-    void *_data;
-};
-
-/* Makes the ledger fit for this program, if it is not; `may_shut_out` also when older programs cannot
- * work with it any more. The connection must be idle. The callback runs exactly once unless the
- * connection is closed, from the loop. */
-void schema_prepare(struct schema *schema, struct pg *pg, bool may_shut_out,
-                    schema_callback callback, void *data);
+/* Appends the migrations that a ledger of this version needs, and the commit, with a NUL; logs each. */
+void schema_add_migrations(struct buffer *to, int version);
 
 #endif

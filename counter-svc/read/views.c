@@ -425,7 +425,7 @@ static void send_rows(struct views *views, const struct view *view)
     count = (struct pg_parameter){numbers.bytes, 8};
     limit = (struct pg_parameter){numbers.bytes + 8, 8};
     add_bounds(view, &low, &high, above);
-    statement = (enum statement)(STATEMENT_ROWS + rows_sql_number(view));
+    statement = statement_of_view(view);
     if (view->order == VIEW_BY_PATH)
         session_run(views->session, statement, (struct pg_parameter[]){after, low, high, limit}, 4,
                     on_rows, views);
@@ -510,7 +510,7 @@ void page_free(struct page *page)
     buffer_free(&page->previous);
 }
 
-/* The columns of rows (rows_sql.h). */
+/* The columns of rows (statement.h). */
 enum rows_column {
     ROWS_PATH,
     ROWS_COUNT,
