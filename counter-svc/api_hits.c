@@ -17,6 +17,7 @@
  * A batch that is still in the queue is then removed. A batch that has been sent is counted.
  */
 #include "counter-svc/api.h"
+#include "counter-svc/read/view_page.h"
 #include "proto/encoding.h"
 #include "server/http/answer.h"
 #include "server/http/output_budget.h"

@@ -4,6 +4,7 @@
  */
 #include "counter-svc/api.h"
 #include "counter-svc/read/history_query.h"
+#include "counter-svc/read/view_page.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
 
