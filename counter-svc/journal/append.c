@@ -1,4 +1,4 @@
-/* From what waits to an entry, and from its commit to the answers. */
+/* Append: from the requests that wait to an entry, and from its commit to the answers. */
 
 #include "counter-svc/journal/journal_private.h"
 
@@ -9,15 +9,15 @@
 
 #include <stdlib.h>
 
-/* What of the journal's entries is being put together. */
+/* An entry that is being made. */
 struct gathering {
     struct journal *journal;
-    struct slot *slots[BATCH_MAX_PATHS]; /* of the batch that is looked at */
-    int64_t lanes[ENTRY_MAX_BATCHES];    /* of the batches that were taken */
+    struct slot *slots[BATCH_MAX_PATHS]; /* of the present batch */
+    int64_t lanes[ENTRY_MAX_BATCHES];    /* of all batches that were taken */
     size_t n_lanes;
     size_t path_bytes; /* in the entry */
     bool is_full;      /* no new batch may be appended until more is folded */
-    bool has_content;  /* an append is needed, if only an empty one */
+    bool has_content;  /* an append is needed, perhaps of an empty entry */
 };
 
 static void on_appended(void *data, const struct pg_answer *answer);
@@ -32,7 +32,7 @@ static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
     return false;
 }
 
-/* Finds the slots of a batch's paths. Those that are not in memory are noted, to be looked up. */
+/* Finds the slots of a batch's paths. Notes the missing ones, to be looked up. */
 static bool find_slots(struct gathering *gathering, const struct batch *batch)
 {
     struct journal *journal = gathering->journal;
@@ -61,7 +61,7 @@ static void take(struct gathering *gathering, struct journal_request *request,
     journal_take(request, outcome);
 }
 
-/* The number of a slot's row with the hits that the entry adds to it. */
+/* The count of a slot's row after the entry. */
 static struct number number_of(const struct journal *journal, const struct slot *slot)
 {
     int64_t hits = slot->place != 0 ? journal->entry.paths[slot->place - 1].hits : 0;
@@ -69,8 +69,8 @@ static struct number number_of(const struct journal *journal, const struct slot 
     return (struct number){saturating_add(slot->count, hits), slot == journal->state.overflow};
 }
 
-/* Adds a path's hits to the entry: to its own row, or to the overflow row when it would be a new one
- * and there is no room. */
+/* Adds a path's hits to the entry: to its own row, or to the overflow row if it has no row yet and
+ * max_paths is reached. */
 static struct number add_path(struct gathering *gathering, struct slot *slot,
                               const struct batch_entry *added)
 {
@@ -97,7 +97,7 @@ static struct number add_path(struct gathering *gathering, struct slot *slot,
     return number_of(journal, slot);
 }
 
-/* Takes a batch that the lane waits for. */
+/* Takes the next batch of its lane. */
 static void take_next(struct gathering *gathering, struct journal_request *request)
 {
     const struct batch *batch = &request->hits.batch;
@@ -111,7 +111,7 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
     take(gathering, request, JOURNAL_APPLIED);
 }
 
-/* Takes one that was applied before: the counts are those of now. */
+/* Takes a batch that was applied before; its answer has the present counts. */
 static void take_repeat(struct gathering *gathering, struct journal_request *request)
 {
     const struct batch *batch = &request->hits.batch;
@@ -124,7 +124,7 @@ static void take_repeat(struct gathering *gathering, struct journal_request *req
     take(gathering, request, JOURNAL_REPEAT);
 }
 
-/* Looks what a batch is by its lane, and takes it if that can be answered. */
+/* Judges a batch by its lane and sequence, and takes it if this entry can answer it. */
 static void gather_batch(struct gathering *gathering, struct journal_request *request)
 {
     struct journal *journal = gathering->journal;
@@ -151,8 +151,8 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
     }
 }
 
-/* Draws the new lane by lot: one that was counted up could come again after a backup was restored, and
- * two renderers would share it. */
+/* The new lane is random: after a restore of a backup a serial number could come again, and two renderers
+ * would share a lane. */
 static void gather_lane(struct gathering *gathering, struct journal_request *request)
 {
     struct journal_entry *entry = &gathering->journal->entry;
@@ -167,7 +167,7 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     journal_take(request, JOURNAL_APPLIED);
 }
 
-/* A read needs no append, unless another server may have taken over. */
+/* A read needs an append only if another server may have replaced this one. */
 static void gather_read(struct gathering *gathering, struct journal_request *request)
 {
     if (session_has_several_hosts(gathering->journal->session))
@@ -183,14 +183,13 @@ void append_make_room(struct journal *journal)
         state_evict(&journal->state, max_bytes - max_bytes / 16);
 }
 
-/* Whether there are as many entries, or pinned paths, as there may be: then new batches wait for a
- * fold. */
+/* Whether the entries or the pinned paths have reached their limit: then new batches wait for a fold. */
 static bool is_full(struct journal *journal)
 {
     struct state *state = &journal->state;
     size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
 
-    /* what was looked up for this very entry stays, however little memory there is */
+    /* paths that were looked up for this entry stay, whatever the limit */
     if (!journal->just_looked_up)
         append_make_room(journal);
     if (state->position - state->checkpoint < journal->settings->max_unfolded &&
@@ -204,7 +203,7 @@ static bool is_full(struct journal *journal)
     return true;
 }
 
-/* An empty entry behind the last one. */
+/* Makes the entry an empty one behind the last one. */
 static void begin_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -217,7 +216,7 @@ static void begin_entry(struct journal *journal)
     entry->new_paths = 0;
 }
 
-/* Takes from the queue what can leave together. */
+/* Takes the requests of the queue that can leave together. */
 static void gather(struct gathering *gathering)
 {
     struct journal *journal = gathering->journal;
@@ -238,8 +237,8 @@ static void gather(struct gathering *gathering)
     }
 }
 
-/* Takes back what gather has added. */
-static void forget_paths(struct journal_entry *entry)
+/* Removes the paths that gather has added. */
+static void remove_paths(struct journal_entry *entry)
 {
     for (size_t i = 0; i < entry->n_paths; ++i)
         entry->paths[i].slot->place = 0;
@@ -248,7 +247,7 @@ static void forget_paths(struct journal_entry *entry)
 
 /* --- sending --- */
 
-/* A lane that has a batch in the entry is not silent any more. */
+/* A lane with a batch in the entry does not expire. */
 static void keep_used_lanes(struct journal_entry *entry)
 {
     size_t n = 0;
@@ -263,16 +262,60 @@ static void keep_used_lanes(struct journal_entry *entry)
     entry->n_ended = n;
 }
 
+/* The hits, batches and lanes of the taken requests, against those of the entry. */
+static void check_requests(const struct journal *journal)
+{
+    const struct journal_entry *entry = &journal->entry;
+    size_t n_batches = 0, n_lanes = 0;
+    int64_t hits = 0;
+
+    for (h2o_linklist_t *link = journal->taken.next; link != &journal->taken; link = link->next) {
+        const struct journal_request *request = request_of(link);
+        INVARIANT(request->state == REQUEST_TAKEN);
+        n_lanes += request->kind == REQUEST_LANE;
+        if (request->kind != REQUEST_BATCH || request->outcome != JOURNAL_APPLIED)
+            continue;
+        ++n_batches;
+        hits += request->n_hits;
+    }
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        hits -= entry->paths[i].hits;
+    INVARIANT(n_batches == entry->n_batches);
+    INVARIANT(n_lanes == entry->n_opened);
+    INVARIANT(hits == 0);
+}
+
+void append_check_entry(const struct journal *journal)
+{
+    const struct journal_entry *entry = &journal->entry;
+    const struct state *state = &journal->state;
+    int64_t new_paths = 0;
+
+    INVARIANT(entry->position == state->position + 1);
+    check_requests(journal);
+    for (size_t i = 0; i < entry->n_batches; ++i) {
+        const struct lane *lane = state_lane(state, entry->lanes[i]);
+        INVARIANT(lane != NULL && entry->sequences[i] == lane->sequence + 1);
+    }
+    for (size_t i = 0; i < entry->n_paths; ++i) {
+        const struct slot *slot = entry->paths[i].slot;
+        INVARIANT(slot->place == i + 1);
+        new_paths += !slot->has_row && slot != state->overflow;
+    }
+    INVARIANT(new_paths == entry->new_paths);
+}
+
 static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
     struct pg_parameter parameters[ENTRY_N_PARAMETERS];
     int64_t silent_ms = journal->state.now_ms - journal->settings->lane_forget_s * 1000;
 
-    if (journal->forget_due)
+    append_check_entry(journal);
+    if (journal->lanes_expired)
         entry->n_ended =
             state_silent_lanes(&journal->state, silent_ms, entry->ended, ENTRY_MAX_LANES);
-    journal->forget_due = entry->n_ended == ENTRY_MAX_LANES;
+    journal->lanes_expired = entry->n_ended == ENTRY_MAX_LANES;
     keep_used_lanes(entry);
     entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
                  parameters);
@@ -280,14 +323,14 @@ static void send_entry(struct journal *journal)
         "     ", session_padding(STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS)};
     histogram_add_size(&journal->metrics->commit_batches, entry->n_batches);
     histogram_add_size(&journal->metrics->commit_paths, entry->n_paths);
-    journal->activity = JOURNAL_APPENDING;
+    journal_begin(journal, JOURNAL_APPENDING);
     journal->just_looked_up = false;
     session_run(journal->session, STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS, on_appended,
                 journal);
 }
 
-/* Whether paths are to be looked up before anything is appended. After a look-up what is complete leaves
- * first, or new paths without end would keep everything from being counted. */
+/* Whether to look up paths before the append. After a look-up the complete batches leave first: otherwise
+ * an endless stream of new paths would stop all counting. */
 static bool must_look_up(const struct gathering *gathering)
 {
     const struct journal *journal = gathering->journal;
@@ -300,22 +343,22 @@ bool append_send(struct journal *journal)
 {
     struct gathering gathering = {.journal = journal};
 
-    if (h2o_linklist_is_empty(&journal->queue) && !journal->forget_due)
+    if (h2o_linklist_is_empty(&journal->queue) && !journal->lanes_expired)
         return false;
     gather(&gathering);
     if (must_look_up(&gathering)) {
-        forget_paths(&journal->entry);
+        remove_paths(&journal->entry);
         journal_put_back(journal);
         look_up_send(journal);
         return true;
     }
     journal->just_looked_up = false;
-    if (gathering.has_content || journal->forget_due) {
+    if (gathering.has_content || journal->lanes_expired) {
         send_entry(journal);
         return true;
     }
     if (!h2o_linklist_is_empty(&journal->taken)) {
-        head_send(journal); /* nothing but reads */
+        head_send(journal); /* only reads wait */
         return true;
     }
     if (must_look_up(&gathering))
@@ -325,7 +368,7 @@ bool append_send(struct journal *journal)
 
 /* --- the answer --- */
 
-/* The entry is on disk, on this server: the state moves on by it. */
+/* The entry is on this server's disk: applies it to the state. */
 static void apply_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -346,8 +389,8 @@ static void apply_entry(struct journal *journal)
     metric_set(&journal->metrics->ledger_hits, (uint64_t)journal->state.hits);
 }
 
-/* Committed here, but a standby may not have it. Nothing is confirmed; what was sent comes again, and is
- * a repeat unless another server takes over. */
+/* The entry is committed here, but a standby may lack it, so nothing is confirmed. The renderers send the
+ * batches again: they are repeats unless another server takes over. */
 static void on_warned(struct journal *journal)
 {
     metric_add(&journal->metrics->commit_failures[FAILURE_STANDBY], 1);
@@ -362,13 +405,13 @@ static void on_appended(void *data, const struct pg_answer *answer)
     int64_t checkpoint;
 
     if (answer->outcome != PG_DONE)
-        forget_paths(&journal->entry);
+        remove_paths(&journal->entry);
     if (!journal_is_done(journal, answer))
         return;
     journal->refused_since_ms = 0;
     if (PQntuples(answer->result) == 0) {
         metric_add(&journal->metrics->conflicts, 1);
-        forget_paths(&journal->entry);
+        remove_paths(&journal->entry);
         journal_put_back(journal);
         journal->is_behind = true;
         journal_step(journal);
@@ -385,7 +428,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
     if (note_checkpoint(journal, checkpoint))
-        journal_step(journal); /* the next entry is on its way while this one is answered */
+        journal_step(journal); /* the next entry is in flight while this one is answered */
     else
         journal_kick(journal);
     journal_answer(&confirmed);

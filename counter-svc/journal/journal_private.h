@@ -1,6 +1,9 @@
-/* What the parts of the journal share, and no other module uses: journal.c (requests, and which
- * statement is next), append.c (from what waits to an entry and its answers) and read.c (load, catch
- * up, head and look up).
+/* What the parts of the journal share, and no other module uses:
+ *
+ *   journal_requests.c  requests, from their start to their answer
+ *   journal.c           which statement is next, and failures
+ *   append.c            from the requests that wait to an entry, and from its commit to the answers
+ *   read.c, load.c      catch up, head, look up; load
  */
 #ifndef COUNTER_JOURNAL_JOURNAL_PRIVATE_H
 #define COUNTER_JOURNAL_JOURNAL_PRIVATE_H
@@ -8,27 +11,32 @@
 #include "counter-svc/journal/journal.h"
 #include "counter-svc/ledger/counter_metrics.h"
 
-enum request_kind { REQUEST_BATCH, REQUEST_LANE, REQUEST_READ };
+enum journal_request_kind { REQUEST_BATCH, REQUEST_LANE, REQUEST_READ };
+
+/* QUEUED -> TAKEN when a statement is sent for the request; back to QUEUED when the request is put back. It
+ * is answered, and freed, in either state. */
+enum journal_request_state { REQUEST_QUEUED, REQUEST_TAKEN };
 
 /* From journal_add_… to its callback. */
 struct journal_request {
-    h2o_linklist_t link; /* in the queue, or among those that the statement at PostgreSQL is for */
+    h2o_linklist_t link; /* in the queue, or in journal->taken */
     struct journal *journal;
-    enum request_kind kind;
+    enum journal_request_kind kind;
+    enum journal_request_state state;
     struct hits hits; /* of a batch */
-    int64_t n_hits;   /* in it */
+    int64_t n_hits;   /* in the batch */
     struct trace trace;
     journal_callback callback; /* NULL once cancelled */
     void *data;
     struct timer deadline;
-    bool overdue;
-    /* once taken: what it is answered when the statement has been confirmed */
+    bool expired;
+    /* REQUEST_TAKEN: the answer if the statement is confirmed */
     enum journal_outcome outcome;
     struct number *numbers; /* owned */
     int64_t lane;
 };
 
-/* Which statement is at PostgreSQL. */
+/* Which statement is in flight. README.md has the diagram. */
 enum journal_activity {
     JOURNAL_IDLE,
     JOURNAL_LOADING,
@@ -46,31 +54,31 @@ struct journal {
     struct session *session;
     struct fold *fold;
     struct state state;
-    int64_t writer; /* this process */
+    int64_t writer; /* identifies this process */
 
     enum journal_activity activity;
-    uint64_t sent_ns;    /* when its statement was */
-    bool is_behind;      /* others have appended, or may have: catch up before anything else */
-    bool head_wanted;    /* look whether they have */
-    bool just_looked_up; /* what is complete leaves before more is looked up */
-    uint64_t look_up_after_ms; /* no path is looked up before */
-    uint64_t refused_since_ms; /* appends, since one last worked; 0: not */
+    uint64_t sent_ns;          /* when its statement was sent */
+    bool is_behind;            /* others may have appended: catch up first */
+    bool head_wanted;          /* check whether they have */
+    bool just_looked_up;       /* send complete batches before the next look-up */
+    uint64_t look_up_after_ms; /* no look-up before this time */
+    uint64_t refused_since_ms; /* appends are refused since; 0: they are not */
     bool was_full;             /* new batches wait for a fold */
-    bool forget_due;           /* there are lanes that have been silent for too long */
-    unsigned broken_loads;     /* in a row, after which the checkpoint's entry was not there */
+    bool lanes_expired;        /* lanes are silent for longer than their TTL */
+    unsigned broken_loads;     /* loads in a row whose checkpoint's entry was missing */
     const char *problem;       /* NULL: none */
 
-    h2o_linklist_t queue; /* what waits */
+    h2o_linklist_t queue; /* requests that wait */
     int64_t n_queued;
-    h2o_linklist_t taken;       /* what the statement at PostgreSQL is for */
-    struct journal_entry entry; /* the one at PostgreSQL */
+    h2o_linklist_t taken;       /* requests that the statement in flight is for */
+    struct journal_entry entry; /* the one in flight */
     struct buffer parameters;
-    struct buffer missing; /* paths to be looked up, as an array's elements */
+    struct buffer missing; /* paths to look up, as an array's elements */
     size_t n_missing;
 
     struct timer_queue deadlines;
-    struct timer pause;   /* before the next statement, after one has failed */
-    struct timer refresh; /* looks at the head now and then */
+    struct timer pause;   /* before the next statement, after a failure */
+    struct timer refresh; /* reads the head regularly */
     struct deferred deferred;
 };
 
@@ -79,11 +87,14 @@ static inline struct journal_request *request_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct journal_request, link, link);
 }
 
-/* Lets step run at the end of the loop's turn. */
+/* Runs journal_step at the end of the loop's turn. */
 void journal_kick(struct journal *journal);
 
-/* Sends the next statement, if nothing is at PostgreSQL and something is to be done. */
+/* Sends the next statement if none is in flight and there is something to do. */
 void journal_step(struct journal *journal);
+
+/* Notes that a statement is about to be sent: none is in flight. */
+void journal_begin(struct journal *journal, enum journal_activity activity);
 
 /* Sets why the journal cannot work (NULL: it can), and tells the owner. */
 void journal_set_problem(struct journal *journal, const char *problem);
@@ -91,43 +102,67 @@ void journal_set_problem(struct journal *journal, const char *problem);
 /* Waits a moment before the next statement. */
 void journal_pause(struct journal *journal, uint64_t pause_ms);
 
-/* Moves a request from the queue to those that the next statement is for. */
+/* Moves a request from the queue to those that the next statement is for; `outcome` is its answer if the
+ * statement is confirmed. */
 void journal_take(struct journal_request *request, enum journal_outcome outcome);
 
-/* Puts what was taken back to the head of the queue, in its order. */
+/* Puts the taken requests back to the head of the queue, in their order. */
 void journal_put_back(struct journal *journal);
 
-/* Answers and frees requests, of a list that is not the queue; with what each was taken for, or all
- * with `JOURNAL_UNAVAILABLE`. */
+/* Answers and frees the requests of a list that is not the queue: each with its outcome, or all with
+ * JOURNAL_UNAVAILABLE. */
 void journal_answer(h2o_linklist_t *list);
 void journal_answer_unavailable(h2o_linklist_t *list);
 
-/* What is to be done when a statement was not answered with what it is for: a lost connection answers
- * what was taken, a refusal puts it back. Returns whether the answer is one to read. */
+/* Answers queued requests that have expired; all of them if the session has a problem. */
+void journal_drop_expired(struct journal *journal);
+
+/* Frees all requests without a callback: the journal is being closed. */
+void journal_free_requests(struct journal *journal);
+
+/* Ends the statement in flight. Returns whether its answer can be read. Otherwise a lost connection has
+ * answered the taken requests, and a refusal has answered them or put them back. */
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer);
 
-/* An answer that cannot be understood: drops the connection. As the last thing in a callback. */
+/* Drops the connection after an answer of an unknown form. Only as the last call in a callback. */
 void journal_reset(struct journal *journal, const char *reason);
 
 /* --- append.c --- */
 
-/* Takes what can leave together, and sends it. Returns false when nothing waits that could. */
+/* Takes the requests that can leave together, and sends a statement for them. Returns false if there are
+ * none. */
 bool append_send(struct journal *journal);
 
-/* Forgets paths until there is no more of them than there may be, or the others are needed. */
+/* Evicts paths until the rest fits max_cached_bytes or is needed. */
 void append_make_room(struct journal *journal);
+
+/* Checks that the entry is the next one and holds exactly the batches and lanes that were taken for it. */
+void append_check_entry(const struct journal *journal);
+
+/* --- load.c --- */
+
+void load_send(struct journal *journal);
 
 /* --- read.c --- */
 
-void load_send(struct journal *journal);
 void catch_up_send(struct journal *journal);
 void head_send(struct journal *journal);
 
-/* Sends the paths of journal->missing. */
+/* Looks up the paths in journal->missing. */
 void look_up_send(struct journal *journal);
 
-/* Notes a checkpoint that a statement has answered with. When it is behind what was known the state is
- * thrown away, and false returned. */
+/* Sends a statement of a read. */
+void read_send(struct journal *journal, enum journal_activity activity, enum statement statement,
+               const struct pg_parameter *parameters, int count, pg_callback callback);
+
+/* A BIGINT of an answer; 0 for NULL. */
+int64_t read_number(const PGresult *result, int row, int column);
+
+/* Notes that an operator has to repair the journal. `problem` is a constant sentence. */
+void read_set_broken(struct journal *journal, const char *problem);
+
+/* Notes the checkpoint in an answer. Discards the state and returns false if the checkpoint is behind the
+ * known one. */
 bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     __attribute__((warn_unused_result));
 

@@ -1,43 +1,39 @@
-/* The statements that read: everything (load), entries of others (catch up), whether there are any
- * (head), and counts of paths that are not in memory (look up). */
+/* The statements that read: entries of others (catch up), whether there are any (head), and counts of
+ * paths that are not in memory (look up). */
 
 #include "counter-svc/journal/journal_private.h"
 
 #include "counter-svc/ledger/pg_array.h"
 #include "server/ops/log.h"
 
-#include <stdlib.h>
-
-/* Entries that one statement reads. */
+/* The most entries that one statement reads. */
 #define CATCH_UP_ENTRIES 128
 
-/* The pause before a journal that cannot be read is looked at again. */
+/* The pause before a broken journal is read again, in milliseconds; jitter is added. */
 #define BROKEN_PAUSE_MS 1000
 
-/* A load that finds the checkpoint's entry gone may have met a fold that was cleared away in between.
- * So many in a row have not. */
+/* After a load the checkpoint's entry may already be folded over and cleared. After this many loads in a
+ * row it is missing for another reason. */
 #define MAX_BROKEN_LOADS 5
 
-static void on_loaded(void *data, const struct pg_answer *answer);
 static void on_caught_up(void *data, const struct pg_answer *answer);
 static void on_head(void *data, const struct pg_answer *answer);
 static void on_looked_up(void *data, const struct pg_answer *answer);
 
-static void run(struct journal *journal, enum journal_activity activity, enum statement statement,
-                const struct pg_parameter *parameters, int count, pg_callback callback)
+void read_send(struct journal *journal, enum journal_activity activity, enum statement statement,
+               const struct pg_parameter *parameters, int count, pg_callback callback)
 {
-    journal->activity = activity;
+    journal_begin(journal, activity);
     session_run(journal->session, statement, parameters, count, callback, journal);
 }
 
-/* A BIGINT; 0 for NULL. */
-static int64_t number_at(const PGresult *result, int row, int column)
+int64_t read_number(const PGresult *result, int row, int column)
 {
     return PQgetisnull(result, row, column) ? 0 : pg_int8(PQgetvalue(result, row, column));
 }
 
-/* Throws the state away, to be read anew. */
-static void forget_state(struct journal *journal, const char *reason)
+/* Discards the state, which is then loaded again. */
+static void discard_state(struct journal *journal, const char *reason)
 {
     metric_add(&journal->metrics->reloads, 1);
     log_event(LOG_LEVEL_INFO, "journal-reload", "reason=%s position=%lld", LOG_QUOTED(reason),
@@ -53,7 +49,7 @@ bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     struct state *state = &journal->state;
 
     if (!state_set_checkpoint(state, checkpoint)) {
-        forget_state(journal, "the checkpoint has gone back");
+        discard_state(journal, "the checkpoint has gone back");
         return false;
     }
     metric_set(&metrics->unfolded_entries,
@@ -64,17 +60,16 @@ bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     return true;
 }
 
-/* Whether the tables are those that the state was read from. */
+/* Whether the generation is the state's; otherwise discards the state. */
 static bool is_generation(struct journal *journal, int64_t generation)
 {
     if (generation == journal->state.generation)
         return true;
-    forget_state(journal, "the tables were changed by other means than a fold");
+    discard_state(journal, "the tables were changed by other means than a fold");
     return false;
 }
 
-/* The journal cannot be used as it is: an operator has to look at it. */
-static void set_broken(struct journal *journal, const char *problem)
+void read_set_broken(struct journal *journal, const char *problem)
 {
     if (journal->problem != problem)
         log_event(LOG_LEVEL_ERROR, "journal-broken", "reason=%s position=%lld", LOG_QUOTED(problem),
@@ -84,140 +79,9 @@ static void set_broken(struct journal *journal, const char *problem)
     journal_pause(journal, BROKEN_PAUSE_MS);
 }
 
-/* --- load --- */
-
-/* Columns of load.sql. */
-enum load_column {
-    LOAD_POSITION,
-    LOAD_ID,
-    LOAD_GENERATION,
-    LOAD_TOTAL_PATHS,
-    LOAD_TOTAL_HITS,
-    LOAD_TOTAL_BOTS,
-    LOAD_LANES,
-    LOAD_SEQUENCES,
-    LOAD_USED,
-    LOAD_TOP_PATHS,
-    LOAD_TOP_COUNTS,
-    LOAD_TOP_BOTS,
-    LOAD_OVERFLOW,
-    LOAD_OVERFLOW_BOTS,
-    LOAD_NOW
-};
-
-void load_send(struct journal *journal)
-{
-    struct buffer rows = {0};
-
-    pg_add_int8(&rows, STATE_TOP_ROWS);
-    run(journal, JOURNAL_LOADING, STATEMENT_LOAD,
-        (struct pg_parameter[]){{rows.bytes, rows.len}, {PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1}},
-        2, on_loaded);
-    buffer_free(&rows);
-}
-
-/* Opens an array of BIGINT; one that is NULL has no elements. */
-static bool open_numbers(const PGresult *result, int column, struct pg_array *array)
-{
-    *array = (struct pg_array){0};
-    return PQgetisnull(result, 0, column) ||
-           pg_int8_array_open(array, PQgetvalue(result, 0, column), PQgetlength(result, 0, column));
-}
-
-static bool next_number(struct pg_array *array, int64_t *number)
-{
-    const char *bytes;
-    size_t len;
-
-    if (!pg_array_next(array, &bytes, &len) || len != 8)
-        return false;
-    *number = pg_int8(bytes);
-    return true;
-}
-
-static bool read_lanes(struct state *state, const PGresult *result)
-{
-    struct pg_array ids, sequences, used;
-    struct lane lane;
-
-    if (!open_numbers(result, LOAD_LANES, &ids) ||
-        !open_numbers(result, LOAD_SEQUENCES, &sequences) ||
-        !open_numbers(result, LOAD_USED, &used) || sequences.count != ids.count ||
-        used.count != ids.count)
-        return false;
-    for (size_t i = 0; i < ids.count; ++i) {
-        if (!next_number(&ids, &lane.id) || !next_number(&sequences, &lane.sequence) ||
-            !next_number(&used, &lane.used_ms))
-            return false;
-        state_set_lane(state, &lane);
-    }
-    return true;
-}
-
-static bool read_top(struct state *state, const PGresult *result)
-{
-    struct pg_array paths = {0}, counts, all_bots;
-    const char *path;
-    size_t len;
-    int64_t count, bots;
-
-    if (!open_numbers(result, LOAD_TOP_COUNTS, &counts) ||
-        !open_numbers(result, LOAD_TOP_BOTS, &all_bots))
-        return false;
-    if (!PQgetisnull(result, 0, LOAD_TOP_PATHS) &&
-        !pg_text_array_open(&paths, PQgetvalue(result, 0, LOAD_TOP_PATHS),
-                            PQgetlength(result, 0, LOAD_TOP_PATHS)))
-        return false;
-    for (size_t i = 0; i < paths.count; ++i) {
-        if (!pg_array_next(&paths, &path, &len) || path == NULL || !next_number(&counts, &count) ||
-            !next_number(&all_bots, &bots))
-            return false;
-        if (state_find(state, path, len) == NULL)
-            state_add(state, path, len, count, bots, state->checkpoint);
-    }
-    return true;
-}
-
-static void on_loaded(void *data, const struct pg_answer *answer)
-{
-    struct journal *journal = data;
-    struct state *state = &journal->state;
-    const PGresult *result = answer->result;
-
-    if (!journal_is_done(journal, answer))
-        return;
-    if (PQntuples(result) != 1) {
-        set_broken(journal, "The ledger has no checkpoint. Restore a backup.");
-        return;
-    }
-    state->position = state->checkpoint = number_at(result, 0, LOAD_POSITION);
-    state->id = number_at(result, 0, LOAD_ID);
-    state->generation = number_at(result, 0, LOAD_GENERATION);
-    state->paths = number_at(result, 0, LOAD_TOTAL_PATHS);
-    state->hits = number_at(result, 0, LOAD_TOTAL_HITS);
-    state->bots = number_at(result, 0, LOAD_TOTAL_BOTS);
-    state->now_ms = number_at(result, 0, LOAD_NOW);
-    if (!read_lanes(state, result) || !read_top(state, result)) {
-        state_clear(state);
-        journal_reset(journal, "the ledger's tables have an answer of another form");
-        return;
-    }
-    state->overflow = state_find(state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1);
-    if (state->overflow == NULL)
-        state->overflow = state_add(
-            state, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1,
-            PQgetisnull(result, 0, LOAD_OVERFLOW) ? -1 : number_at(result, 0, LOAD_OVERFLOW),
-            number_at(result, 0, LOAD_OVERFLOW_BOTS), state->checkpoint);
-    state->overflow->kept = true;
-    state->is_loaded = true;
-    journal->is_behind = true; /* what stands behind the checkpoint comes next */
-    fold_note_load(journal->fold);
-    journal_step(journal);
-}
-
 /* --- catch up --- */
 
-/* Takes the reads that wait, to be answered when the state is the newest. */
+/* Takes the reads that wait: they are answered when the state is the newest. */
 static void take_reads(struct journal *journal)
 {
     h2o_linklist_t *next;
@@ -236,25 +100,25 @@ void catch_up_send(struct journal *journal)
     if (!session_has_several_hosts(journal->session)) /* otherwise reads wait for an append */
         take_reads(journal);
     pg_add_int8(&numbers, journal->state.position);
-    pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* with the one that is known */
-    run(journal, JOURNAL_CATCHING_UP, STATEMENT_CATCH_UP,
-        (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_caught_up);
+    pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* and the known one */
+    read_send(journal, JOURNAL_CATCHING_UP, STATEMENT_CATCH_UP,
+              (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_caught_up);
     buffer_free(&numbers);
 }
 
-/* The entry that the state was derived from is gone, or another one: the state is of no use. */
+/* The state's last entry is not in the journal, or another entry has its position. */
 static void on_chain_broken(struct journal *journal)
 {
     if (++journal->broken_loads <= MAX_BROKEN_LOADS) {
-        forget_state(journal, "the last entry known is not in the journal");
+        discard_state(journal, "the last entry known is not in the journal");
         return;
     }
     state_clear(&journal->state);
-    set_broken(journal, "The journal does not have the entry that the checkpoint names. "
-                        "Restore a backup.");
+    read_set_broken(journal, "The journal does not have the entry that the checkpoint names. "
+                             "Restore a backup.");
 }
 
-/* Applies the entries of an answer. Returns false when one cannot be read. */
+/* Applies the entries of an answer. Returns false if one of them is invalid. */
 static bool apply_all(struct journal *journal, const PGresult *result, int64_t checkpoint)
 {
     const char *error = "an entry of the journal is not the next one";
@@ -264,23 +128,23 @@ static bool apply_all(struct journal *journal, const PGresult *result, int64_t c
         if (entry_decode(result, row, &journal->entry, &error) != 0 ||
             journal->entry.position != journal->state.position + 1) {
             journal->entry.n_paths = 0;
-            set_broken(journal, error);
+            read_set_broken(journal, error);
             return false;
         }
         pinned = state_apply(&journal->state, &journal->entry, checkpoint);
         fold_note_entry(journal->fold, journal->entry.n_paths, pinned, false);
         journal->entry.n_paths = 0;
     }
-    append_make_room(journal); /* a process that is asked for nothing learns of every path */
+    append_make_room(journal); /* an idle process applies the paths of all others */
     return true;
 }
 
-/* The state was the newest when the statement ran: reads that were taken for it are answered. */
+/* The state was the newest when the statement ran. */
 static void set_newest(struct journal *journal, const PGresult *result, int now_column)
 {
     journal->is_behind = journal->head_wanted = false;
     journal->broken_loads = 0;
-    journal->state.now_ms = number_at(result, 0, now_column);
+    journal->state.now_ms = read_number(result, 0, now_column);
     metric_set(&journal->metrics->ledger_paths, (uint64_t)journal->state.paths);
     metric_set(&journal->metrics->ledger_hits, (uint64_t)journal->state.hits);
     journal_set_problem(journal, NULL);
@@ -297,15 +161,15 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
         return;
     if (PQntuples(result) == 0) {
         state_clear(&journal->state);
-        set_broken(journal, "The ledger has no checkpoint. Restore a backup.");
+        read_set_broken(journal, "The ledger has no checkpoint. Restore a backup.");
         return;
     }
-    checkpoint = number_at(result, 0, ENTRY_CHECKPOINT);
-    if (!is_generation(journal, number_at(result, 0, ENTRY_GENERATION)))
+    checkpoint = read_number(result, 0, ENTRY_CHECKPOINT);
+    if (!is_generation(journal, read_number(result, 0, ENTRY_GENERATION)))
         return;
     if (PQgetisnull(result, 0, ENTRY_POSITION) ||
-        number_at(result, 0, ENTRY_POSITION) != journal->state.position ||
-        number_at(result, 0, ENTRY_ID) != journal->state.id) {
+        read_number(result, 0, ENTRY_POSITION) != journal->state.position ||
+        read_number(result, 0, ENTRY_ID) != journal->state.id) {
         on_chain_broken(journal);
         return;
     }
@@ -340,8 +204,8 @@ void head_send(struct journal *journal)
     struct buffer position = {0};
 
     pg_add_int8(&position, journal->state.position);
-    run(journal, JOURNAL_READING_HEAD, STATEMENT_HEAD,
-        &(struct pg_parameter){position.bytes, position.len}, 1, on_head);
+    read_send(journal, JOURNAL_READING_HEAD, STATEMENT_HEAD,
+              &(struct pg_parameter){position.bytes, position.len}, 1, on_head);
     buffer_free(&position);
 }
 
@@ -354,19 +218,19 @@ static void on_head(void *data, const struct pg_answer *answer)
     if (!journal_is_done(journal, answer))
         return;
     if (PQntuples(result) != 1 ||
-        number_at(result, 0, HEAD_GENERATION) != journal->state.generation ||
-        number_at(result, 0, HEAD_LAST) != journal->state.position ||
-        PQgetisnull(result, 0, HEAD_ID) || number_at(result, 0, HEAD_ID) != journal->state.id) {
+        read_number(result, 0, HEAD_GENERATION) != journal->state.generation ||
+        read_number(result, 0, HEAD_LAST) != journal->state.position ||
+        PQgetisnull(result, 0, HEAD_ID) || read_number(result, 0, HEAD_ID) != journal->state.id) {
         journal_put_back(journal);
-        journal->is_behind = true; /* which finds out why */
+        journal->is_behind = true; /* catching up finds the reason */
         journal_step(journal);
         return;
     }
     metric_set(&journal->metrics->quarantined_paths,
-               (uint64_t)number_at(result, 0, HEAD_QUARANTINED));
+               (uint64_t)read_number(result, 0, HEAD_QUARANTINED));
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
-    if (note_checkpoint(journal, number_at(result, 0, HEAD_CHECKPOINT)))
+    if (note_checkpoint(journal, read_number(result, 0, HEAD_CHECKPOINT)))
         set_newest(journal, result, HEAD_NOW);
     journal_step(journal);
     journal_answer(&confirmed);
@@ -392,13 +256,13 @@ void look_up_send(struct journal *journal)
     buffer_add(paths, journal->missing.bytes, journal->missing.len);
     pg_add_int8(&position, journal->state.position);
     journal->just_looked_up = true;
-    run(journal, JOURNAL_LOOKING_UP, STATEMENT_LOOK_UP,
-        (struct pg_parameter[]){{paths->bytes, paths->len}, {position.bytes, position.len}}, 2,
-        on_looked_up);
+    read_send(journal, JOURNAL_LOOKING_UP, STATEMENT_LOOK_UP,
+              (struct pg_parameter[]){{paths->bytes, paths->len}, {position.bytes, position.len}},
+              2, on_looked_up);
     buffer_free(&position);
 }
 
-/* Adds the slots of the paths that were asked for, which journal->parameters still holds. */
+/* Adds the slots of the paths that were looked up; journal->parameters still holds them. */
 static bool add_slots(struct journal *journal, const PGresult *result, int64_t checkpoint)
 {
     struct state *state = &journal->state;
@@ -437,11 +301,11 @@ static void on_looked_up(void *data, const struct pg_answer *answer)
         journal_step(journal);
         return;
     }
-    checkpoint = number_at(result, 0, LOOK_UP_CHECKPOINT);
-    if (!is_generation(journal, number_at(result, 0, LOOK_UP_GENERATION)))
+    checkpoint = read_number(result, 0, LOOK_UP_CHECKPOINT);
+    if (!is_generation(journal, read_number(result, 0, LOOK_UP_GENERATION)))
         return;
     if (PQgetisnull(result, 0, LOOK_UP_ID) ||
-        number_at(result, 0, LOOK_UP_ID) != journal->state.id) {
+        read_number(result, 0, LOOK_UP_ID) != journal->state.id) {
         on_chain_broken(journal);
         return;
     }
