@@ -121,7 +121,7 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
 {
     struct counter *counter = api_batch->counter;
     const struct state *state = journal_state(counter->journal);
-    struct page page;
+    struct view_page page;
 
     counts_encode(&api_batch->counts, api_batch->encoding, batch, result->outcome == JOURNAL_REPEAT,
                   result->numbers);
@@ -134,9 +134,9 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
         return;
     }
     if (api_batch->view != NULL && state != NULL) {
-        page_of_state(&page, state, api_batch->view);
+        view_page_of_state(&page, state, api_batch->view);
         add_rows(api_batch, &page.rows);
-        page_free(&page);
+        view_page_free(&page);
     }
     answer_counts(api_batch);
 }

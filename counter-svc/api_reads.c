@@ -80,13 +80,13 @@ static void answer_rows_in_memory(void *data, const struct journal_result *resul
 {
     struct api_read *read = data;
     const struct state *state = newest_state(read, result);
-    struct page page;
+    struct view_page page;
 
     if (state == NULL)
         return;
-    page_of_state(&page, state, &read->view);
+    view_page_of_state(&page, state, &read->view);
     answer_rows(read, &(struct view_result){.rows = &page.rows});
-    page_free(&page);
+    view_page_free(&page);
 }
 
 static void answer_rows(void *data, const struct view_result *result)

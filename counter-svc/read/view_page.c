@@ -1,6 +1,6 @@
 #include "counter-svc/read/view_page.h"
 
-void page_add_cursors(struct page *page, const struct view *view, bool more)
+void view_page_add_cursors(struct view_page *page, const struct view *view, bool more)
 {
     struct rows *rows = &page->rows;
     const struct row *first = rows->rows, *last;
@@ -20,14 +20,15 @@ void page_add_cursors(struct page *page, const struct view *view, bool more)
     }
 }
 
-void page_begin(struct page *page, const struct state *state)
+void view_page_begin(struct view_page *page, const struct state *state)
 {
     page->rows = (struct rows){.rows = page->table};
     page->next = page->previous = (struct buffer){0};
     page->rows.totals = (struct totals){state->paths, state->hits, state->bots};
 }
 
-bool page_add_row(struct page *page, const struct view *view, struct row row, size_t *bytes)
+bool view_page_add_row(struct view_page *page, const struct view *view, struct row row,
+                       size_t *bytes)
 {
     *bytes += row.path_len;
     if (page->rows.size == view->limit || (page->rows.size != 0 && *bytes > VIEW_MAX_PATH_BYTES))
@@ -36,7 +37,7 @@ bool page_add_row(struct page *page, const struct view *view, struct row row, si
     return true;
 }
 
-void page_reverse(struct page *page)
+void view_page_reverse(struct view_page *page)
 {
     struct row *rows = page->table;
     size_t size = page->rows.size;
@@ -54,22 +55,22 @@ bool view_is_in_memory(const struct view *view)
            view->period == VIEW_ALL_TIME && !view->without_bots;
 }
 
-void page_of_state(struct page *page, const struct state *state, const struct view *view)
+void view_page_of_state(struct view_page *page, const struct state *state, const struct view *view)
 {
     size_t bytes = 0;
 
-    page_begin(page, state);
+    view_page_begin(page, state);
     for (size_t i = 0; i < state->n_top; ++i) {
         const struct slot *slot = state->top[i];
-        if (!page_add_row(page, view,
-                          (struct row){slot->path, slot->path_len, slot->count, slot->bots},
-                          &bytes))
+        if (!view_page_add_row(page, view,
+                               (struct row){slot->path, slot->path_len, slot->count, slot->bots},
+                               &bytes))
             break;
     }
-    page_add_cursors(page, view, state->n_top > page->rows.size);
+    view_page_add_cursors(page, view, state->n_top > page->rows.size);
 }
 
-void page_free(struct page *page)
+void view_page_free(struct view_page *page)
 {
     buffer_free(&page->next);
     buffer_free(&page->previous);

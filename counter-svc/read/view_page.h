@@ -7,7 +7,7 @@
 #include "proto/view.h"
 
 /* The paths of the rows belong to others. */
-struct page {
+struct view_page {
     struct row table[VIEW_MAX_ROWS];
     struct rows rows;
     struct buffer next, previous; /* the cursors */
@@ -16,22 +16,23 @@ struct page {
 /* Whether the state has the rows of a view: the first rows of the ranking. */
 bool view_is_in_memory(const struct view *view);
 
-/* Fills a page with these rows. Free the page with page_free. */
-void page_of_state(struct page *page, const struct state *state, const struct view *view);
+/* Fills a page with these rows. Free the page with view_page_free. */
+void view_page_of_state(struct view_page *page, const struct state *state, const struct view *view);
 
 /* Makes an empty page with the totals of the state. */
-void page_begin(struct page *page, const struct state *state);
+void view_page_begin(struct view_page *page, const struct state *state);
 
 /* Adds a row and its bytes, `*bytes` in all. Returns false, and adds nothing, if the page is full. */
-bool page_add_row(struct page *page, const struct view *view, struct row row, size_t *bytes);
+bool view_page_add_row(struct view_page *page, const struct view *view, struct row row,
+                       size_t *bytes);
 
 /* Reverses the rows: those of a view backwards are read in reverse order. */
-void page_reverse(struct page *page);
+void view_page_reverse(struct view_page *page);
 
 /* Adds the cursors; `more`: there are rows beyond these, in the view's direction. In the other direction
  * there are rows if the view itself continues a page. */
-void page_add_cursors(struct page *page, const struct view *view, bool more);
+void view_page_add_cursors(struct view_page *page, const struct view *view, bool more);
 
-void page_free(struct page *page);
+void view_page_free(struct view_page *page);
 
 #endif

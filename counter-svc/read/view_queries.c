@@ -119,7 +119,7 @@ enum rows_column {
 };
 
 /* Adds the rows of an answer; returns whether there are more than the page may have. */
-static bool add_rows(struct page *page, const struct view *view, const PGresult *result)
+static bool add_rows(struct view_page *page, const struct view *view, const PGresult *result)
 {
     size_t bytes = 0;
 
@@ -130,7 +130,7 @@ static bool add_rows(struct page *page, const struct view *view, const PGresult 
             return false; /* a period without rows */
         row.count = pg_int8(PQgetvalue(result, i, ROWS_COUNT));
         row.bots = pg_int8(PQgetvalue(result, i, ROWS_BOTS));
-        if (!page_add_row(page, view, row, &bytes))
+        if (!view_page_add_row(page, view, row, &bytes))
             return true;
     }
     return false;
@@ -142,7 +142,7 @@ static void read_table_rows(void *data, const struct pg_answer *answer)
     const PGresult *result = answer->result;
     const struct state *state = journal_state(views->journal);
     const struct view *view;
-    struct page page;
+    struct view_page page;
     bool more;
 
     if (!has_answer(views, answer))
@@ -152,7 +152,7 @@ static void read_table_rows(void *data, const struct pg_answer *answer)
         return;
     }
     view = view_request_of(views->in_flight.next)->view;
-    page_begin(&page, state);
+    view_page_begin(&page, state);
     more = add_rows(&page, view, result);
     if (view->period != VIEW_ALL_TIME)
         page.rows.period = (struct period_hits){number_at(result, ROWS_PERIOD_HITS),
@@ -160,10 +160,10 @@ static void read_table_rows(void *data, const struct pg_answer *answer)
                                                 PQgetvalue(result, 0, ROWS_PERIOD_BEGINS),
                                                 (size_t)PQgetlength(result, 0, ROWS_PERIOD_BEGINS)};
     if (view->backwards)
-        page_reverse(&page);
-    page_add_cursors(&page, view, more);
+        view_page_reverse(&page);
+    view_page_add_cursors(&page, view, more);
     views_finish(views, &(struct view_result){.rows = &page.rows});
-    page_free(&page);
+    view_page_free(&page);
 }
 
 /* The columns of path.sql. */

@@ -1,0 +1,276 @@
+/* The invariants of counter-svc: each test makes a state that our own code must never reach, and the
+ * program ends. tests/unit/test_state.c has the rules of the state in memory. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "counter-svc/journal/journal_private.h"
+#include "counter-svc/ledger/pg_private.h"
+#include "counter-svc/ledger/session_private.h"
+#include "counter-svc/read/views_private.h"
+#include "violation.h"
+
+/* --- an entry, against what it was made of --- */
+
+static struct journal *journal;
+static struct journal_request *batch;
+
+/* A journal with one batch, three hits of /a in lane 5, taken for the next entry. */
+static int make_entry(void **unused)
+{
+    struct journal_entry *entry;
+
+    (void)unused;
+    journal = memory_allocate(1, sizeof(*journal));
+    batch = memory_allocate(1, sizeof(*batch));
+    state_init(&journal->state);
+    journal->state.is_loaded = true;
+    journal->state.position = 7;
+    state_set_lane(&journal->state, &(struct lane){.id = 5, .sequence = 2});
+    journal->state.overflow = state_add(&journal->state, "*", 1, 0, 0, 0);
+    h2o_linklist_init_anchor(&journal->queue);
+    h2o_linklist_init_anchor(&journal->taken);
+    *batch = (struct journal_request){.journal = journal,
+                                      .kind = REQUEST_BATCH,
+                                      .state = REQUEST_TAKEN,
+                                      .outcome = JOURNAL_APPLIED,
+                                      .n_hits = 3};
+    h2o_linklist_insert(&journal->taken, &batch->link);
+    entry = &journal->entry;
+    entry->position = 8;
+    entry->n_batches = 1;
+    entry->lanes[0] = 5;
+    entry->sequences[0] = 3;
+    entry->n_paths = 1;
+    entry->new_paths = 1;
+    entry->paths[0] =
+        (struct entry_path){.slot = state_add(&journal->state, "/a", 2, -1, 0, 0), .hits = 3};
+    entry->paths[0].slot->place = 1;
+    return 0;
+}
+
+static int free_entry(void **unused)
+{
+    (void)unused;
+    journal->entry.paths[0].slot->place = 0;
+    state_fini(&journal->state);
+    free(batch);
+    free(journal);
+    return 0;
+}
+
+static void check_entry(void)
+{
+    append_check_entry(journal);
+}
+
+static void an_entry_is_what_it_was_made_of(void **unused)
+{
+    (void)unused;
+    check_entry();
+}
+
+static void an_entry_is_the_next_one(void **unused)
+{
+    (void)unused;
+    journal->entry.position = 9;
+    assert_violates(check_entry, "entry->position == state->position + 1");
+}
+
+static void an_entry_has_the_hits_of_its_batches(void **unused)
+{
+    (void)unused;
+    journal->entry.paths[0].hits = 4;
+    assert_violates(check_entry, "hits == 0");
+}
+
+static void an_entry_has_its_batches_and_no_other(void **unused)
+{
+    (void)unused;
+    batch->outcome = JOURNAL_REPEAT;
+    assert_violates(check_entry, "n_batches == entry->n_batches");
+}
+
+static void an_entry_opens_the_lanes_that_wait_for_it(void **unused)
+{
+    (void)unused;
+    journal->entry.n_opened = 1;
+    assert_violates(check_entry, "n_lanes == entry->n_opened");
+}
+
+static void a_batch_has_the_next_sequence_of_its_lane(void **unused)
+{
+    (void)unused;
+    journal->entry.sequences[0] = 4;
+    assert_violates(check_entry, "entry->sequences[i] == lane->sequence + 1");
+}
+
+static void an_entry_counts_its_new_paths(void **unused)
+{
+    (void)unused;
+    journal->entry.new_paths = 0;
+    assert_violates(check_entry, "new_paths == entry->new_paths");
+}
+
+static void apply_entry_twice(void)
+{
+    journal->entry.paths[0].slot->place = 0;
+    state_apply(&journal->state, &journal->entry, 0);
+    state_apply(&journal->state, &journal->entry, 0);
+}
+
+static void an_entry_is_applied_once(void **unused)
+{
+    (void)unused;
+    assert_violates(apply_entry_twice, "entry->position == state->position + 1");
+}
+
+/* --- the journal's statements and requests --- */
+
+static void begin_twice(void)
+{
+    journal_begin(journal, JOURNAL_APPENDING);
+    journal_begin(journal, JOURNAL_READING_HEAD);
+}
+
+static void one_statement_is_in_flight(void **unused)
+{
+    (void)unused;
+    assert_violates(begin_twice, "journal->activity == JOURNAL_IDLE");
+}
+
+static void append_without_a_state(void)
+{
+    journal->state.is_loaded = false;
+    journal_begin(journal, JOURNAL_APPENDING);
+}
+
+static void nothing_is_appended_without_a_state(void **unused)
+{
+    (void)unused;
+    assert_violates(append_without_a_state, "journal->state.is_loaded");
+}
+
+static void end_nothing(void)
+{
+    if (journal_is_done(journal, &(struct pg_answer){.outcome = PG_DONE}))
+        exit(1);
+}
+
+static void an_answer_belongs_to_a_statement(void **unused)
+{
+    (void)unused;
+    assert_violates(end_nothing, "journal->activity != JOURNAL_IDLE");
+}
+
+static void take_twice(void)
+{
+    journal_take(batch, JOURNAL_APPLIED);
+}
+
+static void a_request_is_taken_once(void **unused)
+{
+    (void)unused;
+    assert_violates(take_twice, "request->state == REQUEST_QUEUED");
+}
+
+static void confirm_without_counts(void)
+{
+    journal_answer(&journal->taken);
+}
+
+static void a_confirmed_batch_has_counts(void **unused)
+{
+    (void)unused;
+    assert_violates(confirm_without_counts, "request->numbers != NULL");
+}
+
+/* --- sessions --- */
+
+static void run_without_connection(void)
+{
+    struct pg pg = {0};
+
+    pg_run_text(&pg, "SELECT 1", 1, NULL, NULL);
+}
+
+static void a_query_needs_an_idle_connection(void **unused)
+{
+    (void)unused;
+    assert_violates(run_without_connection, "pg_is_idle(pg)");
+}
+
+static void use_before_set_up(void)
+{
+    struct session session = {.state = SESSION_CHECKING};
+
+    session_set_state(&session, SESSION_READY);
+}
+
+static void a_session_is_set_up_before_it_is_used(void **unused)
+{
+    (void)unused;
+    assert_violates(use_before_set_up, "FOLLOWING[session->state]");
+}
+
+static void run_while_setting_up(void)
+{
+    struct session session = {.state = SESSION_SETTING_UP};
+
+    session_run(&session, STATEMENT_APPEND, NULL, 0, NULL, NULL);
+}
+
+static void a_statement_needs_a_session_that_is_ready(void **unused)
+{
+    (void)unused;
+    assert_violates(run_while_setting_up, "session_is_idle(session)");
+}
+
+/* --- views --- */
+
+static void send_before_fold(void)
+{
+    struct view_request request = {.state = VIEW_FOLDING};
+
+    view_set_state(&request, VIEW_IN_FLIGHT);
+}
+
+static void a_view_waits_before_it_is_sent(void **unused)
+{
+    (void)unused;
+    assert_violates(send_before_fold, "FOLLOWING[request->state]");
+}
+
+#define WITH_ENTRY(test) cmocka_unit_test_setup_teardown(test, make_entry, free_entry)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_ENTRY(an_entry_is_what_it_was_made_of),
+        WITH_ENTRY(an_entry_is_the_next_one),
+        WITH_ENTRY(an_entry_has_the_hits_of_its_batches),
+        WITH_ENTRY(an_entry_has_its_batches_and_no_other),
+        WITH_ENTRY(an_entry_opens_the_lanes_that_wait_for_it),
+        WITH_ENTRY(a_batch_has_the_next_sequence_of_its_lane),
+        WITH_ENTRY(an_entry_counts_its_new_paths),
+        WITH_ENTRY(an_entry_is_applied_once),
+        WITH_ENTRY(one_statement_is_in_flight),
+        WITH_ENTRY(nothing_is_appended_without_a_state),
+        WITH_ENTRY(an_answer_belongs_to_a_statement),
+        WITH_ENTRY(a_request_is_taken_once),
+        WITH_ENTRY(a_confirmed_batch_has_counts),
+        cmocka_unit_test(a_query_needs_an_idle_connection),
+        cmocka_unit_test(a_session_is_set_up_before_it_is_used),
+        cmocka_unit_test(a_statement_needs_a_session_that_is_ready),
+        cmocka_unit_test(a_view_waits_before_it_is_sent),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
