@@ -8,14 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How many requests may wait, and for how long until they leave, in milliseconds. */
+/* How many requests may wait, and how long a request may wait until it is sent, in milliseconds. */
 #define MAX_WAITING 100
-#define PATIENCE_MS 3000
+#define DEADLINE_MS 3000
 
-/* A change waits at least so long for folds and appends that are under way. */
+/* The least time that a change waits for the locks of folds and appends, in milliseconds. */
 #define LOCK_TIMEOUT_MS 1000
 
-/* A change may take so long at least: one of paths with a long history moves hundreds of rows for each. */
+/* The least time that a change may take, in milliseconds: a path with a long history has hundreds of
+ * rows. */
 #define STATEMENT_TIMEOUT_MS 20000
 
 struct change_request {
@@ -24,8 +25,8 @@ struct change_request {
     enum statement statement;
     struct buffer text;        /* of a change; of an audit the path */
     struct audit_query *query; /* of an audit */
-    struct timer patience;
-    bool is_overdue;
+    struct timer deadline;
+    bool is_expired;
     change_callback callback; /* NULL once cancelled */
     void *data;
 };
@@ -36,18 +37,18 @@ struct changes {
     struct session *session;
     int64_t max_paths;
     int64_t audit_days;
-    h2o_linklist_t queue; /* the first is at PostgreSQL while `is_away` */
+    h2o_linklist_t queue; /* the first request is in flight while `is_in_flight` */
     size_t n_waiting;
-    bool is_away;
-    bool is_forget_due; /* a change was made since old ones were deleted */
+    bool is_in_flight;
+    bool is_forget_due; /* a change was made: delete old ones */
     struct deferred deferred;
 };
 
-static void on_session_change(void *data);
-static void on_overdue(struct timer *timer);
-static void on_deferred(struct deferred *deferred);
-static void on_answer(void *data, const struct pg_answer *answer);
-static void on_forgotten(void *data, const struct pg_answer *answer);
+static void note_session(void *data);
+static void expire(struct timer *timer);
+static void send_next(struct deferred *deferred);
+static void read_result(void *data, const struct pg_answer *answer);
+static void note_forgotten(void *data, const struct pg_answer *answer);
 
 struct changes *changes_open(struct worker *worker, const struct session_settings *settings,
                              int64_t max_paths, int64_t audit_days)
@@ -61,9 +62,8 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
     if (changes->settings.statement_timeout_ms < STATEMENT_TIMEOUT_MS)
         changes->settings.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);
-    changes->session =
-        session_open(worker, &changes->settings, SESSION_CHANGES,
-                     &(struct session_owner){on_session_change, on_session_change, changes});
+    changes->session = session_open(worker, &changes->settings, SESSION_CHANGES,
+                                    &(struct session_owner){note_session, note_session, changes});
     return changes;
 }
 
@@ -74,10 +74,10 @@ static struct change_request *request_of(h2o_linklist_t *link)
 
 static void kick(struct changes *changes)
 {
-    worker_defer(changes->worker, &changes->deferred, on_deferred);
+    worker_defer(changes->worker, &changes->deferred, send_next);
 }
 
-static void on_session_change(void *data)
+static void note_session(void *data)
 {
     kick(data);
 }
@@ -103,8 +103,8 @@ static struct change_request *add(struct changes *changes, enum statement statem
     *request = (struct change_request){
         .changes = changes, .statement = statement, .callback = callback, .data = data};
     h2o_linklist_insert(&changes->queue, &request->link);
-    request->is_overdue = ++changes->n_waiting > MAX_WAITING;
-    timer_start_after(&changes->worker->timers, &request->patience, PATIENCE_MS, on_overdue);
+    request->is_expired = ++changes->n_waiting > MAX_WAITING;
+    timer_start_after(&changes->worker->timers, &request->deadline, DEADLINE_MS, expire);
     kick(changes);
     return request;
 }
@@ -138,7 +138,7 @@ static void finish(struct change_request *request, const struct change_result *r
 {
     h2o_linklist_unlink(&request->link);
     --request->changes->n_waiting;
-    timer_stop(&request->patience);
+    timer_stop(&request->deadline);
     if (request->callback != NULL)
         request->callback(request->data, result);
     buffer_free(&request->text);
@@ -146,32 +146,32 @@ static void finish(struct change_request *request, const struct change_result *r
     free(request);
 }
 
-static void on_overdue(struct timer *timer)
+static void expire(struct timer *timer)
 {
-    struct change_request *request = H2O_STRUCT_FROM_MEMBER(struct change_request, patience, timer);
+    struct change_request *request = H2O_STRUCT_FROM_MEMBER(struct change_request, deadline, timer);
 
-    request->is_overdue = true;
+    request->is_expired = true;
     kick(request->changes);
 }
 
 /* --- statements --- */
 
-/* Answers what has waited for too long or is not wanted any more. */
+/* Answers the requests that have expired or are cancelled, unless they are in flight. */
 static void drop(struct changes *changes)
 {
     static const struct change_result NOTHING = {.outcome = CHANGE_UNAVAILABLE};
-    h2o_linklist_t *first = changes->is_away ? changes->queue.next->next : changes->queue.next;
+    h2o_linklist_t *first = changes->is_in_flight ? changes->queue.next->next : changes->queue.next;
     h2o_linklist_t *next;
 
     for (h2o_linklist_t *link = first; link != &changes->queue; link = next) {
         next = link->next;
-        if (request_of(link)->is_overdue || request_of(link)->callback == NULL)
+        if (request_of(link)->is_expired || request_of(link)->callback == NULL)
             finish(request_of(link), &NOTHING);
     }
 }
 
-/* White space makes the JSON so long that its statement leaves in one piece: one that this process
- * was stopped in the middle of would keep the journal locked (pg_padding). */
+/* White space pads the JSON, so that the statement leaves in one write: half a statement would keep the
+ * journal locked (pg_padding). */
 static void send_change(struct changes *changes, struct change_request *request)
 {
     struct buffer number = {0};
@@ -185,7 +185,7 @@ static void send_change(struct changes *changes, struct change_request *request)
     memset(buffer_reserve(&request->text, padding), ' ', padding);
     request->text.len += padding;
     parameters[0] = (struct pg_parameter){request->text.bytes, request->text.len};
-    session_run(changes->session, STATEMENT_CHANGE, parameters, 2, on_answer, changes);
+    session_run(changes->session, STATEMENT_CHANGE, parameters, 2, read_result, changes);
     buffer_free(&number);
 }
 
@@ -198,7 +198,7 @@ static void send_audit(struct changes *changes, const struct audit_query *query)
     session_run(changes->session, STATEMENT_AUDIT,
                 (struct pg_parameter[]){
                     {query->path, query->path_len}, {numbers.bytes, 8}, {numbers.bytes + 8, 8}},
-                3, on_answer, changes);
+                3, read_result, changes);
     buffer_free(&numbers);
 }
 
@@ -209,17 +209,17 @@ static void send_forget(struct changes *changes)
     pg_add_int8(&days, changes->audit_days);
     changes->is_forget_due = false;
     session_run(changes->session, STATEMENT_FORGET_CHANGES,
-                (struct pg_parameter[]){{days.bytes, days.len}}, 1, on_forgotten, changes);
+                (struct pg_parameter[]){{days.bytes, days.len}}, 1, note_forgotten, changes);
     buffer_free(&days);
 }
 
-static void on_deferred(struct deferred *deferred)
+static void send_next(struct deferred *deferred)
 {
     struct changes *changes = H2O_STRUCT_FROM_MEMBER(struct changes, deferred, deferred);
     struct change_request *request;
 
     drop(changes);
-    if (changes->is_away || !session_is_idle(changes->session))
+    if (changes->is_in_flight || !session_is_idle(changes->session))
         return;
     if (changes->is_forget_due) {
         send_forget(changes);
@@ -227,23 +227,23 @@ static void on_deferred(struct deferred *deferred)
     }
     if (h2o_linklist_is_empty(&changes->queue))
         return;
-    changes->is_away = true;
+    INVARIANT(!changes->is_in_flight);
+    changes->is_in_flight = true;
     request = request_of(changes->queue.next);
-    timer_stop(&request->patience);
+    timer_stop(&request->deadline);
     if (request->statement == STATEMENT_CHANGE)
         send_change(changes, request);
     else
         send_audit(changes, request->query);
 }
 
-/* Whether PostgreSQL refused the request for what it asks: the function's own errors, and those of
- * constraints and triggers. */
+/* Whether PostgreSQL refused the request itself: errors of the function, of constraints, of triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "PC P0 22 23 44");
 }
 
-/* Whether it may succeed if it is tried again as it is. */
+/* Whether the same statement may succeed later. */
 static bool is_passing(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "40 53 55 57");
@@ -255,13 +255,14 @@ static void log_failure(const char *statement, const struct pg_answer *answer)
               answer->sqlstate, LOG_QUOTED(answer->message));
 }
 
-static void on_answer(void *data, const struct pg_answer *answer)
+static void read_result(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
     struct change_request *request = request_of(changes->queue.next);
     struct change_result result = {.outcome = CHANGE_UNAVAILABLE};
 
-    changes->is_away = false;
+    INVARIANT(changes->is_in_flight && !h2o_linklist_is_empty(&changes->queue));
+    changes->is_in_flight = false;
     if (answer->outcome == PG_DONE && !answer->warned) {
         result = (struct change_result){CHANGE_DONE, PQgetvalue(answer->result, 0, 0),
                                         (size_t)PQgetlength(answer->result, 0, 0)};
@@ -281,8 +282,8 @@ static void on_answer(void *data, const struct pg_answer *answer)
         session_fail(changes->session, "A change could not be made", answer);
 }
 
-/* What could not be deleted goes behind the next change. */
-static void on_forgotten(void *data, const struct pg_answer *answer)
+/* Changes that could not be deleted are deleted after the next change. */
+static void note_forgotten(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
 

@@ -1,10 +1,14 @@
-/* Changes of counts by operators, and their audit trail: a session of its own that runs
- * pathcount_change() and pathcount_audit() (schema/005-changes.sql), one at a time.
+/* Changes of counts by operators, and their audit trail: pathcount_change() and pathcount_audit()
+ * (schema/005-changes.sql), one at a time, on a session of their own.
  *
- * A change is answered as done only after its commit. After any other answer it may have been made
- * all the same; the same change with the same id can be sent again, here or elsewhere. Behind each
- * change the oldest two of the audit trail are deleted if they are older than it is kept. All calls
- * from the loop's thread.
+ *     QUEUED --the session is idle--> IN FLIGHT --committed-------------------> DONE
+ *        |                                |------refused by SQL-----------------> REFUSED
+ *        +--deadline, or queue full--+    |------lost, or another failure-------> UNAVAILABLE
+ *                                    +------------------------------------------> UNAVAILABLE
+ *
+ * Only DONE proves that a change is committed. After UNAVAILABLE it may be committed, too: the client can
+ * send it again with the same id, to any counter-svc. After each change two of the oldest changes are
+ * deleted from the audit trail if they have exceeded its retention. All calls from the loop's thread.
  */
 #ifndef COUNTER_CHANGES_CHANGES_H
 #define COUNTER_CHANGES_CHANGES_H
@@ -14,8 +18,8 @@
 
 enum change_outcome {
     CHANGE_DONE,       /* committed, or read */
-    CHANGE_REFUSED,    /* nothing was changed, and the same request would be refused again */
-    CHANGE_UNAVAILABLE /* the outcome is unknown, or nothing was done */
+    CHANGE_REFUSED,    /* nothing was changed; the same request would be refused again */
+    CHANGE_UNAVAILABLE /* the outcome is unknown, or the request was not sent */
 };
 
 struct change_result {
@@ -24,26 +28,26 @@ struct change_result {
     size_t len;
 };
 
-/* Runs once for each request that is not cancelled, from the loop; `result` is good during the
+/* Runs exactly once for each request that is not cancelled, from the loop; `result` is valid during the
  * call. */
 typedef void (*change_callback)(void *data, const struct change_result *result);
 
 struct changes;
 struct change_request;
 
-/* `settings` must outlive it. The audit trail is kept for `audit_days`; 0: without end. */
+/* `settings` must outlive it. `audit_days` is the retention of the audit trail; 0: unlimited. */
 struct changes *changes_open(struct worker *worker, const struct session_settings *settings,
                              int64_t max_paths, int64_t audit_days);
 
-/* Takes NULL. No callback runs any more. */
+/* Takes NULL. No callback runs afterwards. */
 void changes_close(struct changes *changes);
 
-/* Connects to this host of the URL alone from now on; allows the migration that shuts older
- * programs out. */
+/* Connects only to this host of the URL from now on; allows the migration that excludes older
+ * programs. */
 void changes_follow(struct changes *changes, size_t host);
 void changes_migrate(struct changes *changes);
 
-/* Makes a change, of which `json` is what change_decode wrote; empties the buffer. */
+/* Makes the change that change_decode wrote to `json`; takes the buffer over. */
 struct change_request *changes_make(struct changes *changes, struct buffer *json,
                                     change_callback callback, void *data);
 
@@ -51,7 +55,7 @@ struct change_request *changes_make(struct changes *changes, struct buffer *json
 struct change_request *changes_audit(struct changes *changes, const struct audit_query *query,
                                      change_callback callback, void *data);
 
-/* The callback does not run; what has left for PostgreSQL goes on. */
+/* The callback does not run. A change that is in flight may be committed. */
 void change_cancel(struct change_request *request);
 
 #endif

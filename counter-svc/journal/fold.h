@@ -1,15 +1,20 @@
-/* Folding: moves what the journal has into the tables, and clears it.
+/* Folding: adds the journal's entries to the tables, then clears and vacuums the journal.
  *
- * On a session of its own, with asynchronous commits: the journal was flushed, and a crash that undoes
+ * It uses a session of its own with asynchronous commits: the journal is on disk, and a crash that undoes
  * a fold leaves its entries. A fold is one statement, pathcount_fold (schema/004-journal.sql), over a
- * slice of entries with a few thousand paths. Any counter-svc folds, and any number at once.
+ * slice of entries with a few thousand paths. Every counter-svc may fold, also at the same time.
  *
- * When: within 100 ms while few entries come, so that SQL users see a hit at once. Under load every
- * interval_ms, since a path that is hit often then costs one row instead of one for each entry. At once
- * when asked. A fold that is refused for its data is repeated row by row; what the table refuses goes
- * to pathcount_quarantine.
+ * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load it follows
+ * every interval_ms: a path that is hit often then costs one row instead of one for each entry. A view
+ * can force a fold. A fold whose data PostgreSQL refuses is repeated row by row; rows that the table
+ * refuses go to pathcount_quarantine.
  *
- * Between folds the session does the work of history (history.h).
+ *            due or forced             every 500 folded entries
+ *     IDLE ----------------> FOLDING     IDLE -----------------> CLEARING
+ *     IDLE ----------------> VACUUMING   IDLE -----------------> IN HISTORY (history.h)
+ *            dead rows                 once a second, or work is left
+ *
+ * Every answer leads back to IDLE; after a failure a pause follows.
  *
  * All calls from the loop's thread.
  */
@@ -26,7 +31,7 @@ struct fold_settings {
 };
 
 struct fold_owner {
-    /* The tables have everything up to this position, as far as this session's server knows. */
+    /* The tables have everything up to this position, on the server of this session. */
     void (*on_folded)(void *data, int64_t position);
     void *data;
 };
@@ -38,23 +43,23 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
                        const struct fold_settings *settings, const struct state *state,
                        const struct fold_owner *owner);
 
-/* Takes NULL. No callback runs any more. */
+/* Takes NULL. No callback runs afterwards. */
 void fold_close(struct fold *fold);
 
-/* The state has moved on by an entry with `paths` paths, of which it has pinned `pinned` anew; `own`
- * when this process has appended it. */
+/* Notes an entry that was applied to the state: it has `paths` paths and has pinned `pinned` slots; `own`:
+ * this process has appended it. */
 void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own);
 
-/* The state was read anew. */
+/* Notes that the state was loaded. */
 void fold_note_load(struct fold *fold);
 
-/* Folds everything as soon as it may. */
+/* Forces a fold of all entries; at most two of these run in a second. */
 void fold_soon(struct fold *fold);
 
-/* Folds on this host of the URL, where the journal is. */
+/* Folds on this host of the URL only: the host of the journal. */
 void fold_follow(struct fold *fold, size_t host);
 
-/* Another session has brought the ledger up to this program's schema. */
+/* Notes that another session has upgraded the ledger. */
 void fold_migrate(struct fold *fold);
 
 #endif

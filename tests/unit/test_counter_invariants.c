@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "counter-svc/journal/fold_private.h"
 #include "counter-svc/journal/journal_private.h"
 #include "counter-svc/ledger/pg_private.h"
 #include "counter-svc/ledger/session_private.h"
@@ -192,6 +193,36 @@ static void a_confirmed_batch_has_counts(void **unused)
     assert_violates(confirm_without_counts, "request->numbers != NULL");
 }
 
+/* --- folds --- */
+
+static void fold_twice(void)
+{
+    struct fold fold = {0};
+
+    fold_begin(&fold, FOLD_FOLDING);
+    fold_begin(&fold, FOLD_CLEARING);
+}
+
+static void one_statement_of_folds_is_in_flight(void **unused)
+{
+    (void)unused;
+    assert_violates(fold_twice, "fold->activity == FOLD_IDLE");
+}
+
+static void end_another(void)
+{
+    struct fold fold = {0};
+
+    fold_begin(&fold, FOLD_FOLDING);
+    fold_end(&fold, FOLD_CLEARING);
+}
+
+static void an_answer_is_that_of_the_statement_in_flight(void **unused)
+{
+    (void)unused;
+    assert_violates(end_another, "fold->activity == activity");
+}
+
 /* --- sessions --- */
 
 static void run_without_connection(void)
@@ -266,6 +297,8 @@ int main(void)
         WITH_ENTRY(an_answer_belongs_to_a_statement),
         WITH_ENTRY(a_request_is_taken_once),
         WITH_ENTRY(a_confirmed_batch_has_counts),
+        cmocka_unit_test(one_statement_of_folds_is_in_flight),
+        cmocka_unit_test(an_answer_is_that_of_the_statement_in_flight),
         cmocka_unit_test(a_query_needs_an_idle_connection),
         cmocka_unit_test(a_session_is_set_up_before_it_is_used),
         cmocka_unit_test(a_statement_needs_a_session_that_is_ready),

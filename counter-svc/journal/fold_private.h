@@ -1,0 +1,79 @@
+/* What fold.c (what has to be folded, and when) and fold_run.c (the statements) share. */
+#ifndef COUNTER_JOURNAL_FOLD_PRIVATE_H
+#define COUNTER_JOURNAL_FOLD_PRIVATE_H
+
+#include "counter-svc/journal/fold.h"
+#include "counter-svc/ledger/counter_metrics.h"
+
+/* A slice ends at this many paths, or mentions of paths in its entries. */
+#define SLICE_PATHS    4000
+#define SLICE_MENTIONS 200000
+
+/* One statement at a time, each from FOLD_IDLE and back to it. */
+enum fold_activity { FOLD_IDLE, FOLD_FOLDING, FOLD_CLEARING, FOLD_VACUUMING, FOLD_IN_HISTORY };
+
+struct fold {
+    struct worker *worker;
+    struct counter_metrics *metrics;
+    const struct fold_settings *settings;
+    const struct state *state;
+    struct fold_owner owner;
+    struct session *session;
+    enum fold_activity activity;
+    uint64_t sent_ns;            /* when the statement in flight was sent */
+    uint64_t folded_ns, took_ns; /* when the last fold ended, and how long it took */
+
+    /* what has to be folded */
+    int64_t *cuts; /* the last positions of slices, ascending; owned */
+    size_t n_cuts, max_cuts;
+    size_t slice_paths, slice_mentions; /* behind the last cut */
+    int64_t max_entries;                /* of a fold, after one that timed out; 0: no limit */
+    size_t unfolded_paths, sent_paths;  /* not folded yet, about; of them, in the fold in flight */
+    int64_t start, upto;                /* of the fold in flight, or of the last one */
+    int64_t folded;                     /* this session has folded up to here; 0: not known */
+    int64_t target;                     /* fold up to here now; 0: nothing */
+    bool is_wanted;                     /* a view waits for a fold */
+    bool row_by_row;
+    uint64_t forced_at_ms;
+    uint64_t unfolded_since_ms; /* 0: everything is folded */
+    uint64_t noted_at_ms;       /* when the last entry came */
+    size_t own_entries;         /* since the last tick */
+    bool is_follower;           /* another process has appended last */
+
+    /* what has to be cleared and vacuumed */
+    int64_t cleared_upto;
+    size_t dead_entries, dead_rows;
+    uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
+
+    struct history history;
+    bool is_historys_turn; /* the last statement was a fold */
+
+    struct timer tick, pause;
+    struct deferred deferred;
+};
+
+/* --- fold.c --- */
+
+/* Runs fold_send_next at the end of the loop's turn. */
+void fold_kick(struct fold *fold);
+
+/* How far the tables are: the checkpoint that the journal has seen, or what this session has folded
+ * since. */
+int64_t fold_checkpoint(const struct fold *fold);
+
+/* Whether there are entries behind the checkpoint. */
+bool fold_has_work(const struct fold *fold);
+
+/* Drops the cuts that the checkpoint has passed. */
+void fold_drop_old_cuts(struct fold *fold);
+
+/* --- fold_run.c --- */
+
+/* Sends the next statement if none is in flight: a fold, history, a clear or a vacuum. */
+void fold_send_next(struct deferred *deferred);
+
+/* Notes that a statement is about to be sent, or has been answered. */
+void fold_begin(struct fold *fold, enum fold_activity activity);
+void fold_end(struct fold *fold, enum fold_activity activity);
+
+#endif
