@@ -10,6 +10,8 @@ CC := gcc
 PREFIX ?= /usr/local
 PORT ?= 9090
 V ?= 0
+# runs a program of tests/, which imports tests/harness
+PYTHON := PYTHONPATH=$(CURDIR)/tests /usr/bin/python3
 
 SANITIZER ?=
 export SANITIZER
@@ -288,23 +290,23 @@ bench-ready:
 
 .PHONY: bench
 bench: bench-ready ## measure each performance target: table, Markdown, JSON, chart in build/bench/; 12 minutes
-	@/usr/bin/python3 tests/bench
+	@$(PYTHON) tests/bench
 
 .PHONY: bench-quick
 bench-quick: bench-ready ## the same in a minute: one short round, fewer paths
-	@/usr/bin/python3 tests/bench --quick
+	@$(PYTHON) tests/bench --quick
 
 .PHONY: bench-profile
 bench-profile: bench-ready ## CPU time per page by process and, with perf, by function; half a minute
-	@/usr/bin/python3 tests/bench/cpu_profile.py
+	@$(PYTHON) tests/bench/cpu_profile.py
 
 .PHONY: bench-overload
 bench-overload: bench-ready ## offer four times the load that can be served, over 2,000 connections; three minutes
-	@/usr/bin/python3 tests/bench/overload.py
+	@$(PYTHON) tests/bench/overload.py
 
 .PHONY: bench-curve
 bench-curve: bench-ready ## compare lanes, workers and fold intervals with the defaults; eight minutes
-	@/usr/bin/python3 tests/bench/curve.py
+	@$(PYTHON) tests/bench/curve.py
 
 .PHONY: encoding-program
 encoding-program: $(BENCH_ENCODING)
@@ -319,7 +321,7 @@ bench-encoding: ## what a message between the services takes to write and to rea
 dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboard*.png; five minutes
 	@tools/need build run operation pictures
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
-	@/usr/bin/python3 tests/operation/picture.py
+	@$(PYTHON) tests/operation/picture.py
 
 # --- the source ---
 

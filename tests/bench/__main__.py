@@ -21,7 +21,6 @@ from dataclasses import asdict, dataclass
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-import harness_path  # noqa: F401 (before what imports it)
 
 import chart
 import endurance

@@ -1,6 +1,6 @@
 """The cost of a change: this build next to another one.
 
-    tests/bench/builds.py FOLDER [ROUNDS [HEADER...]]
+    PYTHONPATH=tests /usr/bin/python3 tests/bench/builds.py FOLDER [ROUNDS [HEADER...]]
 
 FOLDER has the other counter-svc and render-svc, for example build/ of a worktree without the
 change. Each request has the headers, as "Connection: close". Prints pages per second and the CPU per page of each service at 64 and 512 connections: the
@@ -15,7 +15,6 @@ import sys
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-import harness_path  # noqa: F401 (before what imports it)
 
 import loads
 import table

@@ -1,7 +1,7 @@
 """Where the CPU time of a page goes.
 
     make bench-profile    the page, 64 connections, 1,000 paths; half a minute
-    tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--gzip] [--seconds S] [--symbols N]
+    PYTHONPATH=tests /usr/bin/python3 tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--gzip] [--seconds S] [--symbols N]
 
 Prints Markdown: the CPU time per hit of each process, of PostgreSQL's processes one by one, hits
 per commit and per flush, WAL per hit, and how much of the cores was idle. If perf can be used, a
@@ -20,7 +20,6 @@ import sys
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-import harness_path  # noqa: F401 (before what imports it)
 
 import accounting
 import loads

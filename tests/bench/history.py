@@ -1,6 +1,6 @@
 """What history costs, measured in a ledger of so many paths.
 
-    tests/bench/history.py [PATHS]
+    PYTHONPATH=tests /usr/bin/python3 tests/bench/history.py [PATHS]
 
 Prints: the CPU time of a fold for each path in it; the first page of each period next to that of all
 time; the CPU time of an hour that leaves its period; and bytes for each path and hour or day. The
@@ -16,7 +16,6 @@ import time
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-import harness_path  # noqa: F401 (before what imports it)
 
 import accounting
 from harness.http import Connection

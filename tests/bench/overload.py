@@ -20,7 +20,6 @@ import sys
 
 os.environ.pop("BUILD_DIR", None)  # the release build is measured
 sys.dont_write_bytecode = True
-import harness_path  # noqa: F401 (before what imports it)
 
 import accounting
 import loads

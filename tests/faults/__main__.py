@@ -1,7 +1,7 @@
 """The long run: random faults for as long as it takes, in several worlds side by side, as most of a
 fault is waiting. Every service has its own timeouts' defaults.
 
-    tests/faults [--count N] [--worlds N] [--seed N] [--report FOLDER] [--short]
+    PYTHONPATH=tests /usr/bin/python3 tests/faults [--count N] [--worlds N] [--seed N] [--report FOLDER] [--short]
 
 World number n strikes the sequence of the seed and n: a world of a run is replayed by
 `--worlds 1 --seed SEED --first n`. The report is a table (report.txt) and report.json.

@@ -12,22 +12,19 @@ list. The standby is synchronous, so no commit is confirmed before the standby h
 import contextlib
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # for tests/faults itself
+from harness.faultlib import Clock
+from harness.http import MINIMAL, Connection, ask
+from harness.ports import free_port
+from harness.services import ADMIN_TOKEN
+from harness.stage import Stage
+from harness.wait import until
 
-from harness.faultlib import Clock  # noqa: E402 (the path above comes first)
-from harness.http import MINIMAL, Connection, ask  # noqa: E402
-from harness.ports import free_port  # noqa: E402
-from harness.services import ADMIN_TOKEN  # noqa: E402
-from harness.stage import Stage  # noqa: E402
-from harness.wait import until  # noqa: E402
-
-from memory import MemoryGroup  # noqa: E402
-from nodes import Database, private_mounts_and_ports  # noqa: E402
+from memory import MemoryGroup
+from nodes import Database, private_mounts_and_ports
 
 # one name for each render-svc, and the addresses behind it
 COUNTER_NAMES = {"counter-svc-1.faults": ("127.1.0.1", "127.1.0.2"),

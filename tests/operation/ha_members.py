@@ -29,16 +29,12 @@ STARTED_S = 90      # until a server runs, on a busy machine
 
 
 def load(name):
-    """A program of swarm/ha as a module, with modules of its own from halib: tests change them."""
+    """Loads a program of swarm/ha as a module. It gets its own copy of halib's modules, because tests patch them."""
     for known in [one for one in sys.modules if one.partition(".")[0] == "halib"]:
         del sys.modules[known]
-    sys.path.insert(0, HA)
     loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(HA, name))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.path.remove(HA)
+    loader.exec_module(module)
     for part in ("here", "backrest", "disk"):
         setattr(module, part, sys.modules.get(f"halib.{part}"))
     return module

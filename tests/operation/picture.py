@@ -1,7 +1,7 @@
 """Draws the dashboard (swarm/monitoring/dashboard.json) as it looks with real data: its panels, titles,
 units and places, each query answered by a real Prometheus. Not by Grafana, which Debian does not have.
 
-    tests/operation/picture.py [FOLDER]
+    PYTHONPATH=tests /usr/bin/python3 tests/operation/picture.py [FOLDER]
 
 A pair of two and two carries 300 hits a second, for a while three times that, and PostgreSQL is killed
 and away for 15 s. Writes dashboard.png and dashboard-exactness.png.
@@ -19,13 +19,12 @@ import time
 import matplotlib
 from matplotlib import dates, pyplot, ticker
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+from harness.postgres import Cluster
+from harness.stage import Stage
+from harness.wait import until
+from prometheus import Prometheus, dashboard
 
-from harness.postgres import Cluster  # noqa: E402 (the path above comes first)
-from harness.stage import Stage  # noqa: E402
-from harness.wait import until  # noqa: E402
-from prometheus import Prometheus, dashboard  # noqa: E402
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 CLIENT = ROOT / "build" / "release" / "obj" / "tests" / "bench" / "client"
 LOAD_S, MORE_AT_S, MORE_S, KILL_AT_S, AWAY_S = 240, 50, 50, 140, 15
