@@ -1,7 +1,7 @@
 """What the tests of faults measure: when pages are served again, and whether every hit is where it belongs."""
 import time
 
-from harness.lab import all_hits, wait_until
+from harness.lab import all_hits, until
 
 TARGET_S = 30       # until pages are served everywhere again
 FAR_ABOVE_S = 90
@@ -18,8 +18,8 @@ def audit(stack, prefix, load, watches):
 
 def until_whole(watches, since):
     """Until every host has served pages for 4 s, which began after the fault could be felt."""
-    wait_until("the page whole again", lambda: time.time() > since + 6 and all(
-        watch.steady(4) for watch in watches), FAR_ABOVE_S)
+    until(lambda: time.time() > since + 6 and all(
+        watch.steady(4) for watch in watches), "the page whole again", FAR_ABOVE_S)
 
 
 def gap(watches, since):

@@ -5,7 +5,7 @@ import os
 import pathlib
 import signal
 
-from harness.lab import Stack, Task, docker, wait_until, world
+from harness.lab import Stack, Task, docker, until, world
 
 MEMBERS = ("a", "b", "c")
 REPOSITORY_HOST = 4
@@ -63,7 +63,7 @@ class HaStack(Stack):
                 state in ("running", "streaming") for _, state in roles.values())
 
     def until_well(self, seconds=WELL_S):
-        wait_until("three servers and a synchronous standby", self.is_well, seconds, interval=1)
+        until(self.is_well, "three servers and a synchronous standby", seconds, pause=1)
 
     def recover(self):
         self.unreachable = frozenset()

@@ -6,7 +6,7 @@ After each of them, for every path: acknowledged ≤ stored ≤ sent.
 import signal
 import time
 
-from harness.lab import wait_until
+from harness.lab import until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, send
 
@@ -24,7 +24,7 @@ def cut(stack, victim, prefix, under_load):
         stack.lab("cut", victim)
         stack.unreachable = frozenset({victim})
         until_whole(watches, began)
-        wait_until("the end of the cut", lambda: time.time() > began + CUT_S, 2 * CUT_S)
+        until(lambda: time.time() > began + CUT_S, "the end of the cut", 2 * CUT_S)
         stack.lab("mend", victim)
         stack.unreachable = frozenset()
         stack.until_well()
@@ -51,7 +51,7 @@ def test_leader_of_etcd_cut_off(stack, prefix, under_load, note):
     """Its host has no other part: neither the primary nor the synchronous standby."""
     primary, (_, other) = stack.primary(), standbys(stack)
     stack.lead_etcd(other)
-    wait_until("etcd's leader to be elsewhere", lambda: stack.etcd_leader() == other, MARGIN_S)
+    until(lambda: stack.etcd_leader() == other, "etcd's leader to be elsewhere", MARGIN_S)
     longest, figures = cut(stack, stack.host_of(other), prefix, under_load)
     note(f"the host of etcd's leader cut off for {CUT_S} s: {longest:.1f} s without a 200 elsewhere; {figures}")
     assert stack.primary() == primary and stack.etcd_leader() != other
@@ -74,8 +74,8 @@ def test_etcd_without_a_majority(stack, prefix, commits, under_load, note):
         began = time.time()
         send(stopped, signal.SIGSTOP)
         try:
-            wait_until("503 everywhere", lambda: time.time() > began + 1 and all(
-                watch.seen[-1][2] != 200 for watch in watches), TTL_S + MARGIN_S)
+            until(lambda: time.time() > began + 1 and all(
+                watch.seen[-1][2] != 200 for watch in watches), "503 everywhere", TTL_S + MARGIN_S)
             took, silent = time.time() - began, time.time()
             time.sleep(TTL_S)
             confirmed = [one for member in MEMBERS for one in commits.of(member, silent)]

@@ -6,7 +6,7 @@ acknowledged ≤ stored ≤ sent.
 import contextlib
 import time
 
-from harness.lab import docker, wait_until
+from harness.lab import docker, until
 from measures import FAR_ABOVE_S, TARGET_S, audit, gap, until_whole
 
 DISK_MIB = 2048     # with room for the WAL that PostgreSQL keeps by itself
@@ -26,7 +26,7 @@ def small_disk(stack, member, folder):
 
     def swap(*commands):
         stack.swarm("service", "scale", "--detach", f"pathcount_{service}=0")
-        wait_until(f"{service} to stop", lambda: not stack.tasks(service), STOPPED_S)
+        until(lambda: not stack.tasks(service), f"{service} to stop", STOPPED_S)
         for command in commands:
             on_host(*command)
         stack.swarm("service", "scale", "--detach", f"pathcount_{service}=1")
@@ -76,7 +76,7 @@ def test_disk_of_the_primary_full(stack, prefix, under_load, note, tmp_path):
         with under_load(stack.hosts) as (load, watches):
             began = time.time()
             fill()
-            wait_until("another primary", lambda: stack.primary() not in (None, member), FAR_ABOVE_S)
+            until(lambda: stack.primary() not in (None, member), "another primary", FAR_ABOVE_S)
             until_whole(watches, began)
             longest, new = gap(watches, began), stack.primary()
             empty()
@@ -96,8 +96,8 @@ def test_disk_of_the_standby_full(stack, prefix, under_load, note, tmp_path):
         with under_load(stack.hosts) as (load, watches):
             began = time.time()
             fill()
-            wait_until("another synchronous standby",
-                       lambda: synchronous_standby(stack) not in (None, member), FAR_ABOVE_S)
+            until(lambda: synchronous_standby(stack) not in (None, member),
+                  "another synchronous standby", FAR_ABOVE_S)
             until_whole(watches, began)
             longest, then = gap(watches, began), stack.primary()
             empty()

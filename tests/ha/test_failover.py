@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from harness.lab import wait_until
+from harness.lab import until
 from measures import FAR_ABOVE_S, TARGET_S, TTL_S, audit, gap, others, until_whole
 from members import MEMBERS, kill, send
 
@@ -100,8 +100,8 @@ def test_processes_killed_and_stopped_at_random(stack, prefix, under_load, note)
         for program, action in faults:
             member = draw.choice(MEMBERS)
             # it may not be back from the fault before
-            pids = wait_until(f"{program} at {member}",
-                              lambda program=program, member=member: stack.pids_of(program, member), 90)
+            pids = until(lambda program=program, member=member: stack.pids_of(program, member),
+                         f"{program} at {member}", 90)
             began = time.time()
             primary = stack.primary()
             action(pids)

@@ -4,7 +4,7 @@ After each of them, for every path: acknowledged ≤ stored ≤ sent.
 """
 import time
 
-from harness.lab import docker, wait_until, world
+from harness.lab import docker, until, world
 from measures import FAR_ABOVE_S, audit, gap, others, until_whole
 
 SPARE = 4           # a worker, without a database server
@@ -33,8 +33,9 @@ def join_again(stack, host):
     token = stack.swarm("swarm", "join-token", "--quiet", "manager")
     docker(host, "swarm", "join", "--advertise-addr", world.host_address(host), "--token", token,
            f"{world.host_address(stack.manager)}:2377")
-    wait_until("the host to be ready", lambda: stack.swarm(
-        "node", "ls", "--filter", f"name={node(host)}", "--format", "{{.Status}}") == "Ready", 60)
+    until(lambda: stack.swarm(
+        "node", "ls", "--filter", f"name={node(host)}", "--format", "{{.Status}}") == "Ready",
+        "the host to be ready", 60)
 
 
 def test_lost_host_replaced_and_its_member_moved_back(stack, prefix, under_load, note):

@@ -2,7 +2,7 @@
 time: 503 meanwhile, and for every path: acknowledged ≤ stored ≤ sent."""
 import time
 
-from harness.lab import docker, get_count, wait_until, watching, world
+from harness.lab import docker, get_count, until, watching, world
 from measures import audit
 from members import MEMBERS, REPOSITORY_HOST
 
@@ -14,8 +14,8 @@ SERVERS = [f"{world.STACK}_postgres-{member}" for member in MEMBERS]
 
 def counting_again(stack, prefix):
     stack.command("scale", "counter-svc", "2")
-    wait_until("pages that count", lambda: all(
-        get_count(host, "/back") for host in stack.hosts), PAGE_S)
+    until(lambda: all(
+        get_count(host, "/back") for host in stack.hosts), "pages that count", PAGE_S)
     stack.running_under_load(prefix)
 
 
@@ -45,7 +45,7 @@ def to_three(stack, prefix, dump):
     stack.command("scale", "counter-svc", "0")
     stack.command("backup", dump, host=ONE)
     stack.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=0")
-    wait_until("PostgreSQL's end", lambda: not stack.tasks("postgres"), STOPPED_S)
+    until(lambda: not stack.tasks("postgres"), "PostgreSQL's end", STOPPED_S)
     stack.command("deploy", "--ha", "--archive", "--host-ports", "--wait", COUNTER_REPLICAS="0")
     stack.until_well()
     stack.command("restore", dump, host=stack.host_of(stack.primary()))

@@ -2,7 +2,7 @@
 it was at a time."""
 import time
 
-from harness.lab import docker, get_count, wait_until, world
+from harness.lab import docker, get_count, until, world
 from members import MEMBERS, REPOSITORY_HOST
 
 STOPPED_S = 90
@@ -15,7 +15,7 @@ def destroy(stack):
     """The volumes of the three servers and of etcd are gone. etcd begins anew."""
     services = [f"{kind}-{member}" for kind in ("postgres", "etcd") for member in MEMBERS]
     stack.swarm("service", "scale", "--detach", *(f"{world.STACK}_{service}=0" for service in services))
-    wait_until("the servers to stop", lambda: not any(stack.tasks(one) for one in services), STOPPED_S)
+    until(lambda: not any(stack.tasks(one) for one in services), "the servers to stop", STOPPED_S)
     for member in MEMBERS:
         host = stack.host_of(member)
         for volume in (f"{world.STACK}_ledger-{member}", f"{world.STACK}_etcd-{member}"):
@@ -23,14 +23,14 @@ def destroy(stack):
                 docker(host, "rm", "--force", container)
             docker(host, "volume", "rm", volume)
     stack.swarm("service", "scale", "--detach", *(f"{world.STACK}_etcd-{member}=1" for member in MEMBERS))
-    wait_until("etcd", lambda: all(stack.tasks(f"etcd-{member}") for member in MEMBERS), STOPPED_S)
+    until(lambda: all(stack.tasks(f"etcd-{member}") for member in MEMBERS), "etcd", STOPPED_S)
 
 
 def until_archived(stack):
     """Everything until now is in the repository."""
     segment = stack.sql("SELECT pg_walfile_name(pg_switch_wal())")[0][0]
-    wait_until("WAL to be archived", lambda: stack.sql(
-        "SELECT last_archived_wal FROM pg_stat_archiver")[0][0] >= segment, ARCHIVED_S)
+    until(lambda: stack.sql(
+        "SELECT last_archived_wal FROM pg_stat_archiver")[0][0] >= segment, "WAL to be archived", ARCHIVED_S)
 
 
 def test_all_three_destroyed_and_back_to_a_time(stack, prefix, note):
@@ -58,8 +58,8 @@ def test_all_three_destroyed_and_back_to_a_time(stack, prefix, note):
     well = time.time() - began
     assert stack.stored(prefix) == before.acked + more.acked
     stack.command("scale", "counter-svc", "2")
-    wait_until("pages that count", lambda: all(
-        get_count(host, f"{prefix}back") for host in stack.hosts), PAGE_S)
+    until(lambda: all(
+        get_count(host, f"{prefix}back") for host in stack.hosts), "pages that count", PAGE_S)
     counted = time.time() - began
     # The new timeline is archived, too.
     assert "full backup" in stack.command("base-backup", host=REPOSITORY_HOST).stdout

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.lab import docker, get_count, images, query, wait_until, world
+from harness.lab import docker, get_count, images, query, until, world
 from measures import FAR_ABOVE_S, audit, gap, until_whole
 from members import MEMBERS
 
@@ -64,7 +64,7 @@ def test_backup_and_restore(stack, prefix, tmp_path):
     assert stack.stored(f"{prefix}later/").total() == 100
     stack.command("restore", "--replace", file, host=host)
     assert stack.stored(prefix) == before.acked and before.acked.total() == 100
-    wait_until("pages that count", lambda: all(get_count(h, f"{prefix}back") for h in stack.hosts), 60)
+    until(lambda: all(get_count(h, f"{prefix}back") for h in stack.hosts), "pages that count", 60)
 
 
 def versions(stack, service):
@@ -91,9 +91,10 @@ def test_secret_rotated(stack, prefix, under_load, note, what):
         assert versions(stack, "counter-svc")[file] == counter[file] + 1
     after = verifiers(stack)
     assert {role for role in after if after[role] != roles[role]} == set(ROLES.get(what, ()))
-    wait_until("no secret of another version", lambda: stack.swarm(
+    until(lambda: stack.swarm(
         "secret", "ls", "--quiet", "--filter",
-        f"name={world.STACK}_{file}_v{before.get(file, counter.get(file))}") == "" or what == "ledger-pw", 60)
+        f"name={world.STACK}_{file}_v{before.get(file, counter.get(file))}") == "" or what == "ledger-pw",
+        "no secret of another version", 60)
     assert longest <= FAR_ABOVE_S
 
 
@@ -105,11 +106,13 @@ def test_prometheus_asks_every_member(stack):
         wanted = {("repository", "repository:9854"), *(
             (job, f"{kind}-{member}:{port}") for member in MEMBERS for job, kind, port in (
                 ("patroni", "postgres", 8008), ("etcd", "etcd", 2379)))}
-        wait_until("every member to be asked", lambda: wanted <= {
-            (one["metric"]["job"], one["metric"]["instance"]) for one in query(stack, "up == 1")}, SEEN_S)
+        until(lambda: wanted <= {
+            (one["metric"]["job"], one["metric"]["instance"]) for one in query(stack, "up == 1")},
+            "every member to be asked", SEEN_S)
         primary = f"postgres-{stack.primary()}:8008"
-        wait_until("the primary to be seen", lambda: [
+        until(lambda: [
             one["metric"]["instance"] for one in query(stack, "patroni_primary == 1")] == [primary],
+            "the primary to be seen",
             SEEN_S)
     finally:
         stack.command("deploy", *form)

@@ -19,6 +19,8 @@ import time
 import pytest
 from lablib import images, net, world
 
+from . import wait
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
 REACH = CLIENT.with_name("reach.py")
@@ -96,15 +98,9 @@ def logs(lines=12):
     return found
 
 
-def wait_until(what, condition, seconds, interval=0.2):
-    """Waits until `condition()` is true and returns what it gave; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s; at last: {value!r}"
-        time.sleep(interval)
+def until(condition, what, seconds, pause=0.2):
+    """wait.until() with a longer pause, because most conditions here start a process."""
+    return wait.until(condition, what, seconds, pause)
 
 
 def docker(host, *arguments, **options):
@@ -359,14 +355,13 @@ class Stack:
             self.form = form
         if "--host-ports" in overrides:
             for host in self.hosts:
-                wait_until(f"a page at host {host}", lambda h=host: get_count(h, "/shape"), 120)
+                until(lambda h=host: get_count(h, "/shape"), f"a page at host {host}", 120)
 
     def _put_counters_beside_database(self):
         self.function("update_service", "counter-svc", "--constraint-add",
                       "node.labels.pathcount.ledger == true")
-        wait_until("the counters to be on the database's host",
-                   lambda: {task.host for task in self.tasks("counter-svc")}
-                   == {self.database_host()}, 60)
+        until(lambda: {task.host for task in self.tasks("counter-svc")}
+              == {self.database_host()}, "the counters to be on the database's host", 60)
 
     def settled(self):
         """Whether every replica of every service runs."""
@@ -377,15 +372,13 @@ class Stack:
 
     def only(self, service, number):
         """Waits until just so many containers of a service are left: the others have drained."""
-        wait_until(f"{number} of {service} alone",
-                   lambda: len(self.tasks(service)) == number and self.settled(),
-                   120 * self.patience, interval=0.2 * self.patience)
+        until(lambda: len(self.tasks(service)) == number and self.settled(), f"{number} of {service} alone",
+              120 * self.patience, pause=0.2 * self.patience)
 
     def running_under_load(self, prefix, more=200):
         """Waits until `more` further hits of a running load are stored."""
         goal = self.stored(prefix).total() + more
-        wait_until(f"{more} more hits under {prefix}",
-                   lambda: self.stored(prefix).total() >= goal, 60)
+        until(lambda: self.stored(prefix).total() >= goal, f"{more} more hits under {prefix}", 60)
 
     # Looking into it.
 
@@ -406,7 +399,7 @@ class Stack:
 
     def sql(self, query):
         """Rows of a query, as lists of text, asked by the superuser on the server itself."""
-        task = wait_until("PostgreSQL's task", lambda: self.tasks("postgres"), 60)[0]
+        task = until(lambda: self.tasks("postgres"), "PostgreSQL's task", 60)[0]
         out = docker(task.host, "exec", task.container, "psql", "--username=postgres",
                      "--dbname=pathcount", "--no-psqlrc", "--tuples-only", "--no-align",
                      "--field-separator=\t", "--command", query)
@@ -441,14 +434,14 @@ class Stack:
             self.swarm("service", "create", "--detach", "--name", name, "--init",
                         "--network", f"{world.STACK}_{network}", "--constraint",
                         f"node.hostname==pathcount-h{host or self.manager}", CLIENT_IMAGE)
-        return wait_until(f"{name} to run", lambda: self._client(name), 180 * self.patience)
+        return until(lambda: self._client(name), f"{name} to run", 180 * self.patience)
 
     def client_knows(self, name, number):
         """Waits until the client's host knows so many addresses for a name. Hosts tell each other of
         tasks by gossip, which can take half a minute on a busy machine."""
         client = self.start_client()
-        wait_until(f"{number} addresses for {name}",
-                   lambda: client.addresses_of(name) == number, 120 * self.patience)
+        until(lambda: client.addresses_of(name) == number,
+              f"{number} addresses for {name}", 120 * self.patience)
 
     def _client(self, name):
         for host in self.hosts:

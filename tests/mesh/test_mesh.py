@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from harness.lab import CLIENT, Load, docker, get_count, net, wait_until, world
+from harness.lab import CLIENT, Load, docker, get_count, net, until, world
 
 PATIENCE_S = 300
 
@@ -26,7 +26,7 @@ def load_through_mesh(prefix, *options):
 def pages_everywhere(stack, path):
     """Waits until every host's port answers."""
     for host in stack.hosts:
-        wait_until(f"a page at host {host}", lambda h=host: get_count(h, path, 20), PATIENCE_S)
+        until(lambda h=host: get_count(h, path, 20), f"a page at host {host}", PATIENCE_S)
 
 
 def packets_received(task):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness.lab import all_hits, docker, get_count, images, wait_until, watching, world
+from harness.lab import all_hits, docker, get_count, images, until, watching, world
 
 pytestmark = pytest.mark.upkeep
 VOLUME = f"{world.STACK}_ledger"
@@ -52,7 +52,7 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
 
     spread.command("scale", "counter-svc", "0")
     spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=0")
-    wait_until("PostgreSQL's end", lambda: not spread.tasks("postgres"), 90)
+    until(lambda: not spread.tasks("postgres"), "PostgreSQL's end", 90)
     destroy(host)
     spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=1")
     spread.command("wait")
@@ -61,7 +61,7 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
     took = time.time() - began
     assert everything(spread) == before
     spread.command("scale", "counter-svc", "2")
-    wait_until("a page", lambda: get_count(host, "/back"), 60)
+    until(lambda: get_count(host, "/back"), "a page", 60)
     assert get_count(host, f"{prefix}after") == 1
     refused = spread.command("restore", dump, host=host, check=False)
     assert refused.returncode == 1 and "use --replace" in refused.stderr
@@ -78,8 +78,7 @@ def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
         try:
             spread.command("move", engine(old), engine(new), tmp_path / "ledger.dump")
             moved = time.time()
-            wait_until("the page whole again",
-                       lambda: all(watch.steady(5) for watch in watches), 90)
+            until(lambda: all(watch.steady(5) for watch in watches), "the page whole again", 90)
         finally:
             report = load.stop()
         whole = max(watch.whole_since() for watch in watches)
@@ -95,6 +94,6 @@ def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
     # Home again, for the tests that come after; the first volume is the old one by now.
     destroy(old)
     spread.command("move", engine(new), engine(old), tmp_path / "ledger.dump")
-    wait_until("a page", lambda: get_count(old, "/back"), 60)
+    until(lambda: get_count(old, "/back"), "a page", 60)
     spread.audit(prefix, sent, acked, exact=False)
     destroy(new)

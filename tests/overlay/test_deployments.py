@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness.lab import docker, wait_until, world
+from harness.lab import docker, until, world
 
 COMBINATIONS = {
     "plain": [],
@@ -141,9 +141,9 @@ def test_roles(stack):
                      "WHERE rolname = 'pathcount'") == [["f", "f", "f"]]
     assert stack.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'pathcount'") == [
         ["pathcount"]]
-    wait_until("counter-svc's connections", lambda: stack.sql(
+    until(lambda: stack.sql(
         "SELECT DISTINCT usename FROM pg_stat_activity WHERE client_addr IS NOT NULL"
-    ) == [["pathcount"]], 60)
+    ) == [["pathcount"]], "counter-svc's connections", 60)
 
 
 def test_commands_are_idempotent_and_say_no(stack):

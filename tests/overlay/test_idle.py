@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, wait_until, world
+from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, until, world
 
 
 @pytest.fixture
@@ -26,13 +26,13 @@ def next_request_is_in_time(host, path, note, what):
     took = time.monotonic() - start
     note(f"{what}: the next request was answered {got and got[0]} after {took:.2f} s")
     assert got and got[0] in (200, 503) and took <= DEADLINE_S + MARGIN_S
-    wait_until("requests to be counted again", lambda: get_count(host, path), 60)
+    until(lambda: get_count(host, path), "requests to be counted again", 60)
 
 
 def test_renderer_to_counter_flow_dropped(idle, prefix, note):
     host = next(h for h in idle.hosts if h != idle.database_host())
     path = f"{prefix}page"
-    assert wait_until("a hit", lambda: get_count(host, path), 60)
+    assert until(lambda: get_count(host, path), "a hit", 60)
     renderer = idle.task("render-svc", host)
     ports = connections(renderer, 8081)
     assert ports, "the renderer keeps no connection"
@@ -43,7 +43,7 @@ def test_renderer_to_counter_flow_dropped(idle, prefix, note):
 def test_counter_to_postgres_flow_dropped(idle, prefix, note):
     host = next(h for h in idle.hosts if h != idle.database_host())
     path = f"{prefix}page"
-    assert wait_until("a hit", lambda: get_count(host, path), 60)
+    assert until(lambda: get_count(host, path), "a hit", 60)
     counters = idle.tasks("counter-svc")
     rules = [(counter, connections(counter, 5432)) for counter in counters]
     assert all(ports for _, ports in rules), "a counter keeps no connection"
@@ -55,7 +55,7 @@ def test_flow_forgotten_while_cut(idle, prefix, note):
     """The cable is out while the far end forgets its side: nothing of that comes through."""
     host = next(h for h in idle.hosts if h not in (idle.database_host(), idle.manager))
     path = f"{prefix}page"
-    assert wait_until("a hit", lambda: get_count(host, path), 60)
+    assert until(lambda: get_count(host, path), "a hit", 60)
     renderer = idle.task("render-svc", host).addresses()["internal"]
     idle.lab("cut", host)
     for counter in idle.tasks("counter-svc"):

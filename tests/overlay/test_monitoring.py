@@ -3,7 +3,7 @@ are more of them; and nobody else gets at what Prometheus gets."""
 import pytest
 import yaml
 
-from harness.lab import REPO, docker, get, get_count, images, query, wait_until, world
+from harness.lab import REPO, docker, get, get_count, images, query, until, world
 
 pytestmark = pytest.mark.upkeep
 STACK = yaml.safe_load((REPO / "stack.yml").read_text(encoding="utf-8"))
@@ -33,19 +33,19 @@ def tasks(stack):
 
 
 def test_prometheus_scrapes_every_task(watched):
-    found = wait_until("every task to be scraped", lambda: len(up(watched)) == 5 and up(watched), 90)
+    found = until(lambda: len(up(watched)) == 5 and up(watched), "every task to be scraped", 90)
     assert found == tasks(watched)
 
 
 def test_a_further_task_is_found(watched):
     watched.command("scale", "counter-svc", "3")
-    wait_until("the third to be scraped", lambda: up(watched) == tasks(watched)
-               and len(up(watched)) == 6, 90)
+    until(lambda: up(watched) == tasks(watched)
+          and len(up(watched)) == 6, "the third to be scraped", 90)
     watched.command("scale", "counter-svc", "2")
 
 
 def test_a_task_tells_its_host(watched):
-    hosts = wait_until("hosts", lambda: query(watched, "count by (host) (pathcount_host_info)"), 60)
+    hosts = until(lambda: query(watched, "count by (host) (pathcount_host_info)"), "hosts", 60)
     assert {one["metric"]["host"] for one in hosts} <= {
         f"pathcount-h{host}" for host in watched.hosts}
 
@@ -53,8 +53,8 @@ def test_a_task_tells_its_host(watched):
 def test_hits_are_seen(watched, prefix):
     for host in watched.hosts:
         assert get_count(host, prefix) is not None
-    wait_until("the hits to be seen", lambda: query(
-        watched, "sum(pathcount_hits_committed_total) > 0"), 60)
+    until(lambda: query(
+        watched, "sum(pathcount_hits_committed_total) > 0"), "the hits to be seen", 60)
     assert query(watched, "max(pathcount_ledger_hits) > 0")
 
 

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 import yaml
 
-from harness.lab import REPO, docker, images, net, wait_until, world
+from harness.lab import REPO, docker, images, net, until, world
 
 COMPOSE = REPO / "compose.yml"
 FILE = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
@@ -65,24 +65,25 @@ def project(stack):
 
 
 def test_a_page_comes_up_and_stays(project):
-    assert wait_until("a page", project.visit, 90) == 1
+    assert until(project.visit, "a page", 90) == 1
     assert project.visit() == 2
     for service in RUNNING:
-        wait_until(f"{service} to be healthy", lambda one=service: project.state(one)["Health"]["Status"] == "healthy", 60)
+        until(lambda one=service: project.state(one)["Health"]["Status"] == "healthy",
+              f"{service} to be healthy", 60)
     assert project.state("secrets") | {"Status": "exited", "ExitCode": 0} == project.state("secrets")
 
     # what ends by itself is started again
     before = project.state("render-svc")["Pid"]
     os.kill(before, signal.SIGKILL)
-    wait_until("another render-svc", lambda: project.state("render-svc")["Pid"] not in (0, before), 30)
-    assert wait_until("a page again", project.visit, 30) == 3
+    until(lambda: project.state("render-svc")["Pid"] not in (0, before), "another render-svc", 30)
+    assert until(project.visit, "a page again", 30) == 3
 
     # a second start keeps counts and secrets
     secrets = project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw")
     assert len(secrets) == 2 * 64
     project("down")
     project("up", "--detach", "--no-build")
-    assert wait_until("a page after a restart", project.visit, 90) == 4
+    assert until(project.visit, "a page after a restart", 90) == 4
     assert project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw") == secrets
 
     # the operator's secret is in counter-svc alone

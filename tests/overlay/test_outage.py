@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.lab import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, wait_until, watching
+from harness.lab import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, until, watching
 
 WHOLE_AGAIN_S = 30
 # Swarm can take longer than that itself until PostgreSQL's task runs again and the other hosts know
@@ -40,8 +40,8 @@ def test_host_without_the_database_killed(spread, prefix, note):
         spread.running_under_load(prefix)
         spread.lab("kill", victim)
         killed = time.time()
-        wait_until("the page whole again on the others",
-                   lambda: all(watch.steady(10) for watch in watches), WHOLE_AGAIN_S + 15)
+        until(lambda: all(watch.steady(10) for watch in watches),
+              "the page whole again on the others", WHOLE_AGAIN_S + 15)
         report, figures = collect(spread, prefix, load, watches)
     took = max(0, *(watch.whole_since() - killed for watch in watches))
     slow = max(end - start for watch in watches for start, end, _ in watch.seen)
@@ -63,17 +63,16 @@ def test_host_of_the_database_killed(spread, prefix, note):
         spread.running_under_load(prefix)
         spread.lab("kill", victim)
         killed = time.time()
-        wait_until("503 everywhere",
-                   lambda: all(watch.last(3) == [503] * 3 for watch in watches), 60)
+        until(lambda: all(watch.last(3) == [503] * 3 for watch in watches), "503 everywhere", 60)
         gone = [entry for watch in watches for entry in watch.since(killed)]
         reaches = [Reach(task) for task in spread.tasks("counter-svc")]
         revived = time.time()
         spread.lab("revive", victim)
-        wait_until("the page whole again", lambda: all(
-            watch.steady(5) for watch in watches), 180)
+        until(lambda: all(
+            watch.steady(5) for watch in watches), "the page whole again", 180)
         took = max(watch.whole_since() - revived for watch in watches)
         reachable = max((when - revived for when in map(Reach.stop, reaches) if when), default=0)
-        wait_until("the page on the revived host", lambda: get_count(victim, "/back"), 60)
+        until(lambda: get_count(victim, "/back"), "the page on the revived host", 60)
         report, figures = collect(spread, prefix, load, watches)
     slow = max(end - start for start, end, _ in gone)
     note(f"the database's host killed: slowest 503 {slow:.1f} s, after the revival began: its name "
@@ -98,9 +97,8 @@ def test_host_cut_off_and_mended(spread, prefix, note):
         time.sleep(20)
         spread.lab("mend", victim)
         mended = time.time()
-        wait_until("the page on the mended host", lambda: get_count(victim, "/back"), 90)
-        wait_until("the page whole on the others",
-                   lambda: all(watch.steady(5) for watch in watches), 60)
+        until(lambda: get_count(victim, "/back"), "the page on the mended host", 90)
+        until(lambda: all(watch.steady(5) for watch in watches), "the page whole on the others", 60)
         spread.command("wait")
         seen = spread.load_on(victim, f"{prefix}lonely/", requests=20, one_try=True).stop()
         report, figures = collect_both(spread, prefix, load, lonely, seen, watches)
@@ -138,8 +136,8 @@ def test_postgres_killed(spread, prefix, note):
         reaches = [Reach(task) for task in spread.tasks("counter-svc")]
         docker(database, "kill", "--signal", "KILL", before.container)
         killed = time.time()
-        wait_until("the page whole again", lambda: all(
-            watch.steady(5) and watch.whole_since() > killed for watch in watches), 180)
+        until(lambda: all(
+            watch.steady(5) and watch.whole_since() > killed for watch in watches), "the page whole again", 180)
         took = max(watch.whole_since() - killed for watch in watches)
         reachable = max((when - killed for when in map(Reach.stop, reaches) if when), default=0)
         report, figures = collect(spread, prefix, load, watches)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from harness.lab import docker, get, get_count, net, vxlan_packets, wait_until, world
+from harness.lab import docker, get, get_count, net, until, vxlan_packets, world
 
 
 @pytest.fixture
@@ -46,8 +46,8 @@ def test_large_page_crosses_hosts_whole(spread, prefix, note):
     try:
         far = next(h for h in spread.hosts if h != spread.database_host())
         # more than is asserted below: the rows that are no long paths change until the load has ended
-        wait_until("a page of more than 80 KB",
-                   lambda: len((get(far, "/", Accept="text/html") or (0, 0, b""))[2]) > 80_000, 120)
+        until(lambda: len((get(far, "/", Accept="text/html") or (0, 0, b""))[2]) > 80_000,
+              "a page of more than 80 KB", 120)
     finally:
         report = load.stop()
     assert not report.failed
@@ -80,13 +80,13 @@ def test_without_the_token_401(spread):
 def test_renderer_cannot_reach_postgres(spread):
     database = spread.tasks("postgres")[0].addresses()["ledger"]
     renderers = spread.tasks("render-svc")
-    wait_until("renderers to know counter-svc",
-               lambda: each(resolves, renderers, ["tasks.counter-svc"]) == {True}, 30)
+    until(lambda: each(resolves, renderers, ["tasks.counter-svc"]) == {True},
+          "renderers to know counter-svc", 30)
     assert each(resolves, renderers, ["tasks.postgres"]) == {False}
     assert each(connects, renderers, [database], [5432]) == {False}
     counter = spread.tasks("counter-svc")[0]
-    wait_until("counter-svc to reach it", lambda: resolves(counter, "tasks.postgres")
-               and connects(counter, database, 5432), 30)
+    until(lambda: resolves(counter, "tasks.postgres")
+          and connects(counter, database, 5432), "counter-svc to reach it", 30)
 
 
 def test_nothing_outside_reaches_the_inner_services(spread):
@@ -106,7 +106,7 @@ def test_nothing_outside_reaches_the_inner_services(spread):
         # No way out either: an internal network has no gateway.
         assert "default" not in task.in_network("ip", "route").stdout
     client = spread.start_client()
-    wait_until("the client to know the renderers", lambda: resolves(client, "tasks.render-svc"), 30)
+    until(lambda: resolves(client, "tasks.render-svc"), "the client to know the renderers", 30)
     assert each(resolves, [client], [
         "tasks.counter-svc", "tasks.postgres", "counter-svc", "postgres"]) == {False}
     for port, task in tasks.items():

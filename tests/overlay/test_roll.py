@@ -1,7 +1,7 @@
 """New versions under load, good and bad ones."""
 import pytest
 
-from harness.lab import Stack, docker, images, wait_until, world
+from harness.lab import Stack, docker, images, until, world
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,8 +38,8 @@ def test_rolling_to_a_broken_image(rolled, prefix, note, bad):
         rolled.running_under_load(prefix)
         done = rolled.command("roll", f"bad-{bad}", check=False)
         assert done.returncode == 1 and f"{bad}-svc was rolled back" in done.stderr
-        wait_until("the old version alone", lambda: image_of(rolled, f"{bad}-svc").endswith(":lab")
-                   and rolled.settled(), 120)
+        until(lambda: image_of(rolled, f"{bad}-svc").endswith(":lab")
+              and rolled.settled(), "the old version alone", 120)
         rolled.running_under_load(prefix)
     finally:
         report = load.stop()

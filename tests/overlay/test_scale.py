@@ -1,5 +1,5 @@
 """More and fewer replicas under load: nobody notices."""
-from harness.lab import wait_until
+from harness.lab import until
 
 AGREED_S = 60  # after a renderer leaves a counter-svc, its connections there idle for 20 s
 
@@ -21,8 +21,9 @@ def test_scaling_under_load(stack, prefix, note):
             stack.command("scale", service, str(number))
             if service == "counter-svc" and number > 1:
                 # The renderers find them, and use one of them.
-                wait_until("work for one counter-svc", lambda: sum(
-                    served(task) for task in stack.tasks("counter-svc")) == 1, AGREED_S)
+                until(lambda: sum(
+                    served(task) for task in stack.tasks("counter-svc")) == 1,
+                    "work for one counter-svc", AGREED_S)
             stack.only(service, number)
             if service == "render-svc":
                 stack.client_knows("tasks.render-svc", number)
