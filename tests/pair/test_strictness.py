@@ -299,7 +299,7 @@ def test_an_unknown_expectation_is_refused(pair):
 
 def test_nothing_that_was_refused_is_counted(pair):
     """What stood behind all the refused requests of this module was never a request."""
-    assert pair.ledger.count("/smuggled") in (None, 0)
+    assert pair.ledger.count("/smuggled") == 0
 
 
 def test_a_connection_of_empty_lines_is_closed_without_a_word(listener):
@@ -332,6 +332,6 @@ def test_an_upgrade_to_http_2_is_not_made(listener, protocol):
         assert answer.status == 200 and answer.start.startswith("HTTP/1.1 ")
         sock.sendall(PREFACE + SETTINGS)
         try:  # closed already, as its Connection said nothing of keeping it alive, or refused
-            assert stream.take_all()[:13] in (b"", b"HTTP/1.1 400 ")
+            assert stream.take_all()[:13] == b""
         except ConnectionError:
             pass
