@@ -14,6 +14,9 @@ from . import backrest, etcd, here
 RESTORE_KEY = "/pathcount/restore"
 PATRONI_KEYS = "/service/pathcount/"
 
+# Also used by swarm/restore.
+AFTER_RESTORE = pathlib.Path(__file__).with_name("after_restore.sql")
+
 
 def begin(config, path, time_wanted):
     """Lets a new cluster begin as it was at this time, or with all that the repository has."""
@@ -57,28 +60,15 @@ def set_aside(number):
         for older in data.parent.glob("before-restore-*"):
             shutil.rmtree(older)
         data.rename(kept)
-# Lanes have their full time before they are forgotten as silent. Another generation lets every
-# counter-svc read everything anew. swarm/restore does the same with a file. This runs as counter-svc's
-# role, which owns the functions and could have changed them.
-AFTER_RESTORE = """
-DO $$
-BEGIN
-    IF to_regclass('public.pathcount_journal') IS NOT NULL THEN
-        PERFORM public.pathcount_fold();
-        UPDATE public.pathcount_lanes SET used_at = now();
-        UPDATE public.pathcount_checkpoint SET generation = floor(random() * 9e15)::bigint;
-    END IF;
-END
-$$;
-"""
 
 
 def restored(_connection=None):
-    """Patroni's post_bootstrap. It gives the address of the database, which is the usual one."""
+    """Patroni's post_bootstrap. Its argument, the database's address, is not needed. The SQL runs as
+    counter-svc's role: that role owns the functions and could have changed them."""
     subprocess.run(
         ["psql", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--host={here.SOCKETS}",
          "--username=postgres", "--dbname=pathcount", "--command=SET ROLE pathcount",
-         "--command=SET search_path = public", f"--command={AFTER_RESTORE}"],
+         "--command=SET search_path = public", f"--file={AFTER_RESTORE}"],
         check=True, timeout=300)
     if all(etcd.etcdctl(name, "del", RESTORE_KEY) is None for name in here.MEMBERS):
         sys.exit("ha: etcd did not forget the restore that is done; trying again")
