@@ -308,6 +308,11 @@ bench-overload: bench-ready ## offer four times the load that can be served, ove
 bench-curve: bench-ready ## compare lanes, workers and fold intervals with the defaults; eight minutes
 	@$(PYTHON) tests/bench/curve.py
 
+.PHONY: bench-hops
+bench-hops: ## count the source files and functions that one hit runs in each service; half a minute
+	@tools/need build test
+	@$(PYTHON) tests/bench/hops.py
+
 .PHONY: encoding-program
 encoding-program: $(BENCH_ENCODING)
 
