@@ -132,7 +132,7 @@ static int start(struct worker *worker, const void *data)
     worker->app = render;
     render->client = counter_client_create(worker, &config->client);
     render->lanes = lanes_create(worker, render->client, &config->lanes);
-    render->table = table_create(worker, render->client);
+    render->ranking = ranking_reader_create(worker, render->client);
     render->fetcher =
         fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
     render->live = live_create(worker, render->fetcher, &config->live);
@@ -155,7 +155,7 @@ static void stop(struct worker *worker)
     gzip_destroy(render->gzip);
     bots_matcher_destroy(render->bots_matcher);
     fetcher_destroy(render->fetcher);
-    table_destroy(render->table);
+    ranking_reader_destroy(render->ranking);
     lanes_destroy(render->lanes);
     counter_client_destroy(render->client);
     timer_queue_fini(&render->stalls);

@@ -73,7 +73,7 @@ static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
 static bool on_answer(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
-static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows);
+static void confirm(struct lane *lane, const struct number *numbers, struct shared_rows *rows);
 static void give_up(struct lane *lane, int status);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
@@ -164,7 +164,7 @@ void hit_withdraw(struct hit *hit)
     hit->state = HIT_NONE;
 }
 
-static void answer_hit(struct hit *hit, struct number number, struct table_rows *rows)
+static void answer_hit(struct hit *hit, struct number number, struct shared_rows *rows)
 {
     INVARIANT(hit->state == HIT_AWAY);
     h2o_linklist_unlink(&hit->_link);
@@ -273,9 +273,9 @@ static void send_batch(struct lane *lane)
               (lane->batch.lane == lane->id && lane->batch.sequence == lane->sequence + 1));
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
-    lane->call =
-        counter_call(lane->lanes->client, "POST", lane->wants_rows ? API_HITS TABLE_VIEW : API_HITS,
-                     encode_batch, &lane->trace, on_answer, lane);
+    lane->call = counter_call(lane->lanes->client, "POST",
+                              lane->wants_rows ? API_HITS RANKING_QUERY : API_HITS, encode_batch,
+                              &lane->trace, on_answer, lane);
 }
 
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
@@ -296,7 +296,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
     lane->call = NULL;
     if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
-        struct table_rows rows = {.rows = &counts.rows, .budget = lane->lanes->worker->budget};
+        struct shared_rows rows = {.rows = &counts.rows};
         if (counts.repeat) {
             metric_add(&lane->lanes->metrics->repeated, lane->n_hits);
             log_event(LOG_LEVEL_INFO, "batch-repeated", "lane=%lld sequence=%lld hits=%zu trace=%s",
@@ -304,7 +304,7 @@ static bool on_answer(void *data, const struct http_answer *answer)
                       lane->trace.id);
         }
         confirm(lane, counts.numbers, counts.has_rows ? &rows : NULL);
-        table_rows_fini(&rows);
+        shared_rows_fini(&rows);
         rows_free(&counts.rows);
         return true;
     }
@@ -360,7 +360,7 @@ static void set_free(struct lane *lane)
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
  * they came. */
-static void confirm(struct lane *lane, const struct number *numbers, struct table_rows *rows)
+static void confirm(struct lane *lane, const struct number *numbers, struct shared_rows *rows)
 {
     struct render_metrics *metrics = lane->lanes->metrics;
 

@@ -26,8 +26,9 @@
 #ifndef RENDER_COUNT_LANES_H
 #define RENDER_COUNT_LANES_H
 
-#include "proto/path.h"
-#include "render-svc/count/table.h"
+#include "proto/batch.h"
+#include "render-svc/count/counter_client.h"
+#include "render-svc/count/shared_rows.h"
 
 enum hit_state {
     HIT_NONE,
@@ -42,7 +43,7 @@ struct hit;
  * number, and are only good during the callback; NULL: none came, or none were wanted by anybody in
  * the batch. Runs exactly once unless the hit is withdrawn, from the loop, never before lanes_add
  * returns. */
-typedef void (*hit_callback)(struct hit *hit, struct number number, struct table_rows *rows);
+typedef void (*hit_callback)(struct hit *hit, struct number number, struct shared_rows *rows);
 
 /* A hit; lives inside what waits for it, zeroed before its first use. */
 struct hit {

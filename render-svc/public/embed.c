@@ -38,7 +38,7 @@ struct embed {
     struct fetch fetch;    /* of a badge that counts nothing */
 };
 
-static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
+static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows);
 static void read_number(struct embed *embed);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
@@ -210,7 +210,7 @@ static void answer_shields(struct embed *embed, int64_t number)
     buffer_free(&json);
 }
 
-static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
+static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, hit, hit);
 

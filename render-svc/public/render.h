@@ -6,7 +6,7 @@
 #include "render-svc/count/fetch.h"
 #include "render-svc/count/lanes.h"
 #include "render-svc/count/render_metrics.h"
-#include "render-svc/count/table.h"
+#include "render-svc/count/ranking_reader.h"
 #include "render-svc/html/gzip.h"
 #include "render-svc/public/bots.h"
 #include "render-svc/public/live.h"
@@ -47,7 +47,7 @@ struct render_config {
 struct render {
     struct counter_client *client;
     struct lanes *lanes;
-    struct table *table;
+    struct ranking_reader *ranking;
     struct fetcher *fetcher;
     struct live *live;
     struct gzip *gzip;

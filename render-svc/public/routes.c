@@ -4,6 +4,7 @@
 #include "proto/api.h"
 #include "render-svc/html/link.h"
 #include "render-svc/html/page.h"
+#include "render-svc/html/rendered_rows.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
@@ -25,14 +26,14 @@ struct visit {
     size_t path_len;
     struct number number; /* its count 0: not counted, or not yet */
     struct hit hit;
-    struct table_wait wait;
+    struct ranking_wait wait;
     struct timer deadline;
 };
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
-static void on_counted(struct hit *hit, struct number number, struct table_rows *rows);
-static void on_rows(struct table_wait *wait, struct table_rows *rows);
-static void answer_visit(struct visit *visit, struct table_rows *rows);
+static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows);
+static void on_rows(struct ranking_wait *wait, struct shared_rows *rows);
+static void answer_visit(struct visit *visit, struct shared_rows *rows);
 static void refuse_visit(struct visit *visit, const char *detail);
 static void on_deadline(struct timer *timer);
 static void on_gone(void *data);
@@ -185,7 +186,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     visit->hit.wants_rows = form != FORM_MINIMAL;
     visit->hit.is_bot = method_is(req, "GET") && visitor_is_bot(req);
     if (method_is(req, "HEAD")) {
-        table_wait(render->table, &visit->wait, on_rows);
+        ranking_wait_start(render->ranking, &visit->wait, on_rows);
     } else if (!lanes_add(render->lanes, &visit->hit, on_counted)) {
         reply_unavailable(req, "Too many visits wait to be counted.", form != FORM_HTML);
         return;
@@ -193,7 +194,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
     timer_start(&render->deadlines, &visit->deadline, on_deadline);
 }
 
-static void on_counted(struct hit *hit, struct number number, struct table_rows *rows)
+static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, hit, hit);
     struct render *render = worker_of(visit->req)->app;
@@ -206,11 +207,11 @@ static void on_counted(struct hit *hit, struct number number, struct table_rows 
     } else if (rows != NULL) {
         answer_visit(visit, rows);
     } else {
-        table_wait(render->table, &visit->wait, on_rows);
+        ranking_wait_start(render->ranking, &visit->wait, on_rows);
     }
 }
 
-static void on_rows(struct table_wait *wait, struct table_rows *rows)
+static void on_rows(struct ranking_wait *wait, struct shared_rows *rows)
 {
     answer_visit(H2O_STRUCT_FROM_MEMBER(struct visit, wait, wait), rows);
 }
@@ -238,10 +239,10 @@ static void add_shared(struct visit *visit, struct parts *to, void *linked, cons
     to->shared += len;
 }
 
-static void add_json(struct visit *visit, struct table_rows *rows, struct parts *to)
+static void add_json(struct visit *visit, struct rendered_rows *rows, struct parts *to)
 {
     struct buffer own = {0};
-    struct table_text *text;
+    struct rows_text *text;
 
     json_add_own(&own, visit->path, visit->path_len, visit->number);
     if (rows == NULL) {
@@ -252,15 +253,15 @@ static void add_json(struct visit *visit, struct table_rows *rows, struct parts 
         add_own(visit, to, &own);
         return;
     }
-    text = table_rows_text(rows, TABLE_JSON);
+    text = rendered_rows_text(rows, ROWS_JSON);
     add_own(visit, to, &own);
     add_shared(visit, to, text, text->bytes, text->len);
 }
 
-static void add_packed_json(struct visit *visit, struct table_rows *rows, struct gzip *gzip,
+static void add_packed_json(struct visit *visit, struct rendered_rows *rows, struct gzip *gzip,
                             struct parts *to)
 {
-    struct table_packed *packed = table_rows_packed(rows, TABLE_JSON, gzip);
+    struct rows_packed *packed = rendered_rows_packed(rows, ROWS_JSON, gzip);
     struct buffer own = {0}, packed_own = {0}, end = {0};
     struct gzip_sum sum;
 
@@ -275,7 +276,7 @@ static void add_packed_json(struct visit *visit, struct table_rows *rows, struct
 }
 
 /* Renders the visitor's own part. */
-static struct page_visit begin_page(struct visit *visit, struct table_text *text)
+static struct page_visit begin_page(struct visit *visit, struct rows_text *text)
 {
     struct page_visit page = {0};
 
@@ -286,9 +287,9 @@ static struct page_visit begin_page(struct visit *visit, struct table_text *text
     return page;
 }
 
-static void add_page(struct visit *visit, struct table_rows *rows, struct parts *to)
+static void add_page(struct visit *visit, struct rendered_rows *rows, struct parts *to)
 {
-    struct table_text *text = rows != NULL ? table_rows_text(rows, TABLE_HTML) : NULL;
+    struct rows_text *text = rows != NULL ? rendered_rows_text(rows, ROWS_HTML) : NULL;
     struct page_visit page = begin_page(visit, text);
 
     if (text != NULL)
@@ -297,17 +298,17 @@ static void add_page(struct visit *visit, struct table_rows *rows, struct parts 
     to->shared = page.rows_len;
 }
 
-static void add_packed_page(struct visit *visit, struct table_rows *rows, struct gzip *gzip,
+static void add_packed_page(struct visit *visit, struct rendered_rows *rows, struct gzip *gzip,
                             struct parts *to)
 {
     h2o_mem_pool_t *pool = &visit->req->pool;
-    struct page_visit page = begin_page(visit, table_rows_text(rows, TABLE_HTML));
-    struct table_packed *packed = table_rows_packed(rows, TABLE_HTML, gzip);
+    struct page_visit page = begin_page(visit, rendered_rows_text(rows, ROWS_HTML));
+    struct rows_packed *packed = rendered_rows_packed(rows, ROWS_HTML, gzip);
     struct page_packed piece;
 
     h2o_mem_link_shared(pool, packed);
     if (page.row != 0) {
-        struct table_packed *marked = table_rows_marked(rows, page.row, gzip);
+        struct rows_packed *marked = rendered_rows_marked(rows, page.row, gzip);
         h2o_mem_link_shared(pool, marked);
         piece = (struct page_packed){marked->bytes, marked->len, marked->sum};
     }
@@ -330,10 +331,11 @@ static void end_visit(struct visit *visit)
 }
 
 /* `rows` NULL: there are none to show, or none are wanted. */
-static void answer_visit(struct visit *visit, struct table_rows *rows)
+static void answer_visit(struct visit *visit, struct shared_rows *rows)
 {
     h2o_req_t *req = visit->req;
     struct parts answer = {.count = 0};
+    struct rendered_rows *rendered = NULL;
     struct gzip *gzip;
 
     end_visit(visit);
@@ -343,15 +345,17 @@ static void answer_visit(struct visit *visit, struct table_rows *rows)
         reply_head(req, content_type(visit));
         return;
     }
+    if (rows != NULL)
+        rendered = rendered_rows_of(rows, &worker_of(req)->budget);
     gzip = rows != NULL ? reply_begin_gzip(req) : NULL;
     if (visit->form == FORM_HTML && gzip != NULL)
-        add_packed_page(visit, rows, gzip, &answer);
+        add_packed_page(visit, rendered, gzip, &answer);
     else if (visit->form == FORM_HTML)
-        add_page(visit, rows, &answer);
+        add_page(visit, rendered, &answer);
     else if (gzip != NULL)
-        add_packed_json(visit, rows, gzip, &answer);
+        add_packed_json(visit, rendered, gzip, &answer);
     else
-        add_json(visit, rows, &answer);
+        add_json(visit, rendered, &answer);
     reply_parts(req, content_type(visit), answer.parts, answer.count, answer.shared,
                 visit->form != FORM_HTML);
 }
@@ -367,7 +371,7 @@ static void on_deadline(struct timer *timer)
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, deadline, timer);
 
     hit_withdraw(&visit->hit);
-    table_cancel(&visit->wait);
+    ranking_wait_cancel(&visit->wait);
     if (visit->number.count != 0)
         answer_visit(visit, NULL); /* it is counted, only the rows are missing */
     else
@@ -380,6 +384,6 @@ static void on_gone(void *data)
     struct visit *visit = data;
 
     hit_withdraw(&visit->hit);
-    table_cancel(&visit->wait);
+    ranking_wait_cancel(&visit->wait);
     timer_stop(&visit->deadline);
 }

@@ -92,7 +92,7 @@ struct counter_call *__wrap_counter_call(struct counter_client *client, const ch
     *call = (struct counter_call){.callback = callback, .data = data};
     call->wants_rows = strchr(target, '?') != NULL;
     if (strcmp(target, API_LANES) != 0) {
-        MUST(strcmp(target, call->wants_rows ? API_HITS TABLE_VIEW : API_HITS) == 0);
+        MUST(strcmp(target, call->wants_rows ? API_HITS RANKING_QUERY : API_HITS) == 0);
         MUST(strcmp(trace->id, TRACE.id) == 0);
         /* each try is over a connection that has offered MessagePack, or has not */
         call->encoding = world.n_tries++ % 3 == 0 ? ENCODING_JSON : ENCODING_MSGPACK;
