@@ -25,8 +25,7 @@ _Static_assert(REPLICAS_MAX == RESOLVER_MAX_ADDRESSES, "every address that is fo
 struct counter_call {
     struct counter_client *client;
     h2o_linklist_t link;
-    const char *method, *target;
-    http_encode encode; /* NULL: there is no body */
+    struct http_request request; /* its trace is the one below */
     struct trace trace;
     http_callback callback;
     void *data;
@@ -56,9 +55,8 @@ static void on_next_look_up(struct timer *timer);
 static void on_next_probes(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
-static void encode_body(void *data, enum encoding encoding, struct buffer *to);
 static void on_no_address(struct timer *timer);
-static bool on_answer(void *data, const struct http_answer *answer);
+static bool on_call_answered(void *data, const struct http_answer *answer);
 
 int counter_url_parse(const char *url, char **host, uint16_t *port, char *error, size_t error_size)
 {
@@ -151,16 +149,17 @@ static void on_next_look_up(struct timer *timer)
 
 /* --- calls --- */
 
-static struct counter_call *call_create(struct counter_client *client, const char *method,
-                                        const char *target, const struct trace *trace)
+static struct counter_call *call_create(struct counter_client *client,
+                                        const struct http_request *request)
 {
     struct counter_call *call = h2o_mem_alloc(sizeof(*call));
 
-    *call = (struct counter_call){.client = client, .method = method, .target = target};
-    if (trace != NULL)
-        call->trace = *trace;
+    *call = (struct counter_call){.client = client, .request = *request};
+    if (request->trace != NULL)
+        call->trace = *request->trace;
     else
         trace_begin(&call->trace);
+    call->request.trace = &call->trace;
     h2o_linklist_insert(&client->calls, &call->link);
     return call;
 }
@@ -170,24 +169,14 @@ static void send_call(struct counter_call *call, const struct http_address *addr
 {
     call->address = *address;
     call->begun_ms = monotonic_ms();
-    call->call = http_call(call->client->http, &call->address, call->method, call->target,
-                           call->encode != NULL ? encode_body : NULL, &call->trace, callback, call);
+    call->call = http_call(call->client->http, &call->address, &call->request, callback, call);
 }
 
-static void encode_body(void *data, enum encoding encoding, struct buffer *to)
-{
-    const struct counter_call *call = data;
-
-    call->encode(call->data, encoding, to);
-}
-
-struct counter_call *counter_call(struct counter_client *client, const char *method,
-                                  const char *target, http_encode encode, const struct trace *trace,
+struct counter_call *counter_call(struct counter_client *client, const struct http_request *request,
                                   http_callback callback, void *data)
 {
-    struct counter_call *call = call_create(client, method, target, trace);
+    struct counter_call *call = call_create(client, request);
 
-    call->encode = encode;
     call->callback = callback;
     call->data = data;
     call->tries_left = client->replicas.count;
@@ -204,7 +193,7 @@ static void try_next(struct counter_call *call)
         return;
     }
     --call->tries_left;
-    send_call(call, address, on_answer);
+    send_call(call, address, on_call_answered);
 }
 
 /* Logs and publishes a change of whether counter-svc can be reached, by the outcome of a call. */
@@ -256,7 +245,7 @@ static void judge(const struct counter_call *call, enum http_outcome outcome, co
     if (trouble == NULL) {
         if (replicas_answered(replicas, &call->address, now_ms))
             conclude(call, NULL);
-    } else if (outcome != HTTP_NOT_SENT && strcmp(call->method, "GET") == 0) {
+    } else if (outcome != HTTP_NOT_SENT && strcmp(call->request.method, "GET") == 0) {
         replicas_suspect(replicas, &call->address, call->begun_ms);
         send_probes(client);
     } else {
@@ -267,7 +256,7 @@ static void judge(const struct counter_call *call, enum http_outcome outcome, co
     }
 }
 
-static bool on_answer(void *data, const struct http_answer *answer)
+static bool on_call_answered(void *data, const struct http_answer *answer)
 {
     struct counter_call *call = data;
     const char *trouble = trouble_of(answer);
@@ -302,13 +291,13 @@ void counter_call_cancel(struct counter_call *call)
 /* Probes every address that is due. A probe is a small read that needs PostgreSQL. */
 static void send_probes(struct counter_client *client)
 {
+    static const struct http_request PROBE = {.method = "GET", .target = API_TOTALS};
     struct replicas *replicas = &client->replicas;
     size_t index;
 
     while ((index = replicas_next_probe(replicas, monotonic_ms(),
                                         (uint64_t)client->settings->resolve_ms)) != replicas->count)
-        send_call(call_create(client, "GET", API_TOTALS, NULL), &replicas->list[index].address,
-                  on_probed);
+        send_call(call_create(client, &PROBE), &replicas->list[index].address, on_probed);
 }
 
 static void wait_for_probes(struct counter_client *client)

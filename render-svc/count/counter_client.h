@@ -39,14 +39,14 @@ struct counter_client *counter_client_create(struct worker *worker,
 /* Cancels every call; takes NULL. */
 void counter_client_destroy(struct counter_client *client);
 
-/* Calls counter-svc, for a request or batch of this trace; NULL: the call has a trace of its own.
- * `method` and `target` must live until the callback, which runs exactly once, from the loop, never before
- * this returns, never after counter_call_cancel. `encode`, or NULL, makes the body, once for each address
- * that is tried, at any time until then. */
-struct counter_call *counter_call(struct counter_client *client, const char *method,
-                                  const char *target, http_encode encode, const struct trace *trace,
+/* Calls counter-svc. The callback runs exactly once, from the loop, never before this returns, never after
+ * counter_call_cancel. `request` and its trace are copied; without a trace the call begins one of its own.
+ * Method, target and `encode_data` must live until the callback. `encode` runs once for each address that is
+ * tried, at any time until then. */
+struct counter_call *counter_call(struct counter_client *client, const struct http_request *request,
                                   http_callback callback, void *data);
 
+/* Ends a call without a callback. */
 void counter_call_cancel(struct counter_call *call);
 
 #endif

@@ -107,8 +107,11 @@ static void on_deferred(struct deferred *deferred)
         struct fetch *fetch = fetch_of(fetcher->queue.next);
         dequeue(fetch);
         ++fetcher->n_away;
-        fetch->_call = counter_call(fetcher->client, "GET", fetch->_target, NULL, &fetch->_trace,
-                                    on_answer, fetch);
+        fetch->_call =
+            counter_call(fetcher->client,
+                         &(struct http_request){
+                             .method = "GET", .target = fetch->_target, .trace = &fetch->_trace},
+                         on_answer, fetch);
     }
 }
 

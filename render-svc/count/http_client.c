@@ -1,51 +1,38 @@
 #include "render-svc/count/http_client.h"
 
-#include "proto/api.h"
+#include "base/invariant.h"
+#include "render-svc/count/http_head.h"
 #include "render-svc/count/render_metrics.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_HEAD_BYTES 16384
-#define MAX_HEADERS    32
-
-/* picohttpparser as it is compiled into libh2o, which exports it but installs no header for it
- * (https://github.com/h2o/picohttpparser). */
-struct phr_header {
-    const char *name;
-    size_t name_len;
-    const char *value;
-    size_t value_len;
-};
-int phr_parse_response(const char *buf, size_t len, int *minor_version, int *status,
-                       const char **msg, size_t *msg_len, struct phr_header *headers,
-                       size_t *num_headers, size_t last_len);
-
-/* A call and the connection it has, if it has one. */
+/* A call in progress. */
 struct http_call {
-    h2o_linklist_t link; /* in the client's calls */
+    h2o_linklist_t link; /* in the client's calls; unlinked once the call has ended */
     struct http_client *client;
-    struct connection *connection; /* NULL when none could be begun */
+    struct connection *connection; /* NULL if the connection attempt failed at once */
     struct timer deadline, connect_deadline;
     http_callback callback;
     void *data;
     char id[17]; /* X-Request-Id */
-    bool sent;   /* the first byte may have left */
+    bool sent;   /* the first byte may have been sent */
     uint64_t begun_ns;
 };
 
-/* A connection is in use by one call, or idle in the client's pool. */
+enum connection_state { CONNECTION_CONNECTING, CONNECTION_IN_USE, CONNECTION_IDLE };
+
+/* A connection is used by one call, or idle in the client's pool. */
 struct connection {
     h2o_linklist_t link; /* in the pool, while idle */
     struct http_client *client;
     struct http_address address;
     h2o_socket_t *socket;
+    enum connection_state state;
     struct http_call *call; /* NULL while idle */
-    enum encoding encoding; /* of bodies: MessagePack once the last answer has offered that */
-    /* what is being written: libh2o holds its bytes, perhaps longer than the call lives */
+    enum encoding encoding; /* of bodies: MessagePack if the last answer offered to read it */
+    /* the request being written; libh2o may use its bytes for longer than the call lives */
     struct buffer request;
     struct timer idle;
 };
@@ -55,44 +42,23 @@ struct http_client {
     struct render_metrics *metrics;
     const struct http_settings *settings;
     h2o_linklist_t calls;
-    h2o_linklist_t pool; /* idle connections, the one used last first */
-    struct buffer body;  /* of the call that is begun */
+    h2o_linklist_t pool; /* idle connections, the most recently used first */
+    struct buffer body;  /* of the request being written */
     struct timer_queue idle, deadlines, connect_deadlines;
     uint64_t next_id;
+    unsigned n_callbacks; /* that are running */
 };
 
 static void on_connected(h2o_socket_t *socket, const char *error);
 static void send_request(struct http_call *call);
 static void on_sent(h2o_socket_t *socket, const char *error);
 static void on_read(h2o_socket_t *socket, const char *error);
+static void finish(struct http_call *call, const struct http_head *head);
+static void fail(struct http_call *call, const char *reason);
 static void on_deadline(struct timer *timer);
 static void on_connect_deadline(struct timer *timer);
+static bool end_call(struct http_call *call, const struct http_answer *answer);
 static void on_idle_over(struct timer *timer);
-
-void http_address_set(struct http_address *address, const char *host, uint16_t port)
-{
-    struct sockaddr_in *ip4 = (struct sockaddr_in *)&address->storage;
-    struct sockaddr_in6 *ip6 = (struct sockaddr_in6 *)&address->storage;
-
-    memset(address, 0, sizeof(*address));
-    if (inet_pton(AF_INET, host, &ip4->sin_addr) == 1) {
-        ip4->sin_family = AF_INET;
-        ip4->sin_port = htons(port);
-        address->len = sizeof(*ip4);
-        snprintf(address->host, sizeof(address->host), "%s:%u", host, port);
-    } else {
-        inet_pton(AF_INET6, host, &ip6->sin6_addr);
-        ip6->sin6_family = AF_INET6;
-        ip6->sin6_port = htons(port);
-        address->len = sizeof(*ip6);
-        snprintf(address->host, sizeof(address->host), "[%.45s]:%u", host, port);
-    }
-}
-
-bool http_address_equals(const struct http_address *a, const struct http_address *b)
-{
-    return strcmp(a->host, b->host) == 0;
-}
 
 struct http_client *http_client_create(struct worker *worker, const struct http_settings *settings)
 {
@@ -105,7 +71,7 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
     timer_queue_init(&client->idle, &worker->timers, settings->max_idle_ms);
     timer_queue_init(&client->deadlines, &worker->timers, settings->deadline_ms);
     timer_queue_init(&client->connect_deadlines, &worker->timers, settings->connect_ms);
-    /* so that no two clients, of this worker or another, ever wait for the same id */
+    /* a random start, so that two clients never wait for the same id */
     client->next_id = jitter(UINT64_MAX);
     return client;
 }
@@ -114,7 +80,8 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
 
 static void close_connection(struct connection *connection)
 {
-    if (h2o_linklist_is_linked(&connection->link))
+    INVARIANT((connection->state == CONNECTION_IDLE) == h2o_linklist_is_linked(&connection->link));
+    if (connection->state == CONNECTION_IDLE)
         h2o_linklist_unlink(&connection->link);
     timer_stop(&connection->idle);
     metric_subtract(&connection->client->metrics->counter_connections, 1);
@@ -123,40 +90,47 @@ static void close_connection(struct connection *connection)
     free(connection);
 }
 
-/* Takes an idle connection to this address out of the pool, or begins a new one. */
-static struct connection *get_connection(struct http_client *client,
-                                         const struct http_address *address)
+static struct connection *take_idle(struct http_client *client, const struct http_address *address)
 {
-    struct connection *connection;
-    h2o_socket_t *socket;
-
     for (h2o_linklist_t *link = client->pool.next; link != &client->pool; link = link->next) {
-        connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, link);
+        struct connection *connection = H2O_STRUCT_FROM_MEMBER(struct connection, link, link);
+        INVARIANT(connection->state == CONNECTION_IDLE && connection->call == NULL);
         if (!http_address_equals(&connection->address, address))
             continue;
         h2o_linklist_unlink(&connection->link);
         timer_stop(&connection->idle);
+        connection->state = CONNECTION_IN_USE;
         return connection;
     }
+    return NULL;
+}
+
+/* Starts a connection. Returns NULL if that fails at once. */
+static struct connection *connect_to(struct http_client *client, const struct http_address *address)
+{
     struct sockaddr_storage storage = address->storage;
-    socket = h2o_socket_connect(client->worker->loop, (struct sockaddr *)&storage, address->len,
-                                on_connected);
+    struct connection *connection;
+    h2o_socket_t *socket = h2o_socket_connect(client->worker->loop, (struct sockaddr *)&storage,
+                                              address->len, on_connected);
+
     if (socket == NULL)
         return NULL;
     connection = h2o_mem_alloc(sizeof(*connection));
-    *connection = (struct connection){.client = client, .address = *address, .socket = socket};
+    *connection = (struct connection){
+        .client = client, .address = *address, .socket = socket, .state = CONNECTION_CONNECTING};
     socket->data = connection;
     metric_add(&client->metrics->counter_connects, 1);
     metric_add(&client->metrics->counter_connections, 1);
     return connection;
 }
 
-/* Puts a connection back that has nothing left to say. It goes on being read: what comes now is its
- * end, or bytes that nobody asked for. */
-static void put_connection(struct connection *connection)
+/* Puts a connection into the pool. Reading goes on, to notice its end and unexpected bytes. */
+static void put_idle(struct connection *connection)
 {
     struct http_client *client = connection->client;
 
+    INVARIANT(connection->state == CONNECTION_IN_USE && connection->call == NULL);
+    connection->state = CONNECTION_IDLE;
     h2o_linklist_insert(client->pool.next, &connection->link);
     timer_start(&client->idle, &connection->idle, on_idle_over);
 }
@@ -166,95 +140,7 @@ static void on_idle_over(struct timer *timer)
     close_connection(H2O_STRUCT_FROM_MEMBER(struct connection, idle, timer));
 }
 
-/* --- a call's way --- */
-
-static void add_body(struct buffer *to, enum encoding encoding, const struct buffer *body)
-{
-    buffer_add_literal(to, "\r\naccept: " MEDIA_BOTH "\r\ncontent-type: ");
-    buffer_add_string(to, encoding_media_type(encoding));
-    buffer_add_literal(to, "\r\ncontent-length: ");
-    buffer_add_int(to, (int64_t)body->len);
-    buffer_add_literal(to, "\r\n\r\n");
-    buffer_add(to, body->bytes, body->len);
-}
-
-static void write_request(struct http_call *call, const struct http_address *address,
-                          const char *method, const char *target, http_encode encode,
-                          const struct trace *trace)
-{
-    struct buffer *body = &call->client->body;
-    char parent[TRACE_HEADER_LEN + 1];
-    struct buffer *to = &call->connection->request;
-
-    to->len = 0;
-    buffer_add_string(to, method);
-    buffer_add_literal(to, " ");
-    buffer_add_string(to, target);
-    buffer_add_literal(to, " HTTP/1.1\r\nhost: ");
-    buffer_add_string(to, address->host);
-    buffer_add_literal(to, "\r\nauthorization: Bearer ");
-    buffer_add_string(to, call->client->settings->token);
-    buffer_add_literal(to, "\r\nx-request-id: ");
-    buffer_add_string(to, call->id);
-    buffer_add_literal(to, "\r\ntraceparent: ");
-    trace_write(trace, call->id, parent);
-    buffer_add(to, parent, TRACE_HEADER_LEN);
-    if (encode != NULL) {
-        body->len = 0;
-        encode(call->data, call->connection->encoding, body);
-        add_body(to, call->connection->encoding, body);
-    } else {
-        buffer_add_string(to, strcmp(method, "POST") == 0 ? "\r\ncontent-length: 0\r\n\r\n"
-                                                          : "\r\n\r\n");
-    }
-}
-
-struct http_call *http_call(struct http_client *client, const struct http_address *address,
-                            const char *method, const char *target, http_encode encode,
-                            const struct trace *trace, http_callback callback, void *data)
-{
-    struct http_call *call = h2o_mem_alloc(sizeof(*call));
-
-    *call = (struct http_call){
-        .client = client, .callback = callback, .data = data, .begun_ns = monotonic_ns()};
-    client->next_id += client->next_id == 0; /* no parent-id is zero */
-    snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
-    h2o_linklist_insert(&client->calls, &call->link);
-    timer_start(&client->deadlines, &call->deadline, on_deadline);
-    call->connection = get_connection(client, address);
-    if (call->connection == NULL) {
-        /* the answer comes from the loop, as always */
-        timer_start_after(&client->worker->timers, &call->connect_deadline, 0, on_connect_deadline);
-        return call;
-    }
-    call->connection->call = call;
-    write_request(call, address, method, target, encode, trace);
-    if (h2o_socket_is_reading(call->connection->socket))
-        send_request(call); /* it was idle */
-    else
-        timer_start(&client->connect_deadlines, &call->connect_deadline, on_connect_deadline);
-    return call;
-}
-
-static void free_call(struct http_call *call)
-{
-    h2o_linklist_unlink(&call->link);
-    timer_stop(&call->deadline);
-    timer_stop(&call->connect_deadline);
-    free(call);
-}
-
-_Static_assert(HTTP_UNKNOWN + 1 == METRICS_N_CALL_OUTCOMES, "each outcome has its number");
-
-static void count_call(const struct http_call *call, enum http_outcome outcome)
-{
-    struct render_metrics *metrics = call->client->metrics;
-
-    metric_add(&metrics->calls[outcome], 1);
-    histogram_add_ns(&metrics->call_seconds, monotonic_ns() - call->begun_ns);
-}
-
-/* Closes what is idle to an address. */
+/* Closes all idle connections to this address. */
 static void close_idle(struct http_client *client, const struct http_address *address)
 {
     h2o_linklist_t *next;
@@ -267,40 +153,91 @@ static void close_idle(struct http_client *client, const struct http_address *ad
     }
 }
 
-/* Ends a call that got no answer, and its connection with it; and those that are idle to the same
- * address: where one flow was dropped silently, each of them would cost another deadline. */
-static void fail(struct http_call *call, const char *reason)
-{
-    struct http_answer answer = {.outcome = call->sent ? HTTP_UNKNOWN : HTTP_NOT_SENT,
-                                 .reason = reason};
-    http_callback callback = call->callback;
-    void *data = call->data;
+/* --- the request --- */
 
-    count_call(call, answer.outcome);
-    if (call->connection != NULL) {
-        close_idle(call->client, &call->connection->address);
-        close_connection(call->connection);
-    }
-    free_call(call);
-    callback(data, &answer);
+static void write_body(struct buffer *to, enum encoding encoding, const struct buffer *body)
+{
+    buffer_add_literal(to, "\r\naccept: " MEDIA_BOTH "\r\ncontent-type: ");
+    buffer_add_string(to, encoding_media_type(encoding));
+    buffer_add_literal(to, "\r\ncontent-length: ");
+    buffer_add_int(to, (int64_t)body->len);
+    buffer_add_literal(to, "\r\n\r\n");
+    buffer_add(to, body->bytes, body->len);
 }
 
-void http_call_cancel(struct http_call *call)
+static void write_request(const struct http_call *call, const struct http_request *request)
 {
-    if (call->connection != NULL)
-        close_connection(call->connection);
-    free_call(call);
+    struct connection *connection = call->connection;
+    struct buffer *body = &call->client->body;
+    char parent[TRACE_HEADER_LEN + 1];
+    struct buffer *to = &connection->request;
+
+    to->len = 0;
+    buffer_add_string(to, request->method);
+    buffer_add_literal(to, " ");
+    buffer_add_string(to, request->target);
+    buffer_add_literal(to, " HTTP/1.1\r\nhost: ");
+    buffer_add_string(to, connection->address.host);
+    buffer_add_literal(to, "\r\nauthorization: Bearer ");
+    buffer_add_string(to, call->client->settings->token);
+    buffer_add_literal(to, "\r\nx-request-id: ");
+    buffer_add_string(to, call->id);
+    buffer_add_literal(to, "\r\ntraceparent: ");
+    trace_write(request->trace, call->id, parent);
+    buffer_add(to, parent, TRACE_HEADER_LEN);
+    if (request->encode != NULL) {
+        body->len = 0;
+        request->encode(request->encode_data, connection->encoding, body);
+        write_body(to, connection->encoding, body);
+    } else {
+        buffer_add_string(to, strcmp(request->method, "POST") == 0 ? "\r\ncontent-length: 0\r\n\r\n"
+                                                                   : "\r\n\r\n");
+    }
+}
+
+struct http_call *http_call(struct http_client *client, const struct http_address *address,
+                            const struct http_request *request, http_callback callback, void *data)
+{
+    struct http_call *call = h2o_mem_alloc(sizeof(*call));
+
+    *call = (struct http_call){
+        .client = client, .callback = callback, .data = data, .begun_ns = monotonic_ns()};
+    client->next_id += client->next_id == 0; /* no parent-id is zero */
+    snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
+    h2o_linklist_insert(&client->calls, &call->link);
+    timer_start(&client->deadlines, &call->deadline, on_deadline);
+    /* 1. A connection. */
+    call->connection = take_idle(client, address);
+    if (call->connection == NULL)
+        call->connection = connect_to(client, address);
+    if (call->connection == NULL) {
+        /* the callback must run from the loop */
+        timer_start_after(&client->worker->timers, &call->connect_deadline, 0, on_connect_deadline);
+        return call;
+    }
+    /* 2. The request, encoded for this connection. */
+    call->connection->call = call;
+    write_request(call, request);
+    /* 3. An idle connection takes it now; a new one in on_connected. */
+    if (call->connection->state == CONNECTION_IN_USE)
+        send_request(call);
+    else
+        timer_start(&client->connect_deadlines, &call->connect_deadline, on_connect_deadline);
+    return call;
 }
 
 static void on_connected(h2o_socket_t *socket, const char *error)
 {
     struct connection *connection = socket->data;
 
+    INVARIANT(connection->state == CONNECTION_CONNECTING && connection->call != NULL);
     timer_stop(&connection->call->connect_deadline);
-    if (error != NULL)
+    if (error != NULL) {
         fail(connection->call, "the connection was refused");
-    else
-        send_request(connection->call);
+        return;
+    }
+    connection->state = CONNECTION_IN_USE;
+    send_request(connection->call);
 }
 
 static void send_request(struct http_call *call)
@@ -309,6 +246,7 @@ static void send_request(struct http_call *call)
     h2o_iovec_t request = {bytes->bytes, bytes->len};
     h2o_socket_t *socket = call->connection->socket;
 
+    INVARIANT(!call->sent && call->connection->state == CONNECTION_IN_USE);
     call->sent = true;
     h2o_socket_write(socket, &request, 1, on_sent);
     if (!h2o_socket_is_reading(socket))
@@ -323,82 +261,33 @@ static void on_sent(h2o_socket_t *socket, const char *error)
         fail(connection->call, "the request could not be written");
 }
 
-/* Whether a header of the answer has this name. */
-static bool is_named(const struct phr_header *header, const char *name)
+/* --- the answer --- */
+
+static void on_read(h2o_socket_t *socket, const char *error)
 {
-    return header->name_len == strlen(name) &&
-           strncasecmp(header->name, name, header->name_len) == 0;
-}
+    struct connection *connection = socket->data;
+    struct http_call *call = connection->call;
+    struct http_head head;
+    const char *reason;
+    int result;
 
-struct head {
-    int status;
-    size_t size; /* of the head itself */
-    size_t body_len;
-    bool keep_alive;
-    enum encoding encoding; /* of the body */
-    enum encoding offered;  /* for further requests */
-};
-
-/* Looks over the headers of an answer. Returns NULL, or what is wrong with it. */
-static const char *check_headers(const struct http_call *call, const struct phr_header *headers,
-                                 size_t count, struct head *head)
-{
-    unsigned lengths = 0, ids = 0;
-
-    for (const struct phr_header *header = headers; header != headers + count; ++header) {
-        if (header->name == NULL) {
-            return "the answer has a folded header";
-        } else if (is_named(header, "content-length")) {
-            head->body_len = h2o_strtosize(header->value, header->value_len);
-            ++lengths;
-        } else if (is_named(header, "content-type")) {
-            head->encoding = encoding_named(header->value, header->value_len);
-        } else if (is_named(header, "accept-post")) {
-            head->offered = encoding_named(header->value, header->value_len);
-        } else if (is_named(header, "transfer-encoding")) {
-            return "the answer has a transfer encoding";
-        } else if (is_named(header, "x-request-id")) {
-            if (!h2o_memis(header->value, header->value_len, call->id, strlen(call->id)))
-                return "the answer is to another request";
-            ++ids;
-        } else if (is_named(header, "connection")) {
-            head->keep_alive &=
-                !h2o_contains_token(header->value, header->value_len, H2O_STRLIT("close"), ',');
-        }
+    if (call == NULL) {
+        close_connection(connection); /* idle: this is its end, or unexpected bytes */
+        return;
     }
-    if (ids != 1)
-        return "the answer does not say which request it is to";
-    if (lengths != 1 || head->body_len > API_MAX_ANSWER_BYTES)
-        return "the answer has no proper length";
-    return NULL;
+    if (error != NULL) {
+        fail(call, "the connection was closed before the answer was whole");
+        return;
+    }
+    result = http_head_parse(socket->input->bytes, socket->input->size, call->id, &head, &reason);
+    if (result < 0)
+        fail(call, reason);
+    else if (result > 0 && socket->input->size >= head.size + head.body_len)
+        finish(call, &head);
 }
 
-/* Reads the head of an answer. Returns 1 when it is there, 0 when more must come, -1 with a reason
- * when it will not do. */
-static int parse_head(const struct http_call *call, const h2o_buffer_t *input, struct head *head,
-                      const char **reason)
-{
-    struct phr_header headers[MAX_HEADERS];
-    size_t count = MAX_HEADERS, message_len;
-    const char *message;
-    int minor_version, size;
-
-    size = phr_parse_response(input->bytes, input->size, &minor_version, &head->status, &message,
-                              &message_len, headers, &count, 0);
-    if (size == -2 && input->size < MAX_HEAD_BYTES)
-        return 0;
-    *reason = "the answer is malformed";
-    if (size < 0 || size > MAX_HEAD_BYTES || minor_version != 1 || head->status < 200 ||
-        head->status > 599)
-        return -1;
-    head->size = (size_t)size;
-    head->keep_alive = true;
-    *reason = check_headers(call, headers, count, head);
-    return *reason == NULL ? 1 : -1;
-}
-
-/* The whole answer is there. */
-static void finish(struct http_call *call, const struct head *head)
+/* The answer is complete. */
+static void finish(struct http_call *call, const struct http_head *head)
 {
     struct connection *connection = call->connection;
     h2o_socket_t *socket = connection->socket;
@@ -407,46 +296,36 @@ static void finish(struct http_call *call, const struct head *head)
                                  .body = socket->input->bytes + head->size,
                                  .len = head->body_len,
                                  .encoding = head->encoding};
-    /* one that came before the request's end may be the end of the conversation, too */
-    bool clean = head->keep_alive && socket->input->size == head->size + head->body_len &&
-                 !h2o_socket_is_writing(socket);
-    http_callback callback = call->callback;
-    void *data = call->data;
+    /* an answer before the end of the request may also be the last one on this connection */
+    bool is_reusable = head->keep_alive && socket->input->size == head->size + head->body_len &&
+                       !h2o_socket_is_writing(socket);
 
-    count_call(call, HTTP_ANSWERED);
+    INVARIANT(call->sent && connection->call == call);
     connection->call = NULL;
     connection->encoding = head->offered;
     call->connection = NULL;
-    free_call(call);
-    clean &= callback(data, &answer);
+    is_reusable &= end_call(call, &answer);
     h2o_buffer_consume(&socket->input, socket->input->size);
-    if (clean)
-        put_connection(connection);
+    if (is_reusable)
+        put_idle(connection);
     else
         close_connection(connection);
 }
 
-static void on_read(h2o_socket_t *socket, const char *error)
+/* Ends a call without an answer. Closes its connection, and the idle ones to the same address: if the network
+ * silently drops one flow, each of the others could cost a deadline, too. */
+static void fail(struct http_call *call, const char *reason)
 {
-    struct connection *connection = socket->data;
-    struct http_call *call = connection->call;
-    struct head head = {0};
-    const char *reason;
-    int there;
+    struct http_answer answer = {.outcome = call->sent ? HTTP_UNKNOWN : HTTP_NOT_SENT,
+                                 .reason = reason};
 
-    if (call == NULL) {
-        close_connection(connection); /* it was idle */
-        return;
+    if (call->connection != NULL) {
+        INVARIANT(call->connection->call == call);
+        close_idle(call->client, &call->connection->address);
+        close_connection(call->connection);
+        call->connection = NULL;
     }
-    if (error != NULL) {
-        fail(call, "the connection was closed before the answer was whole");
-        return;
-    }
-    there = parse_head(call, socket->input, &head, &reason);
-    if (there < 0)
-        fail(call, reason);
-    else if (there > 0 && socket->input->size >= head.size + head.body_len)
-        finish(call, &head);
+    end_call(call, &answer);
 }
 
 static void on_deadline(struct timer *timer)
@@ -460,10 +339,47 @@ static void on_connect_deadline(struct timer *timer)
          "the address does not accept");
 }
 
+/* --- the end of a call --- */
+
+_Static_assert(HTTP_UNKNOWN + 1 == METRICS_N_CALL_OUTCOMES, "each outcome has its metric");
+
+static void stop_call(struct http_call *call)
+{
+    h2o_linklist_unlink(&call->link);
+    timer_stop(&call->deadline);
+    timer_stop(&call->connect_deadline);
+}
+
+/* Runs the callback and frees the call. Returns whether the answer is believed. */
+static bool end_call(struct http_call *call, const struct http_answer *answer)
+{
+    struct http_client *client = call->client;
+    bool is_believed;
+
+    metric_add(&client->metrics->calls[answer->outcome], 1);
+    histogram_add_ns(&client->metrics->call_seconds, monotonic_ns() - call->begun_ns);
+    stop_call(call);
+    ++client->n_callbacks;
+    is_believed = call->callback(call->data, answer);
+    --client->n_callbacks;
+    free(call);
+    return is_believed;
+}
+
+void http_call_cancel(struct http_call *call)
+{
+    INVARIANT(h2o_linklist_is_linked(&call->link));
+    if (call->connection != NULL)
+        close_connection(call->connection);
+    stop_call(call);
+    free(call);
+}
+
 void http_client_destroy(struct http_client *client)
 {
     if (client == NULL)
         return;
+    INVARIANT(client->n_callbacks == 0);
     while (!h2o_linklist_is_empty(&client->calls))
         http_call_cancel(H2O_STRUCT_FROM_MEMBER(struct http_call, link, client->calls.next));
     while (!h2o_linklist_is_empty(&client->pool))

@@ -67,10 +67,10 @@ static void on_patience_over(struct timer *timer);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
 static void ask_for_lane(struct lane *lane);
-static bool on_opened(void *data, const struct http_answer *answer);
+static bool on_lane_opened(void *data, const struct http_answer *answer);
 static void send_batch(struct lane *lane);
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
-static bool on_answer(void *data, const struct http_answer *answer);
+static bool on_batch_answered(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
 static void confirm(struct lane *lane, const struct number *numbers, struct shared_rows *rows);
@@ -267,15 +267,19 @@ static void set_state(struct lane *lane, enum lane_state state)
  * sequence: by these counter-svc recognizes it. */
 static void send_batch(struct lane *lane)
 {
+    struct http_request request = {.method = "POST",
+                                   .target = lane->wants_rows ? API_HITS RANKING_QUERY : API_HITS,
+                                   .encode = encode_batch,
+                                   .encode_data = lane,
+                                   .trace = &lane->trace};
+
     set_state(lane, LANE_AWAY);
     INVARIANT(lane->call == NULL && lane->id > 0 && lane->batch.size > 0);
     INVARIANT(!lane->was_sent ||
               (lane->batch.lane == lane->id && lane->batch.sequence == lane->sequence + 1));
     lane->batch.lane = lane->id;
     lane->batch.sequence = lane->sequence + 1;
-    lane->call = counter_call(lane->lanes->client, "POST",
-                              lane->wants_rows ? API_HITS RANKING_QUERY : API_HITS, encode_batch,
-                              &lane->trace, on_answer, lane);
+    lane->call = counter_call(lane->lanes->client, &request, on_batch_answered, lane);
 }
 
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
@@ -285,7 +289,7 @@ static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
     hits_encode(to, encoding, &lane->batch);
 }
 
-static bool on_answer(void *data, const struct http_answer *answer)
+static bool on_batch_answered(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
     struct counts counts;
@@ -412,11 +416,13 @@ static void open_lane(struct lane *lane)
 
 static void ask_for_lane(struct lane *lane)
 {
+    static const struct http_request REQUEST = {.method = "POST", .target = API_LANES};
+
     INVARIANT(lane->call == NULL && lane->id == 0);
-    lane->call = counter_call(lane->lanes->client, "POST", API_LANES, NULL, NULL, on_opened, lane);
+    lane->call = counter_call(lane->lanes->client, &REQUEST, on_lane_opened, lane);
 }
 
-static bool on_opened(void *data, const struct http_answer *answer)
+static bool on_lane_opened(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
     const char *error;

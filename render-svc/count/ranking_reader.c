@@ -9,7 +9,7 @@
 #define MAX_IN_FLIGHT 2
 #define PAUSE_MS      50
 
-static const char TARGET[] = API_PATHS RANKING_QUERY;
+static const struct http_request REQUEST = {.method = "GET", .target = API_PATHS RANKING_QUERY};
 
 /* A read in flight, or none while `call` is NULL. */
 struct ranking_read {
@@ -75,7 +75,7 @@ static void send_read(struct deferred *deferred)
             continue;
         INVARIANT(h2o_linklist_is_empty(&read->waits));
         h2o_linklist_insert_list(&read->waits, &reader->waits);
-        read->call = counter_call(reader->client, "GET", TARGET, NULL, NULL, on_ranking, read);
+        read->call = counter_call(reader->client, &REQUEST, on_ranking, read);
         return;
     }
 }

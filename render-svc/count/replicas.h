@@ -22,7 +22,9 @@
 #ifndef RENDER_COUNT_REPLICAS_H
 #define RENDER_COUNT_REPLICAS_H
 
-#include "render-svc/count/http_client.h"
+#include "render-svc/count/http_address.h"
+
+#include <stddef.h>
 
 #define REPLICAS_MAX         64
 #define REPLICAS_FAILED_MS   UINT64_C(5000)

@@ -75,9 +75,8 @@ static struct model_batch *sent_batch(size_t owner, const struct buffer *body,
     return model;
 }
 
-struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
-                                         const char *target, http_encode encode,
-                                         const struct trace *trace, http_callback callback,
+struct counter_call *__wrap_counter_call(struct counter_client *client,
+                                         const struct http_request *request, http_callback callback,
                                          void *data)
 {
     struct counter_call *call = calloc(1, sizeof(*call));
@@ -88,15 +87,15 @@ struct counter_call *__wrap_counter_call(struct counter_client *client, const ch
     MUST(call != NULL && !world.is_gone && world.n_calls < (size_t)world.settings.lanes);
     for (size_t i = 0; i < world.n_calls; ++i)
         MUST(world.calls[i]->data != data); /* one batch of a lane is away at a time */
-    MUST(strcmp(method, "POST") == 0);
+    MUST(strcmp(request->method, "POST") == 0);
     *call = (struct counter_call){.callback = callback, .data = data};
-    call->wants_rows = strchr(target, '?') != NULL;
-    if (strcmp(target, API_LANES) != 0) {
-        MUST(strcmp(target, call->wants_rows ? API_HITS RANKING_QUERY : API_HITS) == 0);
-        MUST(strcmp(trace->id, TRACE.id) == 0);
+    call->wants_rows = strchr(request->target, '?') != NULL;
+    if (strcmp(request->target, API_LANES) != 0) {
+        MUST(strcmp(request->target, call->wants_rows ? API_HITS RANKING_QUERY : API_HITS) == 0);
+        MUST(strcmp(request->trace->id, TRACE.id) == 0);
         /* each try is over a connection that has offered MessagePack, or has not */
         call->encoding = world.n_tries++ % 3 == 0 ? ENCODING_JSON : ENCODING_MSGPACK;
-        encode(data, call->encoding, &body);
+        request->encode(request->encode_data, call->encoding, &body);
         call->batch = batch_keep(sent_batch(owner, &body, call->encoding));
         buffer_free(&body);
     }

@@ -251,8 +251,10 @@ static inline void call_with(struct exchange *e, const struct http_address *addr
                              const char *method, const void *body, size_t len)
 {
     *e = (struct exchange){.fd = -1, .believes = true, .to_send = body, .to_send_len = len};
-    e->call = http_call(client, address, method, "/v1/x?y=z", body != NULL ? encode : NULL, &TRACE,
-                        on_answer, e);
+    e->call = http_call(
+        client, address,
+        &(struct http_request){method, "/v1/x?y=z", body != NULL ? encode : NULL, e, &TRACE},
+        on_answer, e);
     assert_non_null(e->call);
     assert_int_equal(e->answers, 0);
     assert_int_equal(e->encoded, body != NULL);

@@ -47,12 +47,11 @@ __typeof__(jitter) __wrap_jitter;
 __typeof__(worker_defer) __wrap_worker_defer;
 __typeof__(deferred_cancel) __wrap_deferred_cancel;
 
-struct counter_call *__wrap_counter_call(struct counter_client *client, const char *method,
-                                         const char *target, http_encode encode,
-                                         const struct trace *trace, http_callback callback,
+struct counter_call *__wrap_counter_call(struct counter_client *client,
+                                         const struct http_request *request, http_callback callback,
                                          void *data)
 {
-    (void)client, (void)method, (void)target, (void)encode, (void)trace;
+    (void)client, (void)request;
     world.callback = callback;
     world.data = data;
     return (struct counter_call *)&world;
