@@ -133,9 +133,9 @@ static int start(struct worker *worker, const void *data)
     render->client = counter_client_create(worker, &config->client);
     render->lanes = lanes_create(worker, render->client, &config->lanes);
     render->ranking = ranking_reader_create(worker, render->client);
-    render->fetcher =
-        fetcher_create(worker, render->client, config->request_deadline_ms, config->max_reads);
-    render->live = live_create(worker, render->fetcher, &config->live);
+    render->reads =
+        read_queue_create(worker, render->client, config->request_deadline_ms, config->max_reads);
+    render->live = live_create(worker, render->reads, &config->live);
     render->gzip = gzip_create(GZIP_LEVEL);
     render->bots_matcher = bots_matcher_create(config->bots);
     render->agent_seed = random_bits();
@@ -154,7 +154,7 @@ static void stop(struct worker *worker)
     live_destroy(render->live);
     gzip_destroy(render->gzip);
     bots_matcher_destroy(render->bots_matcher);
-    fetcher_destroy(render->fetcher);
+    read_queue_destroy(render->reads);
     ranking_reader_destroy(render->ranking);
     lanes_destroy(render->lanes);
     counter_client_destroy(render->client);

@@ -24,7 +24,7 @@ struct browse {
     struct form form;
     struct view view; /* of /-/paths */
     bool is_export;
-    struct fetch fetch;
+    struct read_request read;
     struct trend trend; /* of a page with charts */
     /* what was read, while the charts' numbers are awaited */
     struct rows rows;
@@ -32,8 +32,8 @@ struct browse {
     bool is_read;
 };
 
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
-static bool on_path(struct fetch *fetch, const struct http_answer *answer);
+static bool on_rows(struct read_request *read, const struct http_answer *answer);
+static bool on_path(struct read_request *read, const struct http_answer *answer);
 static void on_trend_of_all(struct trend *trend);
 static void on_trend_of_path(struct trend *trend);
 static void on_gone(void *data);
@@ -47,7 +47,7 @@ static struct browse *begin(const struct asked *asked)
     browse->req = asked->req;
     browse->form = (struct form){.type = ACCEPT_HTML};
     browse->is_export = browse->is_read = false;
-    browse->fetch = (struct fetch){0};
+    browse->read = (struct read_request){0};
     browse->trend = (struct trend){0};
     browse->view.period = VIEW_ALL_TIME;
     browse->rows = (struct rows){0};
@@ -55,11 +55,12 @@ static struct browse *begin(const struct asked *asked)
     return browse;
 }
 
-static void fetch(struct browse *browse, struct buffer *target, fetch_callback callback)
+static void start_read(struct browse *browse, struct buffer *target, read_callback callback)
 {
     const struct render *render = worker_of(browse->req)->app;
 
-    fetch_start(render->fetcher, &browse->fetch, target, &request_of(browse->req)->trace, callback);
+    read_request_start(render->reads, &browse->read, target, &request_of(browse->req)->trace,
+                       callback);
     buffer_free(target);
 }
 
@@ -70,7 +71,7 @@ static void begin_trend(struct browse *browse, const char *path, size_t len,
     const struct render *render = worker_of(browse->req)->app;
 
     if (browse->form.type == ACCEPT_HTML && !method_is(browse->req, "HEAD"))
-        trend_start(&browse->trend, render->fetcher, path, len, &request_of(browse->req)->trace,
+        trend_start(&browse->trend, render->reads, path, len, &request_of(browse->req)->trace,
                     callback);
 }
 
@@ -157,7 +158,7 @@ void browse_rows(const struct asked *asked)
         export_rows(asked->req, &browse->view, browse->form.with_bom);
     } else {
         link_add_target(&target, &browse->view);
-        fetch(browse, &target, on_rows);
+        start_read(browse, &target, on_rows);
         begin_trend(browse, NULL, 0, on_trend_of_all);
     }
 }
@@ -289,9 +290,9 @@ static void answer_rows(struct browse *browse)
         answer_rows_page(browse, rows);
 }
 
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
+static bool on_rows(struct read_request *read, const struct http_answer *answer)
 {
-    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, fetch, fetch);
+    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, read, read);
     const char *error;
 
     if (answer == NULL || answer->status != 200) {
@@ -352,7 +353,7 @@ void browse_path(const struct asked *asked)
     }
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, path, len);
-    fetch(browse, &target, on_path);
+    start_read(browse, &target, on_path);
     begin_trend(browse, path, len, on_trend_of_path);
 }
 
@@ -375,9 +376,9 @@ static void answer_path(struct browse *browse)
     answer_buffer(browse, &body);
 }
 
-static bool on_path(struct fetch *fetch, const struct http_answer *answer)
+static bool on_path(struct read_request *read, const struct http_answer *answer)
 {
-    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, fetch, fetch);
+    struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, read, read);
     const char *error;
 
     if (answer == NULL || answer->status != 200) {
@@ -408,7 +409,7 @@ static void on_gone(void *data)
 {
     struct browse *browse = data;
 
-    fetch_cancel(&browse->fetch);
+    read_request_cancel(&browse->read);
     trend_fini(&browse->trend);
     rows_free(&browse->rows);
     detail_free(&browse->detail);

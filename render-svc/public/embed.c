@@ -34,14 +34,14 @@ struct embed {
     const char *path; /* canonical, without the suffix */
     size_t path_len;
     struct hit hit;
-    struct timer deadline; /* of the hit */
-    struct fetch fetch;    /* of a badge that counts nothing */
+    struct timer deadline;    /* of the hit */
+    struct read_request read; /* of a badge that counts nothing */
 };
 
 static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows);
 static void read_number(struct embed *embed);
 static void on_deadline(struct timer *timer);
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
+static bool on_rows(struct read_request *read, const struct http_answer *answer);
 static void on_gone(void *data);
 
 /* --- what is asked for --- */
@@ -266,7 +266,8 @@ static void read_number(struct embed *embed)
     }
     if (embed->badge.without_bots)
         buffer_add_literal(&target, "&bots=exclude");
-    fetch_start(render->fetcher, &embed->fetch, &target, &request_of(embed->req)->trace, on_rows);
+    read_request_start(render->reads, &embed->read, &target, &request_of(embed->req)->trace,
+                       on_rows);
     buffer_free(&target);
 }
 
@@ -279,9 +280,9 @@ static void may_be_kept(struct embed *embed)
     reply_may_be_kept(embed->req, value);
 }
 
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
+static bool on_rows(struct read_request *read, const struct http_answer *answer)
 {
-    struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, fetch, fetch);
+    struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, read, read);
     const char *error;
     struct rows rows;
     int64_t number;
@@ -318,5 +319,5 @@ static void on_gone(void *data)
 
     hit_withdraw(&embed->hit);
     timer_stop(&embed->deadline);
-    fetch_cancel(&embed->fetch);
+    read_request_cancel(&embed->read);
 }

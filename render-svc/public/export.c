@@ -29,14 +29,14 @@ struct export
     struct buffer text;  /* the page that is being written */
     struct gzip *gzip;   /* NULL: it is not compressed */
     struct gzip_sum sum; /* of what is compressed until now */
-    struct fetch fetch;
+    struct read_request read;
     struct timer stall;
     bool begun;
     bool stalled; /* the client has taken too long for this page */
 };
 
 static void read_page(struct export *export);
-static bool on_page(struct fetch *fetch, const struct http_answer *answer);
+static bool on_page(struct read_request *read, const struct http_answer *answer);
 static void on_written(h2o_generator_t *self, h2o_req_t *req);
 static void on_stalled(struct timer *timer);
 static void on_stop(h2o_generator_t *self, h2o_req_t *req);
@@ -74,8 +74,8 @@ static void read_page(struct export *export)
     struct buffer target = {0};
 
     link_add_target(&target, &export->view);
-    fetch_start(export->render->fetcher, &export->fetch, &target, &request_of(export->req)->trace,
-                on_page);
+    read_request_start(export->render->reads, &export->read, &target,
+                       &request_of(export->req)->trace, on_page);
     buffer_free(&target);
 }
 
@@ -118,9 +118,9 @@ static void pack_page(struct export *export, bool is_last)
     export->text = packed;
 }
 
-static bool on_page(struct fetch *fetch, const struct http_answer *answer)
+static bool on_page(struct read_request *read, const struct http_answer *answer)
 {
-    struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, fetch, fetch);
+    struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, read, read);
     h2o_iovec_t part;
     const char *error;
     struct rows rows;
@@ -177,7 +177,7 @@ static void on_stop(h2o_generator_t *self, h2o_req_t *req)
     if (export->stalled)
         log_event(LOG_LEVEL_WARNING, "export-cut", "reason=\"the client does not read\" trace=%s",
                   request_trace(req));
-    fetch_cancel(&export->fetch);
+    read_request_cancel(&export->read);
     timer_stop(&export->stall);
 }
 
@@ -186,7 +186,7 @@ static void on_gone(void *data)
 {
     struct export *export = data;
 
-    fetch_cancel(&export->fetch);
+    read_request_cancel(&export->read);
     timer_stop(&export->stall);
     buffer_free(&export->text);
     --export->render->n_exports;

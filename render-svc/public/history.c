@@ -27,10 +27,10 @@ struct call {
     size_t path_len;
     h2o_iovec_t values[N_PARAMETERS];
     bool without_bots;
-    struct fetch fetch;
+    struct read_request read;
 };
 
-static bool on_history(struct fetch *fetch, const struct http_answer *answer);
+static bool on_history(struct read_request *read, const struct http_answer *answer);
 static void on_gone(void *data);
 
 static const char *const NAMES[N_PARAMETERS] = {
@@ -108,7 +108,8 @@ static void begin(const struct asked *asked, const char *path, size_t len)
     else
         target.len = sizeof(API_HISTORY) - 1;
     add_parameters(&target, call, TO, path != NULL ? '&' : '?');
-    fetch_start(render->fetcher, &call->fetch, &target, &request_of(call->req)->trace, on_history);
+    read_request_start(render->reads, &call->read, &target, &request_of(call->req)->trace,
+                       on_history);
     buffer_free(&target);
 }
 
@@ -240,9 +241,9 @@ static void add_page(struct call *call, const struct history *history, struct bu
         });
 }
 
-static bool on_history(struct fetch *fetch, const struct http_answer *answer)
+static bool on_history(struct read_request *read, const struct http_answer *answer)
 {
-    struct call *call = H2O_STRUCT_FROM_MEMBER(struct call, fetch, fetch);
+    struct call *call = H2O_STRUCT_FROM_MEMBER(struct call, read, read);
     struct history history;
     struct buffer body = {0};
     const char *error;
@@ -267,5 +268,5 @@ static bool on_history(struct fetch *fetch, const struct http_answer *answer)
 /* The request's memory goes. */
 static void on_gone(void *data)
 {
-    fetch_cancel(&((struct call *)data)->fetch);
+    read_request_cancel(&((struct call *)data)->read);
 }

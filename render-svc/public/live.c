@@ -49,7 +49,7 @@ struct watched {
     struct live *live;
     struct view view;
     h2o_linklist_t watchers;
-    struct fetch fetch;
+    struct read_request read;
     bool reading;
     struct live_id id; /* of the rows; generation 0: there are none yet */
     struct rows rows;
@@ -73,7 +73,7 @@ struct watcher {
 
 struct live {
     struct worker *worker;
-    struct fetcher *fetcher;
+    struct read_queue *reads;
     const struct live_settings *settings;
     h2o_linklist_t views;
     h2o_linklist_t pending;
@@ -87,7 +87,7 @@ struct live {
 
 static struct watched *find_view(struct live *live, const struct view *view);
 static void read_rows(struct watched *watched);
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer);
+static bool on_rows(struct read_request *read, const struct http_answer *answer);
 static void queue(struct watcher *watcher);
 static void on_slice(struct timer *timer);
 static void tell(struct watcher *watcher);
@@ -98,13 +98,13 @@ static void on_stop(h2o_generator_t *self, h2o_req_t *req);
 static void on_gone(void *data);
 static void forget_view(struct watched *watched);
 
-struct live *live_create(struct worker *worker, struct fetcher *fetcher,
+struct live *live_create(struct worker *worker, struct read_queue *reads,
                          const struct live_settings *settings)
 {
     struct live *live = h2o_mem_alloc(sizeof(*live));
     int64_t share = settings->max_watchers / worker->settings->workers;
 
-    *live = (struct live){.worker = worker, .fetcher = fetcher, .settings = settings};
+    *live = (struct live){.worker = worker, .reads = reads, .settings = settings};
     live->max_watchers = share > 0 || settings->max_watchers == 0 ? share : 1;
     h2o_linklist_init_anchor(&live->views);
     h2o_linklist_init_anchor(&live->pending);
@@ -226,7 +226,7 @@ static void read_rows(struct watched *watched)
 
     watched->reading = true;
     link_add_target(&target, &watched->view);
-    fetch_start(watched->live->fetcher, &watched->fetch, &target, NULL, on_rows);
+    read_request_start(watched->live->reads, &watched->read, &target, NULL, on_rows);
     buffer_free(&target);
 }
 
@@ -277,9 +277,9 @@ static bool take_rows(struct watched *watched, struct rows *rows)
     return true;
 }
 
-static bool on_rows(struct fetch *fetch, const struct http_answer *answer)
+static bool on_rows(struct read_request *read, const struct http_answer *answer)
 {
-    struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, fetch, fetch);
+    struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, read, read);
     uint64_t since_us = thread_us();
     const char *error;
     struct rows rows;
@@ -480,7 +480,7 @@ static void on_gone(void *data)
 
 static void forget_view(struct watched *watched)
 {
-    fetch_cancel(&watched->fetch);
+    read_request_cancel(&watched->read);
     h2o_linklist_unlink(&watched->link);
     --watched->live->n_views;
     release(&watched->change);

@@ -18,7 +18,7 @@
 #ifndef RENDER_PUBLIC_LIVE_H
 #define RENDER_PUBLIC_LIVE_H
 
-#include "render-svc/count/fetch.h"
+#include "render-svc/count/read_request.h"
 
 struct live_settings {
     int64_t max_watchers; /* of the process */
@@ -27,8 +27,8 @@ struct live_settings {
 
 struct live;
 
-/* `settings` and `fetcher` must outlive it. */
-struct live *live_create(struct worker *worker, struct fetcher *fetcher,
+/* `settings` and `reads` must outlive it. */
+struct live *live_create(struct worker *worker, struct read_queue *reads,
                          const struct live_settings *settings);
 
 /* Nobody is told anything any more. Takes NULL. */

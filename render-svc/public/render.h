@@ -3,10 +3,10 @@
 #define RENDER_PUBLIC_RENDER_H
 
 #include "proto/normalize.h"
-#include "render-svc/count/fetch.h"
 #include "render-svc/count/lanes.h"
-#include "render-svc/count/render_metrics.h"
 #include "render-svc/count/ranking_reader.h"
+#include "render-svc/count/read_request.h"
+#include "render-svc/count/render_metrics.h"
 #include "render-svc/html/gzip.h"
 #include "render-svc/public/bots.h"
 #include "render-svc/public/live.h"
@@ -48,7 +48,7 @@ struct render {
     struct counter_client *client;
     struct lanes *lanes;
     struct ranking_reader *ranking;
-    struct fetcher *fetcher;
+    struct read_queue *reads;
     struct live *live;
     struct gzip *gzip;
     struct bots_matcher *bots_matcher;

@@ -3,9 +3,9 @@
 #include "proto/api.h"
 #include "render-svc/html/link.h"
 
-static bool on_history(struct fetch *fetch, const struct http_answer *answer);
+static bool on_history(struct read_request *read, const struct http_answer *answer);
 
-void trend_start(struct trend *trend, struct fetcher *fetcher, const char *path, size_t len,
+void trend_start(struct trend *trend, struct read_queue *reads, const char *path, size_t len,
                  const struct trace *trace, trend_callback callback)
 {
     static const char *const TARGETS[] = {
@@ -21,14 +21,14 @@ void trend_start(struct trend *trend, struct fetcher *fetcher, const char *path,
             link_add_path(&target, path, len);
         }
         trend->_parts[i]._trend = trend;
-        fetch_start(fetcher, &trend->_parts[i]._fetch, &target, trace, on_history);
+        read_request_start(reads, &trend->_parts[i]._read, &target, trace, on_history);
         buffer_free(&target);
     }
 }
 
-static bool on_history(struct fetch *fetch, const struct http_answer *answer)
+static bool on_history(struct read_request *read, const struct http_answer *answer)
 {
-    struct trend_part *part = H2O_STRUCT_FROM_MEMBER(struct trend_part, _fetch, fetch);
+    struct trend_part *part = H2O_STRUCT_FROM_MEMBER(struct trend_part, _read, read);
     struct trend *trend = part->_trend;
     struct history *history = &trend->of[part - trend->_parts];
     bool is_believed = true;
@@ -45,7 +45,7 @@ static bool on_history(struct fetch *fetch, const struct http_answer *answer)
 void trend_fini(struct trend *trend)
 {
     for (size_t i = 0; i < TREND_N_UNITS; ++i) {
-        fetch_cancel(&trend->_parts[i]._fetch);
+        read_request_cancel(&trend->_parts[i]._read);
         history_free(&trend->of[i]);
     }
     trend->waiting = 0;

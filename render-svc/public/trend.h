@@ -7,7 +7,7 @@
 #define RENDER_PUBLIC_TREND_H
 
 #include "proto/history.h"
-#include "render-svc/count/fetch.h"
+#include "render-svc/count/read_request.h"
 
 enum trend_unit { TREND_DAYS, TREND_HOURS, TREND_N_UNITS };
 
@@ -20,7 +20,7 @@ struct trend {
     bool is_off[TREND_N_UNITS]; /* read only; of all paths: counter-svc keeps no such history */
     struct trend_part {
         struct trend *_trend;
-        struct fetch _fetch;
+        struct read_request _read;
     } _parts[TREND_N_UNITS];
     unsigned waiting; /* reads that are under way; read only */
     trend_callback _callback;
@@ -28,7 +28,7 @@ struct trend {
 
 /* Begins to read; `path` NULL: of all paths. The callback runs once, when nothing is under way any more, from the
  * loop, never before this returns. */
-void trend_start(struct trend *trend, struct fetcher *fetcher, const char *path, size_t len,
+void trend_start(struct trend *trend, struct read_queue *reads, const char *path, size_t len,
                  const struct trace *trace, trend_callback callback);
 
 /* Ends what is under way, without a callback, and frees what was read. */

@@ -18,10 +18,10 @@ struct uncounted {
     bool json;
     const char *path;
     size_t path_len;
-    struct fetch fetch;
+    struct read_request read;
 };
 
-static bool on_path(struct fetch *fetch, const struct http_answer *answer);
+static bool on_path(struct read_request *read, const struct http_answer *answer);
 static void answer(struct uncounted *visit, const struct path_detail *detail);
 static void on_gone(void *data);
 
@@ -34,13 +34,13 @@ void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json)
     *visit = (struct uncounted){.req = req, .json = json, .path = path, .path_len = len};
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, path, len);
-    fetch_start(render->fetcher, &visit->fetch, &target, &request_of(req)->trace, on_path);
+    read_request_start(render->reads, &visit->read, &target, &request_of(req)->trace, on_path);
     buffer_free(&target);
 }
 
-static bool on_path(struct fetch *fetch, const struct http_answer *result)
+static bool on_path(struct read_request *read, const struct http_answer *result)
 {
-    struct uncounted *visit = H2O_STRUCT_FROM_MEMBER(struct uncounted, fetch, fetch);
+    struct uncounted *visit = H2O_STRUCT_FROM_MEMBER(struct uncounted, read, read);
     struct path_detail detail = {.path = visit->path, .path_len = visit->path_len};
     bool found = result != NULL && result->status == 200;
     const char *error;
@@ -75,5 +75,5 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
 /* The request's memory goes. */
 static void on_gone(void *data)
 {
-    fetch_cancel(&((struct uncounted *)data)->fetch);
+    read_request_cancel(&((struct uncounted *)data)->read);
 }
