@@ -13,19 +13,19 @@
 #define MAX_PAUSE_MS 500
 
 /* How long a few hits may wait for more while many are away: about as long as a large batch is. */
-#define PATIENCE_MS 5
+#define LINGER_MS 5
 
 /* In the order of their names in metrics. */
-enum lane_state { LANE_OPENING, LANE_FREE, LANE_AWAY, LANE_PAUSING, N_LANE_STATES };
+enum lane_state { LANE_OPENING, LANE_FREE, LANE_IN_FLIGHT, LANE_PAUSING, N_LANE_STATES };
 _Static_assert(N_LANE_STATES == METRICS_N_LANE_STATES, "each state has its number");
 
 /* The states that may follow each state, a bit for each: the diagram in lanes.h. */
 #define BIT(state) (1U << (state))
 static const unsigned FOLLOWING[N_LANE_STATES] = {
-    [LANE_OPENING] = BIT(LANE_FREE) | BIT(LANE_AWAY) | BIT(LANE_PAUSING),
-    [LANE_FREE] = BIT(LANE_AWAY),
-    [LANE_AWAY] = BIT(LANE_FREE) | BIT(LANE_PAUSING) | BIT(LANE_OPENING),
-    [LANE_PAUSING] = BIT(LANE_AWAY) | BIT(LANE_OPENING),
+    [LANE_OPENING] = BIT(LANE_FREE) | BIT(LANE_IN_FLIGHT) | BIT(LANE_PAUSING),
+    [LANE_FREE] = BIT(LANE_IN_FLIGHT),
+    [LANE_IN_FLIGHT] = BIT(LANE_FREE) | BIT(LANE_PAUSING) | BIT(LANE_OPENING),
+    [LANE_PAUSING] = BIT(LANE_IN_FLIGHT) | BIT(LANE_OPENING),
 };
 
 struct lane {
@@ -57,13 +57,13 @@ struct lanes {
     h2o_linklist_t open; /* the open batch */
     int64_t n_open;
     struct deferred deferred;
-    struct timer patience;
+    struct timer linger;
     size_t n_lanes;
     struct lane lanes[];
 };
 
-static void on_deferred(struct deferred *deferred);
-static void on_patience_over(struct timer *timer);
+static void dispatch_open_batch(struct deferred *deferred);
+static void on_linger_over(struct timer *timer);
 static void depart(struct lane *lane);
 static void open_lane(struct lane *lane);
 static void ask_for_lane(struct lane *lane);
@@ -116,7 +116,7 @@ static uint64_t now_ms(const struct lanes *lanes)
 
 /* Whether more than a batch waits, and has for so long that a further hit, which waits at least as
  * long as the first one did, would hardly be confirmed in time. */
-static bool is_overdue(const struct lanes *lanes)
+static bool is_expired(const struct lanes *lanes)
 {
     return lanes->n_open >= BATCH_MAX_PATHS &&
            now_ms(lanes) - hit_of(lanes->open.next)->_since_ms > lanes->settings->max_wait_ms;
@@ -134,7 +134,7 @@ bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
 {
     INVARIANT(hit->state == HIT_NONE);
     metric_add(&lanes->metrics->accepted, 1);
-    if (lanes->n_open >= lanes->settings->max_waiting || is_overdue(lanes)) {
+    if (lanes->n_open >= lanes->settings->max_waiting || is_expired(lanes)) {
         metric_add(&lanes->metrics->refused[REFUSED_FULL], 1);
         return false;
     }
@@ -144,11 +144,11 @@ bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     hit->state = HIT_OPEN;
     h2o_linklist_insert(&lanes->open, &hit->_link);
     set_n_open(lanes, lanes->n_open + 1);
-    worker_defer(lanes->worker, &lanes->deferred, on_deferred);
+    worker_defer(lanes->worker, &lanes->deferred, dispatch_open_batch);
     return true;
 }
 
-void hit_withdraw(struct hit *hit)
+void hit_cancel(struct hit *hit)
 {
     struct lanes *lanes = hit->_lanes;
 
@@ -157,7 +157,7 @@ void hit_withdraw(struct hit *hit)
     h2o_linklist_unlink(&hit->_link);
     if (hit->state == HIT_OPEN) {
         set_n_open(lanes, lanes->n_open - 1);
-        metric_add(&lanes->metrics->refused[REFUSED_OVERDUE], 1);
+        metric_add(&lanes->metrics->refused[REFUSED_EXPIRED], 1);
     } else {
         metric_add(&lanes->metrics->unconfirmed, 1);
     }
@@ -166,7 +166,7 @@ void hit_withdraw(struct hit *hit)
 
 static void answer_hit(struct hit *hit, struct number number, struct shared_rows *rows)
 {
-    INVARIANT(hit->state == HIT_AWAY);
+    INVARIANT(hit->state == HIT_IN_FLIGHT);
     h2o_linklist_unlink(&hit->_link);
     hit->state = HIT_NONE;
     hit->_callback(hit, number, rows);
@@ -176,38 +176,38 @@ static void answer_hit(struct hit *hit, struct number number, struct shared_rows
 
 /* Whether the open batch shall leave, or rather wait for more hits: a commit costs much more than a
  * hit in it, so few do not leave while many are away. They do when one of those batches comes back,
- * and when PATIENCE_MS are over. */
+ * and when LINGER_MS are over. */
 static bool is_worth_a_batch(const struct lanes *lanes)
 {
     size_t most = 0;
 
     for (size_t i = 0; i < lanes->n_lanes; ++i)
-        if (lanes->lanes[i].state == LANE_AWAY && lanes->lanes[i].n_hits > most)
+        if (lanes->lanes[i].state == LANE_IN_FLIGHT && lanes->lanes[i].n_hits > most)
             most = lanes->lanes[i].n_hits;
     return (size_t)lanes->n_open >= most / 2;
 }
 
 static void depart_all(struct lanes *lanes)
 {
-    timer_stop(&lanes->patience);
+    timer_stop(&lanes->linger);
     for (size_t i = 0; i < lanes->n_lanes && lanes->n_open != 0; ++i)
         if (lanes->lanes[i].state == LANE_FREE)
             depart(&lanes->lanes[i]);
 }
 
-static void on_deferred(struct deferred *deferred)
+static void dispatch_open_batch(struct deferred *deferred)
 {
     struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, deferred, deferred);
 
     if (is_worth_a_batch(lanes))
         depart_all(lanes);
-    else if (!timer_is_waiting(&lanes->patience))
-        timer_start_after(&lanes->worker->timers, &lanes->patience, PATIENCE_MS, on_patience_over);
+    else if (!timer_is_waiting(&lanes->linger))
+        timer_start_after(&lanes->worker->timers, &lanes->linger, LINGER_MS, on_linger_over);
 }
 
-static void on_patience_over(struct timer *timer)
+static void on_linger_over(struct timer *timer)
 {
-    depart_all(H2O_STRUCT_FROM_MEMBER(struct lanes, patience, timer));
+    depart_all(H2O_STRUCT_FROM_MEMBER(struct lanes, linger, timer));
 }
 
 /* The hits of all entries. */
@@ -241,13 +241,13 @@ static void depart(struct lane *lane)
         bytes += hit->path_len;
         h2o_linklist_unlink(&hit->_link);
         set_n_open(lanes, lanes->n_open - 1);
-        hit->state = HIT_AWAY;
+        hit->state = HIT_IN_FLIGHT;
         lane->wants_rows |= hit->wants_rows;
         h2o_linklist_insert(&lane->hits, &hit->_link);
     }
     lane->n_hits = size;
     lane->left_ns = monotonic_ns();
-    metric_add(&lanes->metrics->waiting[WAITING_AWAY], size);
+    metric_add(&lanes->metrics->waiting[WAITING_IN_FLIGHT], size);
     histogram_add_size(&lanes->metrics->batch_hits, size);
     lane->batch.size = batch_sort(lane->entries, size);
     INVARIANT(hits_of(&lane->batch) == (int64_t)lane->n_hits);
@@ -273,7 +273,7 @@ static void send_batch(struct lane *lane)
                                    .encode_data = lane,
                                    .trace = &lane->trace};
 
-    set_state(lane, LANE_AWAY);
+    set_state(lane, LANE_IN_FLIGHT);
     INVARIANT(lane->call == NULL && lane->id > 0 && lane->batch.size > 0);
     INVARIANT(!lane->was_sent ||
               (lane->batch.lane == lane->id && lane->batch.sequence == lane->sequence + 1));
@@ -296,7 +296,7 @@ static bool on_batch_answered(void *data, const struct http_answer *answer)
     int status = answer->outcome == HTTP_ANSWERED ? answer->status : 0;
     const char *error = answer->reason;
 
-    INVARIANT(lane->state == LANE_AWAY);
+    INVARIANT(lane->state == LANE_IN_FLIGHT);
     lane->call = NULL;
     if (status == 200 && counts_decode(answer->body, answer->len, answer->encoding, &lane->batch,
                                        &counts, &error) == 0) {
@@ -359,7 +359,7 @@ static void set_free(struct lane *lane)
     lane->batch.size = 0;
     lane->pause_ms = 0;
     if (lane->lanes->n_open != 0)
-        worker_defer(lane->lanes->worker, &lane->lanes->deferred, on_deferred);
+        worker_defer(lane->lanes->worker, &lane->lanes->deferred, dispatch_open_batch);
 }
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
@@ -369,7 +369,7 @@ static void confirm(struct lane *lane, const struct number *numbers, struct shar
     struct render_metrics *metrics = lane->lanes->metrics;
 
     metric_add(&metrics->committed, lane->n_hits);
-    metric_subtract(&metrics->waiting[WAITING_AWAY], lane->n_hits);
+    metric_subtract(&metrics->waiting[WAITING_IN_FLIGHT], lane->n_hits);
     histogram_add_ns(&metrics->batch_seconds, monotonic_ns() - lane->left_ns);
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
@@ -398,7 +398,7 @@ static void give_up(struct lane *lane, int status)
               "lane=%lld sequence=%lld hits=%zu status=%d trace=%s", (long long)lane->id,
               (long long)lane->batch.sequence, lane->n_hits, status, lane->trace.id);
     metric_add(&lane->lanes->metrics->refused[REFUSED_GIVEN_UP], lane->n_hits);
-    metric_subtract(&lane->lanes->metrics->waiting[WAITING_AWAY], lane->n_hits);
+    metric_subtract(&lane->lanes->metrics->waiting[WAITING_IN_FLIGHT], lane->n_hits);
     while (!h2o_linklist_is_empty(&lane->hits))
         answer_hit(hit_of(lane->hits.next), (struct number){0}, NULL);
     lane->batch.size = 0;
@@ -454,12 +454,12 @@ void lanes_destroy(struct lanes *lanes)
             counter_call_cancel(lane->call);
         timer_stop(&lane->pause);
         while (!h2o_linklist_is_empty(&lane->hits))
-            hit_withdraw(hit_of(lane->hits.next));
+            hit_cancel(hit_of(lane->hits.next));
         free(lane->paths);
     }
     while (!h2o_linklist_is_empty(&lanes->open))
-        hit_withdraw(hit_of(lanes->open.next));
-    timer_stop(&lanes->patience);
+        hit_cancel(hit_of(lanes->open.next));
+    timer_stop(&lanes->linger);
     deferred_cancel(&lanes->deferred);
     free(lanes);
 }

@@ -32,8 +32,8 @@
 
 enum hit_state {
     HIT_NONE,
-    HIT_OPEN, /* in the open batch: withdrawing it takes it out */
-    HIT_AWAY  /* its batch has left: withdrawing it leaves the batch as it is */
+    HIT_OPEN,     /* in the open batch: withdrawing it takes it out */
+    HIT_IN_FLIGHT /* its batch has left: withdrawing it leaves the batch as it is */
 };
 
 struct hit;
@@ -81,6 +81,6 @@ bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 
 /* Nobody waits for this hit any more. Does nothing for one that does not wait. */
-void hit_withdraw(struct hit *hit);
+void hit_cancel(struct hit *hit);
 
 #endif

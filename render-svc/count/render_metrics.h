@@ -1,19 +1,19 @@
-/* What a worker of render-svc counts (server/ops/metrics.h).
+/* The metrics of a worker of render-svc (server/ops/metrics.h).
  *
- * Of the hits it holds at any time that what was accepted is committed, refused or waiting:
+ * Each accepted hit is committed, refused or waiting at any time:
  *
- *     accepted = committed + refused (all reasons) + waiting (open and away)
+ *     accepted = committed + refused (all reasons) + waiting (open and in flight)
  *
- * That is about what becomes of a hit in the ledger. What its visitor is told may be less: a hit
- * that is answered 503 while its batch is away still waits here, and may be committed.
+ * These are the states of a hit in the ledger, not the visitor's answer: a hit that is answered 503 while its batch
+ * is in flight still waits here, and may be committed.
  */
 #ifndef RENDER_COUNT_RENDER_METRICS_H
 #define RENDER_COUNT_RENDER_METRICS_H
 
 #include "server/loop/worker.h"
 
-enum refused { REFUSED_FULL, REFUSED_OVERDUE, REFUSED_GIVEN_UP, N_REFUSED };
-enum waiting { WAITING_OPEN, WAITING_AWAY, N_WAITING };
+enum refused { REFUSED_FULL, REFUSED_EXPIRED, REFUSED_GIVEN_UP, N_REFUSED };
+enum waiting { WAITING_OPEN, WAITING_IN_FLIGHT, N_WAITING };
 
 #define METRICS_N_LANE_STATES   4
 #define METRICS_N_CALL_OUTCOMES 3
@@ -24,7 +24,7 @@ struct render_metrics {
     atomic_uint_fast64_t accepted;
     atomic_uint_fast64_t committed;
     atomic_uint_fast64_t repeated;    /* of the committed */
-    atomic_uint_fast64_t unconfirmed; /* of those that are or were away */
+    atomic_uint_fast64_t unconfirmed; /* answered 503 while in flight */
     atomic_uint_fast64_t refused[N_REFUSED];
     atomic_uint_fast64_t waiting[N_WAITING];
     atomic_uint_fast64_t lanes[METRICS_N_LANE_STATES]; /* by enum lane_state */
@@ -43,10 +43,10 @@ struct render_metrics {
     atomic_uint_fast64_t watchers;
 };
 
-/* What they are, for service.h. */
+/* Their names, types and texts, for service.h. */
 extern const struct metric render_metrics[];
 
-/* A worker's own. */
+/* The metrics of this worker. */
 static inline struct render_metrics *render_metrics_of(struct worker *worker)
 {
     return (struct render_metrics *)worker->metrics;

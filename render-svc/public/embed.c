@@ -233,7 +233,7 @@ static void on_deadline(struct timer *timer)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, deadline, timer);
 
-    hit_withdraw(&embed->hit);
+    hit_cancel(&embed->hit);
     reply_unavailable(embed->req, "The visit could not be counted in time.", true);
 }
 
@@ -317,7 +317,7 @@ static void on_gone(void *data)
 {
     struct embed *embed = data;
 
-    hit_withdraw(&embed->hit);
+    hit_cancel(&embed->hit);
     timer_stop(&embed->deadline);
     read_request_cancel(&embed->read);
 }

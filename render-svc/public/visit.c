@@ -337,7 +337,7 @@ static void on_visit_deadline(struct timer *timer)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, deadline, timer);
 
-    hit_withdraw(&visit->hit);
+    hit_cancel(&visit->hit);
     ranking_wait_cancel(&visit->wait);
     if (visit->number.count != 0)
         answer_visit(visit, NULL); /* counted; only the rows are missing */
@@ -350,7 +350,7 @@ static void on_visit_disposed(void *data)
 {
     struct visit *visit = data;
 
-    hit_withdraw(&visit->hit);
+    hit_cancel(&visit->hit);
     ranking_wait_cancel(&visit->wait);
     timer_stop(&visit->deadline);
 }

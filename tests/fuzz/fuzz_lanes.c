@@ -5,7 +5,7 @@
  *  - a confirmed hit was stored exactly once, and before; its number is one that its batch has given
  *  - a batch that was perhaps acted on is only ever sent on its own lane, with its own sequence, and with
  *    as many hits of bots
- *  - what was withdrawn from the open batch is never sent, and never called back
+ *  - what was cancelled in the open batch is never sent, and never called back
  *  - of the hits as they are counted for metrics, accepted = committed + refused + waiting
  *  - each callback runs once; in the end nobody waits, and nothing is left in memory
  *
@@ -55,7 +55,7 @@ static void step(uint8_t event)
             visit((argument + i * (argument & 1)) % N_PATHS, false, i % 3 == 0);
         break;
     case 2:
-        withdraw(argument);
+        cancel(argument);
         break;
     case 3:
         end_turn();
@@ -63,7 +63,7 @@ static void step(uint8_t event)
         break;
     case 4:
         end_turn();
-        pass(argument % 2 ? PATIENCE_MS : (uint64_t)argument * 4);
+        pass(argument % 2 ? LINGER_MS : (uint64_t)argument * 4);
         break;
     case 5:
         if (argument % 64 < world.ledger.issued) /* a day has passed without a word of it */

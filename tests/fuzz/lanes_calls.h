@@ -19,7 +19,7 @@ static struct model_batch *new_batch(const struct batch *batch)
     }
     for (size_t i = 0; i < world.n_visitors; ++i) {
         struct visitor *visitor = world.visitors[i];
-        if (visitor->hit.state != HIT_AWAY || visitor->batch != NULL)
+        if (visitor->hit.state != HIT_IN_FLIGHT || visitor->batch != NULL)
             continue;
         ++left[visitor->path];
         bots_left[visitor->path] += visitor->hit.is_bot;
@@ -86,7 +86,7 @@ struct counter_call *__wrap_counter_call(struct counter_client *client,
     (void)client;
     MUST(call != NULL && !world.is_gone && world.n_calls < (size_t)world.settings.lanes);
     for (size_t i = 0; i < world.n_calls; ++i)
-        MUST(world.calls[i]->data != data); /* one batch of a lane is away at a time */
+        MUST(world.calls[i]->data != data); /* a lane has one batch in flight */
     MUST(strcmp(request->method, "POST") == 0);
     *call = (struct counter_call){.callback = callback, .data = data};
     call->wants_rows = strchr(request->target, '?') != NULL;

@@ -16,7 +16,7 @@
 #define MAX_HITS     8192
 #define MAX_TIMERS   (MAX_LANES + 1)
 #define MAX_WAITING  1500
-#define PATIENCE_MS  5
+#define LINGER_MS    5
 
 /* A hit as its visitor knows it: memory of its own, path included, for ASan to watch. */
 struct visitor {
@@ -146,7 +146,7 @@ static void forget_visitor(struct visitor *visitor)
     free(visitor);
 }
 
-static void withdraw(size_t index)
+static void cancel(size_t index)
 {
     struct visitor *visitor;
 
@@ -156,7 +156,7 @@ static void withdraw(size_t index)
     MUST((visitor->hit.state == HIT_OPEN) == (visitor->batch == NULL));
     if (visitor->hit.state == HIT_OPEN)
         --world.n_open;
-    hit_withdraw(&visitor->hit);
+    hit_cancel(&visitor->hit);
     MUST(visitor->hit.state == HIT_NONE);
     forget_visitor(visitor);
 }
@@ -187,7 +187,7 @@ static void on_counted(struct hit *hit, struct number told, struct shared_rows *
         return;
     switch (next_byte()) { /* a visitor who is answered may go, with others, or come again */
     case 1:
-        withdraw(next_byte());
+        cancel(next_byte());
         break;
     case 2:
         visit(path, false, hit_was_bot);

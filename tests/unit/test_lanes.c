@@ -187,7 +187,7 @@ static void test_a_hit_is_counted(void **state)
     answer(201, "{\"lane\":7,\"sequence\":0}");
     add(&hit);
     end_turn();
-    assert_int_equal(hit.state, HIT_AWAY);
+    assert_int_equal(hit.state, HIT_IN_FLIGHT);
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
     assert_int_equal(hit.state, HIT_NONE);
     assert_int_equal(world.told, 5);
@@ -221,7 +221,7 @@ static void answer_twice(void)
 static void test_a_batch_has_one_answer(void **state)
 {
     (void)state;
-    assert_violates(answer_twice, "lane->state == LANE_AWAY");
+    assert_violates(answer_twice, "lane->state == LANE_IN_FLIGHT");
 }
 
 static void open_twice(void)
@@ -248,7 +248,7 @@ static void resume_twice(void)
     world.on_timer(world.timer);
 }
 
-static void test_a_batch_is_away_once(void **state)
+static void test_a_batch_is_in_flight_once(void **state)
 {
     (void)state;
     assert_violates(resume_twice, "FOLLOWING[lane->state] & BIT(state)");
@@ -261,7 +261,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_hit_is_in_one_batch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_batch_has_one_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lane_is_opened_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_batch_is_away_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_is_in_flight_once, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
