@@ -342,7 +342,7 @@ void rows_free(struct rows *rows)
 /* --- the answer to a batch --- */
 
 void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
-                   bool repeat, const struct number *numbers)
+                   bool repeat, const struct hit_count *numbers)
 {
     struct encoder encoder = {.to = to, .encoding = encoding};
     size_t n_overflow = 0;
@@ -380,7 +380,7 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
 }
 
 /* Reads which paths have no row: their places, in ascending order. A missing list has none. */
-static bool decode_overflow(const struct message *message, size_t size, struct number *numbers)
+static bool decode_overflow(const struct message *message, size_t size, struct hit_count *numbers)
 {
     struct value places = message_member(message, message->root, "overflow");
     int64_t least = 0, place;
@@ -414,7 +414,7 @@ static int decode_counts(const struct message *message, const struct batch *batc
         int64_t least = counts->repeat ? 0 : batch->entries[i].hits;
         if (!value_is_int(message_item(message, numbers, i), least, INT64_MAX, &count))
             return fail(error, "A count in the response is not an integer of at least the hits.");
-        counts->numbers[i] = (struct number){count, false};
+        counts->numbers[i] = (struct hit_count){count, false};
     }
     if (!decode_overflow(message, batch->size, counts->numbers))
         return fail(error, "\"overflow\" is not a list of places in the batch.");

@@ -104,7 +104,7 @@ void rows_free(struct rows *rows);
  * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the
  * path of that place, counted from 0, has no row, and its count is the overflow row's. */
 void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
-                   bool repeat, const struct number *numbers);
+                   bool repeat, const struct hit_count *numbers);
 
 /* Adds the member `rows` to such an answer, which the buffer holds alone: the rows of a view, read after
  * the commit and encoded by rows_encode in the same encoding. They are copied as they are, so many answers
@@ -113,7 +113,7 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
 
 /* What an answer to a batch holds. */
 struct counts {
-    struct number numbers[BATCH_MAX_PATHS]; /* as many as the batch has paths */
+    struct hit_count numbers[BATCH_MAX_PATHS]; /* as many as the batch has paths */
     bool repeat;
     struct rows rows; /* to be freed */
     bool has_rows;    /* it may go without, also when rows were asked for */

@@ -46,7 +46,7 @@ struct batch_entry *batch_find(const struct batch *batch, const char *path, size
 
 /* What a hit of a path is answered with: a count of the path's row or, if it has none, of the
  * overflow row. */
-struct number {
+struct hit_count {
     int64_t count;
     bool overflow;
 };

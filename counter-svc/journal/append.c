@@ -62,16 +62,16 @@ static void take(struct gathering *gathering, struct journal_request *request,
 }
 
 /* The count of a slot's row after the entry. */
-static struct number number_of(const struct journal *journal, const struct slot *slot)
+static struct hit_count number_of(const struct journal *journal, const struct slot *slot)
 {
     int64_t hits = slot->place != 0 ? journal->entry.paths[slot->place - 1].hits : 0;
 
-    return (struct number){saturating_add(slot->count, hits), slot == journal->state.overflow};
+    return (struct hit_count){saturating_add(slot->count, hits), slot == journal->state.overflow};
 }
 
 /* Adds a path's hits to the entry: to its own row, or to the overflow row if it has no row yet and
  * max_paths is reached. */
-static struct number add_path(struct gathering *gathering, struct slot *slot,
+static struct hit_count add_path(struct gathering *gathering, struct slot *slot,
                               const struct batch_entry *added)
 {
     struct journal *journal = gathering->journal;

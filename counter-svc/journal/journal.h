@@ -35,8 +35,8 @@ enum journal_outcome {
 
 struct journal_result {
     enum journal_outcome outcome;
-    const struct number *numbers; /* applied or repeated: one for each path of the batch */
-    int64_t lane;                 /* of a new lane that was applied */
+    const struct hit_count *numbers; /* applied or repeated: one for each path of the batch */
+    int64_t lane;                    /* of a new lane that was applied */
 };
 
 /* Runs exactly once for each request that is not cancelled, from the loop, never before the call that

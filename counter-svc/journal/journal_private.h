@@ -32,7 +32,7 @@ struct journal_request {
     bool expired;
     /* REQUEST_TAKEN: the answer if the statement is confirmed */
     enum journal_outcome outcome;
-    struct number *numbers; /* owned */
+    struct hit_count *numbers; /* owned */
     int64_t lane;
 };
 

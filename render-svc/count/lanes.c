@@ -73,7 +73,7 @@ static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
 static bool on_batch_answered(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
 static void on_pause_over(struct timer *timer);
-static void confirm(struct lane *lane, const struct number *numbers, struct shared_rows *rows);
+static void confirm(struct lane *lane, const struct hit_count *numbers, struct shared_rows *rows);
 static void give_up(struct lane *lane, int status);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
@@ -164,7 +164,7 @@ void hit_cancel(struct hit *hit)
     hit->state = HIT_NONE;
 }
 
-static void answer_hit(struct hit *hit, struct number number, struct shared_rows *rows)
+static void answer_hit(struct hit *hit, struct hit_count number, struct shared_rows *rows)
 {
     INVARIANT(hit->state == HIT_IN_FLIGHT);
     h2o_linklist_unlink(&hit->_link);
@@ -364,7 +364,7 @@ static void set_free(struct lane *lane)
 
 /* The batch is on disk: each hit that still waits gets a number of its own, in the order in which
  * they came. */
-static void confirm(struct lane *lane, const struct number *numbers, struct shared_rows *rows)
+static void confirm(struct lane *lane, const struct hit_count *numbers, struct shared_rows *rows)
 {
     struct render_metrics *metrics = lane->lanes->metrics;
 
@@ -375,7 +375,7 @@ static void confirm(struct lane *lane, const struct number *numbers, struct shar
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
         struct batch_entry *entry = batch_find(&lane->batch, hit->path, hit->path_len);
-        struct number number;
+        struct hit_count number;
         INVARIANT(entry != NULL);
         number = numbers[entry - lane->entries];
         if (number.count != INT64_MAX) {
@@ -400,7 +400,7 @@ static void give_up(struct lane *lane, int status)
     metric_add(&lane->lanes->metrics->refused[REFUSED_GIVEN_UP], lane->n_hits);
     metric_subtract(&lane->lanes->metrics->waiting[WAITING_IN_FLIGHT], lane->n_hits);
     while (!h2o_linklist_is_empty(&lane->hits))
-        answer_hit(hit_of(lane->hits.next), (struct number){0}, NULL);
+        answer_hit(hit_of(lane->hits.next), (struct hit_count){0}, NULL);
     lane->batch.size = 0;
     lane->id = 0;
     open_lane(lane);

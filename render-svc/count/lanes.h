@@ -43,7 +43,7 @@ struct hit;
  * number, and are only good during the callback; NULL: none came, or none were wanted by anybody in
  * the batch. Runs exactly once unless the hit is withdrawn, from the loop, never before lanes_add
  * returns. */
-typedef void (*hit_callback)(struct hit *hit, struct number number, struct shared_rows *rows);
+typedef void (*hit_callback)(struct hit *hit, struct hit_count number, struct shared_rows *rows);
 
 /* A hit; lives inside what waits for it, zeroed before its first use. */
 struct hit {

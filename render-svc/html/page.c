@@ -199,7 +199,7 @@ static void add_place(struct buffer *to, unsigned row, const struct page_index *
 }
 
 /* Says whose hits the number is of. */
-static void add_number(struct buffer *to, struct number number)
+static void add_number(struct buffer *to, struct hit_count number)
 {
     buffer_add_literal(to, "<p class=\"count\"><strong>");
     html_add_number(to, number.count);
@@ -215,7 +215,7 @@ static void add_number(struct buffer *to, struct number number)
 }
 
 static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
-                          struct number number, const struct page_index *index)
+                          struct hit_count number, const struct page_index *index)
 {
     buffer_add_literal(to, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
     if (number.overflow)
@@ -226,7 +226,7 @@ static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
 }
 
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
-                      size_t path_len, struct number number)
+                      size_t path_len, struct hit_count number)
 {
     struct buffer own = {0};
     size_t encoded, encoded_len;

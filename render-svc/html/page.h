@@ -79,7 +79,7 @@ struct page_visit {
 /* Renders what is the visitor's own, in the pool. `visit` has rows, rows_len and index set; they must
  * live as long as the parts. */
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
-                      size_t path_len, struct number number);
+                      size_t path_len, struct hit_count number);
 
 #define PAGE_PARTS 6
 
@@ -113,7 +113,7 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
 
 /* Appends `{"path": …, "count": …`, without the closing brace; and `, "overflow": true` if the count
  * is the overflow row's. */
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct number number);
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number);
 
 /* Appends the whole document about a visit that is not counted. */
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count);

@@ -2,7 +2,7 @@
 
 #include "render-svc/html/page.h"
 
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct number number)
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number)
 {
     buffer_add_literal(to, "{\"path\":");
     buffer_add_json(to, path, path_len);
@@ -14,7 +14,7 @@ void json_add_own(struct buffer *to, const char *path, size_t path_len, struct n
 
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count)
 {
-    json_add_own(to, path, path_len, (struct number){count, false});
+    json_add_own(to, path, path_len, (struct hit_count){count, false});
     buffer_add_literal(to, ",\"counted\":false}\n");
 }
 

@@ -38,7 +38,7 @@ struct embed {
     struct read_request read; /* of a badge that counts nothing */
 };
 
-static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows);
+static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows);
 static void read_number(struct embed *embed);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct read_request *read, const struct http_answer *answer);
@@ -186,7 +186,7 @@ static void answer_badge(struct embed *embed, int64_t number)
     buffer_free(&svg);
 }
 
-static void answer_json(struct embed *embed, struct number number)
+static void answer_json(struct embed *embed, struct hit_count number)
 {
     struct buffer json = {0};
 
@@ -210,7 +210,7 @@ static void answer_shields(struct embed *embed, int64_t number)
     buffer_free(&json);
 }
 
-static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows)
+static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, hit, hit);
 
@@ -303,7 +303,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
     if (!embed->is_uncounted)
         may_be_kept(embed);
     if (embed->wants_json)
-        answer_json(embed, (struct number){number, false});
+        answer_json(embed, (struct hit_count){number, false});
     else if (embed->badge.for_shields && !embed->is_uncounted)
         answer_shields(embed, number);
     else

@@ -26,7 +26,7 @@
 static struct {
     char paths[N_ROWS][PATH_SIZE];
     struct batch_entry entries[N_PATHS];
-    struct number numbers[N_PATHS];
+    struct hit_count numbers[N_PATHS];
     struct row row[N_ROWS];
     struct batch batch;
     struct rows rows;
@@ -49,7 +49,7 @@ static void make_data(void)
     }
     for (size_t i = 0; i < N_PATHS; ++i) {
         data.entries[i] = (struct batch_entry){data.row[i].path, data.row[i].path_len, 1, 0};
-        data.numbers[i] = (struct number){data.row[i].count, false};
+        data.numbers[i] = (struct hit_count){data.row[i].count, false};
     }
     data.batch = (struct batch){.lane = 3141592653589793,
                                 .sequence = 2718,

@@ -71,7 +71,7 @@ __typeof__(jitter) __wrap_jitter;
 __typeof__(worker_defer) __wrap_worker_defer;
 __typeof__(deferred_cancel) __wrap_deferred_cancel;
 
-static void on_counted(struct hit *hit, struct number told, struct shared_rows *rows);
+static void on_counted(struct hit *hit, struct hit_count told, struct shared_rows *rows);
 static void end_turn(void);
 
 static const struct trace TRACE = {.id = "4bf92f3577b34da6a3ce929d0e0e4736"};
@@ -161,7 +161,7 @@ static void cancel(size_t index)
     forget_visitor(visitor);
 }
 
-static void on_counted(struct hit *hit, struct number told, struct shared_rows *rows)
+static void on_counted(struct hit *hit, struct hit_count told, struct shared_rows *rows)
 {
     struct visitor *visitor = H2O_STRUCT_FROM_MEMBER(struct visitor, hit, hit);
     struct model_batch *batch = visitor->batch;

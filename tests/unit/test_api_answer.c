@@ -5,7 +5,7 @@
 
 static void counts_come_back(void **state)
 {
-    static const struct number numbers[] = {{2, false}, {INT64_MAX, false}};
+    static const struct hit_count numbers[] = {{2, false}, {INT64_MAX, false}};
 
     (void)state;
     for (int i = 0; i < 2 * N_ENCODINGS; i++) {
@@ -42,7 +42,7 @@ static void it_comes_back_which_paths_have_no_row(void **state)
     (void)state;
     for (unsigned i = 0; i < SIZE(overflow) * N_ENCODINGS; i++) {
         enum encoding encoding = (enum encoding)(i / SIZE(overflow));
-        struct number numbers[] = {{70, i & 1}, {71, i & 2}};
+        struct hit_count numbers[] = {{70, i & 1}, {71, i & 2}};
         struct buffer body = {0}, expected = {0};
         struct counts answer;
         const char *error;
@@ -68,7 +68,7 @@ static void it_comes_back_which_paths_have_no_row(void **state)
 
 static void counts_come_back_with_rows(void **state)
 {
-    static const struct number numbers[] = {{2, false}, {3, false}};
+    static const struct hit_count numbers[] = {{2, false}, {3, false}};
     struct row row = {"/a", 2, 7, 2};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 2}};
     struct buffer body, encoded;

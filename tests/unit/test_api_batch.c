@@ -84,7 +84,7 @@ static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
         "{\"paths\":[\"/a\"],\"counts\":[300],\"bots\":[9],\"next\":null,"
         "\"previous\":\"9:/b\","
         "\"totals\":{\"paths\":1,\"hits\":7,\"bots\":5}}";
-    struct number numbers[] = {{70000, true}, {INT64_MAX, false}};
+    struct hit_count numbers[] = {{70000, true}, {INT64_MAX, false}};
     struct row row = {"/a", 2, 300, 9};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 5}};
     struct buffer bytes = {0}, encoded = {0};

@@ -117,7 +117,7 @@ static void answer(int status, const char *body)
     world.callback(world.data, &answer);
 }
 
-static void on_counted(struct hit *hit, struct number number, struct shared_rows *rows)
+static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
 {
     (void)hit, (void)rows;
     world.told = number.count;

@@ -252,7 +252,7 @@ static void assert_packed_is(const struct buffer *page, const struct page_visit 
 }
 
 /* A page as its visitor gets it, whole, in a buffer. `rows` NULL: they could not be had. */
-static struct buffer page_with(const char *path, struct number number, const struct rows *rows)
+static struct buffer page_with(const char *path, struct hit_count number, const struct rows *rows)
 {
     struct buffer shared = {0}, page = {0};
     struct page_index index;
@@ -281,7 +281,7 @@ static struct buffer page_with(const char *path, struct number number, const str
 
 static struct buffer page_of(const char *path, int64_t count, const struct rows *rows)
 {
-    return page_with(path, (struct number){count, false}, rows);
+    return page_with(path, (struct hit_count){count, false}, rows);
 }
 
 static void the_page_is_whole_with_everybodys_text_escaped(void **state)
@@ -362,7 +362,7 @@ static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
 {
     struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
     struct rows rows = {.size = 3, .rows = some, .totals = {2, 60, 0}};
-    struct buffer page = page_with("/new", (struct number){20, true}, &rows);
+    struct buffer page = page_with("/new", (struct hit_count){20, true}, &rows);
 
     (void)state;
     assert_contains(page.bytes, "<strong>20</strong> <span>hits on <em>other paths</em></span>");
@@ -376,7 +376,7 @@ static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
     buffer_free(&page);
 
     rows.size = 1; /* and if that is not in the table, it stands apart */
-    page = page_with("/new", (struct number){20, true}, &rows);
+    page = page_with("/new", (struct hit_count){20, true}, &rows);
     assert_contains(page.bytes, "<tbody class=\"apart\">\n<tr id=v aria-current=true><th class=b66>"
                                 "<em>other paths</em></th><td>20</td></tr>\n</tbody>\n</table>");
     buffer_free(&page);
@@ -448,7 +448,7 @@ static void every_element_that_is_opened_is_closed_in_order(void **state)
         struct buffer page = {0};
 
         if (i < SIZE(cases))
-            page = page_with(HOSTILE, (struct number){(int64_t)i, i == 1}, cases[i]);
+            page = page_with(HOSTILE, (struct hit_count){(int64_t)i, i == 1}, cases[i]);
         else
             page_add_error(&page, 404, "<Not> & found", "</p></main>", "4bf92f");
         for (const char *at = text_of(&page); (at = strchr(at, '<')) != NULL; at++) {
@@ -619,7 +619,7 @@ static json_t *json_of(const char *path, int64_t number, const struct rows *rows
     struct buffer text = {0};
     json_t *json;
 
-    json_add_own(&text, path, strlen(path), (struct number){number, false});
+    json_add_own(&text, path, strlen(path), (struct hit_count){number, false});
     json_add_rows(&text, rows);
     assert_int_equal(text.bytes[text.len - 1], '\n');
     json = json_loadb(text.bytes, text.len, JSON_REJECT_DUPLICATES, NULL);
@@ -681,10 +681,10 @@ static void json_of_ones_own_alone_needs_only_its_brace(void **state)
     struct buffer text = {0};
 
     (void)state;
-    json_add_own(&text, "/\"a", 3, (struct number){8, false});
+    json_add_own(&text, "/\"a", 3, (struct hit_count){8, false});
     assert_string_equal(text_of(&text), "{\"path\":\"/\\\"a\",\"count\":8");
     text.len = 0;
-    json_add_own(&text, "/a", 2, (struct number){8, true});
+    json_add_own(&text, "/a", 2, (struct hit_count){8, true});
     assert_string_equal(text_of(&text), "{\"path\":\"/a\",\"count\":8,\"overflow\":true");
     buffer_free(&text);
 }
