@@ -86,9 +86,9 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 # the fuzzers, with CC=clang SANITIZER=fuzzer
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-# what the tests of the lanes stand in for
-$(O)/tests/fuzz/fuzz_lanes $(O)/tests/unit/test_lanes: WRAPPED := counter_call counter_call_cancel jitter timer_start_after \
-	timer_stop timer_is_waiting worker_defer deferred_cancel
+# the functions that the tests of lanes and reads replace
+$(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := counter_call \
+	counter_call_cancel jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
 
 $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)

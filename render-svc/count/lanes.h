@@ -1,25 +1,37 @@
-/* Hits on their way to the ledger: the worker's open batch, and the lanes on which batches leave.
+/* Hits on their way to the ledger: the worker's open batch, and the lanes that carry batches to counter-svc.
  *
- * A hit joins the open batch. At the end of the loop's turn, and whenever a lane becomes free, the
- * open batch leaves on it; while it is away the next fills. So at low load a batch is one hit and
- * nothing waits, and at high load one commit serves everybody who waited. A batch of less than half
- * of the hits of one that is away waits a few milliseconds for more.
+ * A hit joins the open batch. The open batch leaves on a free lane at the end of the loop's turn, or as soon as a
+ * lane becomes free. While it is in flight, the next batch fills. At low load a batch has one hit and nothing
+ * waits; at high load one commit serves all hits that have waited. A batch with less than half of the hits of
+ * a batch in flight lingers for a few milliseconds, so that more hits join it.
  *
- * A lane has one batch away at a time. States:
- *   opening   counter-svc is being asked for a lane; there may be a batch that waits for it
- *   free      nothing is away
- *   away      its batch was sent; the answer is awaited
- *   pausing   the try failed; the same batch, with the same sequence, is sent again after a pause
+ * A lane has at most one batch in flight. States of a lane:
  *
- * What is known of a batch's fate decides what may be done with it:
- *   confirmed               each hit gets its number
- *   409 at the first send   it was not applied and never will be: it moves to a new lane
- *   409 later, 422, 400     it is dropped, and the lane; its hits are not confirmed
- *   anything else           unknown: it is sent again, to the same or another counter-svc, for as
- *                           long as it takes, also when nobody waits for it any more
+ *             +--------------- given up ----------------+
+ *             v                                         |
+ *          opening ---> free ----- batch leaves ---> in flight
+ *           ^   |         ^------- confirmed ---------+ |  ^
+ *           |   |                                       |  |
+ *           |   +-no id-> pausing <--- not confirmed ---+  |
+ *           |              |   |                           |
+ *           +--- no id ----+   +------- has an id ---------+
  *
- * A batch belongs to the trace of its first hit, at every try; what is said of it in the log names
- * that trace, and how many hits left with it.
+ *     An opening lane goes straight to in flight if a batch waits for its id.
+ *
+ *   opening    counter-svc is asked for a lane id; a batch may wait for it
+ *   free       no batch
+ *   in flight  the batch is sent, the answer is awaited
+ *   pausing    the last try failed; the next one follows after a pause
+ *
+ * The answer decides what happens to a batch:
+ *   200                     confirmed: each hit gets its own count
+ *   409 at the first send   not applied, now or later: the batch moves to a new lane
+ *   409 later, 422, 400     the batch and its lane are given up; its hits are not confirmed
+ *   anything else           unknown: the same batch is sent again with the same sequence, to the same or another
+ *                           counter-svc, until its fate is known, even if no hit waits for it
+ *
+ * A batch belongs to the trace of its first hit in every try. Log lines about a batch have that trace and
+ * the number of hits that left with it.
  *
  * All calls from the loop's thread.
  */
@@ -30,22 +42,22 @@
 #include "render-svc/count/counter_client.h"
 #include "render-svc/count/shared_rows.h"
 
+/* none --lanes_add--> open --its batch leaves--> in flight --callback--> none. Cancelling ends at none, too. */
 enum hit_state {
     HIT_NONE,
-    HIT_OPEN,     /* in the open batch: withdrawing it takes it out */
-    HIT_IN_FLIGHT /* its batch has left: withdrawing it leaves the batch as it is */
+    HIT_OPEN,     /* in the open batch: hit_cancel removes it */
+    HIT_IN_FLIGHT /* its batch has left: hit_cancel only ends the wait */
 };
 
 struct hit;
 
-/* Says what became of a hit: `number` is the path's count with this hit as the last (or the overflow
- * row's), its count 0 when the hit is not confirmed, and counted at most once. `rows` came with the
- * number, and are only good during the callback; NULL: none came, or none were wanted by anybody in
- * the batch. Runs exactly once unless the hit is withdrawn, from the loop, never before lanes_add
- * returns. */
-typedef void (*hit_callback)(struct hit *hit, struct hit_count number, struct shared_rows *rows);
+/* Receives the outcome of a hit. `count` is the path's count (or the overflow row's) including this hit. Its
+ * `count` member is 0 if the hit is not confirmed; it is then counted at most once. `rows` are valid during the
+ * callback; NULL: the answer had none, or no hit of the batch wanted them. Runs exactly once unless the hit is
+ * cancelled, from the loop, never before lanes_add returns. */
+typedef void (*hit_callback)(struct hit *hit, struct hit_count count, struct shared_rows *rows);
 
-/* A hit; lives inside what waits for it, zeroed before its first use. */
+/* A hit. Lives in the caller's object, zeroed before its first use. */
 struct hit {
     h2o_linklist_t _link;
     struct lanes *_lanes;
@@ -54,15 +66,15 @@ struct hit {
     const char *path; /* canonical; must live as long as the hit waits */
     size_t path_len;
     bool wants_rows;
-    bool is_bot;               /* it is counted as a bot's */
-    const struct trace *trace; /* of its request; must live as long, too */
-    uint64_t _since_ms;        /* it waits */
+    bool is_bot;               /* counted as a bot's hit */
+    const struct trace *trace; /* of its request; must live as long as the hit waits */
+    uint64_t _since_ms;        /* when it was added */
 };
 
 struct lanes_settings {
-    int64_t lanes;        /* for each worker */
+    int64_t lanes;        /* of each worker */
     int64_t max_waiting;  /* hits in the open batch */
-    uint64_t max_wait_ms; /* how old the first of more than one batch may be */
+    uint64_t max_wait_ms; /* maximum age of the oldest hit while more than one batch is waiting */
 };
 
 struct lanes;
@@ -71,16 +83,15 @@ struct lanes;
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
                            const struct lanes_settings *settings);
 
-/* Before the client goes. Nothing is called back any more. Takes NULL. */
+/* No callback runs afterwards. Must run before the client is destroyed. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, with its path and trace set, whether it wants rows, and whether it is a bot's. Returns false
- * when too many wait already, or have waited for so long that this one would hardly be confirmed in time:
- * better to say so now. */
+/* Adds a hit, whose path, trace, wants_rows and is_bot are set. Returns false if the open batch is full, or if its
+ * oldest hit has waited so long that a new one would hardly be confirmed before its deadline. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 
-/* Nobody waits for this hit any more. Does nothing for one that does not wait. */
+/* Ends the wait of a hit without a callback. Does nothing if it does not wait. */
 void hit_cancel(struct hit *hit);
 
 #endif

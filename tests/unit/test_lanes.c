@@ -9,18 +9,13 @@
 
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "proto/api.h"
 #include "render-svc/count/lanes.h"
 #include "render-svc/count/render_metrics.h"
+#include "tests/unit/violates.h"
 
 static struct {
     struct worker worker;
@@ -33,7 +28,7 @@ static struct {
     void (*at_deferred)(struct deferred *deferred);
     struct timer *timer;
     void (*on_timer)(struct timer *timer);
-    int64_t told;
+    int64_t count; /* of the last hit that was answered */
 } world;
 
 static const struct trace TRACE = {.id = "4bf92f3577b34da6a3ce929d0e0e4736"};
@@ -117,10 +112,10 @@ static void answer(int status, const char *body)
     world.callback(world.data, &answer);
 }
 
-static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
+static void on_counted(struct hit *hit, struct hit_count count, struct shared_rows *rows)
 {
     (void)hit, (void)rows;
-    world.told = number.count;
+    world.count = count.count;
 }
 
 static struct hit a_hit(void)
@@ -145,35 +140,6 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Runs `violate` in a process of its own, which must end because of this condition. */
-static void assert_violates(void (*violate)(void), const char *condition)
-{
-    char said[1000] = "";
-    int ends[2], status;
-    ssize_t len;
-    pid_t child;
-
-    assert_int_equal(pipe(ends), 0);
-    child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-        signal(SIGABRT, SIG_DFL);
-        dup2(ends[1], STDERR_FILENO);
-        violate();
-        _exit(0);
-    }
-    close(ends[1]);
-    len = read(ends[0], said, sizeof(said) - 1);
-    close(ends[0]);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGABRT);
-    assert_true(len > 0);
-    assert_non_null(strstr(said, "invariant violated: "));
-    assert_non_null(strstr(said, condition));
-}
-
 static void add(struct hit *hit)
 {
     assert_true(lanes_add(world.lanes, hit, on_counted));
@@ -190,7 +156,7 @@ static void test_a_hit_is_counted(void **state)
     assert_int_equal(hit.state, HIT_IN_FLIGHT);
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
     assert_int_equal(hit.state, HIT_NONE);
-    assert_int_equal(world.told, 5);
+    assert_int_equal(world.count, 5);
 }
 
 static void add_twice(void)
@@ -254,6 +220,63 @@ static void test_a_batch_is_in_flight_once(void **state)
     assert_violates(resume_twice, "FOLLOWING[lane->state] & BIT(state)");
 }
 
+/* With an answer for two paths to a batch of one: the decoder refuses it, and the batch is sent again. */
+static void test_an_answer_to_another_batch_confirms_nothing(void **state)
+{
+    struct hit hit = a_hit();
+
+    (void)state;
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5,6]}");
+    assert_int_equal(hit.state, HIT_IN_FLIGHT);
+    world.on_timer(world.timer);
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":true,\"counts\":[5]}");
+    assert_int_equal(world.count, 5);
+}
+
+static void change_path(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    hit.path = "/b";
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+}
+
+static void test_a_hit_keeps_its_path(void **state)
+{
+    (void)state;
+    assert_violates(change_path, "entry != NULL");
+}
+
+static void answer_from_callback(struct hit *hit, struct hit_count count, struct shared_rows *rows)
+{
+    (void)hit, (void)count, (void)rows;
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+}
+
+/* A second answer while the first one is given to the hits: no count is given twice. */
+static void answer_while_confirming(void)
+{
+    struct hit hits[] = {a_hit(), a_hit()};
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    assert_true(lanes_add(world.lanes, &hits[0], answer_from_callback));
+    add(&hits[1]);
+    end_turn();
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+}
+
+static void test_a_batch_is_confirmed_once(void **state)
+{
+    (void)state;
+    assert_violates(answer_while_confirming, "lane->call != NULL");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +285,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_batch_has_one_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lane_is_opened_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_batch_is_in_flight_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_answer_to_another_batch_confirms_nothing, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hit_keeps_its_path, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_is_confirmed_once, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,42 @@
+/* A test of an invariant: the violation must end a process with SIGABRT and name the condition. Include it after
+ * cmocka.h. */
+#ifndef TESTS_UNIT_VIOLATES_H
+#define TESTS_UNIT_VIOLATES_H
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Runs `violate` in a child process, which must end because of this condition. */
+static void assert_violates(void (*violate)(void), const char *condition)
+{
+    char said[1000] = "";
+    int ends[2], status;
+    ssize_t len;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0});
+        signal(SIGABRT, SIG_DFL);
+        dup2(ends[1], STDERR_FILENO);
+        violate();
+        _exit(0);
+    }
+    close(ends[1]);
+    len = read(ends[0], said, sizeof(said) - 1);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_true(len > 0);
+    assert_non_null(strstr(said, "invariant violated: "));
+    assert_non_null(strstr(said, condition));
+}
+
+#endif
