@@ -34,7 +34,7 @@ static const struct config_key KEYS[] = {
      .help = "Maximum of requests waiting for a read, per worker; others get 503."},
     {KEY("max_exports", CONFIG_INTEGER, max_exports), .fallback = "4", .min = 0, .max = 1000,
      .help = "Maximum of concurrent full exports, per worker; others get 503."},
-    {KEY("max_watchers", CONFIG_INTEGER, live.max_watchers), .fallback = "10000", .min = 0,
+    {KEY("max_watchers", CONFIG_INTEGER, live.max_subscribers), .fallback = "10000", .min = 0,
      .max = 1000000, .help = "Maximum of subscribers to live changes; others get 503."},
     {KEY("max_watched_views", CONFIG_INTEGER, live.max_views), .fallback = "50", .min = 1,
      .max = 1000, .help = "Maximum of different live views, per worker; others get 503."},

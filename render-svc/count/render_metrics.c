@@ -52,6 +52,6 @@ const struct metric render_metrics[] = {
     {NUMBER("pathcount_reads_waiting", METRIC_GAUGE, reads_waiting),
      .help = "Reads waiting or in flight to counter-svc."},
     {NUMBER("pathcount_exports", METRIC_GAUGE, exports), .help = "Full exports in progress."},
-    {NUMBER("pathcount_watchers", METRIC_GAUGE, watchers),
+    {NUMBER("pathcount_watchers", METRIC_GAUGE, subscribers),
      .help = "Connected subscribers of live changes."},
     {.name = NULL}};

@@ -40,7 +40,7 @@ struct render_metrics {
     atomic_uint_fast64_t counter_connects;
     atomic_uint_fast64_t reads_waiting;
     atomic_uint_fast64_t exports;
-    atomic_uint_fast64_t watchers;
+    atomic_uint_fast64_t subscribers;
 };
 
 /* Their names, types and texts, for service.h. */

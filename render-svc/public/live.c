@@ -1,12 +1,8 @@
 #include "render-svc/public/live.h"
 
+#include "base/invariant.h"
 #include "render-svc/count/render_metrics.h"
-#include "render-svc/html/link.h"
-#include "render-svc/html/live_text.h"
-#include "render-svc/public/query.h"
-#include "render-svc/public/render.h"
-#include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/live_private.h"
 #include "server/http/answer.h"
 #include "server/http/connection.h"
 #include "server/ops/log.h"
@@ -16,111 +12,49 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#define TYPE_EVENTS "text/event-stream"
-
-/* The least time between two rounds, and how often it is looked whether there is something to do. */
+/* The minimum time between two rounds, and the interval of the timer that starts them. */
 #define ROUND_MS 500
 #define PULSE_MS 100
 
-/* A round takes at most one part in so many of the worker's time. */
+/* A round takes at most 1/SHARE of the worker's time. */
 #define SHARE 40
 
-/* How many are told before others have their turn, and how long that is. */
+/* The subscribers of one slice, and the pause between slices. */
 #define SLICE    50
 #define SLICE_MS 1
 
-/* A connection on which nothing happens gets a comment: proxies forget silent ones, and only by
- * writing is it noticed that somebody has left. */
+/* An idle connection gets a comment: proxies close silent connections, and only a write shows that the client
+ * has left. */
 #define HEARTBEAT_MS 15000
 
-/* What the kernel may hold for one that does not read. */
+/* What the kernel may hold for a subscriber that does not read. */
 #define SEND_BUFFER_BYTES (64 * 1024)
 
-/* A text that is told to many; shared by reference (h2o_mem_alloc_shared). */
-struct live_text {
-    struct output_share shared;
-    size_t len;
-    char bytes[];
-};
-
-/* A view that somebody watches. */
-struct watched {
-    h2o_linklist_t link; /* in the worker's list */
-    struct live *live;
-    struct view view;
-    h2o_linklist_t watchers;
-    struct read_request read;
-    bool reading;
-    struct live_id id; /* of the rows; generation 0: there are none yet */
-    struct rows rows;
-    struct live_text *change;   /* from the generation before; NULL: none */
-    struct live_text *snapshot; /* made when it is wanted */
-};
-
-/* Somebody who watches; in the request's pool. */
-struct watcher {
-    h2o_generator_t generator; /* first: what libh2o hands back is this */
-    h2o_req_t *req;
-    struct watched *watched;
-    h2o_linklist_t link;    /* among the watchers of its view */
-    h2o_linklist_t pending; /* among those that are to be told something */
-    uint64_t generation;    /* what it knows */
-    bool writing;
-    uint64_t writing_since_ms;
-    struct live_text *text; /* that is being written */
-    struct timer heartbeat;
-};
-
-struct live {
-    struct worker *worker;
-    struct read_queue *reads;
-    const struct live_settings *settings;
-    h2o_linklist_t views;
-    h2o_linklist_t pending;
-    int64_t n_views, n_watchers, max_watchers;
-    struct timer pulse, slice;
-    struct timer_queue heartbeats;
-    uint64_t round_at_ms;
-    uint64_t spent_us; /* since the round began */
-    bool ending;
-};
-
-static struct watched *find_view(struct live *live, const struct view *view);
-static void read_rows(struct watched *watched);
-static bool on_rows(struct read_request *read, const struct http_answer *answer);
-static void queue(struct watcher *watcher);
 static void on_slice(struct timer *timer);
-static void tell(struct watcher *watcher);
-static void on_written(h2o_generator_t *self, h2o_req_t *req);
+static void send_newest(struct subscriber *subscriber);
+static void on_text_written(h2o_generator_t *self, h2o_req_t *req);
 static void on_heartbeat(struct timer *timer);
 static void on_pulse(struct timer *timer);
-static void on_stop(h2o_generator_t *self, h2o_req_t *req);
-static void on_gone(void *data);
-static void forget_view(struct watched *watched);
+static void on_stream_stopped(h2o_generator_t *self, h2o_req_t *req);
+static void on_subscriber_disposed(void *data);
 
 struct live *live_create(struct worker *worker, struct read_queue *reads,
                          const struct live_settings *settings)
 {
     struct live *live = h2o_mem_alloc(sizeof(*live));
-    int64_t share = settings->max_watchers / worker->settings->workers;
+    int64_t share = settings->max_subscribers / worker->settings->workers;
 
     *live = (struct live){.worker = worker, .reads = reads, .settings = settings};
-    live->max_watchers = share > 0 || settings->max_watchers == 0 ? share : 1;
+    live->max_subscribers = share > 0 || settings->max_subscribers == 0 ? share : 1;
     h2o_linklist_init_anchor(&live->views);
     h2o_linklist_init_anchor(&live->pending);
     timer_queue_init(&live->heartbeats, &worker->timers, HEARTBEAT_MS);
     return live;
 }
 
-/* --- somebody comes --- */
+/* --- a subscriber arrives --- */
 
-/* A watcher of a service that is about to stop comes back soon, to another. */
-static void send_away(h2o_req_t *req)
-{
-    answer_copy(req, 200, TYPE_EVENTS, H2O_STRLIT("retry: 1000\n\n"));
-}
-
-static void limit_buffer(h2o_req_t *req)
+static void limit_send_buffer(h2o_req_t *req)
 {
     int bytes = SEND_BUFFER_BYTES,
         fd = h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn));
@@ -128,126 +62,61 @@ static void limit_buffer(h2o_req_t *req)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
-static void send_text(struct watcher *watcher, const char *bytes, size_t len)
+static void send_text(struct subscriber *subscriber, const char *bytes, size_t len)
 {
     h2o_iovec_t part = h2o_iovec_init(bytes, len);
 
-    watcher->writing = true;
-    watcher->writing_since_ms = monotonic_ms();
-    timer_stop(&watcher->heartbeat);
-    timer_start(&watcher->watched->live->heartbeats, &watcher->heartbeat, on_heartbeat);
-    h2o_send(watcher->req, &part, 1, H2O_SEND_STATE_IN_PROGRESS);
+    INVARIANT(!subscriber->is_writing);
+    subscriber->is_writing = true;
+    subscriber->writing_since_ms = monotonic_ms();
+    timer_stop(&subscriber->heartbeat);
+    timer_start(&subscriber->view->live->heartbeats, &subscriber->heartbeat, on_heartbeat);
+    h2o_send(subscriber->req, &part, 1, H2O_SEND_STATE_IN_PROGRESS);
 }
 
-/* What it knows already, if it has been here before. */
-static uint64_t known_generation(h2o_req_t *req, const struct watched *watched)
+/* The generation that a subscriber has when it reconnects, by its Last-Event-ID; 0: none. */
+static uint64_t known_generation(h2o_req_t *req, const struct live_view *view)
 {
     h2o_iovec_t last = request_header(req, "last-event-id");
     struct live_id id;
 
     return last.base != NULL && live_id_read(last.base, last.len, &id) &&
-                   id.epoch == watched->id.epoch && id.generation <= watched->id.generation
+                   id.epoch == view->id.epoch && id.generation <= view->id.generation
                ? id.generation
                : 0;
 }
 
-static void watch(h2o_req_t *req, struct watched *watched)
+bool live_subscribe(struct live *live, h2o_req_t *req, const struct view *view)
 {
-    struct watcher *watcher = h2o_mem_alloc_shared(&req->pool, sizeof(*watcher), on_gone);
+    struct subscriber *subscriber;
+    struct live_view *found;
 
-    *watcher = (struct watcher){.generator = {on_written, on_stop}, .req = req, .watched = watched};
-    watcher->generation = known_generation(req, watched);
-    h2o_linklist_insert(&watched->watchers, &watcher->link);
-    ++watched->live->n_watchers;
-    metric_add(&render_metrics_of(watched->live->worker)->watchers, 1);
-    limit_buffer(req);
+    /* 1. Within the limits. */
+    if (live->n_subscribers >= live->max_subscribers ||
+        (found = live_view_find(live, view)) == NULL)
+        return false;
+    /* 2. Join the view. */
+    subscriber = h2o_mem_alloc_shared(&req->pool, sizeof(*subscriber), on_subscriber_disposed);
+    *subscriber = (struct subscriber){
+        .generator = {on_text_written, on_stream_stopped}, .req = req, .view = found};
+    subscriber->generation = known_generation(req, found);
+    h2o_linklist_insert(&found->subscribers, &subscriber->link);
+    ++live->n_subscribers;
+    metric_add(&render_metrics_of(live->worker)->subscribers, 1);
+    /* 3. Begin the answer. */
+    limit_send_buffer(req);
     answer_header_named(req, "x-accel-buffering", "no");
-    answer_stream(req, TYPE_EVENTS, &watcher->generator);
-    send_text(watcher, H2O_STRLIT("retry: 2000\n\n"));
-    if (!timer_is_waiting(&watched->live->pulse))
-        timer_start_after(&watched->live->worker->timers, &watched->live->pulse, PULSE_MS,
-                          on_pulse);
+    answer_stream(req, LIVE_TYPE, &subscriber->generator);
+    send_text(subscriber, H2O_STRLIT("retry: 2000\n\n"));
+    /* 4. Rounds run while there are subscribers. */
+    if (!timer_is_waiting(&live->pulse))
+        timer_start_after(&live->worker->timers, &live->pulse, PULSE_MS, on_pulse);
+    return true;
 }
 
-void live_watch(const struct asked *asked)
-{
-    const struct render *render = worker_of(asked->req)->app;
-    struct live *live = render->live;
-    struct watched *watched;
-    h2o_iovec_t rest;
-    struct view view;
-    const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NULL, 0, NULL, &rest);
+/* --- sending --- */
 
-    if (error == NULL)
-        error = link_read_view(rest.base, rest.len, &render->config->path_rules, &view);
-    if (error == NULL && (view.period != VIEW_ALL_TIME || view.without_bots))
-        error = "All hits are followed: leave out \"period\" and \"bots\".";
-    if (error != NULL) {
-        reply_error(asked->req, 400, error, true);
-    } else if (method_is(asked->req, "HEAD")) {
-        answer_head(asked->req, 200, TYPE_EVENTS);
-    } else if (live->worker->context.shutdown_requested) {
-        send_away(asked->req);
-    } else if (live->n_watchers >= live->max_watchers ||
-               (watched = find_view(live, &view)) == NULL) {
-        reply_unavailable(asked->req, "Too many subscribers.", true);
-    } else {
-        watch(asked->req, watched);
-    }
-}
-
-/* --- views --- */
-
-/* The view, which from now on is watched; NULL when there are too many. */
-static struct watched *find_view(struct live *live, const struct view *view)
-{
-    struct watched *watched;
-
-    for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next) {
-        watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
-        if (view_equals(&watched->view, view))
-            return watched;
-    }
-    if (live->n_views >= live->settings->max_views)
-        return NULL;
-    watched = h2o_mem_alloc(sizeof(*watched));
-    *watched = (struct watched){.live = live, .view = *view, .id = {jitter(UINT64_MAX), 0}};
-    h2o_linklist_init_anchor(&watched->watchers);
-    h2o_linklist_insert(&live->views, &watched->link);
-    ++live->n_views;
-    read_rows(watched);
-    return watched;
-}
-
-static void read_rows(struct watched *watched)
-{
-    struct buffer target = {0};
-
-    watched->reading = true;
-    link_add_target(&target, &watched->view);
-    read_request_start(watched->live->reads, &watched->read, &target, NULL, on_rows);
-    buffer_free(&target);
-}
-
-static struct live_text *make_text(struct live *live, const struct buffer *buffer)
-{
-    struct live_text *text = output_budget_share(live->worker->budget, sizeof(*text) + buffer->len);
-
-    text->len = buffer->len;
-    memcpy(text->bytes, buffer->bytes, buffer->len);
-    return text;
-}
-
-static void release(struct live_text **text)
-{
-    if (*text != NULL)
-        h2o_mem_release_shared(*text);
-    *text = NULL;
-}
-
-/* Microseconds of this thread's own time. */
-static uint64_t thread_us(void)
+uint64_t live_thread_us(void)
 {
     struct timespec now;
 
@@ -255,59 +124,13 @@ static uint64_t thread_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Takes over the new rows; returns false when they are as before. */
-static bool take_rows(struct watched *watched, struct rows *rows)
+void live_queue(struct subscriber *subscriber)
 {
-    struct live_id id = {watched->id.epoch, watched->id.generation + 1};
-    struct buffer change = {0};
+    struct live *live = subscriber->view->live;
 
-    if (watched->id.generation != 0 && !live_add_change(&change, &id, &watched->rows, rows)) {
-        buffer_free(&change);
-        rows_free(rows);
-        return false;
-    }
-    release(&watched->change);
-    release(&watched->snapshot);
-    if (watched->id.generation != 0)
-        watched->change = make_text(watched->live, &change);
-    buffer_free(&change);
-    rows_free(&watched->rows);
-    watched->rows = *rows;
-    watched->id = id;
-    return true;
-}
-
-static bool on_rows(struct read_request *read, const struct http_answer *answer)
-{
-    struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, read, read);
-    uint64_t since_us = thread_us();
-    const char *error;
-    struct rows rows;
-
-    watched->reading = false;
-    if (answer == NULL || answer->status != 200)
-        return true; /* the next round is soon enough */
-    if (rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) != 0)
-        return false;
-    if (take_rows(watched, &rows))
-        for (h2o_linklist_t *link = watched->watchers.next; link != &watched->watchers;
-             link = link->next)
-            queue(H2O_STRUCT_FROM_MEMBER(struct watcher, link, link));
-    watched->live->spent_us += thread_us() - since_us;
-    return true;
-}
-
-/* --- telling --- */
-
-/* Lets it be told what is new, which there must be, unless it is still taking what it was told: then
- * it is asked again. */
-static void queue(struct watcher *watcher)
-{
-    struct live *live = watcher->watched->live;
-
-    if (watcher->writing || h2o_linklist_is_linked(&watcher->pending))
+    if (subscriber->is_writing || h2o_linklist_is_linked(&subscriber->pending))
         return;
-    h2o_linklist_insert(&live->pending, &watcher->pending);
+    h2o_linklist_insert(&live->pending, &subscriber->pending);
     if (!timer_is_waiting(&live->slice))
         timer_start_after(&live->worker->timers, &live->slice, SLICE_MS, on_slice);
 }
@@ -315,117 +138,111 @@ static void queue(struct watcher *watcher)
 static void on_slice(struct timer *timer)
 {
     struct live *live = H2O_STRUCT_FROM_MEMBER(struct live, slice, timer);
-    uint64_t since_us = thread_us();
+    uint64_t since_us = live_thread_us();
 
     for (int i = 0; i < SLICE && !h2o_linklist_is_empty(&live->pending); ++i) {
-        struct watcher *watcher =
-            H2O_STRUCT_FROM_MEMBER(struct watcher, pending, live->pending.next);
-        assert(h2o_linklist_is_linked(&watcher->pending)); /* which clang-tidy does not see */
-        h2o_linklist_unlink(&watcher->pending);
-        tell(watcher);
+        struct subscriber *subscriber =
+            H2O_STRUCT_FROM_MEMBER(struct subscriber, pending, live->pending.next);
+        assert(h2o_linklist_is_linked(&subscriber->pending)); /* for clang-tidy */
+        h2o_linklist_unlink(&subscriber->pending);
+        send_newest(subscriber);
     }
-    live->spent_us += thread_us() - since_us;
+    live->spent_us += live_thread_us() - since_us;
     if (!h2o_linklist_is_empty(&live->pending))
         timer_start_after(&live->worker->timers, &live->slice, SLICE_MS, on_slice);
 }
 
-static struct live_text *snapshot_of(struct watched *watched)
+/* Sends the newest rows, or the end of the stream if the service stops. */
+static void send_newest(struct subscriber *subscriber)
 {
-    struct buffer text = {0};
+    struct live_view *view = subscriber->view;
 
-    if (watched->snapshot == NULL) {
-        live_add_snapshot(&text, &watched->id, &watched->rows);
-        watched->snapshot = make_text(watched->live, &text);
-        buffer_free(&text);
-    }
-    return watched->snapshot;
-}
-
-static void tell(struct watcher *watcher)
-{
-    struct watched *watched = watcher->watched;
-    bool next = watcher->generation + 1 == watched->id.generation && watched->change != NULL;
-
-    if (watched->live->ending) {
-        watcher->writing = true;
-        watcher->req->http1_is_persistent = 0; /* it is to come back to another */
-        h2o_send(watcher->req, NULL, 0, H2O_SEND_STATE_FINAL);
+    INVARIANT(!subscriber->is_writing && subscriber->text == NULL);
+    if (view->live->is_ending) {
+        subscriber->is_writing = true;
+        subscriber->req->http1_is_persistent = 0; /* it must reconnect to another replica */
+        h2o_send(subscriber->req, NULL, 0, H2O_SEND_STATE_FINAL);
         return;
     }
-    watcher->text = next ? watched->change : snapshot_of(watched);
-    h2o_mem_addref_shared(watcher->text);
-    watcher->generation = watched->id.generation;
-    send_text(watcher, watcher->text->bytes, watcher->text->len);
+    subscriber->text = live_view_text(view, subscriber->generation);
+    h2o_mem_addref_shared(subscriber->text);
+    subscriber->generation = view->id.generation;
+    send_text(subscriber, subscriber->text->bytes, subscriber->text->len);
 }
 
-static void on_written(h2o_generator_t *self, h2o_req_t *req)
+static void on_text_written(h2o_generator_t *self, h2o_req_t *req)
 {
-    struct watcher *watcher = (struct watcher *)self;
+    struct subscriber *subscriber = (struct subscriber *)self;
 
     (void)req;
-    watcher->writing = false;
-    release(&watcher->text);
-    if (watcher->generation != watcher->watched->id.generation || watcher->watched->live->ending)
-        queue(watcher);
+    INVARIANT(subscriber->is_writing);
+    subscriber->is_writing = false;
+    live_text_release(&subscriber->text);
+    if (subscriber->generation != subscriber->view->id.generation ||
+        subscriber->view->live->is_ending)
+        live_queue(subscriber);
 }
 
+/* Sends a comment on an idle connection. Resets a connection that received nothing for idle_ms. */
 static void on_heartbeat(struct timer *timer)
 {
-    struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, heartbeat, timer);
-    struct live *live = watcher->watched->live;
+    struct subscriber *subscriber = H2O_STRUCT_FROM_MEMBER(struct subscriber, heartbeat, timer);
+    struct live *live = subscriber->view->live;
 
-    if (!watcher->writing && !h2o_linklist_is_linked(&watcher->pending)) {
-        send_text(watcher, H2O_STRLIT(":\n\n"));
+    if (!subscriber->is_writing && !h2o_linklist_is_linked(&subscriber->pending)) {
+        send_text(subscriber, H2O_STRLIT(":\n\n"));
         return;
     }
-    if (watcher->writing &&
-        monotonic_ms() - watcher->writing_since_ms >= (uint64_t)live->worker->settings->idle_ms)
-        connection_cut(watcher->req);
-    timer_start(&live->heartbeats, &watcher->heartbeat, on_heartbeat);
+    if (subscriber->is_writing &&
+        monotonic_ms() - subscriber->writing_since_ms >= (uint64_t)live->worker->settings->idle_ms)
+        connection_cut(subscriber->req);
+    timer_start(&live->heartbeats, &subscriber->heartbeat, on_heartbeat);
 }
 
 /* --- rounds --- */
 
-/* The service stops: everybody is sent away, and who does not listen is cut off. */
+/* The service stops: ends all streams, and resets the connections that are still writing. */
 static void end_all(struct live *live)
 {
-    live->ending = true;
+    live->is_ending = true;
     for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next) {
-        struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
-        for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
-            struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
-            if (watcher->writing)
-                connection_cut(watcher->req);
+        struct live_view *view = live_view_of(link);
+        for (h2o_linklist_t *at = view->subscribers.next; at != &view->subscribers; at = at->next) {
+            struct subscriber *subscriber = subscriber_of(at);
+            if (subscriber->is_writing)
+                connection_cut(subscriber->req);
             else
-                queue(watcher);
+                live_queue(subscriber);
         }
     }
 }
 
-static bool round_is_due(struct live *live)
+static bool is_round_due(struct live *live)
 {
     uint64_t pause_ms = live->spent_us * SHARE / 1000;
 
     for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next)
-        if (H2O_STRUCT_FROM_MEMBER(struct watched, link, link)->reading)
+        if (live_view_of(link)->is_reading)
             return false;
     return h2o_linklist_is_empty(&live->pending) &&
            monotonic_ms() - live->round_at_ms >= (pause_ms > ROUND_MS ? pause_ms : ROUND_MS);
 }
 
-/* Room is short (server/http/output_budget.h): those who do not take what they were told have had their time. */
+/* The output budget is short (server/http/output_budget.h): resets the connections that have been writing for
+ * longer than OUTPUT_PATIENCE_MS. */
 static void cut_slow(struct live *live)
 {
     uint64_t now_ms = monotonic_ms();
     size_t cut = 0;
 
     for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next) {
-        struct watched *watched = H2O_STRUCT_FROM_MEMBER(struct watched, link, link);
-        for (h2o_linklist_t *at = watched->watchers.next; at != &watched->watchers; at = at->next) {
-            struct watcher *watcher = H2O_STRUCT_FROM_MEMBER(struct watcher, link, at);
-            if (!watcher->writing || now_ms - watcher->writing_since_ms < OUTPUT_LINGER_MS)
+        struct live_view *view = live_view_of(link);
+        for (h2o_linklist_t *at = view->subscribers.next; at != &view->subscribers; at = at->next) {
+            struct subscriber *subscriber = subscriber_of(at);
+            if (!subscriber->is_writing ||
+                now_ms - subscriber->writing_since_ms < OUTPUT_PATIENCE_MS)
                 continue;
-            connection_cut(watcher->req);
+            connection_cut(subscriber->req);
             ++cut;
         }
     }
@@ -437,56 +254,46 @@ static void on_pulse(struct timer *timer)
 {
     struct live *live = H2O_STRUCT_FROM_MEMBER(struct live, pulse, timer);
 
-    if (live->n_watchers == 0)
-        return; /* until the next comes */
-    if (output_budget_is_short(live->worker->budget))
+    if (live->n_subscribers == 0)
+        return; /* the next subscriber starts the timer again */
+    if (output_budget_is_short(&live->worker->budget))
         cut_slow(live);
     if (live->worker->context.shutdown_requested) {
-        if (!live->ending)
+        if (!live->is_ending)
             end_all(live);
-    } else if (round_is_due(live)) {
+    } else if (is_round_due(live)) {
         live->round_at_ms = monotonic_ms();
         live->spent_us = 0;
         for (h2o_linklist_t *link = live->views.next; link != &live->views; link = link->next)
-            read_rows(H2O_STRUCT_FROM_MEMBER(struct watched, link, link));
+            live_view_read(live_view_of(link));
     }
     timer_start_after(&live->worker->timers, &live->pulse, PULSE_MS, on_pulse);
 }
 
-/* --- somebody leaves --- */
+/* --- a subscriber leaves --- */
 
-/* The connection has ended. */
-static void on_stop(h2o_generator_t *self, h2o_req_t *req)
+/* The connection has ended. libh2o frees the request next, which runs on_subscriber_disposed. */
+static void on_stream_stopped(h2o_generator_t *self, h2o_req_t *req)
 {
     (void)self;
-    (void)req; /* its memory goes next */
+    (void)req;
 }
 
-static void on_gone(void *data)
+static void on_subscriber_disposed(void *data)
 {
-    struct watcher *watcher = data;
-    struct watched *watched = watcher->watched;
+    struct subscriber *subscriber = data;
+    struct live_view *view = subscriber->view;
 
-    timer_stop(&watcher->heartbeat);
-    release(&watcher->text);
-    if (h2o_linklist_is_linked(&watcher->pending))
-        h2o_linklist_unlink(&watcher->pending);
-    h2o_linklist_unlink(&watcher->link);
-    --watched->live->n_watchers;
-    metric_subtract(&render_metrics_of(watched->live->worker)->watchers, 1);
-    if (h2o_linklist_is_empty(&watched->watchers))
-        forget_view(watched);
-}
-
-static void forget_view(struct watched *watched)
-{
-    read_request_cancel(&watched->read);
-    h2o_linklist_unlink(&watched->link);
-    --watched->live->n_views;
-    release(&watched->change);
-    release(&watched->snapshot);
-    rows_free(&watched->rows);
-    free(watched);
+    INVARIANT(view->live->n_subscribers > 0);
+    timer_stop(&subscriber->heartbeat);
+    live_text_release(&subscriber->text);
+    if (h2o_linklist_is_linked(&subscriber->pending))
+        h2o_linklist_unlink(&subscriber->pending);
+    h2o_linklist_unlink(&subscriber->link);
+    --view->live->n_subscribers;
+    metric_subtract(&render_metrics_of(view->live->worker)->subscribers, 1);
+    if (h2o_linklist_is_empty(&view->subscribers))
+        live_view_free(view);
 }
 
 void live_destroy(struct live *live)
@@ -494,7 +301,7 @@ void live_destroy(struct live *live)
     if (live == NULL)
         return;
     while (!h2o_linklist_is_empty(&live->views))
-        forget_view(H2O_STRUCT_FROM_MEMBER(struct watched, link, live->views.next));
+        live_view_free(live_view_of(live->views.next));
     timer_stop(&live->pulse);
     timer_stop(&live->slice);
     timer_queue_fini(&live->heartbeats);

@@ -27,7 +27,7 @@ static const struct route {
     {ROUTE_PATHS, "/-/paths", false, false, METHODS_TO_READ, browse_rows},
     {ROUTE_PATH, "/-/paths", true, false, METHODS_TO_READ, browse_path},
     {ROUTE_HISTORY, LINK_HISTORY, false, false, METHODS_TO_READ, history_of_all},
-    {ROUTE_LIVE, "/-/live", false, true, METHODS_TO_READ, live_watch},
+    {ROUTE_LIVE, "/-/live", false, true, METHODS_TO_READ, live_answer},
     {ROUTE_OPENAPI, "/-/openapi.yml", false, true, METHODS_TO_READ, openapi_answer},
     {ROUTE_HEALTH, "/-/health", false, true, METHODS_TO_READ, health_answer},
     {ROUTE_ME, LINK_ME, false, false, "GET, HEAD, POST, OPTIONS", me_answer},

@@ -5,7 +5,7 @@
  *     browse.c    /-/paths, /-/paths/ANY/PATH
  *     history.c   /-/history, /-/paths/ANY/PATH/history
  *     export.c    /-/paths, as CSV of everything
- *     live.c      /-/live
+ *     live_route.c  /-/live
  *     openapi.c   /-/openapi.yml
  *     health.c    /-/health
  *     me.c        /-/me
@@ -63,7 +63,7 @@ void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
 void me_answer(const struct asked *asked);
 void openapi_answer(const struct asked *asked);
 void health_answer(const struct asked *asked);
-void live_watch(const struct asked *asked);
+void live_answer(const struct asked *asked);
 void embed_hit(const struct asked *asked);
 void embed_badge(const struct asked *asked);
 
