@@ -1,12 +1,13 @@
 #include "render-svc/count/replicas.h"
 
-#include <assert.h>
+#include "base/invariant.h"
+
 #include <stdio.h>
 #include <string.h>
 
 void replicas_init(struct replicas *replicas, uint64_t share)
 {
-    assert(share < REPLICAS_SHARES);
+    INVARIANT(share < REPLICAS_SHARES);
     memset(replicas, 0, sizeof(*replicas));
     replicas->share = share;
 }
@@ -24,7 +25,8 @@ static bool is_used(const struct replicas *replicas, const struct replica *repli
     return replica == &replicas->list[replicas->used];
 }
 
-/* The lowest address that has not failed lately; failing that, the one that failed longest ago. */
+/* Returns the lowest address that has not failed within REPLICAS_FAILED_MS. If all have, returns the one that
+ * failed longest ago. */
 static size_t choose(const struct replicas *replicas, uint64_t now_ms)
 {
     size_t oldest = 0;
@@ -39,18 +41,21 @@ static size_t choose(const struct replicas *replicas, uint64_t now_ms)
     return oldest;
 }
 
+/* Uses another address. `returned`: because it is healthy again. */
 static void use(struct replicas *replicas, size_t index, bool returned, uint64_t now_ms)
 {
-    assert(index < replicas->count);
+    INVARIANT(index < replicas->count);
+    INVARIANT(now_ms >= replicas->used_since_ms);
     replicas->used = index;
     replicas->used_since_ms = now_ms;
     replicas->returned = returned;
     replicas->suspected = false;
-    /* only addresses below the one in use are probed: what was known of the others grows old */
+    /* only addresses below the one in use are probed, so the health of the others is no longer known */
     for (size_t i = index; i < replicas->count; ++i)
         replicas->list[i].healthy_ms = 0;
 }
 
+/* Remembers the address in use as the one that is left. */
 static void leave(struct replicas *replicas)
 {
     snprintf(replicas->left, sizeof(replicas->left), "%s",
@@ -64,7 +69,7 @@ enum replicas_move replicas_set(struct replicas *replicas, const struct http_add
     bool was_empty = replicas->count == 0;
     size_t used = SIZE_MAX;
 
-    assert(count > 0 && count <= REPLICAS_MAX);
+    INVARIANT(count > 0 && count <= REPLICAS_MAX);
     for (size_t i = 0; i < count; ++i) {
         const struct replica *known = find(replicas, &found[i]);
         if (known == NULL) {
@@ -108,7 +113,7 @@ bool replicas_answered(struct replicas *replicas, const struct http_address *add
     return true;
 }
 
-/* Sets how long an address that failed in use must be healthy before the next return to it. */
+/* Sets the hold time of an address that failed in use: how long it must be healthy before the next return. */
 static void set_hold(struct replica *replica, bool returned, uint64_t used_ms)
 {
     if (used_ms >= REPLICAS_MAX_HOLD_MS)
@@ -124,6 +129,7 @@ enum replicas_move replicas_failed(struct replicas *replicas, const struct http_
     struct replica *replica = find(replicas, address);
     size_t next;
 
+    INVARIANT(begun_ms <= now_ms);
     if (replica == NULL || begun_ms <= replica->failed_ms)
         return REPLICAS_STAYS;
     replica->failed_ms = now_ms;
@@ -190,6 +196,7 @@ enum replicas_move replicas_probed(struct replicas *replicas, const struct http_
     struct replica *replica = find(replicas, address);
     size_t index;
 
+    INVARIANT(begun_ms <= now_ms);
     if (replica == NULL)
         return REPLICAS_STAYS;
     replica->probing = false;

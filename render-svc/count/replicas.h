@@ -14,10 +14,19 @@
  *    REPLICAS_MAX_HOLD_MS. After that long in use without a failure, the hold time starts again at
  *    REPLICAS_HOLD_MS.
  *
+ * States of an address:
+ *
+ *     in use    --a call or probe fails, another address is chosen-----> failed
+ *     failed    --it answers, or REPLICAS_FAILED_MS have passed--------> available
+ *     failed    --all have failed, and this one failed longest ago-----> in use
+ *     available --it is the lowest one when the address in use fails---> in use
+ *     available --below the one in use, healthy for its hold time------> in use
+ *
  * The caller makes the calls and the probes and reports their outcomes here. A call belongs to the
  * address that it was sent to, whichever address is in use when it ends.
  *
- * Times are milliseconds of one monotonic clock and never 0. One thread.
+ * Times are milliseconds of one monotonic clock and never 0. A time in the future, an empty list, or one that is too
+ * long violates an invariant and ends the program. One thread.
  */
 #ifndef RENDER_COUNT_REPLICAS_H
 #define RENDER_COUNT_REPLICAS_H

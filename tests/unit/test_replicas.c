@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "render-svc/count/replicas.h"
+#include "tests/unit/violates.h"
 
 #define IDLE_MS 2000
 
@@ -607,6 +608,60 @@ static void workers_agree_on_the_lowest_replica_that_works(void **state)
 
 #define replicas_test(test) cmocka_unit_test_setup(test, set_up)
 
+/* --- invariants --- */
+
+static void set_none(void)
+{
+    struct http_address one = address(1);
+
+    replicas_set(&worker, &one, 0, now);
+}
+
+static void set_too_many(void)
+{
+    static struct http_address many[REPLICAS_MAX + 1];
+
+    for (int i = 0; i <= REPLICAS_MAX; ++i)
+        many[i] = address(i + 1);
+    replicas_set(&worker, many, REPLICAS_MAX + 1, now);
+}
+
+static void fail_in_the_future(void)
+{
+    struct http_address at = address(1);
+
+    replicas_failed(&worker, &at, now + 1, now);
+}
+
+static void end_a_probe_of_the_future(void)
+{
+    struct http_address at = address(1);
+
+    replicas_probed(&worker, &at, true, now + 1, now);
+}
+
+static void turn_the_clock_back(void)
+{
+    now -= 10;
+    set(&worker, 4, 5);
+}
+
+static void take_too_large_a_share(void)
+{
+    replicas_init(&worker, REPLICAS_SHARES);
+}
+
+static void a_violated_invariant_ends_the_program(void **state)
+{
+    (void)state;
+    assert_violates(set_none, "count > 0 && count <= REPLICAS_MAX");
+    assert_violates(set_too_many, "count > 0 && count <= REPLICAS_MAX");
+    assert_violates(fail_in_the_future, "begun_ms <= now_ms");
+    assert_violates(end_a_probe_of_the_future, "begun_ms <= now_ms");
+    assert_violates(turn_the_clock_back, "now_ms >= replicas->used_since_ms");
+    assert_violates(take_too_large_a_share, "share < REPLICAS_SHARES");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -639,6 +694,7 @@ int main(void)
         replicas_test(an_outage_of_all_holds_nothing_back),
         replicas_test(what_is_not_probed_any_more_has_its_hold_time_again),
         replicas_test(workers_return_one_after_the_other),
+        replicas_test(a_violated_invariant_ends_the_program),
         replicas_test(workers_agree_on_the_lowest_replica_that_works),
     };
 
