@@ -72,7 +72,7 @@ static struct hit_count number_of(const struct journal *journal, const struct sl
 /* Adds a path's hits to the entry: to its own row, or to the overflow row if it has no row yet and
  * max_paths is reached. */
 static struct hit_count add_path(struct gathering *gathering, struct slot *slot,
-                              const struct batch_entry *added)
+                                 const struct batch_entry *added)
 {
     struct journal *journal = gathering->journal;
     struct journal_entry *entry = &journal->entry;

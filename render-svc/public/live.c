@@ -229,7 +229,7 @@ static bool is_round_due(struct live *live)
 }
 
 /* The output budget is short (server/http/output_budget.h): resets the connections that have been writing for
- * longer than OUTPUT_PATIENCE_MS. */
+ * longer than OUTPUT_LINGER_MS. */
 static void cut_slow(struct live *live)
 {
     uint64_t now_ms = monotonic_ms();
@@ -239,8 +239,7 @@ static void cut_slow(struct live *live)
         struct live_view *view = live_view_of(link);
         for (h2o_linklist_t *at = view->subscribers.next; at != &view->subscribers; at = at->next) {
             struct subscriber *subscriber = subscriber_of(at);
-            if (!subscriber->is_writing ||
-                now_ms - subscriber->writing_since_ms < OUTPUT_PATIENCE_MS)
+            if (!subscriber->is_writing || now_ms - subscriber->writing_since_ms < OUTPUT_LINGER_MS)
                 continue;
             connection_cut(subscriber->req);
             ++cut;
@@ -256,7 +255,7 @@ static void on_pulse(struct timer *timer)
 
     if (live->n_subscribers == 0)
         return; /* the next subscriber starts the timer again */
-    if (output_budget_is_short(&live->worker->budget))
+    if (output_budget_is_short(live->worker->budget))
         cut_slow(live);
     if (live->worker->context.shutdown_requested) {
         if (!live->is_ending)

@@ -41,8 +41,7 @@ void live_view_read(struct live_view *view)
 
 static struct live_text *make_text(struct live *live, const struct buffer *buffer)
 {
-    struct live_text *text =
-        output_budget_share(&live->worker->budget, sizeof(*text) + buffer->len);
+    struct live_text *text = output_budget_share(live->worker->budget, sizeof(*text) + buffer->len);
 
     text->len = buffer->len;
     memcpy(text->bytes, buffer->bytes, buffer->len);

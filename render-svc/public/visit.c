@@ -34,14 +34,14 @@ struct visit {
     enum form form;
     const char *path; /* canonical */
     size_t path_len;
-    struct number number; /* its count is 0 until the hit is confirmed */
+    struct hit_count number; /* its count is 0 until the hit is confirmed */
     struct hit hit;
     struct ranking_wait wait;
     struct timer deadline;
 };
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
-static void on_hit_counted(struct hit *hit, struct number number, struct shared_rows *rows);
+static void on_hit_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows);
 static void on_table_rows(struct ranking_wait *wait, struct shared_rows *rows);
 static void answer_visit(struct visit *visit, struct shared_rows *rows);
 static void refuse_visit(struct visit *visit, const char *detail);
@@ -157,7 +157,7 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
 }
 
 /* The hit is confirmed, or its batch was given up. */
-static void on_hit_counted(struct hit *hit, struct number number, struct shared_rows *rows)
+static void on_hit_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, hit, hit);
     struct render *render = worker_of(visit->req)->app;
@@ -312,7 +312,7 @@ static void answer_visit(struct visit *visit, struct shared_rows *rows)
         return;
     }
     if (rows != NULL) {
-        rendered = rendered_rows_of(rows, &worker_of(req)->budget);
+        rendered = rendered_rows_of(rows, worker_of(req)->budget);
         gzip = reply_begin_gzip(req);
     }
     if (visit->form == FORM_HTML && gzip != NULL)
