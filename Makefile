@@ -131,7 +131,7 @@ $(O)/%.o: %.S Makefile
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 
 $(O)/counter-svc/ledger/sql.o: $(SQL)
-$(O)/render-svc/public/assets_files.o: $(ASSETS)
+$(O)/render-svc/html/assets_files.o: $(ASSETS)
 $(O)/render-svc/public/openapi_file.o: proto/public-api.yml
 $(O)/render-svc/public/bots_file.o: render-svc/bots/isbot.txt
 

@@ -3,7 +3,7 @@
 #include "proto/path.h"
 #include "render-svc/html/badge_text.h"
 #include "render-svc/html/page_text.h"
-#include "render-svc/public/query.h"
+#include "render-svc/html/query.h"
 
 #include <stdarg.h>
 #include <stdio.h>

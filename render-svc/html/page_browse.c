@@ -4,7 +4,6 @@
 #include "render-svc/html/page.h"
 #include "render-svc/html/page_table.h"
 #include "render-svc/html/page_text.h"
-#include "render-svc/public/visitor.h"
 
 /* A longer path is a wall of text: it is whole further down its page. */
 #define WHOLE_BYTES 240
@@ -400,7 +399,7 @@ void page_add_path(struct buffer *to, const struct page_path *page)
 
 /* --- one browser --- */
 
-void page_add_me(struct buffer *to, bool is_left_out)
+void page_add_me(struct buffer *to, bool is_left_out, const char *cookie)
 {
     page_add_head(to, "Your own visits – Path Count", NULL);
     buffer_add_string(to, is_left_out
@@ -413,9 +412,10 @@ void page_add_me(struct buffer *to, bool is_left_out)
     link_add_own(to, LINK_ME);
     buffer_add_string(to, is_left_out ? "?counted=yes\"><button>Count this browser again</button>"
                                       : "?counted=no\"><button>Leave this browser out</button>");
-    buffer_add_literal(to,
-                       "</form>\n<p class=\"note\">The cookie is set only here. It is "
-                       "<code>" VISITOR_COOKIE "</code> in every browser, so it does not identify "
-                       "you. It goes when you delete your cookies.</p>\n</div>\n");
+    buffer_add_literal(to, "</form>\n<p class=\"note\">The cookie is set only here. It is "
+                           "<code>");
+    html_add_text(to, cookie, strlen(cookie));
+    buffer_add_literal(to, "</code> in every browser, so it does not identify "
+                           "you. It goes when you delete your cookies.</p>\n</div>\n");
     page_add_end(to);
 }

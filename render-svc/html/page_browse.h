@@ -51,8 +51,9 @@ struct page_history {
     const char *json, *csv;
 };
 
-/* The page on which a browser is left out, or is it not any more. */
-void page_add_me(struct buffer *to, bool is_left_out);
+/* The page on which a visitor leaves this browser out, or counts it again. `cookie`: the cookie that leaves it out,
+ * NAME=VALUE. */
+void page_add_me(struct buffer *to, bool is_left_out, const char *cookie);
 
 /* Append a whole page. */
 void page_add_browse(struct buffer *to, const struct page_rows *page);

@@ -1,8 +1,8 @@
 /* What stands before and behind the content of every page. */
 
+#include "render-svc/html/assets.h"
 #include "render-svc/html/link.h"
 #include "render-svc/html/page.h"
-#include "render-svc/public/assets.h"
 
 /* Appends a link that all pages have. */
 static void add_to_nav(struct buffer *to, const char *address, const char *text, const char *here)

@@ -1,6 +1,6 @@
 #include "render-svc/public/form.h"
 
-#include "render-svc/public/query.h"
+#include "render-svc/html/query.h"
 #include "render-svc/public/reply.h"
 #include "server/http/answer.h"
 

@@ -4,7 +4,6 @@
 #include "render-svc/html/link.h"
 #include "render-svc/html/page_api.h"
 #include "render-svc/public/accept.h"
-#include "render-svc/public/assets.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
 #include "server/http/answer.h"

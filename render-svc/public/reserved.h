@@ -1,7 +1,7 @@
 /* What is below /-/: the pages and the public API (proto/public-api.yml). It counts nothing, but for
  * what is below /-/hit/.
  *
- *     reserved.c       the routes
+ *     reserved.c  the table of routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
  *     history.c   /-/history, /-/paths/ANY/PATH/history
  *     export.c    /-/paths, as CSV of everything
@@ -9,7 +9,8 @@
  *     openapi.c   /-/openapi.yml
  *     health.c    /-/health
  *     me.c        /-/me
- *     embed.c    /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
+ *     embed.c     /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
+ *     asset.c     /-/assets/
  *
  * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
  */
@@ -59,6 +60,10 @@ void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
 
 /* Answers a visit by a browser that is left out. */
 void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
+
+/* Answers the request for a canonical path if it is that of an asset (html/assets.h); returns false when it is
+ * not. */
+bool asset_answer(h2o_req_t *req, const char *path, size_t len);
 
 void me_answer(const struct asked *asked);
 void openapi_answer(const struct asked *asked);

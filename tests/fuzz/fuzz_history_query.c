@@ -2,7 +2,7 @@
  * its bounds, and what render-svc passes on reads the same. */
 #include "base/buffer.h"
 #include "counter-svc/read/history_query.h"
-#include "render-svc/public/query.h"
+#include "render-svc/html/query.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <string.h>

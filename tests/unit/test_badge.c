@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "render-svc/html/badge.h"
-#include "render-svc/public/query.h"
+#include "render-svc/html/query.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,8 +1,8 @@
 /* The query of a public request, as HTML forms and programs write it
  * (application/x-www-form-urlencoded): parameters by name, a plus for a space. Any thread.
  */
-#ifndef RENDER_PUBLIC_QUERY_H
-#define RENDER_PUBLIC_QUERY_H
+#ifndef RENDER_HTML_QUERY_H
+#define RENDER_HTML_QUERY_H
 
 #include <h2o.h>
 

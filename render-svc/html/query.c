@@ -1,4 +1,4 @@
-#include "render-svc/public/query.h"
+#include "render-svc/html/query.h"
 
 #include "proto/path.h"
 

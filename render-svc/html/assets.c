@@ -1,9 +1,4 @@
-#include "render-svc/public/assets.h"
-
-#include "render-svc/public/render.h"
-#include "render-svc/public/reply.h"
-#include "server/http/answer.h"
-#include "server/http/request.h"
+#include "render-svc/html/assets.h"
 
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -13,6 +8,7 @@
 #define FOLDER     "/-/assets/"
 #define HASH_BYTES ((size_t)5)
 
+/* assets_files.S */
 extern const char asset_icon[], asset_icon_end[];
 extern const char asset_script[], asset_script_end[];
 extern const char asset_style[], asset_style_end[];
@@ -28,11 +24,10 @@ static const struct file {
 };
 
 static char paths[N_ASSETS][48];
-static struct reply_constant contents[N_ASSETS];
-static pthread_once_t prepared = PTHREAD_ONCE_INIT;
+static pthread_once_t named = PTHREAD_ONCE_INIT;
 
-/* Names each after its content, and compresses it. */
-static void prepare_files(void)
+/* Puts the hash of each file's content into its path. */
+static void name_files(void)
 {
     for (int i = 0; i < N_ASSETS; ++i) {
         const struct file *file = &FILES[i];
@@ -43,19 +38,17 @@ static void prepare_files(void)
         for (size_t at = 0; at < HASH_BYTES; ++at)
             snprintf(hex + 2 * at, 3, "%02x", hash[at]);
         snprintf(paths[i], sizeof(paths[i]), "%s%s%s", file->stem, hex, file->ending);
-        contents[i].plain = h2o_iovec_init(file->from, (size_t)(file->to - file->from));
-        reply_pack_constant(&contents[i]);
     }
 }
 
 const char *asset_path(enum asset asset)
 {
-    pthread_once(&prepared, prepare_files);
+    pthread_once(&named, name_files);
     return paths[asset];
 }
 
-/* Whether the path is this file's name, with any hash. */
-static bool is_named(const struct file *file, const char *path, size_t len)
+/* Whether the path is this file's, with any hash. */
+static bool is_path_of(const struct file *file, const char *path, size_t len)
 {
     size_t stem = strlen(file->stem), ending = strlen(file->ending);
 
@@ -68,26 +61,21 @@ static bool is_named(const struct file *file, const char *path, size_t len)
     return true;
 }
 
-bool asset_answer(h2o_req_t *req, const char *path, size_t len)
+enum asset asset_find(const char *path, size_t len)
 {
-    for (int i = 0; i < N_ASSETS; ++i) {
-        const struct file *file = &FILES[i];
-        const char *own = asset_path((enum asset)i);
-        bool current = h2o_memis(path, len, own, strlen(own));
+    int i = 0;
 
-        if (!is_named(file, path, len))
-            continue;
-        request_of(req)->route = ROUTE_ASSET;
-        if (method_is(req, "OPTIONS")) {
-            reply_options(req, METHODS_TO_READ);
-            return true;
-        }
-        h2o_set_header(&req->pool, &req->res.headers, H2O_TOKEN_VARY, H2O_STRLIT("accept-encoding"),
-                       1);
-        if (current)
-            reply_may_be_kept(req, "public, max-age=31536000, immutable");
-        reply_constant(req, file->type, &contents[i]);
-        return true;
-    }
-    return false;
+    while (i < N_ASSETS && !is_path_of(&FILES[i], path, len))
+        ++i;
+    return (enum asset)i;
+}
+
+const char *asset_type(enum asset asset)
+{
+    return FILES[asset].type;
+}
+
+h2o_iovec_t asset_content(enum asset asset)
+{
+    return h2o_iovec_init(FILES[asset].from, (size_t)(FILES[asset].to - FILES[asset].from));
 }
