@@ -2,7 +2,7 @@
 
 #include "proto/path.h"
 #include "render-svc/html/badge_text.h"
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/html.h"
 #include "render-svc/html/query.h"
 
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "render-svc/html/chart.h"
 
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/html.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -441,4 +441,15 @@ void chart_add_table(struct buffer *to, const struct history *history, bool with
     for (size_t i = history->size; i > 0; --i)
         add_point_row(to, &history->points[i - 1], without_bots);
     buffer_add_literal(to, "</tbody>\n</table>\n");
+}
+
+void chart_add_page(struct buffer *to, const struct history *days, const struct history *hours,
+                    bool without_bots)
+{
+    if (hours != NULL)
+        chart_add_hours(to, hours, without_bots);
+    if (days != NULL)
+        chart_add_days(to, days, without_bots);
+    if (days != NULL || hours != NULL)
+        chart_add_beginning(to, days != NULL ? days : hours);
 }

@@ -17,6 +17,10 @@ void chart_add_days(struct buffer *to, const struct history *days, bool without_
 /* Appends the chart of today's hours, and of yesterday's as far as the history has them. */
 void chart_add_hours(struct buffer *to, const struct history *hours, bool without_bots);
 
+/* Appends the charts of a page, and when history begins. Either history may be NULL: it has no chart. */
+void chart_add_page(struct buffer *to, const struct history *days, const struct history *hours,
+                    bool without_bots);
+
 /* Appends a table of a history that is seen, the newest first. It is named by the element with the id `history`. */
 void chart_add_table(struct buffer *to, const struct history *history, bool without_bots);
 

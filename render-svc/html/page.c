@@ -1,7 +1,9 @@
 #include "render-svc/html/page.h"
 
-#include "render-svc/html/page_table.h"
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/frame.h"
+#include "render-svc/html/html.h"
+#include "render-svc/html/link.h"
+#include "render-svc/html/path_table.h"
 
 #include <pthread.h>
 
@@ -42,7 +44,8 @@ static unsigned slot_of(const char *encoded, size_t len)
 /* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
 static size_t encoded_at(void)
 {
-    return sizeof(PAGE_ROW PAGE_ROW_BAR PAGE_ROW_A HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
+    return sizeof(PATH_TABLE_ROW PATH_TABLE_ROW_BAR PATH_TABLE_ROW_A HTML_LINK_HREF LINK_PATHS) -
+           1 + link_base.len;
 }
 
 static void index_row(struct page_index *index, const char *html, size_t start, size_t encoded_len)
@@ -85,7 +88,7 @@ static void add_next(struct buffer *to, const struct rows *rows)
 
     if (rows->next == NULL)
         return;
-    page_add_pager(to, NULL, NULL, link_text(&address, LINK_PATHS, &link));
+    path_table_add_pager(to, NULL, NULL, link_text(&address, LINK_PATHS, &link));
     buffer_free(&address);
 }
 
@@ -93,16 +96,16 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
 {
     size_t from = to->len;
 
-    *index = (struct page_index){.totals = rows->totals, .highest = page_highest(rows)};
+    *index = (struct page_index){.totals = rows->totals, .highest = path_table_highest(rows)};
     pthread_once(&rendered, render_constants);
     buffer_add(to, constant.before_totals.base, constant.before_totals.len);
-    page_add_totals(to, &rows->totals);
+    path_table_add_totals(to, &rows->totals);
     buffer_add(to, constant.before_rows.base, constant.before_rows.len);
     for (size_t i = 0; i < rows->size && i < PAGE_ROWS; ++i) {
         const struct row *row = &rows->rows[i];
         size_t start = to->len - from, encoded;
-        buffer_add_literal(to, PAGE_ROW);
-        encoded = page_add_row(to, row->path, row->path_len, row->count, index->highest);
+        buffer_add_literal(to, PATH_TABLE_ROW);
+        encoded = path_table_add_row(to, row->path, row->path_len, row->count, index->highest);
         index_row(index, to->bytes + from, start, encoded);
     }
     buffer_add_literal(to, "</tbody>\n");
@@ -110,7 +113,7 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
     buffer_add_literal(to, "</table>\n");
     add_next(to, rows);
     buffer_add_literal(to, "</section>\n");
-    page_add_end(to);
+    frame_end(to);
 }
 
 /* Takes what was rendered out of the buffer. */
@@ -126,19 +129,19 @@ static h2o_iovec_t take(struct buffer *text)
 static void add_controls(struct buffer *to)
 {
     struct link link = {.view = &VIEW, .format = "json"};
-    struct page_rows page = {.view = &VIEW};
+    struct path_table_controls controls = {.view = &VIEW};
     struct buffer json = {0}, csv = {0}, csv_all = {0}, csv_excel = {0}, live = {0};
 
-    page.json = link_text(&json, LINK_PATHS, &link);
+    controls.json = link_text(&json, LINK_PATHS, &link);
     link.format = "csv";
-    page.csv_all = link_text(&csv_all, LINK_PATHS, &link);
+    controls.csv_all = link_text(&csv_all, LINK_PATHS, &link);
     link.with_bom = true;
-    page.csv_excel = link_text(&csv_excel, LINK_PATHS, &link);
+    controls.csv_excel = link_text(&csv_excel, LINK_PATHS, &link);
     link.with_bom = false;
     link.with_limit = true;
-    page.csv = link_text(&csv, LINK_PATHS, &link);
-    page.live = link_text(&live, LINK_LIVE, &(struct link){.view = &VIEW});
-    page_add_controls(to, &page);
+    controls.csv = link_text(&csv, LINK_PATHS, &link);
+    controls.live = link_text(&live, LINK_LIVE, &(struct link){.view = &VIEW});
+    path_table_add_controls(to, &controls);
     buffer_free(&json);
     buffer_free(&csv);
     buffer_free(&csv_all);
@@ -151,7 +154,7 @@ static void render_constants(void)
     struct gzip *gzip = gzip_create(9);
     struct buffer text = {0};
 
-    page_add_head(&text, "Path Count", NULL);
+    frame_begin(&text, "Path Count", NULL);
     buffer_add_literal(&text, "<div class=\"side\">\n");
     constant.head = take(&text);
     buffer_add_literal(&text, GZIP_HEAD);
@@ -163,7 +166,7 @@ static void render_constants(void)
                               "<h2 id=\"rows\">Highest counts</h2>\n<p class=\"totals\">");
     constant.before_totals = take(&text);
     buffer_add_literal(&text, "</p>\n");
-    page_add_table_head(&text, &VIEW, true);
+    path_table_begin(&text, &VIEW, true);
     constant.before_rows = take(&text);
     add_controls(&text);
     buffer_add_literal(&text, "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
@@ -171,7 +174,7 @@ static void render_constants(void)
     link_add_own(&text, LINK_PATHS);
     buffer_add_literal(&text, "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
                               "</section>\n");
-    page_add_end(&text);
+    frame_end(&text);
     constant.instead_of_rows = take(&text);
     buffer_free(&text);
 }
@@ -204,10 +207,10 @@ static void add_number(struct buffer *to, struct hit_count number)
     buffer_add_literal(to, "<p class=\"count\"><strong>");
     html_add_number(to, number.count);
     if (number.overflow)
-        buffer_add_literal(to,
-                           "</strong> <span>hits on " PAGE_OVERFLOW "</span></p></div>\n"
-                           "<p class=\"note\">There are as many paths as may have a row of "
-                           "their own. Your visit is counted, among the " PAGE_OVERFLOW ".</p>\n");
+        buffer_add_literal(to, "</strong> <span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
+                               "<p class=\"note\">There are as many paths as may have a row of "
+                               "their own. Your visit is counted, among the " PATH_TABLE_OVERFLOW
+                               ".</p>\n");
     else
         buffer_add_string(to, number.count == 1
                                   ? "</strong> <span>hit, the first</span></p></div>\n" SINCE
@@ -217,11 +220,12 @@ static void add_number(struct buffer *to, struct hit_count number)
 static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
                           struct hit_count number, const struct page_index *index)
 {
-    buffer_add_literal(to, "<tbody class=\"apart\">\n" PAGE_ROW_MARKED);
+    buffer_add_literal(to, "<tbody class=\"apart\">\n" PATH_TABLE_ROW_MARKED);
     if (number.overflow)
-        page_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, number.count, index->highest);
+        path_table_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, number.count,
+                           index->highest);
     else
-        page_add_row(to, path, path_len, number.count, index->highest);
+        path_table_add_row(to, path, path_len, number.count, index->highest);
     buffer_add_literal(to, "</tbody>\n");
 }
 
@@ -262,9 +266,9 @@ size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PART
     if (rows == NULL) {
         parts[count++] = constant.instead_of_rows;
     } else if (visit->row != 0) {
-        size_t start = index->starts[visit->row - 1], behind = start + sizeof(PAGE_ROW) - 1;
+        size_t start = index->starts[visit->row - 1], behind = start + sizeof(PATH_TABLE_ROW) - 1;
         parts[count++] = h2o_iovec_init(rows, start);
-        parts[count++] = h2o_iovec_init(H2O_STRLIT(PAGE_ROW_MARKED));
+        parts[count++] = h2o_iovec_init(H2O_STRLIT(PATH_TABLE_ROW_MARKED));
         parts[count++] = h2o_iovec_init(rows + behind, visit->rows_len - behind);
     } else {
         parts[count++] = h2o_iovec_init(rows, index->apart);
@@ -310,12 +314,12 @@ struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const cha
 {
     unsigned piece = piece_of(row);
     size_t from = pieces->text[piece], start = index->starts[row - 1];
-    size_t behind = start + sizeof(PAGE_ROW) - 1;
+    size_t behind = start + sizeof(PATH_TABLE_ROW) - 1;
     struct buffer text = {0};
     struct gzip_sum sum;
 
     buffer_add(&text, rows + from, start - from);
-    buffer_add_literal(&text, PAGE_ROW_MARKED);
+    buffer_add_literal(&text, PATH_TABLE_ROW_MARKED);
     buffer_add(&text, rows + behind, pieces->text[piece + 1] - behind);
     sum = gzip_add_piece(gzip, to, text.bytes, text.len);
     buffer_free(&text);

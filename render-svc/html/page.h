@@ -7,8 +7,7 @@
  *     own      the start of the visited row, which is marked; or a row apart, if it is not there
  *     shared   the rows behind it, end
  *
- * The same for JSON, in two parts: json_add_own, json_add_rows. And pages of their own about
- * errors. What is shown of a path is always text: see page_text.h.
+ * The same for JSON, in two parts: json_add_own, json_add_rows.
  *
  * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
  * visited row changes one piece, so that one is compressed again; the visitor's own text stays as it
@@ -100,16 +99,6 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
                             const char *packed, const struct page_pieces *pieces,
                             const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],
                             size_t *shared);
-
-/* Appends the beginning of a page, up to and with `<main …>`, and its end. The title is HTML;
- * `here` is where the page is among those that all pages lead to, NULL: it is none of them. */
-void page_add_head(struct buffer *to, const char *title, const char *here);
-void page_add_end(struct buffer *to);
-
-/* Appends a whole small page about an error: what is wrong, what to do about it, and the reference
- * under which the log of the service knows it. */
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
-                    const char *reference);
 
 /* Appends `{"path": …, "count": …`, without the closing brace; and `, "overflow": true` if the count
  * is the overflow row's. */

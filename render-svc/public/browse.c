@@ -6,7 +6,8 @@
 #include "proto/view.h"
 #include "render-svc/html/csv.h"
 #include "render-svc/html/link.h"
-#include "render-svc/html/page_browse.h"
+#include "render-svc/html/path_page.h"
+#include "render-svc/html/paths_page.h"
 #include "render-svc/html/query.h"
 #include "render-svc/public/form.h"
 #include "render-svc/public/render.h"
@@ -231,7 +232,7 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     struct link here = {.view = view, .with_limit = with_limit};
     struct view by_path = *view;
     struct link all = {.view = &by_path, .format = "csv"};
-    struct page_rows page = {.view = view, .rows = rows};
+    struct paths_page page = {.controls = {.view = view}, .rows = rows};
 
     if (view->has_after)
         page.first = address(browse, LINK_PATHS, &here);
@@ -244,23 +245,23 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
         here.cursor_len = cursor.len;
     }
     if (view->period == VIEW_ALL_TIME && !view->without_bots)
-        page.live = address(browse, LINK_LIVE, &here);
+        page.controls.live = address(browse, LINK_LIVE, &here);
     if (!view->has_prefix && !view->has_after) {
         page.days = history_of(browse, TREND_DAYS);
         page.hours = history_of(browse, TREND_HOURS);
     }
-    page.has_no_days = browse->trend.is_off[TREND_DAYS];
-    page.has_no_hours = browse->trend.is_off[TREND_HOURS];
+    page.controls.has_no_days = browse->trend.is_off[TREND_DAYS];
+    page.controls.has_no_hours = browse->trend.is_off[TREND_HOURS];
     here.format = "json";
-    page.json = address(browse, LINK_PATHS, &here);
+    page.controls.json = address(browse, LINK_PATHS, &here);
     here.format = "csv";
     here.with_limit = true; /* without one it would be everything */
-    page.csv = address(browse, LINK_PATHS, &here);
+    page.controls.csv = address(browse, LINK_PATHS, &here);
     by_path.order = VIEW_BY_PATH;
-    page.csv_all = address(browse, LINK_PATHS, &all);
+    page.controls.csv_all = address(browse, LINK_PATHS, &all);
     all.with_bom = true;
-    page.csv_excel = address(browse, LINK_PATHS, &all);
-    page_add_browse(&html, &page);
+    page.controls.csv_excel = address(browse, LINK_PATHS, &all);
+    paths_page_add(&html, &page);
     answer_buffer(browse, &html);
     buffer_free(&cursor);
 }
@@ -369,7 +370,7 @@ static void answer_path(struct browse *browse)
         csv_begin(&body, browse->form.with_bom);
         csv_add_detail(&body, detail);
     } else {
-        page_add_path(&body, &(struct page_path){.detail = detail,
+        path_page_add(&body, &(struct path_page){.detail = detail,
                                                  .days = history_of(browse, TREND_DAYS),
                                                  .hours = history_of(browse, TREND_HOURS)});
     }

@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "proto/api.h"
 #include "render-svc/html/csv.h"
+#include "render-svc/html/history_page.h"
 #include "render-svc/html/link.h"
-#include "render-svc/html/page_browse.h"
 #include "render-svc/html/query.h"
 #include "render-svc/public/form.h"
 #include "render-svc/public/render.h"
@@ -220,9 +220,9 @@ static const char *address(struct call *call, const char *format)
 
 static void add_page(struct call *call, const struct history *history, struct buffer *html)
 {
-    page_add_history(
+    history_page_add(
         html,
-        &(struct page_history){
+        &(struct history_page){
             .path = call->path,
             .path_len = call->path_len,
             .history = history,

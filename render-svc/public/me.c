@@ -2,7 +2,7 @@
  * is: nothing is kept here. */
 
 #include "render-svc/html/link.h"
-#include "render-svc/html/page_browse.h"
+#include "render-svc/html/me_page.h"
 #include "render-svc/html/query.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/reply.h"
@@ -21,7 +21,7 @@ static void answer_state(const struct asked *asked, bool is_left_out)
         buffer_add_string(&body, is_left_out ? "{\"counted\":false}\n" : "{\"counted\":true}\n");
         reply_copy(asked->req, TYPE_JSON, body.bytes, body.len, true);
     } else {
-        page_add_me(&body, is_left_out, VISITOR_COOKIE);
+        me_page_add(&body, is_left_out, VISITOR_COOKIE);
         reply_copy(asked->req, TYPE_HTML, body.bytes, body.len, false);
     }
     buffer_free(&body);

@@ -1,7 +1,7 @@
 #include "render-svc/public/reply.h"
 
+#include "render-svc/html/error_page.h"
 #include "render-svc/html/link.h"
-#include "render-svc/html/page.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/visitor.h"
@@ -199,7 +199,7 @@ void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
         answer_problem(req, status, detail);
         return;
     }
-    page_add_error(&page, status, status_title(status), detail, request_trace(req));
+    error_page_add(&page, status, status_title(status), detail, request_trace(req));
     reply_add_policy(req, TYPE_HTML);
     answer_copy(req, status, TYPE_HTML, page.bytes, page.len);
     buffer_free(&page);

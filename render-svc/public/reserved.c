@@ -1,8 +1,8 @@
 #include "render-svc/public/reserved.h"
 
 #include "proto/path.h"
+#include "render-svc/html/api_page.h"
 #include "render-svc/html/link.h"
-#include "render-svc/html/page_api.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
@@ -114,7 +114,7 @@ static void answer_about(const struct asked *asked)
     h2o_iovec_t host = asked->req->authority;
     struct buffer page = {0};
 
-    page_add_api(&page, host.base, host.len);
+    api_page_add(&page, host.base, host.len);
     reply_copy(asked->req, TYPE_HTML, page.bytes, page.len, asked->json);
     buffer_free(&page);
 }

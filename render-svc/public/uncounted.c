@@ -5,7 +5,7 @@
 #include "proto/detail.h"
 #include "render-svc/html/link.h"
 #include "render-svc/html/page.h"
-#include "render-svc/html/page_browse.h"
+#include "render-svc/html/path_page.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
 #include "render-svc/public/reserved.h"
@@ -64,7 +64,7 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
         json_add_uncounted(&body, detail->path, detail->path_len, detail->count);
         reply_copy(visit->req, TYPE_JSON, body.bytes, body.len, true);
     } else {
-        page_add_path(&body, &(struct page_path){.detail = detail,
+        path_page_add(&body, &(struct path_page){.detail = detail,
                                                  .is_visit = true,
                                                  .is_bot = !visitor_is_left_out(visit->req)});
         reply_copy(visit->req, TYPE_HTML, body.bytes, body.len, false);

@@ -12,8 +12,9 @@
 
 #include <jansson.h>
 
+#include "render-svc/html/error_page.h"
+#include "render-svc/html/html.h"
 #include "render-svc/html/page.h"
-#include "render-svc/html/page_text.h"
 #include "tests/unit/inflate.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -450,7 +451,7 @@ static void every_element_that_is_opened_is_closed_in_order(void **state)
         if (i < SIZE(cases))
             page = page_with(HOSTILE, (struct hit_count){(int64_t)i, i == 1}, cases[i]);
         else
-            page_add_error(&page, 404, "<Not> & found", "</p></main>", "4bf92f");
+            error_page_add(&page, 404, "<Not> & found", "</p></main>", "4bf92f");
         for (const char *at = text_of(&page); (at = strchr(at, '<')) != NULL; at++) {
             char name[16];
             size_t len = strcspn(at + 1, " >");
@@ -599,7 +600,7 @@ static void an_error_is_a_whole_small_page(void **state)
         char heading[64];
         const char *html;
 
-        page_add_error(&page, statuses[i], "Too <long>", "A & B \"C\"", "4bf92f");
+        error_page_add(&page, statuses[i], "Too <long>", "A & B \"C\"", "4bf92f");
         html = text_of(&page);
         snprintf(heading, sizeof(heading), "<h1><small>%d</small> Too &lt;long&gt;</h1>",
                  statuses[i]);

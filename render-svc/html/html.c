@@ -1,4 +1,4 @@
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/html.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD"
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))

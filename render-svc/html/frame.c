@@ -1,8 +1,7 @@
-/* What stands before and behind the content of every page. */
+#include "render-svc/html/frame.h"
 
 #include "render-svc/html/assets.h"
 #include "render-svc/html/link.h"
-#include "render-svc/html/page.h"
 
 /* Appends a link that all pages have. */
 static void add_to_nav(struct buffer *to, const char *address, const char *text, const char *here)
@@ -15,7 +14,7 @@ static void add_to_nav(struct buffer *to, const char *address, const char *text,
     buffer_add_literal(to, "</a>");
 }
 
-void page_add_head(struct buffer *to, const char *title, const char *here)
+void frame_begin(struct buffer *to, const char *title, const char *here)
 {
     buffer_add_literal(to, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                            "<meta name=\"viewport\" content=\"width=device-width\">\n<title>");
@@ -40,7 +39,7 @@ void page_add_head(struct buffer *to, const char *title, const char *here)
     buffer_add_literal(to, "</nav></header>\n<main id=\"main\">\n");
 }
 
-void page_add_end(struct buffer *to)
+void frame_end(struct buffer *to)
 {
     buffer_add_literal(to, "</main>\n</body>\n</html>\n");
 }

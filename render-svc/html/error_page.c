@@ -1,7 +1,8 @@
-/* Pages about errors. */
+#include "render-svc/html/error_page.h"
 
-#include "render-svc/html/page.h"
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/frame.h"
+#include "render-svc/html/html.h"
+#include "render-svc/html/link.h"
 
 /* What whoever sees the error can do about it, as HTML. */
 static const char *advice_of(int status)
@@ -28,10 +29,10 @@ static const char *advice_of(int status)
     }
 }
 
-void page_add_error(struct buffer *to, int status, const char *title, const char *detail,
+void error_page_add(struct buffer *to, int status, const char *title, const char *detail,
                     const char *reference)
 {
-    page_add_head(to, "Path Count", NULL);
+    frame_begin(to, "Path Count", NULL);
     buffer_add_literal(to, "<div class=\"error\">\n<h1><small>");
     buffer_add_int(to, status);
     buffer_add_literal(to, "</small> ");
@@ -47,5 +48,5 @@ void page_add_error(struct buffer *to, int status, const char *title, const char
     buffer_add_literal(to, "\">All paths</a> <a href=\"");
     link_add_own(to, LINK_ABOUT);
     buffer_add_literal(to, "\">How to use it</a></p>\n</div>\n");
-    page_add_end(to);
+    frame_end(to);
 }

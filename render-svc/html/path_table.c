@@ -1,6 +1,7 @@
-#include "render-svc/html/page_table.h"
+#include "render-svc/html/path_table.h"
 
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/html.h"
+#include "render-svc/html/link.h"
 
 /* Longer paths are ellipsed where there is no room for them. */
 #define ROW_WHOLE_BYTES 48
@@ -47,31 +48,32 @@ static void add_search(struct buffer *to, const struct view *view)
                            "<button>Search</button></div>\n</form>\n");
 }
 
-void page_add_controls(struct buffer *to, const struct page_rows *page)
+void path_table_add_controls(struct buffer *to, const struct path_table_controls *controls)
 {
-    add_search(to, page->view);
-    if (page->live != NULL) {
+    add_search(to, controls->view);
+    if (controls->live != NULL) {
         buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
                                "role=\"switch\" aria-checked=\"false\" data-from=\"");
-        html_add_text(to, page->live, strlen(page->live));
+        html_add_text(to, controls->live, strlen(controls->live));
         buffer_add_literal(to, "\" hidden>Live</button>"
                                "<span id=\"status\" role=\"status\"></span></div>\n");
     }
     buffer_add_literal(to, "<p class=\"note\">");
-    if (!page->has_no_days || !page->has_no_hours) {
+    if (!controls->has_no_days || !controls->has_no_hours) {
         buffer_add_literal(to, "<a href=\"");
-        link_add_own(to, page->has_no_days ? LINK_HISTORY "?unit=hour" : LINK_HISTORY);
+        link_add_own(to, controls->has_no_days ? LINK_HISTORY "?unit=hour" : LINK_HISTORY);
         buffer_add_literal(to, "\">History</a>\n");
     }
     buffer_add_literal(to, "Export ");
-    add_link(to, "", page->csv, "CSV");
-    add_link(to, "", page->json, "JSON");
-    add_link(to, "", page->csv_all, "all as CSV");
-    add_link(to, "", page->csv_excel, "all for Excel");
+    add_link(to, "", controls->csv, "CSV");
+    add_link(to, "", controls->json, "JSON");
+    add_link(to, "", controls->csv_all, "all as CSV");
+    add_link(to, "", controls->csv_excel, "all for Excel");
     buffer_add_literal(to, "</p>\n");
 }
 
-void page_add_pager(struct buffer *to, const char *first, const char *previous, const char *next)
+void path_table_add_pager(struct buffer *to, const char *first, const char *previous,
+                          const char *next)
 {
     if (first == NULL && previous == NULL && next == NULL)
         return;
@@ -82,7 +84,7 @@ void page_add_pager(struct buffer *to, const char *first, const char *previous, 
     buffer_add_literal(to, "</nav>\n");
 }
 
-void page_add_totals(struct buffer *to, const struct totals *totals)
+void path_table_add_totals(struct buffer *to, const struct totals *totals)
 {
     html_add_number(to, totals->paths);
     buffer_add_string(to, totals->paths == 1 ? " path, " : " paths, ");
@@ -114,7 +116,7 @@ static void add_column(struct buffer *to, const struct view *view, enum view_ord
     buffer_free(&address);
 }
 
-void page_add_table_head(struct buffer *to, const struct view *view, bool ranked)
+void path_table_begin(struct buffer *to, const struct view *view, bool ranked)
 {
     buffer_add_string(to, ranked ? "<table class=\"ranked\" aria-labelledby=\"rows\">\n<thead><tr>"
                                  : "<table aria-labelledby=\"rows\">\n<thead><tr>");
@@ -123,7 +125,7 @@ void page_add_table_head(struct buffer *to, const struct view *view, bool ranked
     buffer_add_literal(to, "</tr></thead>\n<tbody>\n");
 }
 
-int64_t page_highest(const struct rows *rows)
+int64_t path_table_highest(const struct rows *rows)
 {
     int64_t highest = 1;
 
@@ -133,21 +135,21 @@ int64_t page_highest(const struct rows *rows)
     return highest;
 }
 
-size_t page_add_row(struct buffer *to, const char *path, size_t path_len, int64_t count,
-                    int64_t highest)
+size_t path_table_add_row(struct buffer *to, const char *path, size_t path_len, int64_t count,
+                          int64_t highest)
 {
     unsigned share = (unsigned)((double)count / (double)highest * 99);
     size_t encoded = 0;
 
     if (share > 99)
         share = 99;
-    buffer_add_literal(to, PAGE_ROW_BAR);
+    buffer_add_literal(to, PATH_TABLE_ROW_BAR);
     to->bytes[to->len - 3] = (char)('0' + share / 10);
     to->bytes[to->len - 2] = (char)('0' + share % 10);
     if (path_is_overflow(path, path_len)) {
-        buffer_add_literal(to, PAGE_OVERFLOW);
+        buffer_add_literal(to, PATH_TABLE_OVERFLOW);
     } else {
-        buffer_add_literal(to, PAGE_ROW_A);
+        buffer_add_literal(to, PATH_TABLE_ROW_A);
         encoded = html_add_path_link(to, path, path_len, ROW_WHOLE_BYTES);
     }
     buffer_add_literal(to, "</th><td>");

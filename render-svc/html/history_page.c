@@ -1,9 +1,9 @@
-/* The page of a history: a chart, a table, and a form for other days. */
+#include "render-svc/html/history_page.h"
 
 #include "render-svc/html/chart.h"
-#include "render-svc/html/page.h"
-#include "render-svc/html/page_browse.h"
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/frame.h"
+#include "render-svc/html/html.h"
+#include "render-svc/html/link.h"
 
 #include <string.h>
 
@@ -37,7 +37,7 @@ static void add_day(struct buffer *to, const char *name, const char *label, cons
     buffer_add_literal(to, "\"></p>\n");
 }
 
-static void add_form(struct buffer *to, const struct page_history *page)
+static void add_form(struct buffer *to, const struct history_page *page)
 {
     buffer_add_literal(to, "<form class=\"span\" action=\"");
     html_add_text(to, page->address, strlen(page->address));
@@ -63,9 +63,9 @@ static void add_export(struct buffer *to, const char *address, const char *text)
     buffer_add_literal(to, "</a>\n");
 }
 
-void page_add_history(struct buffer *to, const struct page_history *page)
+void history_page_add(struct buffer *to, const struct history_page *page)
 {
-    page_add_head(to, "History – Path Count", page->path == NULL ? LINK_HISTORY : NULL);
+    frame_begin(to, "History – Path Count", page->path == NULL ? LINK_HISTORY : NULL);
     buffer_add_literal(to, "<div class=\"side\">\n<div><h1><small>History of</small> ");
     if (page->path == NULL) {
         buffer_add_literal(to, "<a href=\"");
@@ -89,5 +89,5 @@ void page_add_history(struct buffer *to, const struct page_history *page)
     buffer_add_string(to, page->history->by_hour ? "Hour by hour</h2>\n" : "Day by day</h2>\n");
     chart_add_table(to, page->history, page->without_bots);
     buffer_add_literal(to, "</section>\n");
-    page_add_end(to);
+    frame_end(to);
 }

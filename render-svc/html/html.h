@@ -5,8 +5,8 @@
  * about (zero width, direction, blanks that look like another or like none), is shown by its
  * number, as U+202E: two paths that differ look different.
  */
-#ifndef RENDER_HTML_PAGE_TEXT_H
-#define RENDER_HTML_PAGE_TEXT_H
+#ifndef RENDER_HTML_HTML_H
+#define RENDER_HTML_HTML_H
 
 #include "base/buffer.h"
 #include "render-svc/html/link.h"

@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "render-svc/html/page_api.h"
-#include "render-svc/html/page_browse.h"
+#include "render-svc/html/api_page.h"
+#include "render-svc/html/path_page.h"
+#include "render-svc/html/paths_page.h"
 
 /* The buffer's text, ended; it is freed with the buffer. */
 static const char *text_of(struct buffer *buffer)
@@ -38,21 +39,24 @@ static void assert_whole(const struct buffer *page)
 static struct buffer page_of_rows(const struct view *view, const struct rows *rows,
                                   const char *previous, const char *next)
 {
-    struct page_rows rows_page = {
-        .view = view,
+    struct paths_page rows_page = {
+        .controls =
+            {
+                .view = view,
+                .json = "/-/paths?a=1&format=json",
+                .csv = "/-/paths?limit=100&format=csv",
+                .csv_all = "/-/paths?format=csv",
+                .csv_excel = "/-/paths?format=csv&bom=1",
+                .live = "/-/live?a=1&b=2",
+            },
         .rows = rows,
         .first = previous != NULL ? "/-/paths" : NULL,
         .previous = previous,
         .next = next,
-        .json = "/-/paths?a=1&format=json",
-        .csv = "/-/paths?limit=100&format=csv",
-        .csv_all = "/-/paths?format=csv",
-        .csv_excel = "/-/paths?format=csv&bom=1",
-        .live = "/-/live?a=1&b=2",
     };
     struct buffer page = {0};
 
-    page_add_browse(&page, &rows_page);
+    paths_page_add(&page, &rows_page);
     text_of(&page);
     assert_whole(&page);
     return page;
@@ -132,7 +136,7 @@ static struct buffer page_of_path(const char *path, size_t len, int64_t count, i
 
     strcpy(detail.first, time);
     strcpy(detail.last, time);
-    page_add_path(&page, &(struct page_path){.detail = &detail});
+    path_page_add(&page, &(struct path_page){.detail = &detail});
     text_of(&page);
     assert_whole(&page);
     return page;
@@ -196,7 +200,7 @@ static void examples_are_about_the_host_that_was_asked(void **state)
         struct buffer page = {0};
         char example[64];
 
-        page_add_api(&page, hosts[i], strlen(hosts[i]));
+        api_page_add(&page, hosts[i], strlen(hosts[i]));
         snprintf(example, sizeof(example), "curl &#39;http://%s/any/path&#39;", hosts[i]);
         assert_contains(text_of(&page), example);
         assert_whole(&page);
@@ -213,7 +217,7 @@ static void a_host_that_is_none_is_not_shown(void **state)
     for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
         struct buffer page = {0};
 
-        page_add_api(&page, hosts[i], strlen(hosts[i]));
+        api_page_add(&page, hosts[i], strlen(hosts[i]));
         assert_contains(text_of(&page), "curl &#39;http://pathcount.example/any/path&#39;");
         buffer_free(&page);
     }

@@ -1,7 +1,7 @@
-#include "render-svc/html/page_api.h"
+#include "render-svc/html/api_page.h"
 
-#include "render-svc/html/page.h"
-#include "render-svc/html/page_text.h"
+#include "render-svc/html/frame.h"
+#include "render-svc/html/html.h"
 
 #define HOST_MAX_BYTES 255
 #define ANY_HOST       "pathcount.example"
@@ -161,13 +161,13 @@ static void add_topic(struct buffer *to, const struct topic *topic, const char *
     buffer_add_literal(to, "</section>\n");
 }
 
-void page_add_api(struct buffer *to, const char *host, size_t len)
+void api_page_add(struct buffer *to, const char *host, size_t len)
 {
     if (!is_host(host, len)) {
         host = ANY_HOST;
         len = sizeof(ANY_HOST) - 1;
     }
-    page_add_head(to, "API – Path Count", LINK_ABOUT);
+    frame_begin(to, "API – Path Count", LINK_ABOUT);
     buffer_add_literal(to, "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
                            "<p>All of it for programs: <a href=\"");
     link_add_own(to, "/-/openapi.yml");
@@ -184,5 +184,5 @@ void page_add_api(struct buffer *to, const char *host, size_t len)
         buffer_add_literal(to, "</dd></div>\n");
     }
     buffer_add_literal(to, "</dl>\n</section>\n</div>\n");
-    page_add_end(to);
+    frame_end(to);
 }

@@ -1,0 +1,12 @@
+/* The page of /-/me, on which a visitor leaves this browser out, or counts it again. Any thread. */
+#ifndef RENDER_HTML_ME_PAGE_H
+#define RENDER_HTML_ME_PAGE_H
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+
+/* Appends the whole page. `cookie`: the cookie that leaves a browser out, NAME=VALUE. */
+void me_page_add(struct buffer *to, bool is_left_out, const char *cookie);
+
+#endif

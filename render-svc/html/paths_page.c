@@ -1,0 +1,236 @@
+#include "render-svc/html/paths_page.h"
+
+#include "render-svc/html/chart.h"
+#include "render-svc/html/frame.h"
+#include "render-svc/html/html.h"
+#include "render-svc/html/link.h"
+
+/* Whether nothing was counted yet, so that there is nothing to search or export either. (The totals
+ * may be a second old.) */
+static bool is_empty(const struct paths_page *page)
+{
+    return page->rows->size == 0 && page->rows->totals.hits == 0 &&
+           !page->controls.view->has_prefix && page->controls.view->period == VIEW_ALL_TIME &&
+           !page->controls.view->without_bots;
+}
+
+/* Says what there is to see before anything was counted. */
+static void add_welcome(struct buffer *to)
+{
+    buffer_add_literal(
+        to, "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
+            "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
+            "<p><a class=\"button\" href=\"");
+    link_add_own(to, "/hello");
+    buffer_add_literal(to, "\">Count the first hit of /hello</a></p>\n"
+                           "<p>From a program it is the same <code>GET</code>; <a href=\"");
+    link_add_own(to, LINK_ABOUT);
+    buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
+}
+
+static void add_notice(struct buffer *to, const char *title, const char *text)
+{
+    buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">");
+    buffer_add_string(to, title);
+    buffer_add_literal(to, "</h2>\n<p>");
+    buffer_add_string(to, text);
+    buffer_add_literal(to, "<a href=\"");
+    link_add_own(to, LINK_PATHS);
+    buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
+}
+
+/* Says why there are no rows. */
+static void add_nothing(struct buffer *to, const struct paths_page *page)
+{
+    const struct view *view = page->controls.view;
+
+    if (is_empty(page))
+        add_welcome(to);
+    else if (view->has_after)
+        add_notice(to, "No more paths", "");
+    else if (view->period != VIEW_ALL_TIME)
+        add_notice(to, "No hits in this period",
+                   view->has_prefix ? "No path with this beginning was counted. " : "");
+    else if (view->without_bots)
+        add_notice(to, "No hits by people", "");
+    else
+        add_notice(to, "No path begins so", "Paths are compared byte by byte. ");
+}
+
+/* What a page of a period is called. */
+static const char *const PERIOD_TITLES[VIEW_N_PERIODS] = {
+    [VIEW_ALL_TIME] = "All paths",     [VIEW_TODAY] = "Today",
+    [VIEW_24_HOURS] = "Last 24 hours", [VIEW_7_DAYS] = "Last 7 days",
+    [VIEW_30_DAYS] = "Last 30 days",
+};
+
+/* What a link to a period is called. */
+static const char *const PERIOD_LINKS[VIEW_N_PERIODS] = {
+    [VIEW_ALL_TIME] = "All",  [VIEW_TODAY] = "Today",     [VIEW_24_HOURS] = "24 hours",
+    [VIEW_7_DAYS] = "7 days", [VIEW_30_DAYS] = "30 days",
+};
+
+/* Appends a link to the same rows in another period, or with or without bots; from the first on. */
+static void add_view_link(struct buffer *to, const struct view *view, const char *text,
+                          bool is_here)
+{
+    struct link link = {.view = view, .with_limit = view->limit != VIEW_DEFAULT_ROWS};
+    struct buffer address = {0};
+
+    link_add(&address, LINK_PATHS, &link);
+    buffer_add_literal(to, "<a href=\"");
+    html_add_text(to, address.bytes, address.len);
+    buffer_add_string(to, is_here ? "\" aria-current=\"true\">" : "\">");
+    buffer_add_string(to, text);
+    buffer_add_literal(to, "</a>\n");
+    buffer_free(&address);
+}
+
+/* Appends links to the periods that are kept, if any. */
+static void add_periods(struct buffer *to, const struct paths_page *page)
+{
+    const struct view *view = page->controls.view;
+    struct view other = *view;
+
+    if (page->controls.has_no_days && page->controls.has_no_hours)
+        return;
+    buffer_add_literal(to, "<nav class=\"periods\" aria-label=\"Period\">\n");
+    for (int period = 0; period < VIEW_N_PERIODS; ++period) {
+        if (period != VIEW_ALL_TIME &&
+            (period == VIEW_24_HOURS ? page->controls.has_no_hours : page->controls.has_no_days))
+            continue;
+        other.period = (enum view_period)period;
+        add_view_link(to, &other, PERIOD_LINKS[period], period == (int)view->period);
+    }
+    buffer_add_literal(to, "</nav>\n");
+}
+
+/* Appends a link to the rows without bots or with them, behind a text that may be empty. */
+static void add_bots_link(struct buffer *to, const struct view *view, const char *text)
+{
+    struct view other = *view;
+
+    other.without_bots = !view->without_bots;
+    buffer_add_string(to, text);
+    add_view_link(to, &other, view->without_bots ? "Show bots" : "Leave bots out", false);
+    buffer_add_literal(to, "</p>\n");
+}
+
+/* Says how many of the hits are of bots, and leads to the rows without them or with them. */
+static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
+{
+    buffer_add_literal(to, "<p class=\"note\">");
+    html_add_number(to, bots);
+    add_bots_link(to, view,
+                  !view->without_bots ? " of them by bots. "
+                  : bots == 1         ? " hit by bots is left out. "
+                                      : " hits by bots are left out. ");
+}
+
+/* Appends the number in large figures, of a period or without bots. */
+static void add_part(struct buffer *to, const struct view *view, const struct rows *rows)
+{
+    const struct period_hits *period = &rows->period;
+    bool is_period = view->period != VIEW_ALL_TIME;
+    int64_t hits = is_period ? period->hits : rows->totals.hits;
+    int64_t bots = is_period ? period->bots : rows->totals.bots;
+    int64_t shown = view->without_bots ? hits - bots : hits;
+
+    buffer_add_literal(to, "<div class=\"own\"><h1>");
+    buffer_add_string(to, PERIOD_TITLES[view->period]);
+    buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
+    html_add_number(to, shown);
+    buffer_add_string(to, shown == 1 ? "</strong> <span>hit" : "</strong> <span>hits");
+    if (view->without_bots)
+        buffer_add_literal(to, " by people");
+    if (period->begins != NULL) {
+        buffer_add_literal(to, " since <time datetime=\"");
+        html_add_text(to, period->begins, period->begins_len);
+        buffer_add_literal(to, "\">");
+        html_add_text(to, period->begins, period->begins_len < 10 ? period->begins_len : 10);
+        if (period->begins_len >= 16) {
+            buffer_add_literal(to, " ");
+            html_add_text(to, period->begins + 11, 5);
+        }
+        buffer_add_literal(to, "</time>");
+    }
+    buffer_add_literal(to, "</span></p></div>\n");
+    add_bots(to, view, bots);
+}
+
+/* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
+static void add_heading(struct buffer *to, const struct view *view, const struct rows *rows)
+{
+    const struct totals *totals = &rows->totals;
+
+    if (!view->has_prefix && (view->period != VIEW_ALL_TIME || view->without_bots)) {
+        add_part(to, view, rows);
+        return;
+    }
+    if (view->has_prefix) {
+        buffer_add_literal(to, "<div><h1><small>What begins with</small> "
+                               "<span class=\"path\">");
+        html_add_path(to, view->prefix, view->prefix_len);
+        buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
+        path_table_add_totals(to, totals);
+        buffer_add_literal(to, "</p></div>\n");
+        if (view->without_bots || totals->bots != 0) {
+            /* the numbers of a prefix are not known */
+            buffer_add_literal(to, "<p class=\"note\">");
+            add_bots_link(to, view, view->without_bots ? "Hits by bots are left out. " : "");
+        }
+        return;
+    }
+    buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
+    html_add_number(to, totals->hits);
+    buffer_add_string(to,
+                      totals->hits == 1 ? "</strong> <span>hit on " : "</strong> <span>hits on ");
+    html_add_number(to, totals->paths);
+    buffer_add_string(to, totals->paths == 1 ? " path</span></p></div>\n"
+                                             : " paths</span></p></div>\n");
+    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
+    if (totals->bots != 0)
+        add_bots(to, view, totals->bots);
+}
+
+static const char *title_of_rows(const struct view *view)
+{
+    if (view->order == VIEW_BY_PATH)
+        return "<h2 id=\"rows\">In order of paths</h2>\n";
+    if (view->has_after)
+        return "<h2 id=\"rows\">Lower counts</h2>\n";
+    return "<h2 id=\"rows\">Highest counts</h2>\n";
+}
+
+void paths_page_add(struct buffer *to, const struct paths_page *page)
+{
+    const struct rows *rows = page->rows;
+    int64_t highest = path_table_highest(rows);
+    bool by_path = page->controls.view->order == VIEW_BY_PATH,
+         top = !page->controls.view->has_after;
+
+    frame_begin(to, "Paths – Path Count", LINK_PATHS);
+    buffer_add_literal(to, "<div class=\"side\">\n");
+    add_heading(to, page->controls.view, rows);
+    if (!is_empty(page)) {
+        add_periods(to, page);
+        path_table_add_controls(to, &page->controls);
+        chart_add_page(to, page->days, page->hours, page->controls.view->without_bots);
+    }
+    buffer_add_literal(to, "</div>\n<section aria-labelledby=\"rows\">\n");
+    if (rows->size == 0) {
+        add_nothing(to, page);
+    } else {
+        buffer_add_string(to, title_of_rows(page->controls.view));
+        path_table_begin(to, page->controls.view, !by_path && top);
+        for (size_t i = 0; i < rows->size; ++i) {
+            const struct row *row = &rows->rows[i];
+            buffer_add_literal(to, PATH_TABLE_ROW);
+            (void)path_table_add_row(to, row->path, row->path_len, row->count, highest);
+        }
+        buffer_add_literal(to, "</tbody>\n</table>\n");
+    }
+    path_table_add_pager(to, page->first, page->previous, page->next);
+    buffer_add_literal(to, "</section>\n");
+    frame_end(to);
+}
