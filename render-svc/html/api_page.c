@@ -143,19 +143,12 @@ static void add_html(struct buffer *to, const char *html)
 
 static void add_topic(struct buffer *to, const struct topic *topic, const char *host, size_t len)
 {
-    buffer_add_literal(to, "<section aria-labelledby=\"");
-    buffer_add_string(to, topic->id);
-    buffer_add_literal(to, "\">\n<h2 id=\"");
-    buffer_add_string(to, topic->id);
-    buffer_add_literal(to, "\">");
-    buffer_add_string(to, topic->title);
-    buffer_add_literal(to, "</h2>\n<p>");
+    html_add(to, "<section aria-labelledby=\"%s\">\n<h2 id=\"%s\">%s</h2>\n<p>", topic->id,
+             topic->id, topic->title);
     add_html(to, topic->text);
     buffer_add_literal(to, "</p>\n");
     for (size_t i = 0; i < 4 && topic->examples[i].what != NULL; ++i) {
-        buffer_add_literal(to, "<h3>");
-        buffer_add_string(to, topic->examples[i].what);
-        buffer_add_literal(to, "</h3>\n");
+        html_add(to, "<h3>%s</h3>\n", topic->examples[i].what);
         add_example(to, topic->examples[i].example, host, len);
     }
     buffer_add_literal(to, "</section>\n");
@@ -168,21 +161,17 @@ void api_page_add(struct buffer *to, const char *host, size_t len)
         len = sizeof(ANY_HOST) - 1;
     }
     frame_begin(to, "API – Path Count", LINK_ABOUT);
-    buffer_add_literal(to, "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
-                           "<p>All of it for programs: <a href=\"");
-    link_add_own(to, "/-/openapi.yml");
-    buffer_add_literal(to, "\">openapi.yml</a> (OpenAPI 3.1).</p></div>\n");
+    html_add(to,
+             "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
+             "<p>All of it for programs: <a href=\"%s/-/openapi.yml\">openapi.yml</a> "
+             "(OpenAPI 3.1).</p></div>\n",
+             link_base.at);
     for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); ++i)
         add_topic(to, &TOPICS[i], host, len);
     buffer_add_literal(to, "<section aria-labelledby=\"answers\">\n"
                            "<h2 id=\"answers\">What an answer means</h2>\n<dl>\n");
-    for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); ++i) {
-        buffer_add_literal(to, "<div><dt>");
-        buffer_add_string(to, ANSWERS[i].status);
-        buffer_add_literal(to, "</dt><dd>");
-        buffer_add_string(to, ANSWERS[i].meaning);
-        buffer_add_literal(to, "</dd></div>\n");
-    }
+    for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); ++i)
+        html_add(to, "<div><dt>%s</dt><dd>%s</dd></div>\n", ANSWERS[i].status, ANSWERS[i].meaning);
     buffer_add_literal(to, "</dl>\n</section>\n</div>\n");
     frame_end(to);
 }

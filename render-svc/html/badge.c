@@ -5,7 +5,6 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/query.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -249,26 +248,6 @@ static const struct look {
 /* What capital letters are spaced by, in hundredths of a pixel. */
 #define CAPITAL_SPACING 125
 
-/* Appends text with numbers in it, of 255 characters at most. */
-__attribute__((format(printf, 2, 3))) static void add(struct buffer *to, const char *format, ...)
-{
-    char text[256];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    buffer_add_string(to, text);
-}
-
-static void add_color(struct buffer *to, uint32_t color)
-{
-    char text[9];
-
-    snprintf(text, sizeof(text), "#%06x", color & 0xFFFFFF);
-    buffer_add_string(to, text);
-}
-
 /* One of the two halves, from `x` on. */
 struct half {
     struct buffer text;
@@ -303,13 +282,11 @@ static bool is_light(uint32_t color)
  * characters for it, which takes letters apart that are to be joined. */
 static void draw_line(struct buffer *to, const struct half *half, int y, const char *attributes)
 {
-    add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);
+    html_add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);
     if (half->is_known)
-        add(to, " textLength=\"%d\"", half->text_width);
+        html_add(to, " textLength=\"%d\"", half->text_width);
     buffer_add_string(to, attributes);
-    buffer_add_literal(to, ">");
-    html_add_text(to, half->text.bytes, half->text.len);
-    buffer_add_literal(to, "</text>");
+    html_add(to, ">%.*s</text>", (int)half->text.len, half->text.bytes);
 }
 
 static void draw_text(struct buffer *to, const struct half *half, const struct look *look)
@@ -326,37 +303,25 @@ static void draw_text(struct buffer *to, const struct half *half, const struct l
 
 static void draw_ground(struct buffer *to, const struct half *half, const struct look *look)
 {
-    add(to, "<rect x=\"%d\" width=\"%d\" height=\"%d\" fill=\"", half->x, half->width,
-        look->height);
-    add_color(to, half->color);
-    buffer_add_literal(to, "\"/>");
+    html_add(to, "<rect x=\"%d\" width=\"%d\" height=\"%d\" fill=\"#%06x\"/>", half->x, half->width,
+             look->height, half->color & 0xFFFFFF);
 }
 
-/* A name for people who do not see it, or want to know the whole number. */
-static void add_name(struct buffer *to, const struct buffer *label, const struct buffer *number)
-{
-    if (label->len != 0) {
-        html_add_text(to, label->bytes, label->len);
-        buffer_add_literal(to, ": ");
-    }
-    html_add_text(to, number->bytes, number->len);
-}
-
-static void draw_head(struct buffer *to, const struct badge *badge, const struct buffer *number,
+/* Begins the SVG with its name for screen readers, which has the whole count even when the badge shows it short. */
+static void draw_head(struct buffer *to, const struct badge *badge, const struct buffer *count,
                       int width, const struct look *look)
 {
-    struct buffer label = {0};
+    struct buffer name = {0};
 
-    badge_text_add(&label, badge->label, badge->label_len, false);
-    add(to,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\" "
-        "aria-label=\"",
-        width, look->height);
-    add_name(to, &label, number);
-    buffer_add_literal(to, "\">\n<title>");
-    add_name(to, &label, number);
-    buffer_add_literal(to, "</title>\n");
-    buffer_free(&label);
+    badge_text_add(&name, badge->label, badge->label_len, false);
+    if (name.len != 0)
+        buffer_add_literal(&name, ": ");
+    buffer_add(&name, count->bytes, count->len);
+    html_add(to,
+             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" role=\"img\" "
+             "aria-label=\"%.*s\">\n<title>%.*s</title>\n",
+             width, look->height, (int)name.len, name.bytes, (int)name.len, name.bytes);
+    buffer_free(&name);
 }
 
 static void draw_grounds(struct buffer *to, const struct half *halves, int width,
@@ -366,15 +331,15 @@ static void draw_grounds(struct buffer *to, const struct half *halves, int width
         buffer_add_literal(to, "<linearGradient id=\"s\" x2=\"0\" y2=\"100%\">"
                                "<stop offset=\"0\" stop-color=\"#bbb\" stop-opacity=\".1\"/>"
                                "<stop offset=\"1\" stop-opacity=\".1\"/></linearGradient>\n");
-    add(to,
-        "<clipPath id=\"r\"><rect width=\"%d\" height=\"%d\" rx=\"%d\"/></clipPath>\n"
-        "<g clip-path=\"url(#r)\">",
-        width, look->height, look->radius);
+    html_add(to,
+             "<clipPath id=\"r\"><rect width=\"%d\" height=\"%d\" rx=\"%d\"/></clipPath>\n"
+             "<g clip-path=\"url(#r)\">",
+             width, look->height, look->radius);
     for (int i = 0; i < 2; ++i)
         if (halves[i].width != 0)
             draw_ground(to, &halves[i], look);
     if (look->gradient)
-        add(to, "<rect width=\"%d\" height=\"%d\" fill=\"url(#s)\"/>", width, look->height);
+        html_add(to, "<rect width=\"%d\" height=\"%d\" fill=\"url(#s)\"/>", width, look->height);
     buffer_add_literal(to, "</g>\n");
 }
 
@@ -392,10 +357,10 @@ void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
     width = halves[0].width + halves[1].width;
     draw_head(to, badge, &whole, width, look);
     draw_grounds(to, halves, width, look);
-    add(to,
-        "<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
-        "font-size=\"%d\" font-weight=\"%s\">\n",
-        look->font.size, look->font.is_bold ? "bold" : "normal");
+    html_add(to,
+             "<g text-anchor=\"middle\" font-family=\"Verdana,Geneva,DejaVu Sans,sans-serif\" "
+             "font-size=\"%d\" font-weight=\"%s\">\n",
+             look->font.size, look->font.is_bold ? "bold" : "normal");
     for (int i = 0; i < 2; ++i)
         if (halves[i].width != 0)
             draw_text(to, &halves[i], look);

@@ -1,8 +1,8 @@
 #include "render-svc/html/chart.h"
 
+#include "base/memory.h"
 #include "render-svc/html/html.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,31 +60,14 @@ static double height_of(int64_t number, int64_t highest)
     return number != 0 && height < 2 ? 2 : height;
 }
 
-static void add_format(struct buffer *to, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void add_format(struct buffer *to, const char *format, ...)
-{
-    char text[96];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    buffer_add_string(to, text);
-}
-
 /* Begins the SVG, below a line at the height of the highest bar and its number. */
 static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
 {
-    if (highest != 0) {
-        buffer_add_literal(to, "<p class=\"scale\" aria-hidden=\"true\">");
-        html_add_number(to, highest);
-        buffer_add_string(to, highest == 1 ? " hit</p>\n" : " hits</p>\n");
-    }
-    add_format(to,
-               "<svg viewBox=\"0 0 %zu %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\n",
-               slots * SLOT, HEIGHT);
+    if (highest != 0)
+        html_add(to, "<p class=\"scale\" aria-hidden=\"true\">%'jd %s</p>\n", highest,
+                 highest == 1 ? "hit" : "hits");
+    html_add(to, "<svg viewBox=\"0 0 %zu %d\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\n",
+             slots * SLOT, HEIGHT);
 }
 
 /* Appends one shape of a part of all bars: of their people's hits, or of their bots' above. */
@@ -98,8 +81,8 @@ static void add_bars(struct buffer *to, const struct bar *bars, size_t size, siz
             bars[i].bots == bars[i].hits ? all : (double)bars[i].bots / (double)highest * HEIGHT;
         double top = of_bots ? all : all - bots, bottom = of_bots ? all - bots : 0;
         if (top - bottom > 0)
-            add_format(to, "M%zu %.4gV%.4gh%dV%.4gz", (from + i) * SLOT + (SLOT - BAR) / 2,
-                       HEIGHT - bottom, HEIGHT - top, BAR, HEIGHT - bottom);
+            html_add(to, "M%zu %.4gV%.4gh%dV%.4gz", (from + i) * SLOT + (SLOT - BAR) / 2,
+                     HEIGHT - bottom, HEIGHT - top, BAR, HEIGHT - bottom);
     }
     buffer_add_literal(to, "\"/>\n");
 }
@@ -124,27 +107,19 @@ static void add_all_bars(struct buffer *to, const struct bar *bars, size_t size,
 
 static void add_hits(struct buffer *to, struct bar bar, bool without_bots)
 {
-    html_add_number(to, bar.hits);
-    buffer_add_string(to, bar.hits == 1 ? " hit" : " hits");
-    if (without_bots)
-        buffer_add_literal(to, " by people");
-    if (bar.bots != 0) {
-        buffer_add_literal(to, ", ");
-        html_add_number(to, bar.bots);
-        buffer_add_literal(to, " <span class=\"bots\">by bots</span>");
-    }
+    html_add(to, "%'jd %s%s", bar.hits, bar.hits == 1 ? "hit" : "hits",
+             without_bots ? " by people" : "");
+    if (bar.bots != 0)
+        html_add(to, ", %'jd <span class=\"bots\">by bots</span>", bar.bots);
 }
 
-/* Begins a chart with a heading of this id, and a line of text. */
+/* Begins a chart with a heading of this id. A line of text follows, up to end_caption. */
 static void begin_chart(struct buffer *to, const char *id, const char *title)
 {
-    buffer_add_literal(to, "<figure class=\"chart\" aria-labelledby=\"");
-    buffer_add_string(to, id);
-    buffer_add_literal(to, "\">\n<figcaption><h2 id=\"");
-    buffer_add_string(to, id);
-    buffer_add_literal(to, "\">");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</h2>\n<p class=\"note\">");
+    html_add(to,
+             "<figure class=\"chart\" aria-labelledby=\"%s\">\n"
+             "<figcaption><h2 id=\"%s\">%s</h2>\n<p class=\"note\">",
+             id, id, title);
 }
 
 static void end_caption(struct buffer *to)
@@ -152,19 +127,15 @@ static void end_caption(struct buffer *to)
     buffer_add_literal(to, "</p></figcaption>\n");
 }
 
-/* A time as people read it: 2026-10-25 02:00 +02:00, or the day that it is. */
+/* Appends a time as people read it: 2026-10-25 02:00 +02:00, or the day alone. */
 static void add_time(struct buffer *to, const char *time, size_t len)
 {
-    html_add_text(to, time, len < 10 ? len : 10);
-    if (len < 25)
-        return;
-    buffer_add_literal(to, " ");
-    html_add_text(to, time + 11, 5);
-    buffer_add_literal(to, " ");
-    if (memcmp(time + 19, "+00:00", 6) == 0)
-        buffer_add_literal(to, "UTC");
-    else
-        html_add_text(to, time + 19, 6);
+    const char *zone = time + 19;
+
+    html_add(to, "%.*s", len < 10 ? (int)len : 10, time);
+    if (len >= 25)
+        html_add(to, " %.*s %.*s", 5, time + 11, memcmp(zone, "+00:00", 6) == 0 ? 3 : 6,
+                 memcmp(zone, "+00:00", 6) == 0 ? "UTC" : zone);
 }
 
 #define SVG_END  "</svg>\n<p class=\"axis\" aria-hidden=\"true\"><span>"
@@ -182,11 +153,11 @@ static void end_svg(struct buffer *to, const char *first, const char *last)
     buffer_add_literal(to, AXIS_END);
 }
 
+/* Begins the table behind a chart. `columns` is HTML. */
 static void begin_table(struct buffer *to, const char *id, const char *columns)
 {
-    buffer_add_literal(to, "<div class=\"unseen\"><table class=\"data\" aria-labelledby=\"");
-    buffer_add_string(to, id);
-    buffer_add_literal(to, "\">\n<thead><tr>");
+    html_add(to, "<div class=\"unseen\"><table class=\"data\" aria-labelledby=\"%s\">\n<thead><tr>",
+             id);
     buffer_add_string(to, columns);
     buffer_add_literal(to, "</tr></thead>\n<tbody>\n");
 }
@@ -198,16 +169,7 @@ static void end_chart(struct buffer *to)
 
 static void add_cell(struct buffer *to, int64_t number)
 {
-    buffer_add_literal(to, "<td>");
-    html_add_number(to, number);
-    buffer_add_literal(to, "</td>");
-}
-
-static void begin_row(struct buffer *to, const char *name, size_t len)
-{
-    buffer_add_literal(to, "<tr><th scope=\"row\">");
-    html_add_text(to, name, len);
-    buffer_add_literal(to, "</th>");
+    html_add(to, "<td>%'jd</td>", number);
 }
 
 static void add_point_row(struct buffer *to, const struct history_point *point, bool without_bots)
@@ -234,13 +196,9 @@ static void add_point_columns(struct buffer *to, const struct history *history, 
 
 void chart_add_beginning(struct buffer *to, const struct history *history)
 {
-    buffer_add_literal(to, "<p class=\"note\">History begins <time datetime=\"");
-    html_add_text(to, history->begins, strlen(history->begins));
-    buffer_add_literal(to, "\">");
+    html_add(to, "<p class=\"note\">History begins <time datetime=\"%s\">", history->begins);
     add_time(to, history->begins, strlen(history->begins));
-    buffer_add_literal(to, "</time>. Hours and days are in the time zone ");
-    html_add_text(to, history->zone, strlen(history->zone));
-    buffer_add_literal(to, ".</p>\n");
+    html_add(to, "</time>. Hours and days are in the time zone %s.</p>\n", history->zone);
 }
 
 /* --- the charts --- */
@@ -269,13 +227,11 @@ static void add_points(struct buffer *to, const struct history *history, const c
 {
     size_t skip = history->size > slots ? history->size - slots : 0, size = history->size - skip;
     const struct history_point *points = history->points + skip;
-    struct bar *bars = calloc(size + 1, sizeof(*bars)), sum = {0};
+    struct bar *bars = memory_allocate(size, sizeof(*bars)), sum = {0};
     struct buffer columns = {0};
     char first[sizeof("2026-10-25T02:00:00+02:00")];
     int64_t highest;
 
-    if (bars == NULL)
-        abort();
     for (size_t i = 0; i < size; ++i) {
         bars[i] = bar_of(&points[i], without_bots);
         add_to(&sum, bars[i]);
@@ -362,9 +318,9 @@ static void add_steps(struct buffer *to, const struct day *day, int64_t highest)
     buffer_add_literal(to, "<path class=\"before\" vector-effect=\"non-scaling-stroke\" d=\"");
     for (unsigned hour = 0; hour < HOURS; ++hour)
         if (day->is_known[hour])
-            add_format(to, "%s%u %.4gH%u", hour == 0 || !day->is_known[hour - 1] ? "M" : "L",
-                       hour * SLOT, HEIGHT - height_of(day->hours[hour].hits, highest),
-                       (hour + 1) * SLOT);
+            html_add(to, "%s%u %.4gH%u", hour == 0 || !day->is_known[hour - 1] ? "M" : "L",
+                     hour * SLOT, HEIGHT - height_of(day->hours[hour].hits, highest),
+                     (hour + 1) * SLOT);
     buffer_add_literal(to, "\"/>\n");
 }
 
@@ -385,9 +341,7 @@ static void add_hours_rows(struct buffer *to, const struct two_days *days, bool 
                              : "<th scope=\"col\">Hour</th><th scope=\"col\">Today</th>"
                                "<th scope=\"col\">By bots</th><th scope=\"col\">Yesterday</th>");
     for (unsigned hour = 0; hour < HOURS; ++hour) {
-        char name[16];
-        snprintf(name, sizeof(name), "%02u:00", hour);
-        begin_row(to, name, 5);
+        html_add(to, "<tr><th scope=\"row\">%s%u:00</th>", hour < 10 ? "0" : "", hour);
         add_hour_cell(to, &days->today, hour, days->today.hours[hour].hits);
         if (!without_bots)
             add_hour_cell(to, &days->today, hour, days->today.hours[hour].bots);
@@ -404,12 +358,9 @@ static void add_sums(struct buffer *to, const struct two_days *days, bool withou
     if (!days->has_yesterday)
         return;
     buffer_add_literal(to, "; <span class=\"before\">yesterday</span> ");
-    if (days->has_so_far) {
-        html_add_number(to, days->so_far);
-        buffer_add_literal(to, " by this hour, ");
-    }
-    html_add_number(to, days->yesterday.sum.hits);
-    buffer_add_literal(to, " in all");
+    if (days->has_so_far)
+        html_add(to, "%'jd by this hour, ", days->so_far);
+    html_add(to, "%'jd in all", days->yesterday.sum.hits);
 }
 
 void chart_add_hours(struct buffer *to, const struct history *hours, bool without_bots)

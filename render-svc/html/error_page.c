@@ -33,20 +33,14 @@ void error_page_add(struct buffer *to, int status, const char *title, const char
                     const char *reference)
 {
     frame_begin(to, "Path Count", NULL);
-    buffer_add_literal(to, "<div class=\"error\">\n<h1><small>");
-    buffer_add_int(to, status);
-    buffer_add_literal(to, "</small> ");
-    html_add_text(to, title, strlen(title));
-    buffer_add_literal(to, "</h1>\n<p class=\"detail\">");
-    html_add_text(to, detail, strlen(detail));
-    buffer_add_literal(to, "</p>\n<p>");
+    html_add(
+        to, "<div class=\"error\">\n<h1><small>%d</small> %s</h1>\n<p class=\"detail\">%s</p>\n<p>",
+        status, title, detail);
     buffer_add_string(to, advice_of(status));
-    buffer_add_literal(to, "</p>\n<p>Reference: <code>");
-    html_add_text(to, reference, strlen(reference));
-    buffer_add_literal(to, "</code></p>\n<p class=\"pager\"><a href=\"");
-    link_add_own(to, LINK_PATHS);
-    buffer_add_literal(to, "\">All paths</a> <a href=\"");
-    link_add_own(to, LINK_ABOUT);
-    buffer_add_literal(to, "\">How to use it</a></p>\n</div>\n");
+    html_add(to,
+             "</p>\n<p>Reference: <code>%s</code></p>\n"
+             "<p class=\"pager\"><a href=\"%s" LINK_PATHS "\">All paths</a> "
+             "<a href=\"%s" LINK_ABOUT "\">How to use it</a></p>\n</div>\n",
+             reference, link_base.at, link_base.at);
     frame_end(to);
 }

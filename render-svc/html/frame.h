@@ -4,7 +4,7 @@
 
 #include "base/buffer.h"
 
-/* Appends the beginning of a page, up to and with `<main …>`. `title` is HTML. `here` is the page's own address
+/* Appends the beginning of a page, up to and with `<main …>`. `here` is the page's own address
  * among those in the navigation (link.h); NULL: the page is not among them. */
 void frame_begin(struct buffer *to, const char *title, const char *here);
 

@@ -1,5 +1,10 @@
 #include "render-svc/html/html.h"
 
+#include "base/invariant.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
 #define REPLACEMENT "\xEF\xBF\xBD"
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -207,4 +212,63 @@ void html_add_number(struct buffer *to, int64_t number)
         ++digits;
     } while (number != 0);
     buffer_add(to, text + at, sizeof(text) - at);
+}
+
+/* Cuts `conversion` off the beginning of the format, if it stands there. */
+static bool take(const char **format, const char *conversion)
+{
+    size_t len = strlen(conversion);
+
+    if (strncmp(*format, conversion, len) != 0)
+        return false;
+    *format += len;
+    return true;
+}
+
+/* Appends an argument that the C library formats. */
+#define ADD_PRINTED(to, format, argument)                                                          \
+    do {                                                                                           \
+        buffer_reserve((to), PRINTED_BYTES);                                                       \
+        (to)->len += (size_t)snprintf((to)->bytes + (to)->len, PRINTED_BYTES, format, argument);   \
+    } while (0)
+
+/* Room for any number in these formats. */
+#define PRINTED_BYTES 32
+
+void html_add(struct buffer *to, const char *format, ...)
+{
+    va_list arguments;
+    const char *percent, *text;
+
+    va_start(arguments, format);
+    for (; (percent = strchr(format, '%')) != NULL;) {
+        buffer_add(to, format, (size_t)(percent - format));
+        format = percent + 1;
+        if (take(&format, "s")) {
+            text = va_arg(arguments, const char *);
+            html_add_text(to, text, strlen(text));
+        } else if (take(&format, ".*s")) {
+            int len = va_arg(arguments, int);
+            html_add_text(to, va_arg(arguments, const char *), (size_t)len);
+        } else if (take(&format, "'jd")) {
+            html_add_number(to, va_arg(arguments, intmax_t));
+        } else if (take(&format, "jd")) {
+            buffer_add_int(to, va_arg(arguments, intmax_t));
+        } else if (take(&format, "d")) {
+            buffer_add_int(to, va_arg(arguments, int));
+        } else if (take(&format, "u")) {
+            buffer_add_int(to, va_arg(arguments, unsigned));
+        } else if (take(&format, "zu")) {
+            buffer_add_int(to, (int64_t)va_arg(arguments, size_t));
+        } else if (take(&format, "06x")) {
+            ADD_PRINTED(to, "%06x", va_arg(arguments, unsigned));
+        } else if (take(&format, ".4g")) {
+            ADD_PRINTED(to, "%.4g", va_arg(arguments, double));
+        } else {
+            INVARIANT(take(&format, "%")); /* no other conversion is known */
+            buffer_add_literal(to, "%");
+        }
+    }
+    va_end(arguments);
+    buffer_add_string(to, format);
 }

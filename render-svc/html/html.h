@@ -17,6 +17,16 @@
  * all else stays as it is. */
 void html_add_text(struct buffer *to, const char *text, size_t len);
 
+/* Appends HTML as printf would write it, with one difference: `%s` and `%.*s` are text, escaped as html_add_text
+ * does. So a page reads as a page, and no text becomes markup by mistake:
+ *
+ *     html_add(to, "<td>%.*s</td><td>%'jd</td>\n", (int)len, text, count);
+ *
+ * Conversions: %s %.*s %d %u %zu %jd %06x %.4g %%, and %'jd for a number with its thousands apart. Another one ends
+ * the program. The compiler checks the arguments. A format costs about 10 ns for each conversion; the rows of the
+ * table, which are rendered with every batch, do without. */
+void html_add(struct buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* Appends a path for an element: what is hidden in it in a small frame (an <i>). */
 void html_add_path(struct buffer *to, const char *path, size_t len);
 

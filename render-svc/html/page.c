@@ -169,11 +169,12 @@ static void render_constants(void)
     path_table_begin(&text, &VIEW, true);
     constant.before_rows = take(&text);
     add_controls(&text);
-    buffer_add_literal(&text, "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
-                              "<p>Your visit is counted. <a href=\"");
-    link_add_own(&text, LINK_PATHS);
-    buffer_add_literal(&text, "\">Look at the table</a> in a moment; that counts nothing.</p>\n"
-                              "</section>\n");
+    html_add(&text,
+             "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
+             "<p>Your visit is counted. <a href=\"%s" LINK_PATHS
+             "\">Look at the table</a> in a moment; "
+             "that counts nothing.</p>\n</section>\n",
+             link_base.at);
     frame_end(&text);
     constant.instead_of_rows = take(&text);
     buffer_free(&text);
@@ -184,37 +185,28 @@ static void render_constants(void)
 /* Says where in the table the path is; `row` 0: not in it. */
 static void add_place(struct buffer *to, unsigned row, const struct page_index *index)
 {
-    buffer_add_literal(to, "<p class=\"note\"><a href=\"#v\">");
-    if (row != 0) {
-        buffer_add_literal(to, "No. ");
-        buffer_add_int(to, row);
-    } else {
-        buffer_add_literal(to, "Below the first ");
-        buffer_add_int(to, index->size);
-    }
+    html_add(to, "<p class=\"note\"><a href=\"#v\">%s %u", row != 0 ? "No." : "Below the first",
+             row != 0 ? row : index->size);
     /* the totals may be a second older than the rows */
-    if (index->totals.paths > index->size) {
-        buffer_add_literal(to, " of ");
-        html_add_number(to, index->totals.paths);
-        buffer_add_literal(to, " paths");
-    }
+    if (index->totals.paths > index->size)
+        html_add(to, " of %'jd paths", index->totals.paths);
     buffer_add_literal(to, "</a></p>\n");
 }
 
-/* Says whose hits the number is of. */
-static void add_number(struct buffer *to, struct hit_count number)
+/* Appends the count of the visited path, or of the overflow row. */
+static void add_count(struct buffer *to, struct hit_count number)
 {
-    buffer_add_literal(to, "<p class=\"count\"><strong>");
-    html_add_number(to, number.count);
-    if (number.overflow)
-        buffer_add_literal(to, "</strong> <span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
+    html_add(to,
+             number.overflow ? "<p class=\"count\"><strong>%'jd</strong> "
+                               "<span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
                                "<p class=\"note\">There are as many paths as may have a row of "
                                "their own. Your visit is counted, among the " PATH_TABLE_OVERFLOW
-                               ".</p>\n");
-    else
-        buffer_add_string(to, number.count == 1
-                                  ? "</strong> <span>hit, the first</span></p></div>\n" SINCE
-                                  : "</strong> <span>hits</span></p></div>\n" SINCE);
+                               ".</p>\n"
+             : number.count == 1
+                 ? "<p class=\"count\"><strong>%'jd</strong> <span>hit, the "
+                   "first</span></p></div>\n" SINCE
+                 : "<p class=\"count\"><strong>%'jd</strong> <span>hits</span></p></div>\n" SINCE,
+             number.count);
 }
 
 static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
@@ -240,7 +232,7 @@ void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char
     encoded = own.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n");
-    add_number(&own, number);
+    add_count(&own, number);
     if (visit->rows != NULL) {
         visit->row = number.overflow
                          ? visit->index->overflow

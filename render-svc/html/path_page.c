@@ -15,143 +15,108 @@ static const char *const PERIODS[VIEW_N_PERIODS] = {
     [VIEW_30_DAYS] = "Last 30 days",
 };
 
-static void add_rank(struct buffer *to, const struct path_detail *detail)
+static void add_rank(struct buffer *to, int64_t rank)
 {
-    buffer_add_literal(to, "<div><dt>Rank</dt><dd>");
-    if (detail->rank != 0)
-        html_add_number(to, detail->rank);
+    if (rank != 0)
+        html_add(to, "<div><dt>Rank</dt><dd>%'jd</dd></div>\n", rank);
     else
-        buffer_add_literal(to, "beyond 10,000");
-    buffer_add_literal(to, "</dd></div>\n");
+        buffer_add_literal(to, "<div><dt>Rank</dt><dd>beyond 10,000</dd></div>\n");
 }
 
-/* A time as people read it, to the second: 2026-11-23 22:15:00 UTC. */
+/* Appends a time as people read it, to the second: 2026-11-23 22:15:00 UTC. `time` is RFC 3339, or "". */
 static void add_time(struct buffer *to, const char *title, const char *time)
 {
-    buffer_add_literal(to, "<div><dt>");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</dt><dd>");
-    if (*time == '\0') {
-        buffer_add_literal(to, "not known");
-    } else {
-        buffer_add_literal(to, "<time datetime=\"");
-        buffer_add_string(to, time);
-        buffer_add_literal(to, "\">");
-        buffer_add(to, time, 10);
-        buffer_add_literal(to, " ");
-        buffer_add(to, time + 11, 8);
-        buffer_add_literal(to, " UTC</time>");
-    }
-    buffer_add_literal(to, "</dd></div>\n");
+    if (*time == '\0')
+        html_add(to, "<div><dt>%s</dt><dd>not known</dd></div>\n", title);
+    else
+        html_add(to, "<div><dt>%s</dt><dd><time datetime=\"%s\">%.*s %.*s UTC</time></dd></div>\n",
+                 title, time, 10, time, 8, time + 11);
 }
 
-static void add_term(struct buffer *to, const char *title, int64_t number)
+static void add_hits(struct buffer *to, const char *title, int64_t hits)
 {
-    buffer_add_literal(to, "<div><dt>");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</dt><dd>");
-    html_add_number(to, number);
-    buffer_add_literal(to, "</dd></div>\n");
+    html_add(to, "<div><dt>%s</dt><dd>%'jd</dd></div>\n", title, hits);
 }
 
-/* An address about the path. It has no ampersand. */
-static void add_address(struct buffer *to, const char *base, const struct path_detail *detail,
-                        const char *suffix)
+static void add_numbers(struct buffer *to, const struct path_detail *detail, const char *path)
 {
-    link_add_own(to, base);
-    link_add_path(to, detail->path, detail->path_len);
-    buffer_add_string(to, suffix);
+    buffer_add_literal(to, "<dl>\n");
+    add_rank(to, detail->rank);
+    add_time(to, "First hit", detail->first);
+    add_time(to, "Last hit", detail->last);
+    add_hits(to, "Hits by bots", detail->bots);
+    for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period)
+        if (detail->periods[period].hits >= 0)
+            add_hits(to, PERIODS[period], detail->periods[period].hits);
+    html_add(to,
+             "<div><dt>Badge</dt><dd><a href=\"%s" LINK_BADGE "%s.svg\">"
+             "<img src=\"%s" LINK_BADGE "%s.svg\" alt=\"the count as an image\" height=\"20\"></a>"
+             "</dd></div>\n</dl>\n",
+             link_base.at, path, link_base.at, path);
 }
 
-static void add_badge(struct buffer *to, const struct path_detail *detail)
-{
-    buffer_add_literal(to, "<div><dt>Badge</dt><dd><a href=\"");
-    add_address(to, LINK_BADGE, detail, ".svg");
-    buffer_add_literal(to, "\"><img src=\"");
-    add_address(to, LINK_BADGE, detail, ".svg");
-    buffer_add_literal(to, "\" alt=\"the count as an image\" height=\"20\"></a></dd></div>\n");
-}
-
-static void add_exports(struct buffer *to, const struct path_detail *detail)
+/* Appends links to the history, if one is kept, and to the same numbers in other formats. */
+static void add_exports(struct buffer *to, const struct path_detail *detail, const char *path)
 {
     bool is_ambiguous = link_ends_with_history(detail->path, detail->path_len);
+    const char *query = is_ambiguous ? LINK_ABOUT_PATH "&" : "?";
     bool has_days = detail->periods[VIEW_30_DAYS].hits >= 0;
 
     buffer_add_literal(to, "<p class=\"note\">");
-    if (has_days || detail->periods[VIEW_24_HOURS].hits >= 0) {
-        buffer_add_literal(to, "<a href=\"");
-        add_address(to, LINK_PATHS, detail,
-                    has_days ? LINK_HISTORY_SUFFIX : LINK_HISTORY_SUFFIX "?unit=hour");
-        buffer_add_literal(to, "\">History</a>\n");
-    }
-    buffer_add_literal(to, "Export <a href=\"");
-    add_address(to, LINK_PATHS, detail,
-                is_ambiguous ? LINK_ABOUT_PATH "&amp;format=json" : "?format=json");
-    buffer_add_literal(to, "\">JSON</a>\n<a href=\"");
-    add_address(to, LINK_PATHS, detail,
-                is_ambiguous ? LINK_ABOUT_PATH "&amp;format=csv" : "?format=csv");
-    buffer_add_literal(to, "\">CSV</a>\n</p>\n");
+    if (has_days || detail->periods[VIEW_24_HOURS].hits >= 0)
+        html_add(to, "<a href=\"%s" LINK_PATHS "%s" LINK_HISTORY_SUFFIX "%s\">History</a>\n",
+                 link_base.at, path, has_days ? "" : "?unit=hour");
+    html_add(to,
+             "Export <a href=\"%s" LINK_PATHS "%s%sformat=json\">JSON</a>\n"
+             "<a href=\"%s" LINK_PATHS "%s%sformat=csv\">CSV</a>\n</p>\n",
+             link_base.at, path, query, link_base.at, path, query);
 }
 
 /* Says that nothing was counted, and how to count. */
-static void add_uncounted(struct buffer *to, const struct path_page *page)
+static void add_uncounted(struct buffer *to, const struct path_page *page, const char *path)
 {
-    const struct path_detail *detail = page->detail;
-
-    if (page->is_visit && page->is_bot) {
+    if (page->is_visit && page->is_bot)
         buffer_add_literal(to,
-                           "<p>This visit is not counted, because its <code>User-Agent</code> is "
-                           "a bot's.</p>\n");
-        return;
-    }
-    if (page->is_visit) {
-        buffer_add_literal(to, "<p>This visit is not counted, because this browser is left out. "
-                               "<a href=\"");
-        link_add_own(to, LINK_ME);
-        buffer_add_literal(to, "\">Change that</a>.</p>\n");
-        return;
-    }
-    buffer_add_literal(to, "<p>This look counted nothing. <a href=\"");
-    link_add_own(to, "");
-    /* what begins with two slashes would lead to another host */
-    if (detail->path_len > 1 && detail->path[1] == '/')
-        buffer_add_literal(to, "/.");
-    link_add_path(to, detail->path, detail->path_len);
-    buffer_add_literal(to, "\">Visit the path</a>, and it is one hit more.</p>\n");
+                           "<p>This visit is not counted, because its <code>User-Agent</code> is a "
+                           "bot's.</p>\n");
+    else if (page->is_visit)
+        html_add(to,
+                 "<p>This visit is not counted, because this browser is left out. "
+                 "<a href=\"%s" LINK_ME "\">Change that</a>.</p>\n",
+                 link_base.at);
+    else
+        html_add(
+            to,
+            "<p>This look counted nothing. <a href=\"%s%s%s\">Visit the path</a>, and it is one "
+            "hit more.</p>\n",
+            link_base.at, path[1] == '/' ? "/." : "", /* // would lead to another host */
+            path);
 }
 
 void path_page_add(struct buffer *to, const struct path_page *page)
 {
     const struct path_detail *detail = page->detail;
+    struct buffer encoded = {0};
+    const char *path; /* as it stands in addresses */
 
+    link_add_path(&encoded, detail->path, detail->path_len);
+    buffer_add(&encoded, "", 1);
+    path = encoded.bytes;
     frame_begin(to, "One path – Path Count", NULL);
-    buffer_add_string(to, page->is_visit ? "<div class=\"one\">\n<div class=\"own\">"
-                                           "<h1><small>You visited</small> <a "
-                                         : "<div class=\"one\">\n<div class=\"own\">"
-                                           "<h1><small>Looking at</small> <a ");
+    html_add(to, "<div class=\"one\">\n<div class=\"own\"><h1><small>%s</small> <a ",
+             page->is_visit ? "You visited" : "Looking at");
     (void)html_add_path_link(to, detail->path, detail->path_len, WHOLE_BYTES);
-    buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
-    html_add_number(to, detail->count);
-    buffer_add_string(to, detail->count == 1 ? "</strong> <span>hit</span></p></div>\n"
-                                             : "</strong> <span>hits</span></p></div>\n");
-    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
+    html_add(to,
+             "</h1>\n<p class=\"count\"><strong>%'jd</strong> <span>%s</span></p></div>\n"
+             "<p id=\"since\" class=\"note\" hidden></p>\n",
+             detail->count, detail->count == 1 ? "hit" : "hits");
+    if (detail->count != 0)
+        add_numbers(to, detail, path);
+    add_uncounted(to, page, path);
     if (detail->count != 0) {
-        buffer_add_literal(to, "<dl>\n");
-        add_rank(to, detail);
-        add_time(to, "First hit", detail->first);
-        add_time(to, "Last hit", detail->last);
-        add_term(to, "Hits by bots", detail->bots);
-        for (int period = VIEW_TODAY; period < VIEW_N_PERIODS; ++period)
-            if (detail->periods[period].hits >= 0)
-                add_term(to, PERIODS[period], detail->periods[period].hits);
-        add_badge(to, detail);
-        buffer_add_literal(to, "</dl>\n");
-    }
-    add_uncounted(to, page);
-    if (detail->count != 0)
         chart_add_page(to, page->days, page->hours, false);
-    if (detail->count != 0)
-        add_exports(to, detail);
+        add_exports(to, detail, path);
+    }
     if (detail->path_len > WHOLE_BYTES) {
         buffer_add_literal(to, "<h2>The whole path</h2>\n<p class=\"path\">");
         html_add_path(to, detail->path, detail->path_len);
@@ -159,4 +124,5 @@ void path_page_add(struct buffer *to, const struct path_page *page)
     }
     buffer_add_literal(to, "</div>\n");
     frame_end(to);
+    buffer_free(&encoded);
 }

@@ -6,69 +6,52 @@
 /* Longer paths are ellipsed where there is no room for them. */
 #define ROW_WHOLE_BYTES 48
 
-/* Appends `<a …>text</a>`; nothing without an address. `attributes` end with a space. */
-static void add_link(struct buffer *to, const char *attributes, const char *address,
-                     const char *text)
+/* Appends `<a …>text</a>`; nothing without an address. */
+static void add_link(struct buffer *to, const char *address, const char *text)
 {
-    if (address == NULL)
-        return;
-    buffer_add_literal(to, "<a ");
-    buffer_add_string(to, attributes);
-    buffer_add_literal(to, "href=\"");
-    html_add_text(to, address, strlen(address));
-    buffer_add_literal(to, "\">");
-    buffer_add_string(to, text);
-    buffer_add_literal(to, "</a>\n");
+    if (address != NULL)
+        html_add(to, "<a href=\"%s\">%s</a>\n", address, text);
 }
 
+/* Appends the search field. It keeps the order, the period and the limit of the view. */
 static void add_search(struct buffer *to, const struct view *view)
 {
-    buffer_add_literal(to, "<form action=\"");
-    link_add_own(to, LINK_PATHS);
-    buffer_add_literal(to, "\" role=\"search\">\n");
+    html_add(to, "<form action=\"%s" LINK_PATHS "\" role=\"search\">\n", link_base.at);
     if (view->order == VIEW_BY_PATH)
         buffer_add_literal(to, "<input type=\"hidden\" name=\"order\" value=\"path\">\n");
-    if (view->period != VIEW_ALL_TIME) {
-        buffer_add_literal(to, "<input type=\"hidden\" name=\"period\" value=\"");
-        buffer_add_string(to, view_period_names[view->period]);
-        buffer_add_literal(to, "\">\n");
-    }
+    if (view->period != VIEW_ALL_TIME)
+        html_add(to, "<input type=\"hidden\" name=\"period\" value=\"%s\">\n",
+                 view_period_names[view->period]);
     if (view->without_bots)
         buffer_add_literal(to, "<input type=\"hidden\" name=\"bots\" value=\"exclude\">\n");
-    if (view->limit != VIEW_DEFAULT_ROWS) {
-        buffer_add_literal(to, "<input type=\"hidden\" name=\"limit\" value=\"");
-        buffer_add_int(to, view->limit);
-        buffer_add_literal(to, "\">\n");
-    }
-    buffer_add_literal(to, "<label for=\"prefix\">Paths that begin with</label>\n"
-                           "<div><input id=\"prefix\" name=\"prefix\" type=\"search\" value=\"");
-    html_add_text(to, view->prefix, view->prefix_len);
-    buffer_add_literal(to, "\" placeholder=\"/\" maxlength=\"2048\" autocapitalize=\"none\" "
-                           "autocomplete=\"off\" spellcheck=\"false\">"
-                           "<button>Search</button></div>\n</form>\n");
+    if (view->limit != VIEW_DEFAULT_ROWS)
+        html_add(to, "<input type=\"hidden\" name=\"limit\" value=\"%u\">\n", view->limit);
+    html_add(to,
+             "<label for=\"prefix\">Paths that begin with</label>\n"
+             "<div><input id=\"prefix\" name=\"prefix\" type=\"search\" value=\"%.*s\" "
+             "placeholder=\"/\" maxlength=\"2048\" autocapitalize=\"none\" autocomplete=\"off\" "
+             "spellcheck=\"false\"><button>Search</button></div>\n</form>\n",
+             (int)view->prefix_len, view->prefix);
 }
 
 void path_table_add_controls(struct buffer *to, const struct path_table_controls *controls)
 {
     add_search(to, controls->view);
-    if (controls->live != NULL) {
-        buffer_add_literal(to, "<div class=\"tools\"><button id=\"live\" type=\"button\" "
-                               "role=\"switch\" aria-checked=\"false\" data-from=\"");
-        html_add_text(to, controls->live, strlen(controls->live));
-        buffer_add_literal(to, "\" hidden>Live</button>"
-                               "<span id=\"status\" role=\"status\"></span></div>\n");
-    }
+    if (controls->live != NULL)
+        html_add(to,
+                 "<div class=\"tools\"><button id=\"live\" type=\"button\" role=\"switch\" "
+                 "aria-checked=\"false\" data-from=\"%s\" hidden>Live</button>"
+                 "<span id=\"status\" role=\"status\"></span></div>\n",
+                 controls->live);
     buffer_add_literal(to, "<p class=\"note\">");
-    if (!controls->has_no_days || !controls->has_no_hours) {
-        buffer_add_literal(to, "<a href=\"");
-        link_add_own(to, controls->has_no_days ? LINK_HISTORY "?unit=hour" : LINK_HISTORY);
-        buffer_add_literal(to, "\">History</a>\n");
-    }
+    if (!controls->has_no_days || !controls->has_no_hours)
+        html_add(to, "<a href=\"%s%s\">History</a>\n", link_base.at,
+                 controls->has_no_days ? LINK_HISTORY "?unit=hour" : LINK_HISTORY);
     buffer_add_literal(to, "Export ");
-    add_link(to, "", controls->csv, "CSV");
-    add_link(to, "", controls->json, "JSON");
-    add_link(to, "", controls->csv_all, "all as CSV");
-    add_link(to, "", controls->csv_excel, "all for Excel");
+    add_link(to, controls->csv, "CSV");
+    add_link(to, controls->json, "JSON");
+    add_link(to, controls->csv_all, "all as CSV");
+    add_link(to, controls->csv_excel, "all for Excel");
     buffer_add_literal(to, "</p>\n");
 }
 
@@ -78,21 +61,21 @@ void path_table_add_pager(struct buffer *to, const char *first, const char *prev
     if (first == NULL && previous == NULL && next == NULL)
         return;
     buffer_add_literal(to, "<nav class=\"pager\" aria-label=\"Pages\">\n");
-    add_link(to, "", first, "First");
-    add_link(to, "rel=\"prev\" ", previous, "Previous");
-    add_link(to, "rel=\"next\" ", next, "Next");
+    add_link(to, first, "First");
+    if (previous != NULL)
+        html_add(to, "<a rel=\"prev\" href=\"%s\">Previous</a>\n", previous);
+    if (next != NULL)
+        html_add(to, "<a rel=\"next\" href=\"%s\">Next</a>\n", next);
     buffer_add_literal(to, "</nav>\n");
 }
 
 void path_table_add_totals(struct buffer *to, const struct totals *totals)
 {
-    html_add_number(to, totals->paths);
-    buffer_add_string(to, totals->paths == 1 ? " path, " : " paths, ");
-    html_add_number(to, totals->hits);
-    buffer_add_string(to, totals->hits == 1 ? " hit in all" : " hits in all");
+    html_add(to, "%'jd %s, %'jd %s in all", totals->paths, totals->paths == 1 ? "path" : "paths",
+             totals->hits, totals->hits == 1 ? "hit" : "hits");
 }
 
-/* A column's heading, which sorts by it. */
+/* Appends the heading of a column, a link that sorts by it. `sorted` is the direction in which it is sorted. */
 static void add_column(struct buffer *to, const struct view *view, enum view_order order,
                        const char *sorted, const char *title)
 {
@@ -101,18 +84,10 @@ static void add_column(struct buffer *to, const struct view *view, enum view_ord
     struct buffer address = {0};
 
     by.order = order;
-    link_add(&address, LINK_PATHS, &link);
     buffer_add_literal(to, "<th scope=\"col\"");
-    if (view->order == order) {
-        buffer_add_literal(to, " aria-sort=\"");
-        buffer_add_string(to, sorted);
-        buffer_add_literal(to, "\"");
-    }
-    buffer_add_literal(to, "><a href=\"");
-    html_add_text(to, address.bytes, address.len);
-    buffer_add_literal(to, "\">");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</a></th>");
+    if (view->order == order)
+        html_add(to, " aria-sort=\"%s\"", sorted);
+    html_add(to, "><a href=\"%s\">%s</a></th>", link_text(&address, LINK_PATHS, &link), title);
     buffer_free(&address);
 }
 

@@ -17,26 +17,21 @@ static bool is_empty(const struct paths_page *page)
 /* Says what there is to see before anything was counted. */
 static void add_welcome(struct buffer *to)
 {
-    buffer_add_literal(
-        to, "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
-            "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
-            "<p><a class=\"button\" href=\"");
-    link_add_own(to, "/hello");
-    buffer_add_literal(to, "\">Count the first hit of /hello</a></p>\n"
-                           "<p>From a program it is the same <code>GET</code>; <a href=\"");
-    link_add_own(to, LINK_ABOUT);
-    buffer_add_literal(to, "\">the API</a> tells how, and what else there is.</p>\n</div>\n");
+    html_add(to,
+             "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
+             "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
+             "<p><a class=\"button\" href=\"%s/hello\">Count the first hit of /hello</a></p>\n"
+             "<p>From a program it is the same <code>GET</code>; <a href=\"%s" LINK_ABOUT
+             "\">the API</a> tells how, and what else there is.</p>\n</div>\n",
+             link_base.at, link_base.at);
 }
 
 static void add_notice(struct buffer *to, const char *title, const char *text)
 {
-    buffer_add_literal(to, "<div class=\"one\">\n<h2 id=\"rows\">");
-    buffer_add_string(to, title);
-    buffer_add_literal(to, "</h2>\n<p>");
-    buffer_add_string(to, text);
-    buffer_add_literal(to, "<a href=\"");
-    link_add_own(to, LINK_PATHS);
-    buffer_add_literal(to, "\">See all paths</a>.</p>\n</div>\n");
+    html_add(to,
+             "<div class=\"one\">\n<h2 id=\"rows\">%s</h2>\n"
+             "<p>%s<a href=\"%s" LINK_PATHS "\">See all paths</a>.</p>\n</div>\n",
+             title, text, link_base.at);
 }
 
 /* Says why there are no rows. */
@@ -77,12 +72,9 @@ static void add_view_link(struct buffer *to, const struct view *view, const char
     struct link link = {.view = view, .with_limit = view->limit != VIEW_DEFAULT_ROWS};
     struct buffer address = {0};
 
-    link_add(&address, LINK_PATHS, &link);
-    buffer_add_literal(to, "<a href=\"");
-    html_add_text(to, address.bytes, address.len);
-    buffer_add_string(to, is_here ? "\" aria-current=\"true\">" : "\">");
-    buffer_add_string(to, text);
-    buffer_add_literal(to, "</a>\n");
+    html_add(to,
+             is_here ? "<a href=\"%s\" aria-current=\"true\">%s</a>\n" : "<a href=\"%s\">%s</a>\n",
+             link_text(&address, LINK_PATHS, &link), text);
     buffer_free(&address);
 }
 
@@ -116,18 +108,27 @@ static void add_bots_link(struct buffer *to, const struct view *view, const char
     buffer_add_literal(to, "</p>\n");
 }
 
-/* Says how many of the hits are of bots, and leads to the rows without them or with them. */
+/* Says how many of the hits are by bots, and links to the rows without them or with them. */
 static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
 {
-    buffer_add_literal(to, "<p class=\"note\">");
-    html_add_number(to, bots);
+    html_add(to, "<p class=\"note\">%'jd", bots);
     add_bots_link(to, view,
                   !view->without_bots ? " of them by bots. "
                   : bots == 1         ? " hit by bots is left out. "
                                       : " hits by bots are left out. ");
 }
 
-/* Appends the number in large figures, of a period or without bots. */
+/* Appends when a period began: `begins` is a date, or a time of RFC 3339. */
+static void add_since(struct buffer *to, const char *begins, size_t len)
+{
+    html_add(to, " since <time datetime=\"%.*s\">%.*s", (int)len, begins, len < 10 ? (int)len : 10,
+             begins);
+    if (len >= 16)
+        html_add(to, " %.*s", 5, begins + 11);
+    buffer_add_literal(to, "</time>");
+}
+
+/* Appends the hits of a period or without bots, in large figures. */
 static void add_part(struct buffer *to, const struct view *view, const struct rows *rows)
 {
     const struct period_hits *period = &rows->period;
@@ -136,61 +137,51 @@ static void add_part(struct buffer *to, const struct view *view, const struct ro
     int64_t bots = is_period ? period->bots : rows->totals.bots;
     int64_t shown = view->without_bots ? hits - bots : hits;
 
-    buffer_add_literal(to, "<div class=\"own\"><h1>");
-    buffer_add_string(to, PERIOD_TITLES[view->period]);
-    buffer_add_literal(to, "</h1>\n<p class=\"count\"><strong>");
-    html_add_number(to, shown);
-    buffer_add_string(to, shown == 1 ? "</strong> <span>hit" : "</strong> <span>hits");
-    if (view->without_bots)
-        buffer_add_literal(to, " by people");
-    if (period->begins != NULL) {
-        buffer_add_literal(to, " since <time datetime=\"");
-        html_add_text(to, period->begins, period->begins_len);
-        buffer_add_literal(to, "\">");
-        html_add_text(to, period->begins, period->begins_len < 10 ? period->begins_len : 10);
-        if (period->begins_len >= 16) {
-            buffer_add_literal(to, " ");
-            html_add_text(to, period->begins + 11, 5);
-        }
-        buffer_add_literal(to, "</time>");
-    }
+    html_add(to,
+             "<div class=\"own\"><h1>%s</h1>\n<p class=\"count\"><strong>%'jd</strong> <span>%s%s",
+             PERIOD_TITLES[view->period], shown, shown == 1 ? "hit" : "hits",
+             view->without_bots ? " by people" : "");
+    if (period->begins != NULL)
+        add_since(to, period->begins, period->begins_len);
     buffer_add_literal(to, "</span></p></div>\n");
     add_bots(to, view, bots);
 }
 
-/* Says what the rows are of: everything, whose hits are a number in large figures, or a part. */
-static void add_heading(struct buffer *to, const struct view *view, const struct rows *rows)
+/* Appends the prefix. How many hits it has is not known. */
+static void add_prefix(struct buffer *to, const struct view *view, const struct totals *totals)
 {
-    const struct totals *totals = &rows->totals;
+    buffer_add_literal(to, "<div><h1><small>What begins with</small> <span class=\"path\">");
+    html_add_path(to, view->prefix, view->prefix_len);
+    buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
+    path_table_add_totals(to, totals);
+    buffer_add_literal(to, "</p></div>\n");
+    if (view->without_bots || totals->bots != 0) {
+        buffer_add_literal(to, "<p class=\"note\">");
+        add_bots_link(to, view, view->without_bots ? "Hits by bots are left out. " : "");
+    }
+}
 
-    if (!view->has_prefix && (view->period != VIEW_ALL_TIME || view->without_bots)) {
-        add_part(to, view, rows);
-        return;
-    }
-    if (view->has_prefix) {
-        buffer_add_literal(to, "<div><h1><small>What begins with</small> "
-                               "<span class=\"path\">");
-        html_add_path(to, view->prefix, view->prefix_len);
-        buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
-        path_table_add_totals(to, totals);
-        buffer_add_literal(to, "</p></div>\n");
-        if (view->without_bots || totals->bots != 0) {
-            /* the numbers of a prefix are not known */
-            buffer_add_literal(to, "<p class=\"note\">");
-            add_bots_link(to, view, view->without_bots ? "Hits by bots are left out. " : "");
-        }
-        return;
-    }
-    buffer_add_literal(to, "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>");
-    html_add_number(to, totals->hits);
-    buffer_add_string(to,
-                      totals->hits == 1 ? "</strong> <span>hit on " : "</strong> <span>hits on ");
-    html_add_number(to, totals->paths);
-    buffer_add_string(to, totals->paths == 1 ? " path</span></p></div>\n"
-                                             : " paths</span></p></div>\n");
-    buffer_add_literal(to, "<p id=\"since\" class=\"note\" hidden></p>\n");
+/* Appends the hits of all paths, in large figures. */
+static void add_all(struct buffer *to, const struct view *view, const struct totals *totals)
+{
+    html_add(to,
+             "<div class=\"own\"><h1>All paths</h1>\n<p class=\"count\"><strong>%'jd</strong> "
+             "<span>%s on %'jd %s</span></p></div>\n<p id=\"since\" class=\"note\" hidden></p>\n",
+             totals->hits, totals->hits == 1 ? "hit" : "hits", totals->paths,
+             totals->paths == 1 ? "path" : "paths");
     if (totals->bots != 0)
         add_bots(to, view, totals->bots);
+}
+
+/* Says which part of the counts the page shows. */
+static void add_heading(struct buffer *to, const struct view *view, const struct rows *rows)
+{
+    if (view->has_prefix)
+        add_prefix(to, view, &rows->totals);
+    else if (view->period != VIEW_ALL_TIME || view->without_bots)
+        add_part(to, view, rows);
+    else
+        add_all(to, view, &rows->totals);
 }
 
 static const char *title_of_rows(const struct view *view)
