@@ -103,6 +103,22 @@ static void no_byte_of_a_text_is_markup(void **state)
     }
 }
 
+static void a_format_escapes_its_texts(void **state)
+{
+    struct buffer html = {0};
+
+    (void)state;
+    html_add(&html, "<b title=\"%s\">%.*s</b>", "\"<", 3, "&<>&");
+    html_add(&html, " %d %u %zu %jd %'jd #%06x %.4g 100%%<br>", -1, 2U, (size_t)3, (intmax_t)-4,
+             (intmax_t)1234567, 0xABCU, 0.125);
+    assert_string_equal(text_of(&html), "<b title=\"&quot;&lt;\">&amp;&lt;&gt;</b>"
+                                        " -1 2 3 -4 1,234,567 #000abc 0.125 100%<br>");
+    html.len = 0;
+    html_add(&html, "%s", "");
+    assert_int_equal(html.len, 0);
+    buffer_free(&html);
+}
+
 static void assert_path_becomes(const char *path, const char *html, const char *attribute)
 {
     struct buffer out = {0};
@@ -695,6 +711,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text_stays_text),
         cmocka_unit_test(no_byte_of_a_text_is_markup),
+        cmocka_unit_test(a_format_escapes_its_texts),
         cmocka_unit_test(what_is_hidden_in_a_path_is_shown),
         cmocka_unit_test(hrefs_lead_back_to_the_path),
         cmocka_unit_test(a_short_path_is_linked_whole),
