@@ -123,7 +123,7 @@ static void add_example(struct buffer *to, const char *example, const char *host
         html_add_text(to, example, (size_t)(origin - example));
         buffer_add_literal(to, "http://");
         html_add_text(to, host, len);
-        link_add_own(to, "");
+        link_add_address(to, "");
         example = origin + 1;
     }
     html_add_text(to, example, strlen(example));
@@ -136,7 +136,7 @@ static void add_html(struct buffer *to, const char *html)
 
     for (; (base = strchr(html, '$')) != NULL; html = base + 1) {
         buffer_add(to, html, (size_t)(base - html));
-        link_add_own(to, "");
+        link_add_address(to, "");
     }
     buffer_add_string(to, html);
 }

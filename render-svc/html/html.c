@@ -176,7 +176,7 @@ size_t html_add_path_link(struct buffer *to, const char *path, size_t len, size_
     size_t tail = len, encoded;
 
     buffer_add_literal(to, HTML_LINK_HREF);
-    link_add_own(to, LINK_PATHS);
+    link_add_address(to, LINK_PATHS);
     encoded = to->len;
     link_add_path(to, path, len);
     encoded = to->len - encoded;

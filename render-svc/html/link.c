@@ -25,7 +25,7 @@ bool link_is_base(const char *text)
     return true;
 }
 
-void link_add_own(struct buffer *to, const char *path)
+void link_add_address(struct buffer *to, const char *path)
 {
     buffer_add(to, link_base.at, link_base.len);
     buffer_add_string(to, path);
@@ -81,7 +81,7 @@ static void add_query(struct buffer *to, const struct link *link)
 
 void link_add(struct buffer *to, const char *path, const struct link *link)
 {
-    link_add_own(to, path);
+    link_add_address(to, path);
     add_query(to, link);
 }
 
@@ -101,7 +101,7 @@ bool link_ends_with_history(const char *path, size_t len)
 
 void link_add_page(struct buffer *to, const char *path, size_t len)
 {
-    link_add_own(to, LINK_PATHS);
+    link_add_address(to, LINK_PATHS);
     link_add_path(to, path, len);
     if (link_ends_with_history(path, len))
         buffer_add_literal(to, LINK_ABOUT_PATH);

@@ -38,7 +38,7 @@ void link_set_base(const char *base);
 bool link_is_base(const char *text);
 
 /* Appends an address of the service itself, such as LINK_PATHS or the path of an asset. */
-void link_add_own(struct buffer *to, const char *path);
+void link_add_address(struct buffer *to, const char *path);
 
 /* What of a view an address is to say. */
 struct link {

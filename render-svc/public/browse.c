@@ -41,11 +41,11 @@ static void on_gone(void *data);
 
 /* --- what is asked for --- */
 
-static struct browse *begin(const struct asked *asked)
+static struct browse *begin(const struct api_request *request)
 {
-    struct browse *browse = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*browse), on_gone);
+    struct browse *browse = h2o_mem_alloc_shared(&request->req->pool, sizeof(*browse), on_gone);
 
-    browse->req = asked->req;
+    browse->req = request->req;
     browse->form = (struct form){.type = ACCEPT_HTML};
     browse->is_export = browse->is_read = false;
     browse->read = (struct read_request){0};
@@ -144,19 +144,19 @@ static const char *read_rows(struct browse *browse, h2o_iovec_t query)
     return error;
 }
 
-void browse_rows(const struct asked *asked)
+void browse_rows(const struct api_request *request)
 {
-    struct browse *browse = begin(asked);
+    struct browse *browse = begin(request);
     struct buffer target = {0};
     h2o_iovec_t rest;
-    const char *error = form_read(&browse->form, asked, &rest);
+    const char *error = form_read(&browse->form, request, &rest);
 
     if (error == NULL)
         error = read_rows(browse, rest);
     if (error != NULL) {
         answer_error(browse, 400, error);
     } else if (browse->is_export) {
-        export_rows(asked->req, &browse->view, browse->form.with_bom);
+        export_rows(request->req, &browse->view, browse->form.with_bom);
     } else {
         link_add_target(&target, &browse->view);
         start_read(browse, &target, on_rows);
@@ -321,23 +321,24 @@ static void on_trend_of_all(struct trend *trend)
 
 /* --- /-/paths/ANY/PATH --- */
 
-void browse_path(const struct asked *asked)
+void browse_path(const struct api_request *request)
 {
-    struct browse *browse = begin(asked);
+    struct browse *browse = begin(request);
     struct buffer target = {0};
     static const char *const NAMES[] = {"about"};
     h2o_iovec_t rest, about = {0};
-    const char *error, *path = asked->path;
-    size_t len = asked->path_len;
+    const char *error, *path = request->path;
+    size_t len = request->path_len;
 
-    error = query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 1, &about, &rest);
+    error = query_take(&request->req->pool, request->query, request->query_len, NAMES, 1, &about,
+                       &rest);
     if (error == NULL && about.base == NULL && link_ends_with_history(path, len)) {
-        history_of_path(asked);
+        history_of_path(request);
         return;
     }
-    error = form_read(&browse->form, asked, &rest);
+    error = form_read(&browse->form, request, &rest);
     if (error == NULL)
-        error = query_take(&asked->req->pool, rest.base, rest.len, NAMES, 1, &about, &rest);
+        error = query_take(&request->req->pool, rest.base, rest.len, NAMES, 1, &about, &rest);
     if (error == NULL && about.base != NULL &&
         !h2o_memis(about.base, about.len, H2O_STRLIT("path")))
         error = "\"about\" is not path.";
@@ -347,7 +348,7 @@ void browse_path(const struct asked *asked)
         answer_error(browse, 400, error);
         return;
     }
-    render_normalize(asked->req, &path, &len);
+    render_normalize(request->req, &path, &len);
     if (len > PATH_MAX_BYTES) {
         answer_error(browse, 414, path_error_text(PATH_TOO_LONG));
         return;

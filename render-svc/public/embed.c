@@ -61,11 +61,12 @@ static bool ends_with_dots(const struct embed *embed)
            h2o_memis(embed->path, embed->path_len, H2O_STRLIT("/.."));
 }
 
-static struct embed *begin(const struct asked *asked)
+static struct embed *begin(const struct api_request *request)
 {
-    struct embed *embed = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*embed), on_gone);
+    struct embed *embed = h2o_mem_alloc_shared(&request->req->pool, sizeof(*embed), on_gone);
 
-    *embed = (struct embed){.req = asked->req, .path = asked->path, .path_len = asked->path_len};
+    *embed =
+        (struct embed){.req = request->req, .path = request->path, .path_len = request->path_len};
     return embed;
 }
 
@@ -98,13 +99,13 @@ static bool take_path(struct embed *embed)
     return false;
 }
 
-static bool read_badge(struct embed *embed, const struct asked *asked)
+static bool read_badge(struct embed *embed, const struct api_request *request)
 {
     const char *error =
-        badge_read(&asked->req->pool, asked->query, asked->query_len, &embed->badge);
+        badge_read(&request->req->pool, request->query, request->query_len, &embed->badge);
 
     if (error != NULL)
-        reply_error(asked->req, 400, error, true);
+        reply_error(request->req, 400, error, true);
     return error == NULL;
 }
 
@@ -147,32 +148,32 @@ static void leave_out(struct embed *embed)
         answer_nothing(embed->req);
 }
 
-void embed_hit(const struct asked *asked)
+void embed_hit(const struct api_request *request)
 {
-    struct embed *embed = begin(asked);
+    struct embed *embed = begin(request);
 
-    if (method_is(asked->req, "POST")) {
-        h2o_iovec_t accept = request_header(asked->req, "accept");
+    if (method_is(request->req, "POST")) {
+        h2o_iovec_t accept = request_header(request->req, "accept");
         embed->wants_json = accept_prefers_json(accept.base, accept.len);
     } else {
         embed->image = take_suffix(embed);
         if (embed->image == IMAGE_NONE) {
-            reply_wrong_method(asked->req, "POST, OPTIONS", true);
+            reply_wrong_method(request->req, "POST, OPTIONS", true);
             return;
         }
     }
-    if (!take_path(embed) || (embed->image == IMAGE_BADGE && !read_badge(embed, asked)))
+    if (!take_path(embed) || (embed->image == IMAGE_BADGE && !read_badge(embed, request)))
         return;
     if (embed->badge.period != VIEW_ALL_TIME || embed->badge.without_bots) {
-        reply_error(asked->req, 400,
+        reply_error(request->req, 400,
                     "A badge that counts shows all hits: leave out \"period\" and \"bots\".", true);
         return;
     }
-    if (method_is(asked->req, "HEAD"))
-        reply_head(asked->req, embed->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
-    else if (visitor_is_uncounted(asked->req))
+    if (method_is(request->req, "HEAD"))
+        reply_head(request->req, embed->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
+    else if (visitor_is_uncounted(request->req))
         leave_out(embed);
-    else if (!reply_refuse_ahead(asked->req, true))
+    else if (!reply_refuse_ahead(request->req, true))
         count(embed);
 }
 
@@ -239,16 +240,16 @@ static void on_deadline(struct timer *timer)
 
 /* --- /-/badge/ANY/PATH.svg --- */
 
-void embed_badge(const struct asked *asked)
+void embed_badge(const struct api_request *request)
 {
-    struct embed *embed = begin(asked);
+    struct embed *embed = begin(request);
 
     if (!ends_with(embed, SVG_SUFFIX)) {
-        reply_error(asked->req, 404, "A badge's address ends with .svg.", true);
+        reply_error(request->req, 404, "A badge's address ends with .svg.", true);
         return;
     }
     embed->image = take_suffix(embed);
-    if (take_path(embed) && read_badge(embed, asked))
+    if (take_path(embed) && read_badge(embed, request))
         read_number(embed);
 }
 

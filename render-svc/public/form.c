@@ -7,11 +7,12 @@
 #include <string.h>
 
 /* The form that is asked for by name; or else the one that is accepted best. */
-static const char *read_format(const struct asked *asked, h2o_iovec_t name, enum accept_form *form)
+static const char *read_format(const struct api_request *request, h2o_iovec_t name,
+                               enum accept_form *form)
 {
     static const char *const NAMES[] = {
         [ACCEPT_HTML] = "html", [ACCEPT_JSON] = "json", [ACCEPT_CSV] = "csv"};
-    h2o_iovec_t accept = request_header(asked->req, "accept");
+    h2o_iovec_t accept = request_header(request->req, "accept");
 
     *form = accept_choose(accept.base, accept.len, true);
     if (name.base == NULL)
@@ -38,16 +39,16 @@ static const char *read_bom(h2o_iovec_t value, struct form *form)
     return NULL;
 }
 
-const char *form_read(struct form *form, const struct asked *asked, h2o_iovec_t *rest)
+const char *form_read(struct form *form, const struct api_request *request, h2o_iovec_t *rest)
 {
     static const char *const NAMES[] = {"format", "bom"};
     h2o_iovec_t values[2];
     const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 2, values, rest);
+        query_take(&request->req->pool, request->query, request->query_len, NAMES, 2, values, rest);
 
     *form = (struct form){.type = ACCEPT_HTML};
     if (error == NULL)
-        error = read_format(asked, values[0], &form->type);
+        error = read_format(request, values[0], &form->type);
     if (error == NULL)
         error = read_bom(values[1], form);
     return error;

@@ -14,7 +14,7 @@ struct form {
 
 /* Takes format= and bom= out of the query; what is left goes to `rest`. Without format= the form is the one that is
  * accepted best. Returns NULL, or a sentence about a value that is wrong. */
-const char *form_read(struct form *form, const struct asked *asked, h2o_iovec_t *rest)
+const char *form_read(struct form *form, const struct api_request *request, h2o_iovec_t *rest)
     __attribute__((warn_unused_result));
 
 /* Answers with a body in this form, which is freed. */

@@ -6,12 +6,12 @@
 #include "server/http/answer.h"
 #include "server/service.h"
 
-void health_answer(const struct asked *asked)
+void health_answer(const struct api_request *request)
 {
     if (service_why_not_ready() == NULL) {
-        answer_copy(asked->req, 200, "text/plain; charset=utf-8", H2O_STRLIT("ready\n"));
+        answer_copy(request->req, 200, "text/plain; charset=utf-8", H2O_STRLIT("ready\n"));
         return;
     }
-    answer_header_named(asked->req, "retry-after", "1");
-    answer_problem(asked->req, 503, "Hits cannot be counted at the moment.");
+    answer_header_named(request->req, "retry-after", "1");
+    answer_problem(request->req, 503, "Hits cannot be counted at the moment.");
 }

@@ -37,11 +37,11 @@ static const char *const NAMES[N_PARAMETERS] = {
     [UNIT] = "unit", [FROM] = "from", [TO] = "to", [BOTS] = "bots"};
 
 /* Reads what render-svc itself needs of the query; unit and times are counter-svc's. */
-static const char *read_query(struct call *call, const struct asked *asked)
+static const char *read_query(struct call *call, const struct api_request *request)
 {
-    h2o_mem_pool_t *pool = &asked->req->pool;
+    h2o_mem_pool_t *pool = &request->req->pool;
     h2o_iovec_t rest, bots;
-    const char *error = form_read(&call->form, asked, &rest);
+    const char *error = form_read(&call->form, request, &rest);
 
     if (error == NULL)
         error = query_take(pool, rest.base, rest.len, NAMES, N_PARAMETERS, call->values, &rest);
@@ -80,23 +80,23 @@ static void add_parameters(struct buffer *to, const struct call *call, enum para
 }
 
 /* `path` NULL: of all paths. */
-static void begin(const struct asked *asked, const char *path, size_t len)
+static void begin(const struct api_request *request, const char *path, size_t len)
 {
-    const struct render *render = worker_of(asked->req)->app;
-    struct call *call = h2o_mem_alloc_shared(&asked->req->pool, sizeof(*call), on_gone);
+    const struct render *render = worker_of(request->req)->app;
+    struct call *call = h2o_mem_alloc_shared(&request->req->pool, sizeof(*call), on_gone);
     struct buffer target = {0};
     const char *error;
 
-    *call = (struct call){.req = asked->req};
-    error = read_query(call, asked);
+    *call = (struct call){.req = request->req};
+    error = read_query(call, request);
     if (error != NULL) {
-        reply_error(asked->req, 400, error, call->form.type != ACCEPT_HTML);
+        reply_error(request->req, 400, error, call->form.type != ACCEPT_HTML);
         return;
     }
     if (path != NULL)
-        render_normalize(asked->req, &path, &len);
+        render_normalize(request->req, &path, &len);
     if (len > PATH_MAX_BYTES) {
-        reply_error(asked->req, 414, path_error_text(PATH_TOO_LONG),
+        reply_error(request->req, 414, path_error_text(PATH_TOO_LONG),
                     call->form.type != ACCEPT_HTML);
         return;
     }
@@ -113,14 +113,14 @@ static void begin(const struct asked *asked, const char *path, size_t len)
     buffer_free(&target);
 }
 
-void history_of_all(const struct asked *asked)
+void history_of_all(const struct api_request *request)
 {
-    begin(asked, NULL, 0);
+    begin(request, NULL, 0);
 }
 
-void history_of_path(const struct asked *asked)
+void history_of_path(const struct api_request *request)
 {
-    begin(asked, asked->path, asked->path_len - strlen(LINK_HISTORY_SUFFIX));
+    begin(request, request->path, request->path_len - strlen(LINK_HISTORY_SUFFIX));
 }
 
 /* --- the answer --- */
@@ -202,9 +202,9 @@ static const char *address(struct call *call, const char *format)
     h2o_iovec_t copy;
 
     if (call->path == NULL) {
-        link_add_own(&text, LINK_HISTORY);
+        link_add_address(&text, LINK_HISTORY);
     } else {
-        link_add_own(&text, LINK_PATHS);
+        link_add_address(&text, LINK_PATHS);
         link_add_path(&text, call->path, call->path_len);
         buffer_add_literal(&text, LINK_HISTORY_SUFFIX);
     }

@@ -9,12 +9,12 @@
 #include "server/http/answer.h"
 
 /* Reads the view from the query. Returns NULL, or the error. */
-static const char *read_view(const struct asked *asked, struct view *view)
+static const char *read_view(const struct api_request *request, struct view *view)
 {
-    const struct render *render = worker_of(asked->req)->app;
+    const struct render *render = worker_of(request->req)->app;
     h2o_iovec_t rest;
     const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NULL, 0, NULL, &rest);
+        query_take(&request->req->pool, request->query, request->query_len, NULL, 0, NULL, &rest);
 
     if (error == NULL)
         error = link_read_view(rest.base, rest.len, &render->config->path_rules, view);
@@ -23,18 +23,18 @@ static const char *read_view(const struct asked *asked, struct view *view)
     return error;
 }
 
-void live_answer(const struct asked *asked)
+void live_answer(const struct api_request *request)
 {
-    const struct render *render = worker_of(asked->req)->app;
+    const struct render *render = worker_of(request->req)->app;
     struct view view;
-    const char *error = read_view(asked, &view);
+    const char *error = read_view(request, &view);
 
     if (error != NULL)
-        reply_error(asked->req, 400, error, true);
-    else if (method_is(asked->req, "HEAD"))
-        answer_head(asked->req, 200, LIVE_TYPE);
-    else if (worker_of(asked->req)->context.shutdown_requested)
-        answer_copy(asked->req, 200, LIVE_TYPE, H2O_STRLIT("retry: 1000\n\n")); /* elsewhere */
-    else if (!live_subscribe(render->live, asked->req, &view))
-        reply_unavailable(asked->req, "Too many subscribers.", true);
+        reply_error(request->req, 400, error, true);
+    else if (method_is(request->req, "HEAD"))
+        answer_head(request->req, 200, LIVE_TYPE);
+    else if (worker_of(request->req)->context.shutdown_requested)
+        answer_copy(request->req, 200, LIVE_TYPE, H2O_STRLIT("retry: 1000\n\n")); /* elsewhere */
+    else if (!live_subscribe(render->live, request->req, &view))
+        reply_unavailable(request->req, "Too many subscribers.", true);
 }

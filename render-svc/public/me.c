@@ -13,16 +13,16 @@
 /* As long as browsers keep a cookie at most: 400 days. */
 #define KEPT_S "34560000"
 
-static void answer_state(const struct asked *asked, bool is_left_out)
+static void answer_state(const struct api_request *request, bool is_left_out)
 {
     struct buffer body = {0};
 
-    if (asked->json) {
+    if (request->json) {
         buffer_add_string(&body, is_left_out ? "{\"counted\":false}\n" : "{\"counted\":true}\n");
-        reply_copy(asked->req, TYPE_JSON, body.bytes, body.len, true);
+        reply_copy(request->req, TYPE_JSON, body.bytes, body.len, true);
     } else {
         me_page_add(&body, is_left_out, VISITOR_COOKIE);
-        reply_copy(asked->req, TYPE_HTML, body.bytes, body.len, false);
+        reply_copy(request->req, TYPE_HTML, body.bytes, body.len, false);
     }
     buffer_free(&body);
 }
@@ -37,7 +37,7 @@ static void set_cookie(h2o_req_t *req, bool is_left_out)
 
     buffer_add_string(&cookie, is_left_out ? VISITOR_COOKIE "; Max-Age=" KEPT_S "; Path="
                                            : VISITOR_COOKIE "; Max-Age=0; Path=");
-    link_add_own(&cookie, "/");
+    link_add_address(&cookie, "/");
     buffer_add_string(&cookie, h2o_memis(proto.base, proto.len, H2O_STRLIT("https"))
                                    ? "; HttpOnly; Secure; SameSite=None"
                                    : "; HttpOnly; SameSite=Lax");
@@ -47,12 +47,12 @@ static void set_cookie(h2o_req_t *req, bool is_left_out)
                    value.len);
 }
 
-static void change(const struct asked *asked)
+static void change(const struct api_request *request)
 {
     static const char *const NAMES[] = {"counted"};
     h2o_iovec_t counted, rest;
-    const char *error =
-        query_take(&asked->req->pool, asked->query, asked->query_len, NAMES, 1, &counted, &rest);
+    const char *error = query_take(&request->req->pool, request->query, request->query_len, NAMES,
+                                   1, &counted, &rest);
     bool no = h2o_memis(counted.base, counted.len, H2O_STRLIT("no"));
 
     if (error == NULL && rest.len != 0)
@@ -60,25 +60,25 @@ static void change(const struct asked *asked)
     if (error == NULL && !no && !h2o_memis(counted.base, counted.len, H2O_STRLIT("yes")))
         error = "\"counted\" is not yes or no.";
     if (error != NULL) {
-        reply_error(asked->req, 400, error, asked->json);
+        reply_error(request->req, 400, error, request->json);
         return;
     }
-    if (visitor_may_be_led(asked->req)) {
-        reply_error(asked->req, 403, "Only this site's own page can change this.", asked->json);
+    if (visitor_may_be_led(request->req)) {
+        reply_error(request->req, 403, "Only this site's own page can change this.", request->json);
         return;
     }
-    set_cookie(asked->req, no);
-    if (asked->json)
-        answer_state(asked, no);
+    set_cookie(request->req, no);
+    if (request->json)
+        answer_state(request, no);
     else
-        reply_redirect(asked->req, 303, LINK_ME);
+        reply_redirect(request->req, 303, LINK_ME);
 }
 
-void me_answer(const struct asked *asked)
+void me_answer(const struct api_request *request)
 {
-    reply_sends_origin(asked->req);
-    if (method_is(asked->req, "POST"))
-        change(asked);
+    reply_sends_origin(request->req);
+    if (method_is(request->req, "POST"))
+        change(request);
     else
-        answer_state(asked, visitor_is_left_out(asked->req));
+        answer_state(request, visitor_is_left_out(request->req));
 }

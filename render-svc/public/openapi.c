@@ -33,11 +33,11 @@ static void prepare(void)
     reply_pack_constant(&file);
 }
 
-void openapi_answer(const struct asked *asked)
+void openapi_answer(const struct api_request *request)
 {
     pthread_once(&prepared, prepare);
-    reply_may_be_kept(asked->req, "public, max-age=3600");
-    if (request_header(asked->req, "origin").base == NULL) /* a copy that is kept is for all */
-        answer_header_named(asked->req, "access-control-allow-origin", "*");
-    reply_constant(asked->req, "application/yaml", &file);
+    reply_may_be_kept(request->req, "public, max-age=3600");
+    if (request_header(request->req, "origin").base == NULL) /* a copy that is kept is for all */
+        answer_header_named(request->req, "access-control-allow-origin", "*");
+    reply_constant(request->req, "application/yaml", &file);
 }

@@ -228,7 +228,7 @@ void reply_redirect(h2o_req_t *req, int status, const char *path)
 {
     struct buffer address = {0};
 
-    link_add_own(&address, path);
+    link_add_address(&address, path);
     h2o_add_header(&req->pool, &req->res.headers, H2O_TOKEN_LOCATION, NULL,
                    h2o_strdup(&req->pool, address.bytes, address.len).base, address.len);
     buffer_free(&address);

@@ -83,7 +83,7 @@ void reply_unavailable(h2o_req_t *req, const char *detail, bool json);
  * user goes there. Returns whether it was answered. */
 bool reply_refuse_ahead(h2o_req_t *req, bool json);
 
-/* Leads to another address of the service (link_add_own), with a 303 or 308. */
+/* Leads to another address of the service (link_add_address), with a 303 or 308. */
 void reply_redirect(h2o_req_t *req, int status, const char *path);
 
 /* The same with a 405, which names the methods there are. */

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static void answer_about(const struct asked *asked);
+static void answer_about(const struct api_request *request);
 
 /* A place below /-/. */
 static const struct route {
@@ -20,7 +20,7 @@ static const struct route {
     bool with_path;      /* what comes behind the name, from its slash on, is a path of its own */
     bool for_programs;   /* errors are problems, whatever is accepted */
     const char *methods; /* OPTIONS, which is answered by itself, is among them */
-    void (*handle)(const struct asked *asked);
+    void (*handle)(const struct api_request *request);
 } ROUTES[] = {
     {ROUTE_ABOUT, "/-/", false, false, METHODS_TO_READ, answer_about},
     {ROUTE_PATHS, "/-/paths", false, false, METHODS_TO_READ, browse_rows},
@@ -36,7 +36,8 @@ static const struct route {
 
 bool reserved_is(const char *path, size_t len)
 {
-    return len >= strlen(OWN_PREFIX) && memcmp(path, OWN_PREFIX, strlen(OWN_PREFIX)) == 0;
+    return len >= strlen(RESERVED_PREFIX) &&
+           memcmp(path, RESERVED_PREFIX, strlen(RESERVED_PREFIX)) == 0;
 }
 
 bool reserved_is_for_all_origins(const char *path, size_t len)
@@ -71,50 +72,51 @@ static bool allows(const char *methods, h2o_iovec_t method)
     return false;
 }
 
-static void handle_route(const struct route *route, const struct asked *asked)
+static void handle_route(const struct route *route, const struct api_request *request)
 {
-    if (!allows(route->methods, asked->req->method))
-        reply_wrong_method(asked->req, route->methods, asked->json);
-    else if (method_is(asked->req, "OPTIONS"))
-        reply_options(asked->req, route->methods);
+    if (!allows(route->methods, request->req->method))
+        reply_wrong_method(request->req, route->methods, request->json);
+    else if (method_is(request->req, "OPTIONS"))
+        reply_options(request->req, route->methods);
     else
-        route->handle(asked);
+        route->handle(request);
 }
 
 void reserved_handle(h2o_req_t *req, const char *path, size_t len)
 {
     h2o_iovec_t accept = request_header(req, "accept");
     h2o_iovec_t query = request_query(req);
-    struct asked asked = {.req = req, .path = "", .query = query.base, .query_len = query.len};
+    struct api_request request = {
+        .req = req, .path = "", .query = query.base, .query_len = query.len};
 
     if (reserved_is_for_all_origins(path, len))
         reply_is_for_all_origins(req);
     else if (!reserved_is_private(path, len))
         reply_is_public(req);
-    asked.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
+    request.json = accept_choose(accept.base, accept.len, true) != ACCEPT_HTML;
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i) {
         const struct route *route = &ROUTES[i];
         if (!route_matches(route, path, len))
             continue;
         request_of(req)->route = route->id;
-        asked.path = path + strlen(route->name);
-        asked.path_len = len - strlen(route->name);
-        asked.json |= route->for_programs;
-        handle_route(route, &asked);
+        request.path = path + strlen(route->name);
+        request.path_len = len - strlen(route->name);
+        request.json |= route->for_programs;
+        handle_route(route, &request);
         return;
     }
     if (!allows(METHODS_TO_READ, req->method))
-        reply_wrong_method(req, METHODS_TO_READ, asked.json);
+        reply_wrong_method(req, METHODS_TO_READ, request.json);
     else if (!asset_answer(req, path, len))
-        reply_error(req, 404, "Not found.", asked.json);
+        reply_error(req, 404, "Not found.", request.json);
 }
 
-static void answer_about(const struct asked *asked)
+static void answer_about(const struct api_request *request)
 {
-    h2o_iovec_t host = asked->req->authority;
+    h2o_iovec_t host = request->req->authority;
     struct buffer page = {0};
 
     api_page_add(&page, host.base, host.len);
-    reply_copy(asked->req, TYPE_HTML, page.bytes, page.len, asked->json);
+    reply_copy(request->req, TYPE_HTML, page.bytes, page.len, request->json);
     buffer_free(&page);
 }

@@ -22,10 +22,10 @@
 #include <h2o.h>
 #include <stdbool.h>
 
-#define OWN_PREFIX "/-/"
+#define RESERVED_PREFIX "/-/"
 
 /* A request; its texts are in the request's pool. */
-struct asked {
+struct api_request {
     h2o_req_t *req;
     const char
         *path; /* what stands behind the route's name, a path of its own; "" if nothing does */
@@ -48,12 +48,12 @@ bool reserved_is_private(const char *path, size_t len);
 /* Handles a request for such a path, of any method and any length. */
 void reserved_handle(h2o_req_t *req, const char *path, size_t len);
 
-void browse_rows(const struct asked *asked);
-void browse_path(const struct asked *asked);
-void history_of_all(const struct asked *asked);
+void browse_rows(const struct api_request *request);
+void browse_path(const struct api_request *request);
+void history_of_all(const struct api_request *request);
 
 /* The path of the request ends with LINK_HISTORY_SUFFIX. */
-void history_of_path(const struct asked *asked);
+void history_of_path(const struct api_request *request);
 
 /* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
 void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
@@ -65,11 +65,11 @@ void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
  * not. */
 bool asset_answer(h2o_req_t *req, const char *path, size_t len);
 
-void me_answer(const struct asked *asked);
-void openapi_answer(const struct asked *asked);
-void health_answer(const struct asked *asked);
-void live_answer(const struct asked *asked);
-void embed_hit(const struct asked *asked);
-void embed_badge(const struct asked *asked);
+void me_answer(const struct api_request *request);
+void openapi_answer(const struct api_request *request);
+void health_answer(const struct api_request *request);
+void live_answer(const struct api_request *request);
+void embed_hit(const struct api_request *request);
+void embed_badge(const struct api_request *request);
 
 #endif

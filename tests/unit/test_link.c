@@ -44,7 +44,7 @@ static void addresses_are_below_the_base(void **state)
         assert_string_equal(link_text(&address, LINK_PATHS, &link) + link_base.len,
                             "/-/paths?order=path&limit=7&format=csv");
         assert_memory_equal(address.bytes, link_base.at, link_base.len);
-        link_add_own(&own, "/hello");
+        link_add_address(&own, "/hello");
         assert_int_equal(own.len, link_base.len + strlen("/hello"));
         link_add_target(&target, &view); /* counter-svc has no base */
         buffer_add(&target, "", 1);
