@@ -6,7 +6,7 @@
 #define HOST_MAX_BYTES 255
 #define ANY_HOST       "pathcount.example"
 
-/* A thing that can be done. */
+/* A section of the page. */
 struct topic {
     const char *id, *title;
     const char *text; /* HTML, in which $ stands for the base (link.h) */
@@ -19,65 +19,63 @@ struct topic {
 static const struct topic TOPICS[] = {
     {"count",
      "Count a hit",
-     "A <code>GET</code> of any path counts it and answers with its number: as a page, or as "
-     "JSON to who accepts that. The answer comes when the hit is on disk. What begins with "
-     "<code>$/-/</code> is not counted.",
+     "A <code>GET</code> of any path counts it and returns its count: as a page, or as JSON if "
+     "the client accepts that. The response is sent once the hit is on disk. Paths below "
+     "<code>$/-/</code> are not counted.",
      {{"From a shell", "curl '$/any/path'"},
       {"As JSON, with the highest counts", "curl -H 'Accept: application/json' '$/any/path'"},
-      {"As JSON, its number alone",
+      {"As JSON, with its own count alone",
        "curl -H 'Accept: application/json' -H 'Prefer: return=minimal' '$/any/path'"}}},
     {"embed",
-     "Count the visits of a page elsewhere",
-     "Any page on any site can count itself, as what path it likes. Nothing is set or kept about "
-     "who visits it.",
-     {{"An image that is not seen",
-       "<img src=\"$/-/hit/my/page.gif\" alt=\"\" width=\"1\" height=\"1\">"},
-      {"A badge that counts and shows its number",
-       "<img src=\"$/-/hit/my/page.svg\" alt=\"hits\">"},
-      {"A embed, which also leaves with the reader",
+     "Count visits to pages on other sites",
+     "Any page on any site can count itself under any path. Nothing about its visitors is stored, "
+     "and no cookie is set.",
+     {{"An invisible image", "<img src=\"$/-/hit/my/page.gif\" alt=\"\" width=\"1\" height=\"1\">"},
+      {"A badge that counts and shows the count", "<img src=\"$/-/hit/my/page.svg\" alt=\"hits\">"},
+      {"A beacon, which is sent even when the reader leaves the page",
        "<script>navigator.sendBeacon(\"$/-/hit/my/page\")</script>"},
-      {"A script that counts and gets the number",
+      {"A script that counts and reads the count",
        "fetch(\"$/-/hit/my/page\", {method: \"POST\", headers: {Accept: \"application/json\"}})\n"
-       "  .then(answer => answer.json()).then(hit => console.log(hit.count));"}}},
+       "  .then(response => response.json()).then(hit => console.log(hit.count));"}}},
     {"badge",
-     "Show a number without counting",
+     "Show a count without counting",
      "A badge for a README. <code>label</code>, <code>color</code>, <code>labelColor</code>, "
      "<code>style</code> (<code>flat</code>, <code>flat-square</code>, <code>plastic</code>, "
-     "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) mean what they mean "
-     "for other badges. <code>period=</code> (<code>today</code>, <code>24h</code>, "
+     "<code>for-the-badge</code>) and <code>cacheSeconds</code> (60 or more) have their usual "
+     "meaning. <code>period=</code> (<code>today</code>, <code>24h</code>, "
      "<code>7d</code>, "
-     "<code>30d</code>) and <code>bots=exclude</code> show a part of the hits. "
-     "<code>numbers=short</code> shows 12.3k in place of 12,345, and "
-     "<code>format=shields</code> is JSON for an endpoint badge of shields.io. Other parameters "
-     "are ignored.",
+     "<code>30d</code>) and <code>bots=exclude</code> select a part of the hits. "
+     "<code>numbers=short</code> shows 12.3k instead of 12,345, and "
+     "<code>format=shields</code> returns JSON for an endpoint badge of shields.io. Other "
+     "parameters are ignored.",
      {{"In Markdown", "![hits]($/-/badge/my/page.svg)"},
       {"In HTML",
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},
     {"me",
      "Leave your own visits out",
      "On <a href=\"$" LINK_ME "\"><code>$" LINK_ME
-     "</code></a> this browser can be left out. Its visits "
-     "are then answered and not counted, here and where your pages embed images or scripts of this "
-     "site.",
+     "</code></a> you can leave this browser out. Its visits are then not counted, neither here "
+     "nor on your pages that embed images or scripts of this site.",
      {{NULL, NULL}}},
     {"look",
-     "Look at the counts",
+     "Read the counts",
      "<a href=\"$" LINK_PATHS "\"><code>$" LINK_PATHS "</code></a> is the table: "
      "<code>order=count</code> or <code>path</code>, <code>prefix=</code>, <code>limit=</code> (1 "
      "to 1,000), <code>after=</code> and <code>before=</code> with the cursors of its links. "
      "<code>period=</code> (<code>today</code>, <code>24h</code>, <code>7d</code>, "
      "<code>30d</code>) "
-     "ranks by the hits of a period, <code>bots=exclude</code> by those of people. "
+     "ranks by the hits in a period, <code>bots=exclude</code> by the hits of people. "
      "<code>$" LINK_PATHS "/any/path</code> is one path: count, rank, first and last hit. Both are "
-     "HTML, JSON or CSV, by <code>Accept</code> or <code>format=</code>. Nothing is counted.",
-     {{"What begins so, highest counts first", "curl '$/-/paths?prefix=/blog/&format=json'"},
-      {"Everything, as a spreadsheet takes it", "curl -o pathcount.csv '$/-/paths?format=csv'"},
+     "available as HTML, JSON or CSV, by <code>Accept</code> or <code>format=</code>. Reading "
+     "counts nothing.",
+     {{"Paths with a prefix, highest counts first", "curl '$/-/paths?prefix=/blog/&format=json'"},
+      {"All paths, for a spreadsheet", "curl -o pathcount.csv '$/-/paths?format=csv'"},
       {"One path", "curl '$/-/paths/any/path?format=json'"}}},
     {"history",
-     "See how counts came about",
+     "Read the history",
      "<a href=\"$" LINK_HISTORY "\"><code>$" LINK_HISTORY
      "</code></a> has the hits of each day, and <code>$" LINK_PATHS "/any/path" LINK_HISTORY_SUFFIX
-     "</code> those of one path: <code>unit=hour</code> or "
+     "</code> the hits of one path: <code>unit=hour</code> or "
      "<code>day</code>, <code>from=</code> and <code>to=</code> with dates, "
      "<code>bots=exclude</code>; as "
      "HTML, JSON or CSV.",
@@ -86,21 +84,20 @@ static const struct topic TOPICS[] = {
     {"live",
      "Follow the counts",
      "<code>$" LINK_LIVE
-     "</code> sends the rows that change as they change, at most twice a second "
-     "(Server-Sent Events).",
+     "</code> sends rows when they change, at most twice a second (Server-Sent Events).",
      {{"In a shell", "curl -N '$/-/live'"},
       {"In a page",
        "new EventSource(\"$/-/live\").onmessage = event => console.log(event.data);"}}},
 };
 
-/* What answers mean, by their status. */
+/* What each status means. */
 static const struct {
     const char *status, *meaning; /* HTML */
 } ANSWERS[] = {
     {"200", "counted once, and on disk"},
-    {"204", "the same, to a beacon"},
-    {"400, 404, 405, 414", "not counted; the answer says why"},
-    {"503", "not confirmed: counted at most once; asking again is a new hit"},
+    {"204", "the same, for a beacon"},
+    {"400, 404, 405, 414", "not counted; the response says why"},
+    {"503", "not confirmed: counted at most once; another request is another hit"},
 };
 
 static bool is_host(const char *host, size_t len)
@@ -162,14 +159,14 @@ void api_page_add(struct buffer *to, const char *host, size_t len)
     }
     frame_begin(to, "API – Path Count", LINK_ABOUT);
     html_add(to,
-             "<div class=\"api\">\n<div><h1>Count paths, look at the counts</h1>\n"
-             "<p>All of it for programs: <a href=\"%s/-/openapi.yml\">openapi.yml</a> "
+             "<div class=\"api\">\n<div><h1>Count paths, read the counts</h1>\n"
+             "<p>The whole API for programs: <a href=\"%s/-/openapi.yml\">openapi.yml</a> "
              "(OpenAPI 3.1).</p></div>\n",
              link_base.at);
     for (size_t i = 0; i < sizeof(TOPICS) / sizeof(TOPICS[0]); ++i)
         add_topic(to, &TOPICS[i], host, len);
     buffer_add_literal(to, "<section aria-labelledby=\"answers\">\n"
-                           "<h2 id=\"answers\">What an answer means</h2>\n<dl>\n");
+                           "<h2 id=\"answers\">What a status means</h2>\n<dl>\n");
     for (size_t i = 0; i < sizeof(ANSWERS) / sizeof(ANSWERS[0]); ++i)
         html_add(to, "<div><dt>%s</dt><dd>%s</dd></div>\n", ANSWERS[i].status, ANSWERS[i].meaning);
     buffer_add_literal(to, "</dl>\n</section>\n</div>\n");

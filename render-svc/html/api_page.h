@@ -1,4 +1,4 @@
-/* The page about the API: what can be asked for, with examples to copy. */
+/* The page of /-/: what the service offers to programs, with examples to copy. Any thread. */
 #ifndef RENDER_HTML_API_PAGE_H
 #define RENDER_HTML_API_PAGE_H
 
@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* Appends the whole page. `host` is what the request was sent to, as its Host header says; the
- * examples are about it, if it is a name, an address and a port and nothing else. */
+/* Appends the whole page. `host` is the value of the request's Host header. The examples use it if it consists of a
+ * name or an address, perhaps with a port; otherwise they use an example host. */
 void api_page_add(struct buffer *to, const char *host, size_t len);
 
 #endif

@@ -4,28 +4,29 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/link.h"
 
-/* What whoever sees the error can do about it, as HTML. */
+/* What the reader can do about an error, as HTML. */
 static const char *advice_of(int status)
 {
     switch (status) {
     case 400:
-        return "Nothing was counted. A path begins with a slash and is UTF-8; anything else in it "
-               "is percent-encoded: <code>/caf%C3%A9</code>.";
+        return "Nothing was counted. A path begins with a slash and is UTF-8; characters "
+               "beyond ASCII are percent-encoded: <code>/caf%C3%A9</code>.";
     case 403:
         return "Nothing was changed. Use the button on this site's own page.";
     case 404:
-        return "Nothing was counted. What begins with <code>/-/</code> belongs to pathcount "
-               "itself and counts nothing; every other path is counted when it is opened.";
+        return "Nothing was counted. Paths below <code>/-/</code> belong to pathcount itself; "
+               "every "
+               "other path is counted when it is opened.";
     case 405:
-        return "Nothing was counted. To count a path, just open it: a <code>GET</code> is a hit.";
+        return "Nothing was counted. To count a path, open it: a <code>GET</code> is a hit.";
     case 414:
-        return "Nothing was counted. What stands behind a question mark is no part of the path: "
-               "it may be longer.";
+        return "Nothing was counted. The query, after a question mark, is not part of the path and "
+               "may be longer.";
     case 503:
-        return "It was counted once or not at all, never twice. Looking at the counts is no hit; "
-               "opening the path again is a new one.";
+        return "It was counted once or not at all, never twice. Reading the counts is not a hit; "
+               "opening the path again is another hit.";
     default:
-        return "Nothing more is known about it here; the log of the service may say more.";
+        return "The log of the service may say more.";
     }
 }
 

@@ -18,7 +18,7 @@ void me_page_add(struct buffer *to, bool is_left_out, const char *cookie)
     else
         html_add(to,
                  "<h1>Your visits are counted</h1>\n"
-                 "<p>If only other people's visits are to count, leave this browser out. "
+                 "<p>To count only the visits of other people, leave this browser out. "
                  "It then keeps a cookie.</p>\n"
                  "<form method=\"post\" action=\"%s" LINK_ME "?counted=no\">"
                  "<button>Leave this browser out</button></form>\n",

@@ -170,7 +170,7 @@ static void render_constants(void)
     constant.before_rows = take(&text);
     add_controls(&text);
     html_add(&text,
-             "</div>\n<section>\n<h2>The table cannot be shown just now</h2>\n"
+             "</div>\n<section>\n<h2>The table cannot be shown at the moment</h2>\n"
              "<p>Your visit is counted. <a href=\"%s" LINK_PATHS
              "\">Look at the table</a> in a moment; "
              "that counts nothing.</p>\n</section>\n",
@@ -197,11 +197,11 @@ static void add_place(struct buffer *to, unsigned row, const struct page_index *
 static void add_count(struct buffer *to, struct hit_count number)
 {
     html_add(to,
-             number.overflow ? "<p class=\"count\"><strong>%'jd</strong> "
-                               "<span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
-                               "<p class=\"note\">There are as many paths as may have a row of "
-                               "their own. Your visit is counted, among the " PATH_TABLE_OVERFLOW
-                               ".</p>\n"
+             number.overflow
+                 ? "<p class=\"count\"><strong>%'jd</strong> "
+                   "<span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
+                   "<p class=\"note\">The limit of paths is reached. Your visit is counted "
+                   "among the " PATH_TABLE_OVERFLOW ".</p>\n"
              : number.count == 1
                  ? "<p class=\"count\"><strong>%'jd</strong> <span>hit, the "
                    "first</span></p></div>\n" SINCE

@@ -85,12 +85,12 @@ static void add_uncounted(struct buffer *to, const struct path_page *page, const
                  "<a href=\"%s" LINK_ME "\">Change that</a>.</p>\n",
                  link_base.at);
     else
-        html_add(
-            to,
-            "<p>This look counted nothing. <a href=\"%s%s%s\">Visit the path</a>, and it is one "
-            "hit more.</p>\n",
-            link_base.at, path[1] == '/' ? "/." : "", /* // would lead to another host */
-            path);
+        html_add(to,
+                 "<p>Opening this page counted nothing. <a href=\"%s%s%s\">Visit the path</a> to "
+                 "count a "
+                 "hit.</p>\n",
+                 link_base.at, path[1] == '/' ? "/." : "", /* // would lead to another host */
+                 path);
 }
 
 void path_page_add(struct buffer *to, const struct path_page *page)

@@ -19,10 +19,10 @@ static void add_welcome(struct buffer *to)
 {
     html_add(to,
              "<div class=\"one\">\n<h2 id=\"rows\">Nothing is counted yet</h2>\n"
-             "<p>Every path is counted when it is opened, once each time. Any path will do:</p>\n"
+             "<p>A path is counted each time it is opened. Any path will do:</p>\n"
              "<p><a class=\"button\" href=\"%s/hello\">Count the first hit of /hello</a></p>\n"
-             "<p>From a program it is the same <code>GET</code>; <a href=\"%s" LINK_ABOUT
-             "\">the API</a> tells how, and what else there is.</p>\n</div>\n",
+             "<p>Programs send the same <code>GET</code>; <a href=\"%s" LINK_ABOUT
+             "\">the API</a> shows how, and what else is available.</p>\n</div>\n",
              link_base.at, link_base.at);
 }
 
@@ -45,11 +45,11 @@ static void add_nothing(struct buffer *to, const struct paths_page *page)
         add_notice(to, "No more paths", "");
     else if (view->period != VIEW_ALL_TIME)
         add_notice(to, "No hits in this period",
-                   view->has_prefix ? "No path with this beginning was counted. " : "");
+                   view->has_prefix ? "No path with this prefix was counted. " : "");
     else if (view->without_bots)
         add_notice(to, "No hits by people", "");
     else
-        add_notice(to, "No path begins so", "Paths are compared byte by byte. ");
+        add_notice(to, "No path has this prefix", "Paths are compared byte by byte. ");
 }
 
 /* What a page of a period is called. */
@@ -150,7 +150,7 @@ static void add_part(struct buffer *to, const struct view *view, const struct ro
 /* Appends the prefix. How many hits it has is not known. */
 static void add_prefix(struct buffer *to, const struct view *view, const struct totals *totals)
 {
-    buffer_add_literal(to, "<div><h1><small>What begins with</small> <span class=\"path\">");
+    buffer_add_literal(to, "<div><h1><small>Paths that begin with</small> <span class=\"path\">");
     html_add_path(to, view->prefix, view->prefix_len);
     buffer_add_literal(to, "</span></h1>\n<p class=\"totals\">of ");
     path_table_add_totals(to, totals);

@@ -133,7 +133,7 @@ static bool answer_failure(struct call *call, const struct http_answer *answer)
     json_t *problem = NULL;
 
     if (answer == NULL) {
-        reply_unavailable(call->req, "The history cannot be read just now.", is_json);
+        reply_unavailable(call->req, "The history cannot be read at the moment.", is_json);
         return true;
     }
     problem = json_load_object(answer->body, answer->len, &error);

@@ -129,7 +129,7 @@ def test_a_search_takes_any_text(either, still, text, found):
     either.type_into("#prefix", text)
     assert [path for path, _ in either.rows] == ([found] if found else [])
     if not found:
-        assert either.text("h2") == "No path begins so"
+        assert either.text("h2") == "No path has this prefix"
         assert either.text("h1 .path") == (text if text.startswith("/") else "/" + text)
     assert either.complaints() == []
 

@@ -40,7 +40,7 @@ def test_a_visit_that_is_counted_there_says_so(either, crowded, width):
     assert either.number == 16
     assert "other paths" in either.text(".count")
     assert either.text("h1 a") == "/new"
-    assert "Your visit is counted, among the other paths." in either.text(".side")
+    assert "Your visit is counted among the other paths." in either.text(".side")
     assert either.text("#v").split() == ["other", "paths", "16"]
     assert not either.shows("#since")
     assert either.wider_than_the_window() is None

@@ -104,7 +104,7 @@ def test_a_page_without_rows_is_not_compressed(stage):
     pair.proxy.always(refuse, "GET", "/v1/paths")
     answer = packed(pair, "/no/rows")
     assert answer.status == 200 and answer.header("content-encoding") is None
-    assert "cannot be shown just now" in answer.text
+    assert "cannot be shown at the moment" in answer.text
 
 
 # --- everything else

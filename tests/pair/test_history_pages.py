@@ -196,7 +196,7 @@ def test_links_lead_to_the_periods_that_are_kept(stage, off, kept):
 
 @pytest.mark.parametrize("query, said", [
     ("period=today&prefix=/old", "No hits in this period"), ("bots=exclude&prefix=/never", "No hits by people"),
-    ("prefix=/never", "No path begins so")])
+    ("prefix=/never", "No path has this prefix")])
 def test_a_page_without_rows_says_why(world, query, said):
     assert f'<h2 id="rows">{said}</h2>' in world.face.get(f"/-/paths?{query}").text
 

@@ -272,7 +272,7 @@ def test_whoever_visits_a_path_without_a_row_is_told_so(stage):
     shown = page.read(face.get("/new", {"Accept": "text/html"}))
     assert shown.rows == [("other paths", 1), ("/a", 1)]
     assert shown.marked == [("other paths", 1)]
-    assert "Your visit is counted, among the other paths." in shown.outside
+    assert "Your visit is counted among the other paths." in shown.outside
     assert "/new" in shown.outside
     document = hit_in_full(pair.address, "/new/2")
     assert (document["path"], document["count"], document["overflow"]) == ("/new/2", 2, True)

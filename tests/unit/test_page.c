@@ -383,7 +383,7 @@ static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
 
     (void)state;
     assert_contains(page.bytes, "<strong>20</strong> <span>hits on <em>other paths</em></span>");
-    assert_contains(page.bytes, "Your visit is counted, among the <em>other paths</em>.");
+    assert_contains(page.bytes, "Your visit is counted among the <em>other paths</em>.");
     assert_contains(page.bytes, "<tr id=v aria-current=true><th class=b66><em>other paths</em></th>"
                                 "<td>20</td></tr>\n<tr><th class=b33><a href=\"/-/paths/b\">");
     assert_contains(page.bytes, ">No. 2</a>");
@@ -598,7 +598,7 @@ static void without_rows_the_page_says_so_and_ends_as_always(void **state)
 
     (void)state;
     assert_contains(page.bytes, "<strong>17</strong> <span>hits");
-    assert_contains(page.bytes, "The table cannot be shown just now");
+    assert_contains(page.bytes, "The table cannot be shown at the moment");
     assert_null(strstr(page.bytes, "<table"));
     assert_null(strstr(page.bytes, "in all"));
     assert_null(strstr(page.bytes, "#v"));

@@ -121,7 +121,7 @@ static void where_nothing_is_the_page_says_what_to_do(void **state)
     buffer_free(&page);
     view.has_prefix = true;
     page = page_of_rows(&view, &others, NULL, NULL);
-    assert_contains(page.bytes, "No path begins so");
+    assert_contains(page.bytes, "No path has this prefix");
     assert_contains(page.bytes, "<form");
     buffer_free(&page);
 }
