@@ -16,7 +16,7 @@
 
 /* --- parameters --- */
 
-/* The names that badges know. */
+/* The colours that have a name on badges of shields.io. */
 static const struct {
     const char *name;
     uint32_t color;
@@ -49,7 +49,7 @@ static int hex_digit(char c)
     return (c >= '0' && c <= '9') || (at != NULL && c >= 'A') ? (int)(at - digits) : -1;
 }
 
-/* Reads RGB or RRGGBB, perhaps with a # before it. */
+/* Reads RGB or RRGGBB, with or without a # before it. */
 static bool read_hex(h2o_iovec_t value, uint32_t *color)
 {
     size_t skip = value.len != 0 && value.base[0] == '#', digits = value.len - skip;
@@ -109,7 +109,7 @@ static bool read_style(h2o_iovec_t value, enum badge_style *style)
     return false;
 }
 
-/* Reads a number of seconds, of any length. */
+/* Reads seconds, with any number of digits, into BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S. */
 static bool read_seconds(h2o_iovec_t value, int *seconds)
 {
     int number = 0;
@@ -129,7 +129,7 @@ static bool read_seconds(h2o_iovec_t value, int *seconds)
     return value.len != 0;
 }
 
-/* Whether XML can hold the text (XML 1.0, 2.2), and a badge show it in a line. */
+/* Whether XML can contain the text (XML 1.0, 2.2) and a badge can show it in one line. */
 static bool is_label(h2o_iovec_t value)
 {
     if (value.len > LABEL_MAX_BYTES || !utf8_is_valid(value.base, value.len))
@@ -181,44 +181,44 @@ const char *badge_read(h2o_mem_pool_t *pool, const char *query, size_t len, stru
     return NULL;
 }
 
-/* --- what it says --- */
+/* --- the text --- */
 
-/* Appends a number of three digits at most with its unit, rounded down: 999, 1k, 12.3k, 123k, 1.2M. */
-static void add_short(struct buffer *to, int64_t number)
+/* Appends a count with its unit, at most three digits, rounded down: 999, 1k, 12.3k, 123k, 1.2M. */
+static void add_short(struct buffer *to, int64_t count)
 {
     static const char UNITS[] = "kMGTPE";
     int64_t unit = 1, tenths;
     size_t power = 0; /* of a thousand */
 
-    for (; number / unit >= 1000; unit *= 1000)
+    for (; count / unit >= 1000; unit *= 1000)
         ++power;
-    buffer_add_int(to, number / unit);
+    buffer_add_int(to, count / unit);
     if (power == 0)
         return;
-    tenths = number % unit / (unit / 10);
-    if (number / unit < 100 && tenths != 0) {
+    tenths = count % unit / (unit / 10);
+    if (count / unit < 100 && tenths != 0) {
         buffer_add_literal(to, ".");
         buffer_add_int(to, tenths);
     }
     buffer_add(to, &UNITS[power - 1], 1);
 }
 
-static void add_message(struct buffer *to, int64_t number, bool is_short)
+static void add_message(struct buffer *to, int64_t count, bool is_short)
 {
-    if (number == BADGE_NO_NUMBER)
+    if (count == BADGE_NO_COUNT)
         buffer_add_literal(to, "counted");
     else if (is_short)
-        add_short(to, number);
+        add_short(to, count);
     else
-        html_add_number(to, number);
+        html_add_number(to, count);
 }
 
-void badge_add_shields(struct buffer *to, const struct badge *badge, int64_t number)
+void badge_add_shields(struct buffer *to, const struct badge *badge, int64_t count)
 {
     struct buffer message = {0};
     char rest[128];
 
-    add_message(&message, number, badge->is_short);
+    add_message(&message, count, badge->is_short);
     buffer_add_literal(to, "{\"schemaVersion\":1,\"label\":");
     buffer_add_json(to, badge->label, badge->label_len);
     buffer_add_literal(to, ",\"message\":");
@@ -233,7 +233,7 @@ void badge_add_shields(struct buffer *to, const struct badge *badge, int64_t num
 
 /* --- drawing --- */
 
-/* What the styles differ in; lengths in pixels. */
+/* How each style looks; lengths in pixels. */
 static const struct look {
     int height, radius, padding, baseline;
     bool gradient, shadow, is_capital;
@@ -245,18 +245,18 @@ static const struct look {
     [BADGE_FOR_THE_BADGE] = {28, 0, 11, 18, false, false, true, {10, true}},
 };
 
-/* What capital letters are spaced by, in hundredths of a pixel. */
+/* The space between capital letters, in hundredths of a pixel. */
 #define CAPITAL_SPACING 125
 
-/* One of the two halves, from `x` on. */
+/* One of the two halves: label or count. Lengths in pixels. */
 struct half {
     struct buffer text;
     uint32_t color;
-    int x, width, text_width; /* 0: there is no such half */
+    int x, width, text_width; /* width 0: the half is not drawn */
     bool is_known;            /* text_width */
 };
 
-/* Takes the text and room for it. */
+/* Sets the text of a half and its place, from `x` on. */
 static void init_half(struct half *half, const char *text, size_t len, int x,
                       const struct look *look)
 {
@@ -278,8 +278,8 @@ static bool is_light(uint32_t color)
            175 * 1000;
 }
 
-/* Draws a half's text once. Only where its width is known is it held to that width: the browser spaces
- * characters for it, which takes letters apart that are to be joined. */
+/* Draws the text of a half. It gets a fixed width (textLength) only if that is known: to keep to it, a browser moves
+ * characters apart, which would separate letters that should join. */
 static void draw_line(struct buffer *to, const struct half *half, int y, const char *attributes)
 {
     html_add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);
@@ -343,15 +343,15 @@ static void draw_grounds(struct buffer *to, const struct half *halves, int width
     buffer_add_literal(to, "</g>\n");
 }
 
-void badge_render(struct buffer *to, const struct badge *badge, int64_t number)
+void badge_render(struct buffer *to, const struct badge *badge, int64_t count)
 {
     const struct look *look = &LOOKS[badge->style];
     struct half halves[2] = {{.color = badge->label_color}, {.color = badge->color}};
     struct buffer text = {0}, whole = {0};
     int width;
 
-    add_message(&text, number, badge->is_short);
-    add_message(&whole, number, false);
+    add_message(&text, count, badge->is_short);
+    add_message(&whole, count, false);
     init_half(&halves[0], badge->label, badge->label_len, 0, look);
     init_half(&halves[1], text.bytes, text.len, halves[0].width, look);
     width = halves[0].width + halves[1].width;

@@ -14,7 +14,7 @@
 #define EM_WIDTH    1100
 #define EMOJI_WIDTH 1375
 
-/* What bold letters are wider by, in thousandths of their width. */
+/* How much wider bold letters are, in thousandths of their width. */
 #define BOLD       155
 #define BOLD_OTHER 50 /* many scripts have no bold font */
 
@@ -98,7 +98,7 @@ static const struct alphabet {
     {0x400, CYRILLIC, SIZE(CYRILLIC)},
 };
 
-/* Letters and signs that are nothing with a mark. */
+/* Letters and signs that do not decompose into a letter and a mark. */
 static const struct {
     unsigned short c, width;
 } LETTERS[] = {
@@ -112,7 +112,7 @@ static const struct {
     {0x2122, 1074},
 };
 
-/* Returns a character's width, or 0 if it is in no table. */
+/* Returns the width of a character; 0: it is in no table. */
 static int width_in_tables(ucs4_t c)
 {
     for (size_t i = 0; i < SIZE(ALPHABETS); ++i)
@@ -124,7 +124,7 @@ static int width_in_tables(ucs4_t c)
     return 0;
 }
 
-/* Returns a letter's width, or 0. A letter with a mark is as wide as the letter. */
+/* Returns the width of a letter of Verdana; 0: Verdana has none. A letter with a mark is as wide as the letter. */
 static int width_of_known(ucs4_t c)
 {
     ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
@@ -137,9 +137,9 @@ static int width_of_known(ucs4_t c)
 
 /* --- other scripts --- */
 
-/* What letters of a script take on average, up to a last code point: a letter, a mark that stands
- * beside its letter, and by how much a virama narrows the letter and the one that follows. These are
- * means over names of languages and countries in several fonts, and rather the wider ones. */
+/* Average widths of scripts, each up to a last code point: of a letter, of a mark beside its letter, and by how much a
+ * virama narrows its letter and the next. They are means over the names of languages and countries in several fonts,
+ * rounded up. */
 static const struct script {
     ucs4_t last;
     short letter, mark, virama;
@@ -173,7 +173,7 @@ static const struct script {
     {0x10FFFF, 750, 370, 0},
 };
 
-/* Arabic letters by how they join: to the next, to none that follows, or never to a following one. */
+/* Arabic letters that join to the next letter, that could but have none to join to, and that never do. */
 #define ARABIC_JOINED 470
 #define ARABIC_FINAL  930
 #define ARABIC_RIGHT  430
@@ -198,7 +198,7 @@ static const struct script *script_of(ucs4_t c)
     return script;
 }
 
-/* Returns what a letter takes, by what follows; 0: nothing. */
+/* Returns the estimated width of a letter before the character `next`; 0: it takes no room. */
 static int width_of_estimated(ucs4_t c, ucs4_t next)
 {
     int joining = uc_joining_type(c), to = next != 0 ? uc_joining_type(next) : UC_JOINING_TYPE_U;
@@ -216,7 +216,7 @@ static int width_of_estimated(ucs4_t c, ucs4_t next)
     return script_of(c)->letter;
 }
 
-/* Returns what a mark adds to a letter, by what follows. */
+/* Returns the width that a mark adds to its letter before the character `next`. */
 static int width_of_mark(ucs4_t letter, ucs4_t mark, ucs4_t next)
 {
     const struct script *script = script_of(mark);
@@ -233,12 +233,12 @@ static int width_of_mark(ucs4_t letter, ucs4_t mark, ucs4_t next)
 
 /* --- a line --- */
 
-/* What a reader takes for one character: a letter with its marks, an emoji of several parts. */
+/* A grapheme cluster: a letter with its marks, or an emoji of several parts. */
 struct cluster {
     const uint8_t *at;
     size_t len;
     ucs4_t first;
-    ucs4_t next; /* what the cluster behind it begins with; 0: it is the last */
+    ucs4_t next; /* the first character of the next cluster; 0: this is the last */
 };
 
 static bool is_emoji(const struct cluster *cluster)
@@ -250,7 +250,7 @@ static bool is_emoji(const struct cluster *cluster)
             memmem(cluster->at, cluster->len, AS_EMOJI, sizeof(AS_EMOJI)) != NULL);
 }
 
-/* Returns how wide a cluster is, and clears `is_known` if that is an estimate. */
+/* Returns the width of a cluster. Clears `is_known` if it is an estimate. */
 static int width_of_cluster(const struct cluster *cluster, bool is_bold, bool *is_known)
 {
     int known = width_of_known(cluster->first);

@@ -1,9 +1,8 @@
-/* The text of a badge: as it is shown, and how wide. Any thread.
+/* The text of a badge and its width. Any thread.
  *
- * An SVG has no layout: the width of a badge is fixed before anybody knows which fonts will show its
- * text. Widths are those of Verdana where Verdana has the letters: Latin, Greek and Cyrillic. They
- * are estimates everywhere else, because the browser takes another font and shapes the text: it joins
- * letters, stacks marks, and draws one emoji for several characters.
+ * SVG has no layout: the width of a badge is fixed before the browser chooses the fonts. Widths are those of Verdana
+ * for the letters that Verdana has: Latin, Greek and Cyrillic. Other widths are estimates, because the browser takes
+ * another font and shapes the text: it joins letters, stacks marks, and draws one emoji for several characters.
  */
 #ifndef RENDER_HTML_BADGE_TEXT_H
 #define RENDER_HTML_BADGE_TEXT_H
@@ -12,8 +11,8 @@
 
 #include <stdbool.h>
 
-/* Appends valid UTF-8 as SVG shows it in a line: without spaces at either end, one space for several
- * in a row. With `capitals` its letters become capital letters where they have such. */
+/* Appends valid UTF-8 as SVG shows it in a line: without spaces at either end, and with one space for several in a
+ * row. `capitals`: in capital letters, if the letters have capitals. */
 void badge_text_add(struct buffer *to, const char *text, size_t len, bool capitals);
 
 struct badge_font {
@@ -21,8 +20,8 @@ struct badge_font {
     bool is_bold;
 };
 
-/* Returns how wide a text from badge_text_add is, in pixels. Sets `is_known` to whether the width is
- * Verdana's and not an estimate. */
+/* Returns the width of a text from badge_text_add, in pixels. Sets `is_known` if the width is Verdana's and clears it
+ * if the width is an estimate. */
 int badge_text_width(const char *text, size_t len, const struct badge_font *font, bool *is_known);
 
 /* Returns the number of characters (code points). */

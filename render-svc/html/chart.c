@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-/* The SVG's own units: a slot for each bar, stretched to the width there is. */
+/* In units of the SVG, which is stretched to the width of the page: a slot for each bar, and the bar in it. */
 #define SLOT   10
 #define BAR    8
 #define HEIGHT 100
@@ -52,7 +52,7 @@ static int64_t highest_of(const struct bar *bars, size_t size)
 
 /* --- shapes --- */
 
-/* How high a number is, in the units of the SVG; what is not nothing is seen. */
+/* The height of a bar, in units of the SVG. A bar of at least one hit is visible. */
 static double height_of(int64_t number, int64_t highest)
 {
     double height = highest != 0 ? (double)number / (double)highest * HEIGHT : 0;
@@ -60,7 +60,7 @@ static double height_of(int64_t number, int64_t highest)
     return number != 0 && height < 2 ? 2 : height;
 }
 
-/* Begins the SVG, below a line at the height of the highest bar and its number. */
+/* Begins the SVG, below the number of the highest bar. */
 static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
 {
     if (highest != 0)
@@ -70,7 +70,7 @@ static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
              slots * SLOT, HEIGHT);
 }
 
-/* Appends one shape of a part of all bars: of their people's hits, or of their bots' above. */
+/* Appends one shape for all bars: their lower parts, for hits by people, or their upper parts, for hits by bots. */
 static void add_bars(struct buffer *to, const struct bar *bars, size_t size, size_t from,
                      int64_t highest, bool of_bots)
 {
@@ -203,8 +203,8 @@ void chart_add_beginning(struct buffer *to, const struct history *history)
 
 /* --- the charts --- */
 
-/* Writes the time at the left end of a chart. Where the points leave slots free there, it is the day so many days
- * before the first point. */
+/* Writes the time at the left end of a chart: that of the first point, or as many days before it as there are free
+ * slots. */
 static void find_first(char first[sizeof("2026-10-25T02:00:00+02:00")],
                        const struct history *history, size_t skip, size_t free_slots)
 {
@@ -265,8 +265,7 @@ void chart_add_all(struct buffer *to, const struct history *history, bool withou
                history->size != 0 ? history->size : 1, without_bots);
 }
 
-/* What is known of the hours of a day. An hour is missing before history begins, after now, and where clocks go
- * forward. */
+/* The hours of a day. An hour is not known before history begins, in the future, and where clocks go forward. */
 struct day {
     struct bar hours[HOURS];
     bool is_known[HOURS];
@@ -276,8 +275,8 @@ struct day {
 struct two_days {
     struct day today, yesterday;
     bool has_yesterday;
-    bool has_so_far; /* yesterday has an hour up to this one */
-    int64_t so_far;  /* the hits of those */
+    bool has_so_far; /* yesterday has hours up to the current one */
+    int64_t so_far;  /* the hits in those */
 };
 
 static void add_to_day(struct day *day, unsigned hour, struct bar bar)

@@ -15,7 +15,7 @@
 #define STORED_MAX_BYTES  65535
 #define STORED_HEAD_BYTES 5
 
-/* Room for what compression gains on a page, so that the buffer grows seldom. */
+/* Room for a compressed page, so that the buffer seldom grows. */
 #define ROOM_BYTES 4096
 
 struct gzip {
@@ -41,7 +41,7 @@ void gzip_destroy(struct gzip *gzip)
     free(gzip);
 }
 
-/* Makes the stream forget what it has compressed. It can only fail for want of memory. */
+/* Resets the stream. This fails only when memory runs out. */
 static void begin(struct gzip *gzip)
 {
     int result = gzip->begun ? deflateReset(&gzip->stream)
@@ -60,7 +60,7 @@ struct gzip_sum gzip_add_piece(struct gzip *gzip, struct buffer *to, const char 
     begin(gzip);
     stream->next_in = (const Bytef *)text;
     stream->avail_in = (uInt)len;
-    /* once it leaves room in what it was given, the flush is complete */
+    /* the flush is complete once deflate leaves room in the buffer */
     do {
         stream->next_out = (Bytef *)buffer_reserve(to, ROOM_BYTES);
         stream->avail_out = (uInt)(to->capacity - to->len);

@@ -8,12 +8,12 @@
 #define REPLACEMENT "\xEF\xBF\xBD"
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A long path's second part has about so many bytes. */
+/* Bytes of the second part of a long path: without a slash near, at least, at most. */
 #define TAIL_BYTES     14
 #define TAIL_MIN_BYTES 6
 #define TAIL_MAX_BYTES 20
 
-/* Bytes that are themselves in HTML; most of a path is made of them. */
+/* Bytes that HTML needs not escape; most bytes of paths are such. */
 static const bool PLAIN[256] = {
     ['!'] = true, ['#' ... '%'] = true, ['(' ... ';'] = true, ['='] = true, ['?' ... '~'] = true,
 };
@@ -53,14 +53,14 @@ static bool is_hidden(uint32_t character)
     return low < SIZE(HIDDEN) && character >= HIDDEN[low].from;
 }
 
-/* Whether HTML has no way to hold it (HTML, 13.2.3.5: control characters and noncharacters). */
+/* Whether HTML cannot contain the character (HTML, 13.2.3.5: control characters and noncharacters). */
 static bool is_forbidden(uint32_t character)
 {
     return character < 0x20 || (character >= 0x7F && character <= 0x9F) ||
            (character >= 0xFDD0 && character <= 0xFDEF) || (character & 0xFFFE) == 0xFFFE;
 }
 
-/* Reads the character at `text` of valid UTF-8; `*size` is how many bytes it has. */
+/* Returns the first character of valid UTF-8. `*size` becomes the number of its bytes. */
 static uint32_t character_at(const char *text, size_t len, size_t *size)
 {
     unsigned char lead = (unsigned char)*text;
@@ -84,7 +84,7 @@ static void add_code_point(struct buffer *to, uint32_t character, enum hidden ho
     buffer_add_string(to, how == FRAMED ? "</i>" : "]");
 }
 
-/* What an ASCII character is in HTML; NULL: itself. */
+/* How an ASCII character is escaped; NULL: it is not. */
 static const char *escape(char c)
 {
     switch (c) {
@@ -103,13 +103,13 @@ static const char *escape(char c)
     }
 }
 
-/* Whether a blank would not be seen: at the end, or behind another. */
+/* Whether a browser would not show a space: at the end, or after another one. */
 static bool is_lost_blank(const char *text, size_t len, size_t at)
 {
     return text[at] == ' ' && (at + 1 == len || (at > 0 && text[at - 1] == ' '));
 }
 
-/* Appends what stands from `from` to `to_at` in a text of `len` bytes. */
+/* Appends the bytes from `from` up to `to_at` of a text of `len` bytes. */
 static void add_escaped(struct buffer *to, const char *text, size_t len, size_t from, size_t to_at,
                         enum hidden how)
 {
@@ -155,8 +155,7 @@ void html_add_path_attribute(struct buffer *to, const char *path, size_t len)
     add_escaped(to, path, len, 0, len, IN_BRACKETS);
 }
 
-/* Where the second part of a long path begins: at a slash, if there is one about there; never
- * within a character. */
+/* Where the second part of a long path begins: at a slash, if there is one near; never within a character. */
 static size_t tail_of(const char *path, size_t len)
 {
     size_t at = len - TAIL_MIN_BYTES;
@@ -214,7 +213,7 @@ void html_add_number(struct buffer *to, int64_t number)
     buffer_add(to, text + at, sizeof(text) - at);
 }
 
-/* Cuts `conversion` off the beginning of the format, if it stands there. */
+/* Skips `conversion` if the format begins with it. */
 static bool take(const char **format, const char *conversion)
 {
     size_t len = strlen(conversion);

@@ -1,9 +1,8 @@
-/* Text in HTML: whatever a stranger has put into a path, it is shown as text, and shown whole.
+/* Writing HTML. Paths are chosen by strangers: they are always shown as text, and whole. Any thread.
  *
- * Text is valid UTF-8. What it may hold and HTML may not (control characters, noncharacters) never
- * gets into the page. What nobody could see in a path, or what would move its other characters
- * about (zero width, direction, blanks that look like another or like none), is shown by its
- * number, as U+202E: two paths that differ look different.
+ * Text is valid UTF-8. Characters that HTML cannot contain (control characters, noncharacters) become U+FFFD. In a
+ * path, characters that are invisible, change the direction of others, or are blanks that look like a space or like
+ * nothing, are shown by their code, such as U+202E. So two different paths look different.
  */
 #ifndef RENDER_HTML_HTML_H
 #define RENDER_HTML_HTML_H
@@ -13,8 +12,7 @@
 
 #include <stdbool.h>
 
-/* Appends text, escaped for elements and quoted attributes. What HTML cannot hold becomes U+FFFD;
- * all else stays as it is. */
+/* Appends text, escaped for elements and quoted attributes. */
 void html_add_text(struct buffer *to, const char *text, size_t len);
 
 /* Appends HTML as printf would write it, with one difference: `%s` and `%.*s` are text, escaped as html_add_text
@@ -27,21 +25,20 @@ void html_add_text(struct buffer *to, const char *text, size_t len);
  * table, which are rendered with every batch, do without. */
 void html_add(struct buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends a path for an element: what is hidden in it in a small frame (an <i>). */
+/* Appends a path for an element. Codes of hidden characters stand in a small frame (an <i>). */
 void html_add_path(struct buffer *to, const char *path, size_t len);
 
-/* The same for a quoted attribute: what is hidden in brackets, [U+202E]. */
+/* The same for a quoted attribute. Codes of hidden characters stand in brackets, [U+202E]. */
 void html_add_path_attribute(struct buffer *to, const char *path, size_t len);
 
-/* Appends a link to the path's page, from `href="` on: `<a ` stands before it already, so that it
- * can have attributes of its own. A path of more than `whole` bytes is in two parts, of which the
- * first is ellipsed when the place is short; then the whole is its title, which is what screen
- * readers say. Returns how many bytes the percent-encoded path has; before it stand HTML_LINK_HREF, the
- * base (link.h) and LINK_PATHS. */
+/* Appends a link to a path's page, from `href="` to `</a>`; the caller appends `<a ` before it, with any attributes of
+ * its own. A path of more than `whole` bytes has two parts, of which the browser ellipses the first if there is too
+ * little room; the whole path is then the title, which screen readers read. Returns how many bytes the
+ * percent-encoded path has; HTML_LINK_HREF, the base (link.h) and LINK_PATHS stand before it. */
 size_t html_add_path_link(struct buffer *to, const char *path, size_t len, size_t whole);
 #define HTML_LINK_HREF "href=\""
 
-/* Appends a number, which is never negative, with its thousands apart. */
+/* Appends a number, from 0, with its thousands apart: 1,234,567. */
 void html_add_number(struct buffer *to, int64_t number);
 
 #endif

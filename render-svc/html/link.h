@@ -1,7 +1,5 @@
-/* Addresses of the public API: everything that can be looked at has one, and a page leads to the
- * next by one. They hold only characters that a URL may hold; in HTML their ampersands are to be
- * escaped as any text. Each begins with the base, the part of a proxy's address space in which
- * render-svc is. Any thread.
+/* Addresses of the public API, percent-encoded. In HTML their ampersands must be escaped, as in any text. Each begins
+ * with the base, the path prefix below which a proxy has render-svc. Any thread.
  */
 #ifndef RENDER_HTML_LINK_H
 #define RENDER_HTML_LINK_H
@@ -19,8 +17,8 @@
 #define LINK_BADGE   "/-/badge"
 #define LINK_HISTORY "/-/history"
 
-/* LINK_PATHS/ANY/PATH with this behind it is the path's history. A path that ends so itself has its page with the
- * query. */
+/* LINK_PATHS/ANY/PATH with this suffix is the history of the path. A path that itself has this suffix needs the query
+ * LINK_ABOUT_PATH for its page. */
 #define LINK_HISTORY_SUFFIX "/history"
 #define LINK_ABOUT_PATH     "?about=path"
 
@@ -30,49 +28,48 @@ extern struct link_base {
     size_t len;
 } link_base;
 
-/* Sets it, to a text that stays. Before any thread, and before anything is rendered. */
+/* Sets the base, to a text that is never freed. Before any thread starts and before anything is rendered. */
 void link_set_base(const char *base);
 
-/* Whether a text can be the base: segments of unreserved characters (RFC 3986, 2.3), each behind a slash,
+/* Whether a text can be the base: one or more segments of unreserved characters (RFC 3986, 2.3), each after a slash,
  * none of them . or .. */
 bool link_is_base(const char *text);
 
-/* Appends an address of the service itself, such as LINK_PATHS or the path of an asset. */
+/* Appends the base and a path of the service, such as LINK_PATHS or the path of an asset. */
 void link_add_address(struct buffer *to, const char *path);
 
-/* What of a view an address is to say. */
+/* What the query of an address contains. */
 struct link {
-    const struct view *view; /* its order, prefix and period, and whether without bots */
-    bool with_limit;         /* its limit, unless that is the default */
+    const struct view *view; /* its order, prefix, period and bots */
+    bool with_limit;         /* the limit of the view, too */
     const char *cursor_name; /* "after" or "before"; NULL: from the start */
     const char *cursor;
     size_t cursor_len;
-    const char *format; /* NULL: as Accept has it */
+    const char *format; /* NULL: none, so Accept decides */
     bool with_bom;      /* of CSV */
 };
 
-/* Appends the address of `path`, LINK_PATHS or LINK_LIVE, with the query that says so. */
+/* Appends the address of `path`, LINK_PATHS or LINK_LIVE, with this query. */
 void link_add(struct buffer *to, const char *path, const struct link *link);
 
-/* The same in an empty buffer, as a text that ends with NUL. It is freed with the buffer. */
+/* Appends the same to an empty buffer. Returns it as a text that ends with NUL and is freed with the buffer. */
 const char *link_text(struct buffer *to, const char *path, const struct link *link);
 
-/* Reads a public query as view_parse does; a prefix without its leading slash, which every path has,
- * gets it, and is normalised by the rules. Returns NULL, or a sentence about what is wrong. */
+/* Reads the query of a public request, as view_parse does. A prefix without a leading slash gets one, as every path
+ * has it, and is normalised by the rules. Returns NULL, or a sentence that says what is wrong. */
 const char *link_read_view(const char *query, size_t len, const struct path_rules *rules,
                            struct view *view) __attribute__((warn_unused_result));
 
-/* Appends counter-svc's address of the view's rows. */
+/* Appends the target of the request to counter-svc for the rows of a view. */
 void link_add_target(struct buffer *to, const struct view *view);
 
-/* Whether the path's address would be that of another path's history. */
+/* Whether the path ends with LINK_HISTORY_SUFFIX, so its address would be the history of another path. */
 bool link_ends_with_history(const char *path, size_t len);
 
-/* Appends the address of the path's page. */
+/* Appends the address of a path's page. */
 void link_add_page(struct buffer *to, const char *path, size_t len);
 
-/* Appends a path so that it is itself behind any base: slashes stay, all else that is not
- * unreserved is percent-encoded. */
+/* Appends a path, percent-encoded except for slashes and unreserved characters. */
 void link_add_path(struct buffer *to, const char *path, size_t len);
 
 #endif

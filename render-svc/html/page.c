@@ -7,16 +7,16 @@
 
 #include <pthread.h>
 
-/* The visited path is ellipsed only when it would be a wall. */
+/* A longer path is ellipsed: it would be a wall of text. */
 #define OWN_WHOLE_BYTES 240
 
-/* Where the script says what changed since the last look. */
+/* The place for the script to show the change since the last look. */
 #define SINCE "<p id=\"since\" class=\"note\" hidden></p>\n"
 
-/* What a visit's page shows, as a page of its own. */
+/* The view that the page of a visit shows. */
 static const struct view VIEW = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
 
-/* What never changes, rendered once. */
+/* The parts that never change, rendered once. */
 static struct {
     h2o_iovec_t head;          /* of the page */
     h2o_iovec_t before_totals; /* controls */
@@ -116,7 +116,7 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
     frame_end(to);
 }
 
-/* Takes what was rendered out of the buffer. */
+/* Moves the text out of the buffer. */
 static h2o_iovec_t take(struct buffer *text)
 {
     h2o_iovec_t taken = h2o_strdup(NULL, text->bytes, text->len);
@@ -125,7 +125,7 @@ static h2o_iovec_t take(struct buffer *text)
     return taken;
 }
 
-/* What can be done with the highest counts, as on the first page of the table. */
+/* Appends search and exports, as on the first page of /-/paths. */
 static void add_controls(struct buffer *to)
 {
     struct link link = {.view = &VIEW, .format = "json"};
@@ -318,7 +318,7 @@ struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const cha
     return sum;
 }
 
-/* Takes what the visitor's own text is packed to into the pool. */
+/* Packs the visitor's own text, in the pool. */
 static h2o_iovec_t pack_own(h2o_mem_pool_t *pool, const char *text, size_t len,
                             struct gzip_sum *sum)
 {

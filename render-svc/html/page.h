@@ -1,17 +1,16 @@
-/* The page of a visit, in parts: what is the same for everybody who is answered with the same rows
- * is rendered once and shared by reference; only what is the visitor's own is made anew.
+/* The page of a visit, in parts. The visitors of a batch get the same rows, which are rendered once and shared by
+ * reference; only the visitor's own parts are rendered for each visit.
  *
  *     shared   the constant beginning
- *     own      the visited path, its number, its place in the table
+ *     own      the visited path, its count, its place in the table
  *     shared   controls, rows
- *     own      the start of the visited row, which is marked; or a row apart, if it is not there
- *     shared   the rows behind it, end
+ *     own      the beginning of the visited row, which is marked; or a row of its own below the others
+ *     shared   the rows after it, the end
  *
  * The same for JSON, in two parts: json_add_own, json_add_rows.
  *
- * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
- * visited row changes one piece, so that one is compressed again; the visitor's own text stays as it
- * is, between the pieces.
+ * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the visited row changes
+ * one piece, which is compressed again. The visitor's own text goes between the pieces, uncompressed.
  */
 #ifndef RENDER_HTML_PAGE_H
 #define RENDER_HTML_PAGE_H
@@ -21,38 +20,37 @@
 
 #include <h2o.h>
 
-/* The rows that a visit's page has at most. */
+/* The most rows of the page of a visit. */
 #define PAGE_ROWS 100
 
-/* Where things are in the rendered rows, so that a visitor's own can be put between them without
- * looking at every row. */
+/* Where the rows are in the rendered text, to insert a visitor's own parts without a search through all of it. */
 struct page_index {
     struct totals totals;
     int64_t highest; /* count */
-    size_t apart;    /* where a row goes that is not among these */
+    size_t apart;    /* where the row of a path goes that is not among these */
     unsigned size;
-    unsigned overflow; /* the overflow row's place, from 1; 0: it is not among these */
+    unsigned overflow; /* the place of the overflow row, from 1; 0: it is not among these */
     uint32_t starts[PAGE_ROWS];
     unsigned char slots[256]; /* hash of a path → its row + 1; open addressing */
 };
 
-/* Appends what all visitors share behind their own lines, the rest of the page, and fills the
- * index. Rows behind the first PAGE_ROWS are left out. */
+/* Appends the shared text after the visitor's own, up to the end of the page, and fills the index. Rows after the first
+ * PAGE_ROWS are left out. */
 void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index);
 
-/* Rows in a piece. Fewer make the pages larger, more make it slower to mark a row. */
+/* Rows in a piece. With fewer, pages are larger; with more, marking a row takes longer. */
 #define PAGE_PIECE_ROWS 10
 
-/* The text before the rows, the rows, the text behind them. */
+/* The text before the rows, the rows, the text after them. */
 #define PAGE_PIECES (2 + (PAGE_ROWS + PAGE_PIECE_ROWS - 1) / PAGE_PIECE_ROWS)
 
-/* Where the pieces are in the rendered rows, and in what those are compressed to. */
+/* Where the pieces are in the rendered rows, and in the compressed rows. */
 struct page_pieces {
     unsigned size;
-    uint32_t text[PAGE_PIECES + 1]; /* where each begins, and the last ends */
+    uint32_t text[PAGE_PIECES + 1]; /* where each begins and the last ends */
     uint32_t at[PAGE_PIECES + 1];
-    struct gzip_sum before[PAGE_PIECES]; /* the sum of all pieces in front of it */
-    struct gzip_sum after[PAGE_PIECES];  /* the sum of all pieces behind it */
+    struct gzip_sum before[PAGE_PIECES]; /* the sum of all pieces before it */
+    struct gzip_sum after[PAGE_PIECES];  /* the sum of all pieces after it */
 };
 
 /* Appends the rendered rows, compressed, and fills `pieces`. `rows` are `rows_len` bytes from
@@ -65,27 +63,27 @@ struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const cha
                                  const struct page_index *index, const struct page_pieces *pieces,
                                  unsigned row);
 
-/* A visit, and what is shown to its visitor alone. */
+/* A visit with the visitor's own parts. */
 struct page_visit {
-    const char *rows; /* from page_add_rows; NULL: they could not be had, which the page says */
+    const char *rows; /* from page_add_rows; NULL: they could not be read, and the page says so */
     size_t rows_len;
     const struct page_index *index;
     unsigned row;    /* the visited one, from 1; 0: it is not among these rows */
-    h2o_iovec_t own; /* in the pool: path, number, place; from apart_at on */
-    size_t apart_at; /* the visited row, if it is not among these */
+    h2o_iovec_t own; /* in the pool: path, count, place; from apart_at on */
+    size_t apart_at; /* the row of the visited path, if it is not among the rows */
 };
 
-/* Renders what is the visitor's own, in the pool. `visit` has rows, rows_len and index set; they must
- * live as long as the parts. */
+/* Renders the visitor's own parts, in the pool. The caller has set rows, rows_len and index of `visit`; they must live
+ * as long as the parts. */
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
                       size_t path_len, struct hit_count number);
 
 #define PAGE_PARTS 6
 
-/* Puts a visit's page together: at most PAGE_PARTS parts, whose number it returns. */
+/* Assembles the page of a visit. Returns the number of its parts. */
 size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PARTS]);
 
-/* What of a page is compressed: bytes, and the sum of their text. */
+/* Compressed text and its sum. */
 struct page_packed {
     const char *bytes;
     size_t len;
@@ -94,17 +92,18 @@ struct page_packed {
 
 /* The same as one gzip member, for a visit with rows. `packed` is from page_pack_rows with its
  * pieces, `marked` from page_pack_marked for visit->row; NULL: that is 0. Both must live as long as
- * the parts. `*shared` is how many of the parts' bytes are not the visitor's own. */
+ * the parts. `*shared` becomes the number of bytes of
+ * the parts that are not the visitor's own. */
 size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool,
                             const char *packed, const struct page_pieces *pieces,
                             const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],
                             size_t *shared);
 
-/* Appends `{"path": …, "count": …`, without the closing brace; and `, "overflow": true` if the count
- * is the overflow row's. */
+/* Appends `{"path": …, "count": …` and, if the count is the overflow row's, `, "overflow": true`, without the closing
+ * brace. */
 void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number);
 
-/* Appends the whole document about a visit that is not counted. */
+/* Appends the whole document of a visit that is not counted. */
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count);
 
 /* Appends `, "totals": …, "rows": […]}`. NULL: both are null. */

@@ -1,4 +1,4 @@
-/* A visit as JSON, in the parts that page.h tells of. */
+/* A visit as JSON, in the parts that page.h describes. */
 
 #include "render-svc/html/page.h"
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* Appends a parameter to what is left. `rest` has room for three times the query. */
+/* Appends a parameter to `rest`, which has room for three times the query. */
 static void keep(h2o_iovec_t *rest, const char *text, size_t len)
 {
     if (rest->len != 0)
@@ -19,6 +19,7 @@ static void keep(h2o_iovec_t *rest, const char *text, size_t len)
     }
 }
 
+/* Decodes the value of a parameter. Returns NULL, or a sentence. */
 static const char *decode(h2o_mem_pool_t *pool, const char *text, size_t len, h2o_iovec_t *value)
 {
     char *plain = h2o_mem_alloc_pool(pool, len + 1), *out = h2o_mem_alloc_pool(pool, len + 1);

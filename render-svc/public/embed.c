@@ -1,6 +1,11 @@
-/* Numbers for pages elsewhere: /-/badge/ANY/PATH.svg shows a count; /-/hit/ANY/PATH.svg counts and
- * shows it, /-/hit/ANY/PATH.gif counts and shows nothing, and so does a POST to /-/hit/ANY/PATH, which
- * may ask for the number as JSON. A request reads from top to bottom: what is asked for, the hit or the read, the answer. */
+/* Counts for pages on other sites:
+ *
+ *     /-/badge/ANY/PATH.svg      shows a count
+ *     /-/hit/ANY/PATH.svg        counts, and shows the count
+ *     /-/hit/ANY/PATH.gif        counts, and shows nothing
+ *     POST /-/hit/ANY/PATH       counts, and returns the count as JSON if the client accepts that
+ *
+ * A request reads from top to bottom: its parameters, the hit or the read, the answer. */
 
 #include "proto/api.h"
 #include "render-svc/html/badge.h"
@@ -24,12 +29,12 @@
 
 enum image { IMAGE_NONE, IMAGE_GIF, IMAGE_BADGE };
 
-/* A request that waits; in the request's pool. */
+/* A request while it waits for a hit or a read; in the request's pool. */
 struct embed {
     h2o_req_t *req;
     enum image image;
-    bool wants_json;   /* a POST, its number */
-    bool is_uncounted; /* a hit that is not to be counted (visitor.h): the number is looked up */
+    bool wants_json;   /* a POST whose client accepts JSON */
+    bool is_uncounted; /* a hit that is not counted (visitor.h): the count is read */
     struct badge badge;
     const char *path; /* canonical, without the suffix */
     size_t path_len;
@@ -39,12 +44,12 @@ struct embed {
 };
 
 static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows);
-static void read_number(struct embed *embed);
+static void read_count(struct embed *embed);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct read_request *read, const struct http_answer *answer);
 static void on_gone(void *data);
 
-/* --- what is asked for --- */
+/* --- parameters --- */
 
 static bool ends_with(const struct embed *embed, const char *suffix)
 {
@@ -53,7 +58,7 @@ static bool ends_with(const struct embed *embed, const char *suffix)
     return embed->path_len > len && memcmp(embed->path + embed->path_len - len, suffix, len) == 0;
 }
 
-/* Whether the suffix hid a dot segment. */
+/* Whether the path ends with a dot segment, which the suffix hid from path_resolve. */
 static bool ends_with_dots(const struct embed *embed)
 {
     return ends_with(embed, "/.") || ends_with(embed, "/..") ||
@@ -70,7 +75,7 @@ static struct embed *begin(const struct api_request *request)
     return embed;
 }
 
-/* Takes the suffix off and says which image it asks for. */
+/* Removes the suffix. Returns which image it stands for. */
 static enum image take_suffix(struct embed *embed)
 {
     enum image image = ends_with(embed, SVG_SUFFIX)   ? IMAGE_BADGE
@@ -82,7 +87,7 @@ static enum image take_suffix(struct embed *embed)
     return image;
 }
 
-/* Looks the path over that is to be counted or shown, and normalises it; answers when it will not do. */
+/* Normalises the path. Returns false when the path cannot be counted, after answering with an error. */
 static bool take_path(struct embed *embed)
 {
     bool dots = ends_with_dots(embed);
@@ -122,7 +127,7 @@ static void answer_pixel(struct embed *embed)
     answer_parts(embed->req, 200, TYPE_GIF, &gif, 1);
 }
 
-static void count(struct embed *embed)
+static void count_hit(struct embed *embed)
 {
     struct render *render = worker_of(embed->req)->app;
 
@@ -136,12 +141,12 @@ static void count(struct embed *embed)
         reply_unavailable(embed->req, "Too many visits wait to be counted.", true);
 }
 
-/* Answers without counting. */
+/* Answers a hit that is not counted. */
 static void leave_out(struct embed *embed)
 {
     embed->is_uncounted = true;
     if (embed->image == IMAGE_BADGE || embed->wants_json)
-        read_number(embed);
+        read_count(embed);
     else if (embed->image == IMAGE_GIF)
         answer_pixel(embed);
     else
@@ -174,14 +179,14 @@ void embed_hit(const struct api_request *request)
     else if (visitor_is_uncounted(request->req))
         leave_out(embed);
     else if (!reply_refuse_ahead(request->req, true))
-        count(embed);
+        count_hit(embed);
 }
 
-static void answer_badge(struct embed *embed, int64_t number)
+static void answer_badge(struct embed *embed, int64_t count)
 {
     struct buffer svg = {0};
 
-    badge_render(&svg, &embed->badge, number);
+    badge_render(&svg, &embed->badge, count);
     reply_add_policy(embed->req, TYPE_SVG);
     answer_copy(embed->req, 200, TYPE_SVG, svg.bytes, svg.len);
     buffer_free(&svg);
@@ -201,11 +206,11 @@ static void answer_json(struct embed *embed, struct hit_count number)
     buffer_free(&json);
 }
 
-static void answer_shields(struct embed *embed, int64_t number)
+static void answer_shields(struct embed *embed, int64_t count)
 {
     struct buffer json = {0};
 
-    badge_add_shields(&json, &embed->badge, number);
+    badge_add_shields(&json, &embed->badge, count);
     answer_header_named(embed->req, "content-disposition", "attachment; filename=\"badge.json\"");
     answer_copy(embed->req, 200, TYPE_JSON, json.bytes, json.len);
     buffer_free(&json);
@@ -220,7 +225,7 @@ static void on_counted(struct hit *hit, struct hit_count number, struct shared_r
     if (number.count == 0) {
         reply_unavailable(embed->req, "The visit could not be counted.", true);
     } else if (embed->image == IMAGE_BADGE) {
-        answer_badge(embed, number.overflow ? BADGE_NO_NUMBER : number.count);
+        answer_badge(embed, number.overflow ? BADGE_NO_COUNT : number.count);
     } else if (embed->image == IMAGE_GIF) {
         answer_pixel(embed);
     } else if (embed->wants_json) {
@@ -250,15 +255,15 @@ void embed_badge(const struct api_request *request)
     }
     embed->image = take_suffix(embed);
     if (take_path(embed) && read_badge(embed, request))
-        read_number(embed);
+        read_count(embed);
 }
 
-static void read_number(struct embed *embed)
+static void read_count(struct embed *embed)
 {
     const struct render *render = worker_of(embed->req)->app;
     struct buffer target = {0};
 
-    /* of the paths that begin so, the path itself is the first: its rank is not asked for */
+    /* of all paths with this prefix, the path itself is the first; unlike API_PATHS/ANY/PATH this needs no rank */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, embed->path, embed->path_len);
     if (embed->badge.period != VIEW_ALL_TIME) {
@@ -272,7 +277,7 @@ static void read_number(struct embed *embed)
     buffer_free(&target);
 }
 
-/* Images are asked for far more often than anybody looks. */
+/* Lets browsers and proxies keep the badge: images are requested often. */
 static void may_be_kept(struct embed *embed)
 {
     char *value = h2o_mem_alloc_pool(&embed->req->pool, CACHING_BYTES);
@@ -286,7 +291,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, read, read);
     const char *error;
     struct rows rows;
-    int64_t number;
+    int64_t count;
 
     if (answer != NULL && answer->status == 404) {
         reply_error(embed->req, 404, "No history is kept for this period.", true);
@@ -297,18 +302,18 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
         reply_unavailable(embed->req, "The count is unavailable.", true);
         return answer == NULL || answer->status != 200;
     }
-    number = rows.size != 0 && h2o_memis(rows.rows[0].path, rows.rows[0].path_len, embed->path,
-                                         embed->path_len)
-                 ? rows.rows[0].count
-                 : 0;
+    count = rows.size != 0 && h2o_memis(rows.rows[0].path, rows.rows[0].path_len, embed->path,
+                                        embed->path_len)
+                ? rows.rows[0].count
+                : 0;
     if (!embed->is_uncounted)
         may_be_kept(embed);
     if (embed->wants_json)
-        answer_json(embed, (struct hit_count){number, false});
+        answer_json(embed, (struct hit_count){count, false});
     else if (embed->badge.for_shields && !embed->is_uncounted)
-        answer_shields(embed, number);
+        answer_shields(embed, count);
     else
-        answer_badge(embed, number);
+        answer_badge(embed, count);
     rows_free(&rows);
     return true;
 }

@@ -112,7 +112,7 @@ static void a_short_number_is_rounded_down(void **state)
         {1234567890123, "1.2T"},
         {1000000000000000, "1P"},
         {INT64_MAX, "9.2E"},
-        {BADGE_NO_NUMBER, "counted"},
+        {BADGE_NO_COUNT, "counted"},
     };
     struct badge badge =
         read_badge("numbers=short&label=%22&color=red&style=plastic&cacheSeconds=90");
@@ -191,7 +191,7 @@ static void numbers_have_their_thousands_apart(void **state)
         {1000, ">1,000<"},
         {1234567, ">1,234,567<"},
         {INT64_MAX, ">9,223,372,036,854,775,807<"},
-        {BADGE_NO_NUMBER, ">counted<"},
+        {BADGE_NO_COUNT, ">counted<"},
     };
 
     (void)state;
