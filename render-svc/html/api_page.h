@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-/* Appends the whole page. `host` is the value of the request's Host header. The examples use it if it consists of a
- * name or an address, perhaps with a port; otherwise they use an example host. */
+/* Appends the whole page. `host` is the value of the request's Host header. The examples use it if
+ * it consists of a name or an address, perhaps with a port; otherwise they use an example host. */
 void api_page_add(struct buffer *to, const char *host, size_t len);
 
 #endif

@@ -1,8 +1,8 @@
 /* The files that every page loads, compiled in: icon, script and style sheet.
  *
- * The address of a file contains a hash of its content, /-/assets/style.0123456789.css, so a browser may
- * keep it for ever. An address with another hash finds the same file: during an update a page of one
- * render-svc may load its files from another version. Any thread.
+ * The address of a file contains a hash of its content, /-/assets/style.0123456789.css, so a
+ * browser may keep it for ever. An address with another hash finds the same file: during an update
+ * a page of one render-svc may load its files from another version. Any thread.
  */
 #ifndef RENDER_HTML_ASSETS_H
 #define RENDER_HTML_ASSETS_H

@@ -278,8 +278,8 @@ static bool is_light(uint32_t color)
            175 * 1000;
 }
 
-/* Draws the text of a half. It gets a fixed width (textLength) only if that is known: to keep to it, a browser moves
- * characters apart, which would separate letters that should join. */
+/* Draws the text of a half. It gets a fixed width (textLength) only if that is known: to keep to
+ * it, a browser moves characters apart, which would separate letters that should join. */
 static void draw_line(struct buffer *to, const struct half *half, int y, const char *attributes)
 {
     html_add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);
@@ -307,7 +307,8 @@ static void draw_ground(struct buffer *to, const struct half *half, const struct
              look->height, half->color & 0xFFFFFF);
 }
 
-/* Begins the SVG with its name for screen readers, which has the whole count even when the badge shows it short. */
+/* Begins the SVG with its name for screen readers, which has the whole count even when the badge
+ * shows it short. */
 static void draw_head(struct buffer *to, const struct badge *badge, const struct buffer *count,
                       int width, const struct look *look)
 {

@@ -124,7 +124,8 @@ static int width_in_tables(ucs4_t c)
     return 0;
 }
 
-/* Returns the width of a letter of Verdana; 0: Verdana has none. A letter with a mark is as wide as the letter. */
+/* Returns the width of a letter of Verdana; 0: Verdana has none. A letter with a mark is as wide as
+ * the letter. */
 static int width_of_known(ucs4_t c)
 {
     ucs4_t parts[UC_DECOMPOSITION_MAX_LENGTH];
@@ -137,9 +138,9 @@ static int width_of_known(ucs4_t c)
 
 /* --- other scripts --- */
 
-/* Average widths of scripts, each up to a last code point: of a letter, of a mark beside its letter, and by how much a
- * virama narrows its letter and the next. They are means over the names of languages and countries in several fonts,
- * rounded up. */
+/* Average widths of scripts, each up to a last code point: of a letter, of a mark beside its
+ * letter, and by how much a virama narrows its letter and the next. They are means over the names
+ * of languages and countries in several fonts, rounded up. */
 static const struct script {
     ucs4_t last;
     short letter, mark, virama;
@@ -173,7 +174,8 @@ static const struct script {
     {0x10FFFF, 750, 370, 0},
 };
 
-/* Arabic letters that join to the next letter, that could but have none to join to, and that never do. */
+/* Arabic letters that join to the next letter, that could but have none to join to, and that never
+ * do. */
 #define ARABIC_JOINED 470
 #define ARABIC_FINAL  930
 #define ARABIC_RIGHT  430
@@ -183,7 +185,8 @@ static bool is_arabic(ucs4_t c)
     return c >= 0x620 && c <= 0x8FF;
 }
 
-/* Whether it is the letter RA of Devanagari to Gujarati: joined by a virama it becomes a small mark. */
+/* Whether it is the letter RA of Devanagari to Gujarati: joined by a virama it becomes a small
+ * mark. */
 static bool is_ra(ucs4_t c)
 {
     return c >= 0x900 && c < 0xB00 && (c & 0x7F) == 0x30;

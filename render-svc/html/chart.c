@@ -8,7 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-/* In units of the SVG, which is stretched to the width of the page: a slot for each bar, and the bar in it. */
+/* In units of the SVG, which is stretched to the width of the page: a slot for each bar, and the
+ * bar in it. */
 #define SLOT   10
 #define BAR    8
 #define HEIGHT 100
@@ -70,7 +71,8 @@ static void begin_svg(struct buffer *to, size_t slots, int64_t highest)
              slots * SLOT, HEIGHT);
 }
 
-/* Appends one shape for all bars: their lower parts, for hits by people, or their upper parts, for hits by bots. */
+/* Appends one shape for all bars: their lower parts, for hits by people, or their upper parts, for
+ * hits by bots. */
 static void add_bars(struct buffer *to, const struct bar *bars, size_t size, size_t from,
                      int64_t highest, bool of_bots)
 {
@@ -203,8 +205,8 @@ void chart_add_beginning(struct buffer *to, const struct history *history)
 
 /* --- the charts --- */
 
-/* Writes the time at the left end of a chart: that of the first point, or as many days before it as there are free
- * slots. */
+/* Writes the time at the left end of a chart: that of the first point, or as many days before it as
+ * there are free slots. */
 static void find_first(char first[sizeof("2026-10-25T02:00:00+02:00")],
                        const struct history *history, size_t skip, size_t free_slots)
 {
@@ -265,7 +267,8 @@ void chart_add_all(struct buffer *to, const struct history *history, bool withou
                history->size != 0 ? history->size : 1, without_bots);
 }
 
-/* The hours of a day. An hour is not known before history begins, in the future, and where clocks go forward. */
+/* The hours of a day. An hour is not known before history begins, in the future, and where clocks
+ * go forward. */
 struct day {
     struct bar hours[HOURS];
     bool is_known[HOURS];

@@ -1,6 +1,6 @@
-/* CSV (RFC 4180): lines end with CR LF, and a field with a comma, a quote or an end of line is quoted. A field that a
- * spreadsheet would read as a formula (it begins with = + - @, a tab, CR or LF) gets an apostrophe before it, which
- * marks text. Any thread.
+/* CSV (RFC 4180): lines end with CR LF, and a field with a comma, a quote or an end of line is
+ * quoted. A field that a spreadsheet would read as a formula (it begins with = + - @, a tab, CR or
+ * LF) gets an apostrophe before it, which marks text. Any thread.
  */
 #ifndef RENDER_HTML_CSV_H
 #define RENDER_HTML_CSV_H
@@ -12,8 +12,8 @@
 
 #define CSV_END "\r\n"
 
-/* Appends a byte-order mark, if there is to be one: some spreadsheets need it to recognise UTF-8. To be called
- * first. */
+/* Appends a byte-order mark, if there is to be one: some spreadsheets need it to recognise UTF-8.
+ * To be called first. */
 void csv_begin(struct buffer *to, bool with_bom);
 
 /* Appends one field. The caller appends commas and ends of lines. */

@@ -1,8 +1,9 @@
 /* gzip (RFC 1952), assembled from pieces that were compressed at different times.
  *
- * A piece is text that was compressed by itself: raw deflate (RFC 1951) that ends on a byte boundary and refers to
- * nothing before it. A gzip member consists of GZIP_HEAD, any pieces in any order, and gzip_add_end. So the text that
- * many visitors share is compressed once, and each visitor's own text goes between its pieces.
+ * A piece is text that was compressed by itself: raw deflate (RFC 1951) that ends on a byte
+ * boundary and refers to nothing before it. A gzip member consists of GZIP_HEAD, any pieces in any
+ * order, and gzip_add_end. So the text that many visitors share is compressed once, and each
+ * visitor's own text goes between its pieces.
  *
  *     struct gzip_sum sum = gzip_add_piece(gzip, &body, text, len);
  *     sum = gzip_join(sum, gzip_add_plain(&body, own, own_len));
@@ -18,8 +19,8 @@
 /* The header of a member: deflate, no name, no time, unknown system. */
 #define GZIP_HEAD "\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
-/* Sizes of answers to compress: a shorter one gains little, a longer one would block the loop for too long (a megabyte
- * takes about ten milliseconds). */
+/* Sizes of answers to compress: a shorter one gains little, a longer one would block the loop for
+ * too long (a megabyte takes about ten milliseconds). */
 #define GZIP_MIN_BYTES 1024
 #define GZIP_MAX_BYTES 1048576
 
@@ -41,7 +42,8 @@ void gzip_destroy(struct gzip *gzip);
 /* Appends a piece: `len` bytes of text, compressed. Returns the sum of that text. */
 struct gzip_sum gzip_add_piece(struct gzip *gzip, struct buffer *to, const char *text, size_t len);
 
-/* Appends a piece that contains the text uncompressed. It is fast, and adds 5 bytes for each 65,535. */
+/* Appends a piece that contains the text uncompressed. It is fast, and adds 5 bytes for each
+ * 65,535. */
 struct gzip_sum gzip_add_plain(struct buffer *to, const char *text, size_t len);
 
 /* The sum of a text that consists of two. */

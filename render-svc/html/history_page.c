@@ -18,7 +18,8 @@ static void add_option(struct buffer *to, const char *value, const char *text, b
              value, text);
 }
 
-/* Appends a field for a day. `value` is a date or a time that was requested; only a whole date is shown. */
+/* Appends a field for a day. `value` is a date or a time that was requested; only a whole date is
+ * shown. */
 static void add_day(struct buffer *to, const char *name, const char *label, const char *value)
 {
     size_t len = strnlen(value, 10);

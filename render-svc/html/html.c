@@ -53,7 +53,8 @@ static bool is_hidden(uint32_t character)
     return low < SIZE(HIDDEN) && character >= HIDDEN[low].from;
 }
 
-/* Whether HTML cannot contain the character (HTML, 13.2.3.5: control characters and noncharacters). */
+/* Whether HTML cannot contain the character (HTML, 13.2.3.5: control characters and
+ * noncharacters). */
 static bool is_forbidden(uint32_t character)
 {
     return character < 0x20 || (character >= 0x7F && character <= 0x9F) ||
@@ -155,7 +156,8 @@ void html_add_path_attribute(struct buffer *to, const char *path, size_t len)
     add_escaped(to, path, len, 0, len, IN_BRACKETS);
 }
 
-/* Where the second part of a long path begins: at a slash, if there is one near; never within a character. */
+/* Where the second part of a long path begins: at a slash, if there is one near; never within a
+ * character. */
 static size_t tail_of(const char *path, size_t len)
 {
     size_t at = len - TAIL_MIN_BYTES;

@@ -1,5 +1,5 @@
-/* Addresses of the public API, percent-encoded. In HTML their ampersands must be escaped, as in any text. Each begins
- * with the base, the path prefix below which a proxy has render-svc. Any thread.
+/* Addresses of the public API, percent-encoded. In HTML their ampersands must be escaped, as in any
+ * text. Each begins with the base, the path prefix below which a proxy has render-svc. Any thread.
  */
 #ifndef RENDER_HTML_LINK_H
 #define RENDER_HTML_LINK_H
@@ -17,8 +17,8 @@
 #define LINK_BADGE   "/-/badge"
 #define LINK_HISTORY "/-/history"
 
-/* LINK_PATHS/ANY/PATH with this suffix is the history of the path. A path that itself has this suffix needs the query
- * LINK_ABOUT_PATH for its page. */
+/* LINK_PATHS/ANY/PATH with this suffix is the history of the path. A path that itself has this
+ * suffix needs the query LINK_ABOUT_PATH for its page. */
 #define LINK_HISTORY_SUFFIX "/history"
 #define LINK_ABOUT_PATH     "?about=path"
 
@@ -28,11 +28,12 @@ extern struct link_base {
     size_t len;
 } link_base;
 
-/* Sets the base, to a text that is never freed. Before any thread starts and before anything is rendered. */
+/* Sets the base, to a text that is never freed. Before any thread starts and before anything is
+ * rendered. */
 void link_set_base(const char *base);
 
-/* Whether a text can be the base: one or more segments of unreserved characters (RFC 3986, 2.3), each after a slash,
- * none of them . or .. */
+/* Whether a text can be the base: one or more segments of unreserved characters (RFC 3986, 2.3),
+ * each after a slash, none of them . or .. */
 bool link_is_base(const char *text);
 
 /* Appends the base and a path of the service, such as LINK_PATHS or the path of an asset. */
@@ -52,18 +53,21 @@ struct link {
 /* Appends the address of `path`, LINK_PATHS or LINK_LIVE, with this query. */
 void link_add(struct buffer *to, const char *path, const struct link *link);
 
-/* Appends the same to an empty buffer. Returns it as a text that ends with NUL and is freed with the buffer. */
+/* Appends the same to an empty buffer. Returns it as a text that ends with NUL and is freed with
+ * the buffer. */
 const char *link_text(struct buffer *to, const char *path, const struct link *link);
 
-/* Reads the query of a public request, as view_parse does. A prefix without a leading slash gets one, as every path
- * has it, and is normalised by the rules. Returns NULL, or a sentence that says what is wrong. */
+/* Reads the query of a public request, as view_parse does. A prefix without a leading slash gets
+ * one, as every path has it, and is normalised by the rules. Returns NULL, or a sentence that says
+ * what is wrong. */
 const char *link_read_view(const char *query, size_t len, const struct path_rules *rules,
                            struct view *view) __attribute__((warn_unused_result));
 
 /* Appends the target of the request to counter-svc for the rows of a view. */
 void link_add_target(struct buffer *to, const struct view *view);
 
-/* Whether the path ends with LINK_HISTORY_SUFFIX, so its address would be the history of another path. */
+/* Whether the path ends with LINK_HISTORY_SUFFIX, so its address would be the history of another
+ * path. */
 bool link_ends_with_history(const char *path, size_t len);
 
 /* Appends the address of a path's page. */

@@ -1,5 +1,5 @@
-/* The page of a visit, in parts. The visitors of a batch get the same rows, which are rendered once and shared by
- * reference; only the visitor's own parts are rendered for each visit.
+/* The page of a visit, in parts. The visitors of a batch get the same rows, which are rendered once
+ * and shared by reference; only the visitor's own parts are rendered for each visit.
  *
  *     shared   the constant beginning
  *     own      the visited path, its count, its place in the table
@@ -9,8 +9,9 @@
  *
  * The same for JSON, in two parts: json_add_own, json_add_rows.
  *
- * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the visited row changes
- * one piece, which is compressed again. The visitor's own text goes between the pieces, uncompressed.
+ * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
+ * visited row changes one piece, which is compressed again. The visitor's own text goes between the
+ * pieces, uncompressed.
  */
 #ifndef RENDER_HTML_PAGE_H
 #define RENDER_HTML_PAGE_H
@@ -23,7 +24,8 @@
 /* The most rows of the page of a visit. */
 #define PAGE_ROWS 100
 
-/* Where the rows are in the rendered text, to insert a visitor's own parts without a search through all of it. */
+/* Where the rows are in the rendered text, to insert a visitor's own parts without a search through
+ * all of it. */
 struct page_index {
     struct totals totals;
     int64_t highest; /* count */
@@ -34,8 +36,8 @@ struct page_index {
     unsigned char slots[256]; /* hash of a path → its row + 1; open addressing */
 };
 
-/* Appends the shared text after the visitor's own, up to the end of the page, and fills the index. Rows after the first
- * PAGE_ROWS are left out. */
+/* Appends the shared text after the visitor's own, up to the end of the page, and fills the index.
+ * Rows after the first PAGE_ROWS are left out. */
 void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index);
 
 /* Rows in a piece. With fewer, pages are larger; with more, marking a row takes longer. */
@@ -73,8 +75,8 @@ struct page_visit {
     size_t apart_at; /* the row of the visited path, if it is not among the rows */
 };
 
-/* Renders the visitor's own parts, in the pool. The caller has set rows, rows_len and index of `visit`; they must live
- * as long as the parts. */
+/* Renders the visitor's own parts, in the pool. The caller has set rows, rows_len and index of
+ * `visit`; they must live as long as the parts. */
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
                       size_t path_len, struct hit_count number);
 
@@ -99,8 +101,8 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
                             const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],
                             size_t *shared);
 
-/* Appends `{"path": …, "count": …` and, if the count is the overflow row's, `, "overflow": true`, without the closing
- * brace. */
+/* Appends `{"path": …, "count": …` and, if the count is the overflow row's, `, "overflow": true`,
+ * without the closing brace. */
 void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number);
 
 /* Appends the whole document of a visit that is not counted. */

@@ -23,7 +23,8 @@ static void add_rank(struct buffer *to, int64_t rank)
         buffer_add_literal(to, "<div><dt>Rank</dt><dd>beyond 10,000</dd></div>\n");
 }
 
-/* Appends a time as people read it, to the second: 2026-11-23 22:15:00 UTC. `time` is RFC 3339, or "". */
+/* Appends a time as people read it, to the second: 2026-11-23 22:15:00 UTC. `time` is RFC 3339, or
+ * "". */
 static void add_time(struct buffer *to, const char *title, const char *time)
 {
     if (*time == '\0')

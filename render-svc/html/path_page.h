@@ -1,4 +1,5 @@
-/* The page of one path: /-/paths/ANY/PATH, or the page of a visit that is not counted. Any thread. */
+/* The page of one path: /-/paths/ANY/PATH, or the page of a visit that is not counted. Any
+ * thread. */
 #ifndef RENDER_HTML_PATH_PAGE_H
 #define RENDER_HTML_PATH_PAGE_H
 

@@ -75,7 +75,8 @@ void path_table_add_totals(struct buffer *to, const struct totals *totals)
              totals->hits, totals->hits == 1 ? "hit" : "hits");
 }
 
-/* Appends the heading of a column, a link that sorts by it. `sorted` is the direction in which it is sorted. */
+/* Appends the heading of a column, a link that sorts by it. `sorted` is the direction in which it
+ * is sorted. */
 static void add_column(struct buffer *to, const struct view *view, enum view_order order,
                        const char *sorted, const char *title)
 {

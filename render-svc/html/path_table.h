@@ -1,5 +1,5 @@
-/* The table of paths with what belongs to it: search, exports, and links to the next rows. The page of a visit and
- * the page of /-/paths have it. Any thread. */
+/* The table of paths with what belongs to it: search, exports, and links to the next rows. The page
+ * of a visit and the page of /-/paths have it. Any thread. */
 #ifndef RENDER_HTML_PATH_TABLE_H
 #define RENDER_HTML_PATH_TABLE_H
 
@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-/* What a page offers for the rows of a view. Addresses are whole, percent-encoded, and end with NUL; NULL: not
- * offered. */
+/* What a page offers for the rows of a view. Addresses are whole, percent-encoded, and end with
+ * NUL; NULL: not offered. */
 struct path_table_controls {
     const struct view *view;        /* as it was requested; has_after: this is not its first page */
     const char *json;               /* these rows as JSON */
@@ -27,15 +27,15 @@ void path_table_add_controls(struct buffer *to, const struct path_table_controls
 /* Appends `5 paths, 17 hits in all`. */
 void path_table_add_totals(struct buffer *to, const struct totals *totals);
 
-/* Appends the beginning of the table, up to and with `<tbody>`. `ranked`: its rows are numbered. The element with
- * the id `rows` is its name. */
+/* Appends the beginning of the table, up to and with `<tbody>`. `ranked`: its rows are numbered.
+ * The element with the id `rows` is its name. */
 void path_table_begin(struct buffer *to, const struct view *view, bool ranked);
 
 /* The highest count of these rows, at least 1. The bars of all rows are relative to it. */
 int64_t path_table_highest(const struct rows *rows);
 
-/* How a row begins. PATH_TABLE_ROW_BAR, PATH_TABLE_ROW_A and a link (html_add_path_link) follow; the overflow row
- * has no link. */
+/* How a row begins. PATH_TABLE_ROW_BAR, PATH_TABLE_ROW_A and a link (html_add_path_link) follow;
+ * the overflow row has no link. */
 #define PATH_TABLE_ROW        "<tr>"
 #define PATH_TABLE_ROW_MARKED "<tr id=v aria-current=true>"
 #define PATH_TABLE_ROW_BAR    "<th class=b00>"
@@ -44,8 +44,8 @@ int64_t path_table_highest(const struct rows *rows);
 /* Stands in place of the overflow row's path. */
 #define PATH_TABLE_OVERFLOW "<em>other paths</em>"
 
-/* Appends what follows PATH_TABLE_ROW, to the end of the row. Returns how many bytes the percent-encoded path in its
- * link has; 0: it is the overflow row. */
+/* Appends what follows PATH_TABLE_ROW, to the end of the row. Returns how many bytes the
+ * percent-encoded path in its link has; 0: it is the overflow row. */
 size_t path_table_add_row(struct buffer *to, const char *path, size_t path_len, int64_t count,
                           int64_t highest);
 

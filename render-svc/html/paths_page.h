@@ -1,4 +1,5 @@
-/* The page of /-/paths: the rows of a view, with search, exports, links to other views, and charts. Any thread. */
+/* The page of /-/paths: the rows of a view, with search, exports, links to other views, and charts.
+ * Any thread. */
 #ifndef RENDER_HTML_PATHS_PAGE_H
 #define RENDER_HTML_PATHS_PAGE_H
 

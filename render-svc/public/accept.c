@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* A stretch of a header's value. */
+/* A part of a header's value. */
 struct span {
     const char *at;
     size_t len;
@@ -20,7 +20,7 @@ static struct span trim(struct span span)
     return span;
 }
 
-/* Cuts off what comes before the separator, or everything. */
+/* Removes and returns the part before the separator; without one, everything. */
 static struct span take(struct span *rest, char separator)
 {
     const char *end = memchr(rest->at, separator, rest->len);
@@ -36,7 +36,7 @@ static bool is(struct span span, const char *text)
     return span.len == strlen(text) && strncasecmp(span.at, text, span.len) == 0;
 }
 
-/* A weight in thousandths (RFC 9110, 12.4.2); malformed counts as 1. */
+/* A weight in thousandths (RFC 9110, 12.4.2); a malformed one counts as 1. */
 static int read_weight(struct span value)
 {
     int weight = 0, digit = 100;
@@ -53,7 +53,7 @@ static int read_weight(struct span value)
 
 #define N_FORMS 3
 
-/* What each form is called, and the range of its kind. */
+/* The media type of each form, and the range that includes it. */
 static const struct {
     const char *type, *range;
 } FORMS[N_FORMS] = {
@@ -62,10 +62,10 @@ static const struct {
     [ACCEPT_CSV] = {"text/csv", "text/*"},
 };
 
-/* How much a range says about a form; a more specific range goes before. */
+/* The weight of a form; a more specific range takes precedence. */
 struct wish {
     int weight;      /* 0 to 1000 */
-    int specificity; /* 0: nothing said, 1: any, 2: its major type, 3: it */
+    int specificity; /* 0: no range, 1: any type, 2: its major type, 3: its type */
 };
 
 static void apply(struct wish *wish, int specificity, int weight)
@@ -74,7 +74,7 @@ static void apply(struct wish *wish, int specificity, int weight)
         *wish = (struct wish){weight, specificity};
 }
 
-/* The weight among these parameters. */
+/* The weight (q) in these parameters. */
 static int weight_of(struct span parameters)
 {
     int weight = 1000;

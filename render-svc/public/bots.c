@@ -13,11 +13,11 @@
 
 extern const char bots_file[], bots_file_end[]; /* bots_file.S */
 
-/* Of PCRE2's allocator for machine code, which takes 64 kB at a time. */
+/* Areas of machine code. PCRE2's allocator maps 64 kB at a time. */
 #define MAX_AREAS 8
 
-/* Patterns that are matched as one expression. Apart, PCRE2 finds in each where it can begin, which takes half the
- * time of all together: at the beginning; at some letters; anywhere. */
+/* Patterns that are matched as one expression. Three expressions take half the time of one, because
+ * PCRE2 finds out where each can begin: at the beginning; at some letters; anywhere. */
 enum group { GROUP_ANCHORED, GROUP_TEXT, GROUP_OTHER, N_GROUPS };
 
 struct bots {
@@ -46,8 +46,8 @@ static enum group group_of(const char *pattern, size_t len)
     return GROUP_TEXT;
 }
 
-/* Appends the patterns of a group as alternatives. Those that follow each other and begin with the same character
- * are tried only where that stands. */
+/* Appends the patterns of a group as alternatives. Successive patterns with the same first
+ * character share it, so they are tried only where it occurs. */
 static void join_patterns(struct buffer *to, enum group group)
 {
     char first = '\0';
@@ -72,8 +72,8 @@ static void join_patterns(struct buffer *to, enum group group)
     buffer_add_string(to, group == GROUP_OTHER ? "" : ")");
 }
 
-/* PCRE2 (10.42) maps its machine code writable and executable at once, and does not say where. Such memory is what
- * an attacker looks for, so it loses the one right; bots_free needs the other. */
+/* Makes machine code read-only. PCRE2 (10.42) maps it writable and executable at once, which helps
+ * attackers, and does not say where; so this looks for it in /proc. */
 static void seal(struct bots *bots)
 {
     FILE *maps = fopen("/proc/self/maps", "re");
@@ -88,6 +88,7 @@ static void seal(struct bots *bots)
         fclose(maps);
 }
 
+/* Makes machine code writable again, as PCRE2 needs it to free it. */
 static void unseal(const struct bots *bots)
 {
     for (size_t i = 0; i < bots->n_areas; ++i)
@@ -172,7 +173,7 @@ void bots_matcher_destroy(struct bots_matcher *matcher)
 
 bool bots_match(struct bots_matcher *matcher, const char *agent, size_t len)
 {
-    /* the end of what is looked at may not be that of the agent */
+    /* a truncated agent has no end to match */
     uint32_t options = len > BOTS_MAX_AGENT_BYTES ? PCRE2_NOTEOL : 0;
 
     if (len > BOTS_MAX_AGENT_BYTES)

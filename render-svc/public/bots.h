@@ -1,9 +1,9 @@
-/* Recognises user agents that say they are bots.
+/* Recognises the user agents of bots.
  *
- * The patterns are those of isbot, a public list (render-svc/bots/, tools/update-bots). PCRE2 matches them
- * with JIT, in 5 µs for a browser's agent. What an agent can cost is bounded: only its first
- * BOTS_MAX_AGENT_BYTES are looked at, PCRE2 gives up after BOTS_MATCH_LIMIT steps, and machine code needs no memory
- * but the stack.
+ * The patterns are those of isbot, a public list (render-svc/bots/, tools/update-bots). PCRE2
+ * matches them with JIT, in 5 µs for a browser's agent. What an agent can cost is bounded: only its
+ * first BOTS_MAX_AGENT_BYTES are looked at, PCRE2 gives up after BOTS_MATCH_LIMIT steps, and
+ * machine code needs no memory but the stack.
  */
 #ifndef RENDER_PUBLIC_BOTS_H
 #define RENDER_PUBLIC_BOTS_H
@@ -17,16 +17,16 @@
 /* The compiled patterns. Read only, so that all workers share them. */
 struct bots;
 
-/* Compiles the patterns, while there are no other threads and before sandbox_enter, from which on no memory becomes
- * executable. No executable memory stays writable. Returns NULL, with a sentence in `error`, when PCRE2 refuses the
- * patterns. */
+/* Compiles the patterns, while there are no other threads and before sandbox_enter, from which on
+ * no memory becomes executable. No executable memory stays writable. Returns NULL, with a sentence
+ * in `error`, when PCRE2 refuses the patterns. */
 struct bots *bots_compile(char *error, size_t error_size);
 
 /* When all matchers are gone. Takes NULL. */
 void bots_free(struct bots *bots);
 
-/* Whether the patterns are machine code. Where the kernel refuses executable memory they are interpreted, which
- * takes forty times as long and answers the same. */
+/* Whether the patterns are machine code. Where the kernel refuses executable memory they are
+ * interpreted, which takes forty times as long and answers the same. */
 bool bots_are_jit(const struct bots *bots);
 
 /* What a worker matches with: memory for one match at a time. */
@@ -36,7 +36,8 @@ struct bots_matcher *bots_matcher_create(const struct bots *bots);
 /* Takes NULL. */
 void bots_matcher_destroy(struct bots_matcher *matcher);
 
-/* Whether this value of User-Agent is a bot's. A value beyond the limits above is not. From the worker's thread. */
+/* Whether this value of User-Agent is a bot's. A value beyond the limits above is not. From the
+ * worker's thread. */
 bool bots_match(struct bots_matcher *matcher, const char *agent, size_t len);
 
 #endif

@@ -1,5 +1,5 @@
-/* Looking without counting: /-/paths and /-/paths/ANY/PATH, as a page, as JSON, as CSV. A request
- * reads from top to bottom: what is asked for, the read from counter-svc, the answer in its form. */
+/* /-/paths and /-/paths/ANY/PATH, as a page, as JSON, as CSV. A request reads from top to bottom:
+ * its parameters, the read from counter-svc, the answer in its form. */
 
 #include "proto/api.h"
 #include "proto/detail.h"
@@ -27,7 +27,7 @@ struct browse {
     bool is_export;
     struct read_request read;
     struct trend trend; /* of a page with charts */
-    /* what was read, while the charts' numbers are awaited */
+    /* the rows or the detail, while the history of the charts is read */
     struct rows rows;
     struct path_detail detail;
     bool is_read;
@@ -39,7 +39,7 @@ static void on_trend_of_all(struct trend *trend);
 static void on_trend_of_path(struct trend *trend);
 static void on_gone(void *data);
 
-/* --- what is asked for --- */
+/* --- both --- */
 
 static struct browse *begin(const struct api_request *request)
 {
@@ -65,7 +65,7 @@ static void start_read(struct browse *browse, struct buffer *target, read_callba
     buffer_free(target);
 }
 
-/* Reads what the charts of a page show, beside what the page is of. */
+/* Reads the history for the charts of a page, at the same time as the rows or the detail. */
 static void begin_trend(struct browse *browse, const char *path, size_t len,
                         trend_callback callback)
 {
@@ -76,7 +76,7 @@ static void begin_trend(struct browse *browse, const char *path, size_t len,
                     callback);
 }
 
-/* The history of a chart, if there is one. */
+/* The history of a chart; NULL: there is none. */
 static const struct history *history_of(const struct browse *browse, enum trend_unit unit)
 {
     const struct history *history = &browse->trend.of[unit];
@@ -112,19 +112,20 @@ static void answer_buffer(struct browse *browse, struct buffer *body)
 
 /* --- /-/paths --- */
 
-/* Makes the view of an export out of one that was asked for: everything is in order of paths, as rows
- * of an order by count move while it is written. */
+/* Makes the requested view that of an export. Exports are in order of paths, because rows in order
+ * of counts move while the export is written. Returns NULL, or a sentence that says what is
+ * wrong. */
 static const char *make_export(struct view *view)
 {
     if (view->order != VIEW_BY_PATH)
-        return "CSV of everything is in order of paths: leave out \"order\", or give a \"limit\".";
+        return "A CSV of everything is in order of paths: omit \"order\", or add \"limit\".";
     if (view->backwards)
-        return "CSV of everything has no \"before\": give a \"limit\".";
+        return "A CSV of everything has no \"before\": add \"limit\".";
     view->limit = VIEW_MAX_ROWS;
     return NULL;
 }
 
-/* Reads which rows are asked for. CSV without a limit is an export of everything. */
+/* Reads the view. CSV without a limit is an export of everything. */
 static const char *read_rows(struct browse *browse, h2o_iovec_t query)
 {
     static const char *const NAMES[] = {"order", "limit"};
@@ -176,7 +177,7 @@ static const char *address(struct browse *browse, const char *base, const struct
     return copy.base;
 }
 
-/* The address of the rows behind or in front of these; NULL without a cursor. */
+/* The address of the next or previous rows; NULL without a cursor. */
 static const char *neighbour(struct browse *browse, const char *name, const char *cursor,
                              size_t len, const char *format)
 {
@@ -255,7 +256,7 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     here.format = "json";
     page.controls.json = address(browse, LINK_PATHS, &here);
     here.format = "csv";
-    here.with_limit = true; /* without one it would be everything */
+    here.with_limit = true; /* without a limit it would be everything */
     page.controls.csv = address(browse, LINK_PATHS, &here);
     by_path.order = VIEW_BY_PATH;
     page.controls.csv_all = address(browse, LINK_PATHS, &all);
@@ -266,9 +267,9 @@ static void answer_rows_page(struct browse *browse, const struct rows *rows)
     buffer_free(&cursor);
 }
 
-/* Whoever goes back and finds the top before the page is full is led to the first page: rows have
- * moved since, and it would show only what is left above. */
-static void lead_to_first_page(struct browse *browse)
+/* Redirects to the first page. A previous page that reaches the top before it is full would show
+ * only the few rows that have moved above the cursor since. */
+static void redirect_to_first_page(struct browse *browse)
 {
     bool with_limit = browse->view.limit != VIEW_DEFAULT_ROWS;
     struct link link = {.view = &browse->view, .with_limit = with_limit};
@@ -286,7 +287,7 @@ static void answer_rows(struct browse *browse)
     else if (browse->form.type == ACCEPT_CSV)
         answer_rows_csv(browse, rows);
     else if (browse->view.backwards && rows->previous == NULL && rows->size < browse->view.limit)
-        lead_to_first_page(browse);
+        redirect_to_first_page(browse);
     else
         answer_rows_page(browse, rows);
 }
@@ -343,7 +344,7 @@ void browse_path(const struct api_request *request)
         !h2o_memis(about.base, about.len, H2O_STRLIT("path")))
         error = "\"about\" is not path.";
     if (error == NULL && rest.len != 0)
-        error = "The query has an unknown parameter: about, format and bom are known.";
+        error = "Unknown query parameter; use about, format or bom.";
     if (error != NULL) {
         answer_error(browse, 400, error);
         return;
@@ -406,7 +407,7 @@ static void on_trend_of_path(struct trend *trend)
         answer_path(browse);
 }
 
-/* The request's memory goes. */
+/* The request's memory is freed. */
 static void on_gone(void *data)
 {
     struct browse *browse = data;

@@ -87,7 +87,8 @@ static enum image take_suffix(struct embed *embed)
     return image;
 }
 
-/* Normalises the path. Returns false when the path cannot be counted, after answering with an error. */
+/* Normalises the path. Returns false when the path cannot be counted, after answering with an
+ * error. */
 static bool take_path(struct embed *embed)
 {
     bool dots = ends_with_dots(embed);
@@ -178,7 +179,7 @@ void embed_hit(const struct api_request *request)
         reply_head(request->req, embed->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
     else if (visitor_is_uncounted(request->req))
         leave_out(embed);
-    else if (!reply_refuse_ahead(request->req, true))
+    else if (!reply_refuse_prefetch(request->req, true))
         count_hit(embed);
 }
 
@@ -263,7 +264,8 @@ static void read_count(struct embed *embed)
     const struct render *render = worker_of(embed->req)->app;
     struct buffer target = {0};
 
-    /* of all paths with this prefix, the path itself is the first; unlike API_PATHS/ANY/PATH this needs no rank */
+    /* of all paths with this prefix, the path itself is the first; unlike API_PATHS/ANY/PATH this
+     * needs no rank */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, embed->path, embed->path_len);
     if (embed->badge.period != VIEW_ALL_TIME) {
@@ -318,7 +320,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
     return true;
 }
 
-/* The request's memory goes. */
+/* The request's memory is freed. */
 static void on_gone(void *data)
 {
     struct embed *embed = data;

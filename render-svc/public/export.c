@@ -1,10 +1,10 @@
-/* Every row of a view as CSV: a page is read from counter-svc and written, and the next is read only when
- * the client's connection has taken it; so an export takes the memory of a page.
+/* /-/paths as CSV of everything. An export reads a page of rows from counter-svc and writes it. It
+ * reads the next page only when the client has taken this one, so it needs the memory of one page.
  *
- * Rows are walked by path: none is met twice or left out, except those that come or go meanwhile.
- * When a page cannot be read the connection is reset (server/http/connection.h), so that the client sees
- * that rows are missing; it can go on with after= and the last path that it has. A client that does
- * not take a page within idle_ms is reset, too. */
+ * Rows are read in order of paths: none is repeated or omitted, except paths that appear or
+ * disappear meanwhile. If a page cannot be read, the connection is reset
+ * (server/http/connection.h), so that the client sees that rows are missing. It can continue with
+ * after= and its last path. A client that does not take a page within idle_ms is reset, too. */
 
 #include "proto/api.h"
 #include "render-svc/html/csv.h"
@@ -22,13 +22,13 @@
 /* In the request's pool. */
 struct export
 {
-    h2o_generator_t generator; /* first: what libh2o hands back is this */
+    h2o_generator_t generator; /* first: libh2o passes this to on_written and on_stop */
     h2o_req_t *req;
     struct render *render;
-    struct view view;    /* its cursor moves on */
+    struct view view;    /* its cursor is behind the last page */
     struct buffer text;  /* the page that is being written */
     struct gzip *gzip;   /* NULL: it is not compressed */
-    struct gzip_sum sum; /* of what is compressed until now */
+    struct gzip_sum sum; /* of the text so far */
     struct read_request read;
     struct timer stall;
     bool begun;
@@ -79,6 +79,7 @@ static void read_page(struct export *export)
     buffer_free(&target);
 }
 
+/* Ends an export whose next page cannot be read. */
 static void fail(struct export *export)
 {
     if (!export->begun) {
@@ -90,9 +91,9 @@ static void fail(struct export *export)
     connection_abort(export->req);
 }
 
-/* Moves the view's cursor behind these rows. By path, a cursor is a path. Returns whether there are
- * more. */
-static bool move_on(struct view *view, const struct rows *rows)
+/* Moves the cursor of the view behind these rows. In order of paths a cursor is a path. Returns
+ * whether there are more rows. */
+static bool move_cursor(struct view *view, const struct rows *rows)
 {
     if (rows->next == NULL || rows->next_len > sizeof(view->after_path))
         return false;
@@ -103,7 +104,7 @@ static bool move_on(struct view *view, const struct rows *rows)
     return true;
 }
 
-/* Compresses the page in its place; all pages are one gzip member. */
+/* Replaces the page by its compressed form. All pages are one gzip member. */
 static void pack_page(struct export *export, bool is_last)
 {
     struct buffer packed = {0};
@@ -132,7 +133,7 @@ static bool on_page(struct read_request *read, const struct http_answer *answer)
         return answer == NULL || answer->status != 200;
     }
     csv_add_rows(&export->text, &rows);
-    more = move_on(&export->view, &rows);
+    more = move_cursor(&export->view, &rows);
     rows_free(&rows);
     if (!export->begun)
         export->gzip = reply_begin_gzip(export->req);
@@ -148,7 +149,7 @@ static bool on_page(struct read_request *read, const struct http_answer *answer)
     return true;
 }
 
-/* The page has been taken; runs only while there are more. */
+/* The client has taken the page, and there are more. */
 static void on_written(h2o_generator_t *self, h2o_req_t *req)
 {
     struct export *export = (struct export *)self;
@@ -160,7 +161,7 @@ static void on_written(h2o_generator_t *self, h2o_req_t *req)
     read_page(export);
 }
 
-/* The client does not take what it asked for. */
+/* The client has not taken the page in time. */
 static void on_stalled(struct timer *timer)
 {
     struct export *export = H2O_STRUCT_FROM_MEMBER(struct export, stall, timer);
@@ -169,7 +170,7 @@ static void on_stalled(struct timer *timer)
     connection_cut(export->req);
 }
 
-/* The connection has ended before the export did. */
+/* The connection ended before the export did. */
 static void on_stop(h2o_generator_t *self, h2o_req_t *req)
 {
     struct export *export = (struct export *)self;
@@ -181,7 +182,7 @@ static void on_stop(h2o_generator_t *self, h2o_req_t *req)
     timer_stop(&export->stall);
 }
 
-/* The request's memory goes. */
+/* The request's memory is freed. */
 static void on_gone(void *data)
 {
     struct export *export = data;

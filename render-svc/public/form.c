@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* The form that is asked for by name; or else the one that is accepted best. */
+/* Reads the form: the one that format= names, otherwise the one that Accept prefers. */
 static const char *read_format(const struct api_request *request, h2o_iovec_t name,
                                enum accept_form *form)
 {
@@ -54,8 +54,8 @@ const char *form_read(struct form *form, const struct api_request *request, h2o_
     return error;
 }
 
-/* A browser that opens JSON or CSV saves it. If Firefox showed JSON, it would do so in a page of its
- * own and ask for /favicon.ico whatever the policy of the answer is, and that would be counted. */
+/* Browsers save JSON and CSV as files. Otherwise Firefox would show JSON in a page of its own and
+ * request /favicon.ico, whatever the policy of the answer, and that request would be counted. */
 void form_answer(h2o_req_t *req, const struct form *form, struct buffer *body)
 {
     static const char *const TYPES[] = {

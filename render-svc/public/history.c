@@ -1,5 +1,5 @@
-/* /-/history and /-/paths/ANY/PATH/history, as a page, as JSON, as CSV. A request reads from top to bottom: what is
- * asked for, the read from counter-svc, the answer in its form. */
+/* /-/history and /-/paths/ANY/PATH/history, as a page, as JSON, as CSV. A request reads from top to
+ * bottom: its parameters, the read from counter-svc, the answer in its form. */
 
 #include "proto/history.h"
 #include "base/json.h"
@@ -19,7 +19,7 @@
 
 enum parameter { UNIT, FROM, TO, BOTS, N_PARAMETERS };
 
-/* A request that waits for counter-svc; in the request's pool. */
+/* A request while it waits for counter-svc; in its pool. */
 struct call {
     h2o_req_t *req;
     struct form form;
@@ -36,7 +36,7 @@ static void on_gone(void *data);
 static const char *const NAMES[N_PARAMETERS] = {
     [UNIT] = "unit", [FROM] = "from", [TO] = "to", [BOTS] = "bots"};
 
-/* Reads what render-svc itself needs of the query; unit and times are counter-svc's. */
+/* Reads the query. counter-svc checks the values of unit, from and to. */
 static const char *read_query(struct call *call, const struct api_request *request)
 {
     h2o_mem_pool_t *pool = &request->req->pool;
@@ -48,8 +48,7 @@ static const char *read_query(struct call *call, const struct api_request *reque
     if (error != NULL)
         return error;
     if (rest.len != 0)
-        return "The query has an unknown parameter: unit, from, to, bots, format and bom are "
-               "known.";
+        return "Unknown query parameter; use unit, from, to, bots, format or bom.";
     bots = call->values[BOTS];
     call->without_bots = h2o_memis(bots.base, bots.len, H2O_STRLIT("exclude"));
     if (bots.base != NULL && !call->without_bots &&
@@ -58,13 +57,13 @@ static const char *read_query(struct call *call, const struct api_request *reque
     return NULL;
 }
 
+/* Whether the query has a value. A form sends its empty fields, too. */
 static bool is_given(const struct call *call, enum parameter parameter)
 {
-    /* a form sends its empty fields, too */
     return call->values[parameter].len != 0;
 }
 
-/* Appends the parameters that were given. */
+/* Appends the parameters up to `last` that the query has, each after a separator. */
 static void add_parameters(struct buffer *to, const struct call *call, enum parameter last,
                            char separator)
 {
@@ -79,7 +78,7 @@ static void add_parameters(struct buffer *to, const struct call *call, enum para
     }
 }
 
-/* `path` NULL: of all paths. */
+/* Reads a history; `path` NULL: of all paths. */
 static void begin(const struct api_request *request, const char *path, size_t len)
 {
     const struct render *render = worker_of(request->req)->app;
@@ -125,7 +124,7 @@ void history_of_path(const struct api_request *request)
 
 /* --- the answer --- */
 
-/* Answers with the sentence of counter-svc's problem. */
+/* Handles an answer that is not a 200. Passes on the detail of counter-svc's problem. */
 static bool answer_failure(struct call *call, const struct http_answer *answer)
 {
     bool is_json = call->form.type != ACCEPT_HTML;
@@ -195,7 +194,8 @@ static void add_csv(struct call *call, const struct history *history, struct buf
     }
 }
 
-/* An address of this page, with these parameters and a format, or without any; in the request's pool. */
+/* The address of this history in a format, with the same parameters; NULL: of the page, without a
+ * query. In the request's pool. */
 static const char *address(struct call *call, const char *format)
 {
     struct buffer text = {0};
@@ -265,7 +265,7 @@ static bool on_history(struct read_request *read, const struct http_answer *answ
     return true;
 }
 
-/* The request's memory goes. */
+/* The request's memory is freed. */
 static void on_gone(void *data)
 {
     read_request_cancel(&((struct call *)data)->read);

@@ -1,5 +1,5 @@
-/* /-/me: whether this browser's own visits are counted, and a form to change that. The cookie is all there
- * is: nothing is kept here. */
+/* /-/me: whether visits by this browser are counted, and a form to change that. The cookie has the
+ * whole state: the service stores nothing. */
 
 #include "render-svc/html/link.h"
 #include "render-svc/html/me_page.h"
@@ -10,7 +10,7 @@
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
 
-/* As long as browsers keep a cookie at most: 400 days. */
+/* The longest time that browsers keep a cookie: 400 days. */
 #define KEPT_S "34560000"
 
 static void answer_state(const struct api_request *request, bool is_left_out)
@@ -27,8 +27,8 @@ static void answer_state(const struct api_request *request, bool is_left_out)
     buffer_free(&body);
 }
 
-/* Behind TLS the cookie also comes with images and requests on pages of other sites. Browsers refuse to
- * keep such a cookie without TLS; then it comes from pages of the same site alone. */
+/* With TLS, browsers also send the cookie with images and requests on pages of other sites. Without
+ * TLS they refuse such a cookie, so it is limited to pages of the same site. */
 static void set_cookie(h2o_req_t *req, bool is_left_out)
 {
     h2o_iovec_t proto = request_header(req, "x-forwarded-proto");
@@ -56,14 +56,14 @@ static void change(const struct api_request *request)
     bool no = h2o_memis(counted.base, counted.len, H2O_STRLIT("no"));
 
     if (error == NULL && rest.len != 0)
-        error = "The query has an unknown parameter: counted is known.";
+        error = "Unknown query parameter; use counted.";
     if (error == NULL && !no && !h2o_memis(counted.base, counted.len, H2O_STRLIT("yes")))
         error = "\"counted\" is not yes or no.";
     if (error != NULL) {
         reply_error(request->req, 400, error, request->json);
         return;
     }
-    if (visitor_may_be_led(request->req)) {
+    if (visitor_may_be_forged(request->req)) {
         reply_error(request->req, 403, "Only this site's own page can change this.", request->json);
         return;
     }

@@ -15,7 +15,7 @@ extern const char openapi_file[], openapi_file_end[];
 static struct reply_constant file;
 static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 
-/* Puts the base in the place of the server's address. */
+/* Replaces the address of the server by the base. */
 static void prepare(void)
 {
     static const char SERVER[] = "\nservers:\n  - url: ";
@@ -24,7 +24,7 @@ static void prepare(void)
     struct buffer text = {0};
 
     assert(at != NULL);
-    at += sizeof(SERVER) - 1; /* where a slash stands */
+    at += sizeof(SERVER) - 1; /* at the slash */
     buffer_add(&text, from, (size_t)(at - from));
     buffer_add_string(&text, link_base.len != 0 ? link_base.at : "/");
     buffer_add(&text, at + 1, (size_t)(to - at - 1));
@@ -37,7 +37,7 @@ void openapi_answer(const struct api_request *request)
 {
     pthread_once(&prepared, prepare);
     reply_may_be_kept(request->req, "public, max-age=3600");
-    if (request_header(request->req, "origin").base == NULL) /* a copy that is kept is for all */
+    if (request_header(request->req, "origin").base == NULL) /* caches use a copy for all origins */
         answer_header_named(request->req, "access-control-allow-origin", "*");
     reply_constant(request->req, "application/yaml", &file);
 }

@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How long browsers may remember what they are allowed: a day. */
+/* How long browsers may cache a preflight response: a day. */
 #define PREFLIGHT_AGE_S "86400"
 
-/* The headers of answers that scripts of other origins may read besides the usual ones. */
+/* The additional headers that scripts of other origins may read. */
 #define EXPOSED "preference-applied, retry-after, x-request-id"
 
 void reply_add_headers(h2o_req_t *req)
@@ -29,7 +29,8 @@ void reply_add_headers(h2o_req_t *req)
     answer_header_named(req, "x-request-id", request_trace(req));
 }
 
-/* Pages need their own files. A robot that followed their links would count what it finds. */
+/* Pages load only files of this origin. Robots must not follow their links, as each visit would be
+ * a hit. */
 static void add_page_policy(h2o_req_t *req)
 {
     answer_header_named(req, "content-security-policy",
@@ -40,8 +41,8 @@ static void add_page_policy(h2o_req_t *req)
     answer_header_named(req, "x-robots-tag", "noindex, nofollow");
 }
 
-/* Images may be in anybody's <object>, <embed> or <iframe>, where they are documents that do nothing.
- * (Browsers style the document that they make around a GIF.) */
+/* Pages of any site may show images, also in an <object>, <embed> or <iframe>, where they are inert
+ * documents. (Browsers add a style to the document that they create for a GIF.) */
 static void add_image_policy(h2o_req_t *req)
 {
     answer_header_named(req, "content-security-policy",
@@ -109,6 +110,7 @@ void reply_is_for_all_origins(h2o_req_t *req)
     answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
 }
 
+/* Takes room for a response, or answers with a 503. `own` and `shared` in bytes. */
 static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
 {
     if (output_budget_admit(req, own, shared))
@@ -193,7 +195,7 @@ void reply_error(h2o_req_t *req, int status, const char *detail, bool json)
     h2o_iovec_t accept = request_header(req, "accept");
     struct buffer page = {0};
 
-    remove_header(req, "content-disposition"); /* an error is to be read, not saved */
+    remove_header(req, "content-disposition"); /* browsers show an error, and do not save it */
     remove_header(req, "content-encoding");
     if (json && !accept_names_html(accept.base, accept.len)) {
         answer_problem(req, status, detail);
@@ -213,14 +215,14 @@ void reply_unavailable(h2o_req_t *req, const char *detail, bool json)
     reply_error(req, 503, detail, json);
 }
 
-bool reply_refuse_ahead(h2o_req_t *req, bool json)
+bool reply_refuse_prefetch(h2o_req_t *req, bool json)
 {
     const struct render *render = worker_of(req)->app;
 
-    if (render->config->prefetch != PREFETCH_REFUSE || !visitor_is_ahead(req))
+    if (render->config->prefetch != PREFETCH_REFUSE || !visitor_is_prefetch(req))
         return false;
     answer_header_named(req, "retry-after", "1");
-    reply_error(req, 503, "Prefetches are refused here; the visit itself is counted.", json);
+    reply_error(req, 503, "Prefetches are refused; the visit itself is counted.", json);
     return true;
 }
 

@@ -1,4 +1,6 @@
-/* What all public answers have in common: the form that is wanted, headers, errors.
+/* Responses of the public side. server/http/answer.h sends a response of either service. reply.h is
+ * the layer above it for browsers: headers, policies, CORS, gzip, the output budget, and errors as
+ * a page or as a problem. A handler calls answer.h itself only for what needs none of these.
  *
  * All calls from the request's loop.
  */
@@ -14,39 +16,40 @@
 #define TYPE_SVG  "image/svg+xml"
 #define TYPE_GIF  "image/gif"
 
-/* The methods of what can only be looked at. */
+/* The methods of a resource that can only be read. */
 #define METHODS_TO_READ "GET, HEAD, OPTIONS"
 
-/* Adds the headers that every answer has, Cache-Control: no-store among them. */
+/* Adds the headers of every response, with Cache-Control: no-store. */
 void reply_add_headers(h2o_req_t *req);
 
-/* Adds the Content-Security-Policy of a type of its own, TYPE_HTML, TYPE_SVG or TYPE_GIF. Every other
- * type has the policy of server/http/answer.h. The functions below that send call it themselves. */
+/* Adds the Content-Security-Policy of TYPE_HTML, TYPE_SVG or TYPE_GIF. Every other type gets the
+ * policy of server/http/answer.h. The functions below that send a response call it themselves. */
 void reply_add_policy(h2o_req_t *req, const char *content_type);
 
-/* Lets a browser say where the forms of this page come from, to this origin alone. By itself it would
- * say "null". */
+/* Lets a browser send the Origin of this page with its forms, to this origin alone. Otherwise it
+ * sends "null". */
 void reply_sends_origin(h2o_req_t *req);
 
-/* Lets the answer be kept: `value` replaces the Cache-Control that is there. */
+/* Lets caches keep the response: `value` replaces Cache-Control. */
 void reply_may_be_kept(h2o_req_t *req, const char *value);
 
-/* Lets scripts of every origin read the answer, an error as well, if they send no credentials: so what a
- * proxy shows only after a login stays hidden from other sites. Adds nothing to a request without
+/* Lets scripts of every origin read the response, also an error, if they send no credentials. So
+ * other sites cannot read what a proxy shows only after a login. Adds nothing if the request has no
  * Origin. */
 void reply_is_public(h2o_req_t *req);
 
-/* The same, and with credentials. A browser that sends them wants its origin named and credentials
- * allowed (the Fetch standard, "CORS check"); otherwise a hit that was counted fails for the
- * page. Also lets pages that are isolated show the answer as an image. */
+/* The same, and with credentials. For a request with credentials a browser requires its origin and
+ * the permission of credentials in the response (Fetch standard, "CORS check"); without them a hit
+ * that was counted fails for the page. Also lets isolated pages (COEP) show the response as an
+ * image. */
 void reply_is_for_all_origins(h2o_req_t *req);
 
-/* Answers OPTIONS, and what a browser asks before a script of another origin may send other headers than
- * the usual. `methods` are what Allow names. */
+/* Answers OPTIONS, which is also the preflight request of browsers (CORS). `methods`: the value of
+ * Allow. */
 void reply_options(h2o_req_t *req, const char *methods);
 
-/* The compressor to use for the answer, which then has the headers of one that is compressed; NULL: it
- * is to be sent as it is. */
+/* Returns the compressor for the response, after adding the headers of a compressed one; NULL: the
+ * response is not to be compressed. */
 struct gzip *reply_begin_gzip(h2o_req_t *req);
 
 /* Text that never changes, and the same as one gzip member. */
@@ -54,17 +57,16 @@ struct reply_constant {
     h2o_iovec_t plain, packed;
 };
 
-/* Answers with a 200 and whichever of the two the client takes. */
+/* Answers with a 200 and the one of the two that the client accepts. */
 void reply_constant(h2o_req_t *req, const char *content_type,
                     const struct reply_constant *constant);
 
-/* Compresses `plain` as small as it gets. Takes its time, so once in the process. */
+/* Compresses `plain` as far as possible. It is slow, so once in the process. */
 void reply_pack_constant(struct reply_constant *constant);
 
-/* Answer with a 200: with `count` parts, which live as long as the request (answer_parts), and of which
- * `shared` bytes are others', too; with a copy, which is
- * compressed where the client allows it. With a 503 instead, when clients that do not read leave no room
- * for it (output_budget.h). */
+/* Answers with a 200, or with a 503 if the output budget has no room for it. reply_parts sends
+ * `count` parts, which live as long as the request (answer_parts); `shared` of their bytes are sent
+ * to other clients, too. reply_copy sends a copy, compressed if the client accepts that. */
 void reply_parts(h2o_req_t *req, const char *content_type, h2o_iovec_t *parts, size_t count,
                  size_t shared, bool json);
 void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size_t len, bool json);
@@ -72,21 +74,21 @@ void reply_copy(h2o_req_t *req, const char *content_type, const char *body, size
 /* Answers a HEAD, as answer_head does. */
 void reply_head(h2o_req_t *req, const char *content_type);
 
-/* Answers with an error: a problem (RFC 9457) or a small page. A browser that opens the address gets
- * the page even with `json`. */
+/* Answers with an error, as a small page, or with `json` as a problem (RFC 9457). A browser that
+ * opens the address gets the page even then. */
 void reply_error(h2o_req_t *req, int status, const char *detail, bool json);
 
-/* The same with a 503: nothing was confirmed, asking again may help. */
+/* The same with a 503: nothing is confirmed, and another request may succeed. */
 void reply_unavailable(h2o_req_t *req, const char *detail, bool json);
 
-/* The same, if the configuration says so and a browser makes the request ahead: it then asks again when its
- * user goes there. Returns whether it was answered. */
-bool reply_refuse_ahead(h2o_req_t *req, bool json);
+/* Refuses a prefetch with a 503, if the configuration says so: the browser requests the page again
+ * when its user opens it. Returns whether it was a prefetch and is answered. */
+bool reply_refuse_prefetch(h2o_req_t *req, bool json);
 
-/* Leads to another address of the service (link_add_address), with a 303 or 308. */
+/* Redirects to another path of the service (link_add_address), with a 303 or 308. */
 void reply_redirect(h2o_req_t *req, int status, const char *path);
 
-/* The same with a 405, which names the methods there are. */
+/* Answers with a 405 that names the allowed methods. */
 void reply_wrong_method(h2o_req_t *req, const char *allowed, bool json);
 
 #endif

@@ -13,13 +13,13 @@
 
 static void answer_about(const struct api_request *request);
 
-/* A place below /-/. */
+/* A path below /-/. */
 static const struct route {
     enum route_id id;
     const char *name;
-    bool with_path;      /* what comes behind the name, from its slash on, is a path of its own */
-    bool for_programs;   /* errors are problems, whatever is accepted */
-    const char *methods; /* OPTIONS, which is answered by itself, is among them */
+    bool with_path;      /* a path follows the name, from its slash on */
+    bool for_programs;   /* errors are problems, whatever Accept says */
+    const char *methods; /* with OPTIONS, which the table answers itself */
     void (*handle)(const struct api_request *request);
 } ROUTES[] = {
     {ROUTE_ABOUT, "/-/", false, false, METHODS_TO_READ, answer_about},
@@ -63,7 +63,7 @@ static bool route_matches(const struct route *route, const char *path, size_t le
            (route->with_path ? len > name_len && path[name_len] == '/' : len == name_len);
 }
 
-/* Whether `method` is one of those in the list, which are separated by ", ". */
+/* Whether a list of methods, separated by ", ", contains `method`. */
 static bool allows(const char *methods, h2o_iovec_t method)
 {
     for (const char *at = methods; at != NULL; at = strchr(at, ','), at += at != NULL ? 2 : 0)
@@ -72,6 +72,7 @@ static bool allows(const char *methods, h2o_iovec_t method)
     return false;
 }
 
+/* Answers a wrong method and OPTIONS; passes other requests to the handler. */
 static void handle_route(const struct route *route, const struct api_request *request)
 {
     if (!allows(route->methods, request->req->method))

@@ -1,5 +1,5 @@
-/* What is below /-/: the pages and the public API (proto/public-api.yml). It counts nothing, but for
- * what is below /-/hit/.
+/* The paths below /-/: pages and the public API (proto/public-api.yml). They count nothing, except
+ * those below /-/hit/.
  *
  *     reserved.c  the table of routes
  *     browse.c    /-/paths, /-/paths/ANY/PATH
@@ -12,7 +12,7 @@
  *     embed.c     /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *     asset.c     /-/assets/
  *
- * A handler answers sooner or later, and within a deadline. All calls from the request's loop.
+ * Every handler answers within a deadline. All calls from the request's loop.
  */
 #ifndef RENDER_PUBLIC_RESERVED_H
 #define RENDER_PUBLIC_RESERVED_H
@@ -24,25 +24,24 @@
 
 #define RESERVED_PREFIX "/-/"
 
-/* A request; its texts are in the request's pool. */
+/* A request for a reserved path; its texts are in the request's pool. */
 struct api_request {
     h2o_req_t *req;
-    const char
-        *path; /* what stands behind the route's name, a path of its own; "" if nothing does */
+    const char *path; /* the part after the name of the route, a path of its own, or "" */
     size_t path_len;
-    const char *query; /* without its question mark */
+    const char *query; /* without the question mark */
     size_t query_len;
-    bool json; /* errors are to be problems rather than pages */
+    bool json; /* errors are problems (RFC 9457), not pages */
 };
 
 /* Whether a canonical path belongs to the service itself. */
 bool reserved_is(const char *path, size_t len);
 
-/* Whether pages of other origins may use what is at a canonical path, or at a target that has none, as
- * images and with credentials. */
+/* Whether pages of other origins may use the path as images and with credentials. For a canonical
+ * path, or for a target that has none. */
 bool reserved_is_for_all_origins(const char *path, size_t len);
 
-/* Whether it is for pages of this origin alone. */
+/* Whether only pages of this origin may read the path. */
 bool reserved_is_private(const char *path, size_t len);
 
 /* Handles a request for such a path, of any method and any length. */
@@ -55,14 +54,14 @@ void history_of_all(const struct api_request *request);
 /* The path of the request ends with LINK_HISTORY_SUFFIX. */
 void history_of_path(const struct api_request *request);
 
-/* Answers with every row of a view, whose order is by path, as CSV, perhaps behind a byte-order mark. */
+/* Answers with all rows of a view, in order of paths, as CSV. */
 void export_rows(h2o_req_t *req, const struct view *view, bool with_bom);
 
-/* Answers a visit by a browser that is left out. */
+/* Answers a visit that is not counted (visitor.h). */
 void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json);
 
-/* Answers the request for a canonical path if it is that of an asset (html/assets.h); returns false when it is
- * not. */
+/* Answers the request for a canonical path if it is that of an asset (html/assets.h); returns false
+ * when it is not. */
 bool asset_answer(h2o_req_t *req, const char *path, size_t len);
 
 void me_answer(const struct api_request *request);

@@ -1,5 +1,6 @@
-/* What the charts of a page show: the last 30 days, and the hours of yesterday and today, of one path or of all
- * together. Both are read at once. Either may be missing: counter-svc keeps no hours or no days, or does not answer.
+/* The history for the charts of a page: the last 30 days, and the hours of yesterday and today, of
+ * one path or of all. Both are read at the same time. Either may be missing: counter-svc keeps no
+ * such history, or does not answer.
  *
  * All calls from the loop's thread.
  */
@@ -14,7 +15,7 @@ enum trend_unit { TREND_DAYS, TREND_HOURS, TREND_N_UNITS };
 struct trend;
 typedef void (*trend_callback)(struct trend *trend);
 
-/* Lives inside what waits for it, zeroed before its first use. */
+/* A member of the request that waits for it. Zeroed before its first use. */
 struct trend {
     struct history of[TREND_N_UNITS]; /* read only; zone NULL: missing */
     bool is_off[TREND_N_UNITS]; /* read only; of all paths: counter-svc keeps no such history */
@@ -22,16 +23,16 @@ struct trend {
         struct trend *_trend;
         struct read_request _read;
     } _parts[TREND_N_UNITS];
-    unsigned waiting; /* reads that are under way; read only */
+    unsigned waiting; /* reads in flight; read only */
     trend_callback _callback;
 };
 
-/* Begins to read; `path` NULL: of all paths. The callback runs once, when nothing is under way any more, from the
- * loop, never before this returns. */
+/* Starts both reads; `path` NULL: of all paths. The callback runs once, when both have ended, from
+ * the loop, never before this returns. */
 void trend_start(struct trend *trend, struct read_queue *reads, const char *path, size_t len,
                  const struct trace *trace, trend_callback callback);
 
-/* Ends what is under way, without a callback, and frees what was read. */
+/* Cancels reads in flight, without a callback, and frees the histories. */
 void trend_fini(struct trend *trend);
 
 #endif

@@ -1,5 +1,5 @@
-/* A visit that is not counted, by a browser that is left out or an ignored bot (visitor.h): its path is looked up
- * instead. */
+/* A visit that is not counted, by a browser that is left out or by an ignored bot (visitor.h): the
+ * count of its path is read instead. */
 
 #include "proto/api.h"
 #include "proto/detail.h"
@@ -72,7 +72,7 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
     buffer_free(&body);
 }
 
-/* The request's memory goes. */
+/* The request's memory is freed. */
 static void on_gone(void *data)
 {
     read_request_cancel(&((struct uncounted *)data)->read);

@@ -129,7 +129,7 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
         uncounted_visit(req, path, len, form != FORM_HTML);
         return;
     }
-    if (method_is(req, "GET") && reply_refuse_ahead(req, is_json))
+    if (method_is(req, "GET") && reply_refuse_prefetch(req, is_json))
         return;
     begin_visit(req, path, len, form);
 }

@@ -11,7 +11,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Whether a header's value begins with this token: parameters may follow, as in prefetch;prerender. */
+/* Whether a header's value begins with this token. Parameters may follow, as in
+ * prefetch;prerender. */
 static bool begins_with(h2o_iovec_t value, const char *token)
 {
     size_t len = strlen(token);
@@ -20,7 +21,7 @@ static bool begins_with(h2o_iovec_t value, const char *token)
            (value.len == len || strchr(";, ", value.base[len]) != NULL);
 }
 
-bool visitor_is_ahead(h2o_req_t *req)
+bool visitor_is_prefetch(h2o_req_t *req)
 {
     static const struct {
         const char *header, *token;
@@ -87,7 +88,7 @@ bool visitor_is_uncounted(h2o_req_t *req)
            (render->config->bots_are == BOTS_IGNORED && visitor_is_bot(req));
 }
 
-bool visitor_may_be_led(h2o_req_t *req)
+bool visitor_may_be_forged(h2o_req_t *req)
 {
     h2o_iovec_t site = request_header(req, "sec-fetch-site");
     h2o_iovec_t origin = request_header(req, "origin");
