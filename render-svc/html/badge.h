@@ -37,7 +37,7 @@ struct badge {
     bool for_shields;
     enum view_period period; /* which hits it shows; all, if it counts */
     bool without_bots;       /* only hits by people; false, if it counts */
-    int cache_s; /* BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S; a value beyond either is replaced by it */
+    int cache_s; /* BADGE_CACHE_MIN_S to BADGE_CACHE_MAX_S, to which others are clamped */
 };
 
 /* A minute, which is also the default, and a year. */

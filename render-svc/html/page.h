@@ -4,7 +4,7 @@
  *     shared   the constant beginning
  *     own      the visited path, its count, its place in the table
  *     shared   controls, rows
- *     own      the beginning of the visited row, which is marked; or a row of its own below the others
+ *     own      the beginning of the visited row, marked; or a row of its own below the others
  *     shared   the rows after it, the end
  *
  * The same for JSON, in two parts: json_add_own, json_add_rows.
