@@ -42,7 +42,7 @@ def test_visits_are_as_described(face, target, accept):
 
 def test_every_place_below_the_prefix_is_described(face):
     """The table of routes, read from its source, has nothing that the file leaves out."""
-    with open(os.path.join(ROOT, "render-svc", "reserved.c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "render-svc", "public", "reserved.c"), encoding="utf-8") as file:
         routes = re.findall(r'{ROUTE_\w+, "(/-/[^"]*)", (true|false), (?:true|false), '
                             '("[^"]*"|METHODS_TO_READ)', file.read())
     assert len(routes) >= 6
