@@ -1,8 +1,8 @@
 /* /-/live: checks a request for live changes and subscribes it (live.h). */
 
 #include "render-svc/html/link.h"
+#include "render-svc/html/query.h"
 #include "render-svc/public/live.h"
-#include "render-svc/public/query.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
 #include "render-svc/public/reserved.h"
