@@ -1,5 +1,6 @@
 #include "render-svc/count/counter_client.h"
 
+#include "base/invariant.h"
 #include "proto/api.h"
 #include "render-svc/count/render_metrics.h"
 #include "render-svc/count/replicas.h"
@@ -12,15 +13,15 @@
 
 #define DEFAULT_PORT 8081
 
-/* How long a look-up may take; the addresses known before stay good meanwhile. */
+/* The deadline of a look-up. The known addresses stay in use meanwhile. */
 #define LOOK_UP_MS 2000
 
-/* How often it is looked whether a probe is due; up to as much again is added at random, so that the
- * probes of many workers spread out. */
+/* The interval at which due probes are sent. Up to the same time is added at random, to spread the probes of
+ * many workers. */
 #define PROBE_TICK_MS 200
 
-_Static_assert(REPLICAS_STAYS == METRICS_N_MOVES, "each move has its number");
-_Static_assert(REPLICAS_MAX == RESOLVER_MAX_ADDRESSES, "every address that is found has its place");
+_Static_assert(REPLICAS_STAYS == METRICS_N_MOVES, "each move has its metric");
+_Static_assert(REPLICAS_MAX == RESOLVER_MAX_ADDRESSES, "the list has room for every address");
 
 struct counter_call {
     struct counter_client *client;
@@ -29,9 +30,9 @@ struct counter_call {
     struct trace trace;
     http_callback callback;
     void *data;
-    struct http_call *call;      /* NULL while no address is known */
-    struct http_address address; /* where it was sent */
-    uint64_t begun_ms;           /* when it was sent there */
+    struct http_call *call;      /* NULL unless it is in flight */
+    struct http_address address; /* of its last try */
+    uint64_t begun_ms;           /* when its last try began */
     size_t tries_left;
     struct timer no_address;
 };
@@ -44,7 +45,7 @@ struct counter_client {
     struct timer next_look_up, next_probes;
     struct replicas replicas;
     h2o_linklist_t calls;
-    bool reachable; /* as far as the last call tells */
+    bool reachable; /* by the last call */
 };
 
 static void look_up(struct counter_client *client);
@@ -110,7 +111,7 @@ static void look_up(struct counter_client *client)
                    on_resolved, client);
 }
 
-/* Logs and publishes that another address is in use, and why. */
+/* Logs and counts a move to another address. */
 static void note_move(struct counter_client *client, enum replicas_move move, const char *why)
 {
     struct render_metrics *metrics = render_metrics_of(client->worker);
@@ -184,10 +185,12 @@ struct counter_call *counter_call(struct counter_client *client, const struct ht
     return call;
 }
 
+/* Sends the call to the address in use. Ends it if there is none, or if every address was tried. */
 static void try_next(struct counter_call *call)
 {
     const struct http_address *address = replicas_used(&call->client->replicas);
 
+    INVARIANT(call->call == NULL);
     if (address == NULL || call->tries_left == 0) {
         timer_start_after(&call->client->worker->timers, &call->no_address, 0, on_no_address);
         return;
@@ -196,8 +199,8 @@ static void try_next(struct counter_call *call)
     send_call(call, address, on_call_answered);
 }
 
-/* Logs and publishes a change of whether counter-svc can be reached, by the outcome of a call. */
-static void conclude(const struct counter_call *call, const char *why_not)
+/* Sets whether counter-svc is reachable, for readiness, and logs a change. `why_not` is NULL if it is. */
+static void set_reachable(const struct counter_call *call, const char *why_not)
 {
     struct counter_client *client = call->client;
     bool reachable = why_not == NULL;
@@ -216,69 +219,71 @@ static void on_no_address(struct timer *timer)
                                                  .reason = "no address of counter-svc answers"};
     struct counter_call *call = H2O_STRUCT_FROM_MEMBER(struct counter_call, no_address, timer);
 
-    conclude(call, UNREACHED.reason);
+    set_reachable(call, UNREACHED.reason);
     h2o_linklist_unlink(&call->link);
     call->callback(call->data, &UNREACHED);
     free(call);
 }
 
-/* Says what an answer shows to be wrong with the address that it came from, or NULL. */
-static const char *trouble_of(const struct http_answer *answer)
+/* Returns the failure of the address that this answer shows, or NULL. */
+static const char *failure_of(const struct http_answer *answer)
 {
     if (answer->outcome != HTTP_ANSWERED)
         return answer->reason;
     if (answer->status == 401)
-        return "counter-svc does not take the token";
+        return "counter-svc does not accept the token";
     if (answer->status == 503)
         return "counter-svc cannot do its work now; its /ready says why";
     return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
 }
 
-/* Draws the conclusions from a call's outcome, for which address is used and for readiness. A read
- * that was sent and failed may have asked for too much: a probe tells whether the address works. */
-static void judge(const struct counter_call *call, enum http_outcome outcome, const char *trouble)
+/* Reports the outcome of a call to the replicas and to readiness. After a failed read, which may have
+ * requested too much, a probe decides whether the address works. */
+static void report(const struct counter_call *call, enum http_outcome outcome, const char *failure)
 {
     struct counter_client *client = call->client;
     struct replicas *replicas = &client->replicas;
     uint64_t now_ms = monotonic_ms();
 
-    if (trouble == NULL) {
+    if (failure == NULL) {
         if (replicas_answered(replicas, &call->address, now_ms))
-            conclude(call, NULL);
+            set_reachable(call, NULL);
     } else if (outcome != HTTP_NOT_SENT && strcmp(call->request.method, "GET") == 0) {
         replicas_suspect(replicas, &call->address, call->begun_ms);
         send_probes(client);
     } else {
         note_move(client, replicas_failed(replicas, &call->address, call->begun_ms, now_ms),
-                  trouble);
+                  failure);
         if (replicas_all_failed(replicas))
-            conclude(call, trouble);
+            set_reachable(call, failure);
     }
 }
 
 static bool on_call_answered(void *data, const struct http_answer *answer)
 {
     struct counter_call *call = data;
-    const char *trouble = trouble_of(answer);
+    const char *failure = failure_of(answer);
     bool is_believed;
 
+    INVARIANT(call->call != NULL);
     call->call = NULL;
-    if (trouble != NULL)
-        judge(call, answer->outcome, trouble); /* first, so that the callback can call elsewhere */
+    if (failure != NULL)
+        report(call, answer->outcome, failure); /* first, so that the callback can call elsewhere */
     if (answer->outcome == HTTP_NOT_SENT && call->tries_left != 0) {
         try_next(call);
         return true;
     }
     h2o_linklist_unlink(&call->link);
     is_believed = call->callback(call->data, answer);
-    if (trouble == NULL)
-        judge(call, answer->outcome, is_believed ? NULL : "the answer is not to what was asked");
+    if (failure == NULL)
+        report(call, answer->outcome, is_believed ? NULL : "the answer does not match the request");
     free(call);
     return is_believed;
 }
 
 void counter_call_cancel(struct counter_call *call)
 {
+    INVARIANT(h2o_linklist_is_linked(&call->link));
     if (call->call != NULL)
         http_call_cancel(call->call);
     timer_stop(&call->no_address);
@@ -288,7 +293,7 @@ void counter_call_cancel(struct counter_call *call)
 
 /* --- probes --- */
 
-/* Probes every address that is due. A probe is a small read that needs PostgreSQL. */
+/* Probes every address that is due. A probe is a small read that uses PostgreSQL. */
 static void send_probes(struct counter_client *client)
 {
     static const struct http_request PROBE = {.method = "GET", .target = API_TOTALS};
@@ -320,17 +325,17 @@ static bool on_probed(void *data, const struct http_answer *answer)
     struct counter_call *call = data;
     struct counter_client *client = call->client;
     struct replicas *replicas = &client->replicas;
-    const char *trouble = trouble_of(answer);
+    const char *failure = failure_of(answer);
     enum replicas_move move;
 
-    if (trouble == NULL && answer->status != 200)
-        trouble = "the answer to a probe is not 200";
+    if (failure == NULL && answer->status != 200)
+        failure = "the answer to a probe is not 200";
     move =
-        replicas_probed(replicas, &call->address, trouble == NULL, call->begun_ms, monotonic_ms());
-    note_move(client, move, trouble != NULL ? trouble : "a lower address has been healthy");
-    if (trouble != NULL ? replicas_all_failed(replicas)
+        replicas_probed(replicas, &call->address, failure == NULL, call->begun_ms, monotonic_ms());
+    note_move(client, move, failure != NULL ? failure : "a lower address has been healthy");
+    if (failure != NULL ? replicas_all_failed(replicas)
                         : http_address_equals(replicas_used(replicas), &call->address))
-        conclude(call, trouble);
+        set_reachable(call, failure);
     h2o_linklist_unlink(&call->link);
     free(call);
     return true;

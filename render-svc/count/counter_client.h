@@ -1,16 +1,22 @@
-/* Calls to counter-svc, at one of the addresses that its name has. All calls of a worker go to the
- * same address; replicas.h describes which one that is.
+/* Calls to counter-svc. Each address of its name is a replica. All calls of a worker go to the same address, which
+ * replicas.h chooses.
  *
- * The name is looked up again every `resolve_ms`, so replicas that come and go are noticed, whatever
- * the name server says of how long its answer is good.
+ * The name is looked up every `resolve_ms`, regardless of the TTL of its records.
  *
- * The address in use has failed when a call cannot be sent, is not answered, or is answered by a
- * 401, a 5xx or something other than what was asked for. A read that was sent and failed is an
- * exception, because a visitor can ask for one that takes too long: then a probe decides.
+ * The address in use has failed if a call cannot be sent, is not answered, or is answered with 401, 5xx or something
+ * that the caller does not believe. A read that was sent and failed is an exception, because a visitor can request
+ * a read that takes too long: a probe then decides.
  *
- * A call that could not be sent goes to the next address at once. Once it may have left, only its
- * caller can decide whether it may be repeated. By the time of the callback the next address is in
- * use, so a repeat goes there.
+ * A call that could not be sent goes to the next address at once. If it may have been sent, only its caller can
+ * decide whether it may be repeated. The next address is in use before the callback runs, so a repeat goes
+ * there.
+ *
+ *     counter_call --> http_call to the address in use --answered, or unknown--> ended: callback, once
+ *          |             ^                  |
+ *          |             +---- not sent ----+---- no address is left ----------> ended: HTTP_NOT_SENT
+ *          +-------------------- no address is known --------------------------> ended: HTTP_NOT_SENT
+ *
+ * All calls from the loop's thread.
  */
 #ifndef RENDER_COUNT_COUNTER_CLIENT_H
 #define RENDER_COUNT_COUNTER_CLIENT_H
@@ -27,8 +33,8 @@ struct counter_client_settings {
 struct counter_client;
 struct counter_call;
 
-/* Reads HOST[:PORT] or http://HOST[:PORT][/] into `host`, to be freed, and `port` (8081 unless
- * given). Returns 0, or -1 with a sentence in `error`. */
+/* Parses HOST[:PORT] or http://HOST[:PORT][/] into `host`, which the caller frees, and `port`, 8081 by default.
+ * Returns 0, or -1 with a sentence in `error`. */
 int counter_url_parse(const char *url, char **host, uint16_t *port, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
@@ -36,7 +42,7 @@ int counter_url_parse(const char *url, char **host, uint16_t *port, char *error,
 struct counter_client *counter_client_create(struct worker *worker,
                                              const struct counter_client_settings *settings);
 
-/* Cancels every call; takes NULL. */
+/* Cancels every call. Takes NULL. */
 void counter_client_destroy(struct counter_client *client);
 
 /* Calls counter-svc. The callback runs exactly once, from the loop, never before this returns, never after

@@ -50,17 +50,16 @@ void live_add_snapshot(struct buffer *to, const struct live_id *id, const struct
 
 /* --- changes --- */
 
-/* The rows of a view by their paths: open addressing, at most half full. */
+/* A hash table of a view's rows by path: open addressing, at most half full. */
 struct index {
     const struct rows *rows;
     size_t mask;
-    uint16_t *slots; /* a row's place + 1 */
+    uint16_t *slots; /* a row's index + 1; 0: empty */
 };
 
-_Static_assert(VIEW_MAX_ROWS < UINT16_MAX, "a row's place fits a slot");
+_Static_assert(VIEW_MAX_ROWS < UINT16_MAX, "a row's index fits a slot");
 
-/* FNV-1a. What a stranger could make collide here costs the comparison of a few rows, of which there
- * are VIEW_MAX_ROWS at most. */
+/* FNV-1a. Paths that collide on purpose cost little, because a view has at most VIEW_MAX_ROWS rows. */
 static size_t hash(const struct row *row)
 {
     uint64_t hash = 0xcbf29ce484222325;
@@ -70,7 +69,7 @@ static size_t hash(const struct row *row)
     return (size_t)(hash ^ hash >> 32);
 }
 
-/* The slot of a row with this path, or the free one where it would be. */
+/* Returns the slot of the row with this path, or the empty slot where it would be. */
 static uint16_t *find_slot(const struct index *index, const struct row *row)
 {
     for (size_t at = hash(row);; ++at) {
@@ -95,7 +94,7 @@ static struct index make_index(const struct rows *rows)
     return index;
 }
 
-/* Appends the rows that are new or have another count; returns how many there are. */
+/* Appends the rows that are new or have another count. Returns their number. */
 static size_t add_changed(struct buffer *to, const struct rows *before, const struct rows *after)
 {
     struct index old = make_index(before);
@@ -114,7 +113,7 @@ static size_t add_changed(struct buffer *to, const struct rows *before, const st
     return count;
 }
 
-/* Appends the paths that are not there any more; returns how many there are. */
+/* Appends the paths that have left the view. Returns their number. */
 static size_t add_gone(struct buffer *to, const struct rows *before, const struct rows *after)
 {
     struct index new = make_index(after);

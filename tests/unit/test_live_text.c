@@ -1,4 +1,4 @@
-/* What watchers are told: snapshots, changes, and the ids by which they come back. */
+/* The texts of live changes: snapshots, changes, and the ids with which subscribers reconnect. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
