@@ -1,4 +1,4 @@
-/* render-svc: its configuration and what each of its workers has. */
+/* The configuration of render-svc, the state of each worker, and the names of the public routes. */
 #ifndef RENDER_PUBLIC_RENDER_H
 #define RENDER_PUBLIC_RENDER_H
 
@@ -12,13 +12,13 @@
 #include "render-svc/public/live.h"
 #include "server/service.h"
 
-/* What becomes of hits that browsers make ahead (visitor.h). */
+/* Prefetches (visitor.h): counted like visits, or refused with 503. */
 enum prefetch { PREFETCH_COUNT, PREFETCH_REFUSE };
 
-/* What /robots.txt is: a path like any other, or a file that keeps robots away. */
+/* /robots.txt: counted like any path, or answered with a file that disallows robots. */
 enum robots { ROBOTS_COUNT, ROBOTS_DENY };
 
-/* What becomes of a bot's GET: it is counted, as a bot's; or answered and not counted. */
+/* GETs of bots: counted as hits of bots, or answered and not counted. */
 enum bots_are { BOTS_COUNTED, BOTS_IGNORED };
 
 struct render_config {
@@ -27,14 +27,14 @@ struct render_config {
     int64_t request_deadline_ms;
     int64_t call_deadline_ms;
     int64_t connect_timeout_ms;
-    struct counter_client_settings client; /* made of what is above */
+    struct counter_client_settings client; /* derived from the above */
     struct lanes_settings lanes;
     int64_t max_reads;
     int64_t max_exports;
     bool gzip;
     char *base_path;
     bool base_path_stripped;
-    bool base_is_in_targets; /* made of these two */
+    bool base_is_in_targets; /* derived from these two */
     struct path_rules path_rules;
     int64_t prefetch; /* enum prefetch */
     int64_t robots;   /* enum robots */
@@ -43,7 +43,7 @@ struct render_config {
     struct live_settings live;
 };
 
-/* A worker's own: worker->app. */
+/* The state of a worker: worker->app. */
 struct render {
     struct counter_client *client;
     struct lanes *lanes;
@@ -52,18 +52,18 @@ struct render {
     struct live *live;
     struct gzip *gzip;
     struct bots_matcher *bots_matcher;
-    uint64_t agent_seed;          /* of the hash by which a connection's agent is known again */
+    uint64_t agent_seed;          /* of the hash that recognises the User-Agent of a connection */
     struct timer_queue deadlines; /* of requests */
-    struct timer_queue stalls;    /* of what is written in pieces: how long one may take */
+    struct timer_queue stalls;    /* of each piece of an answer that is sent in pieces */
     const struct render_config *config;
     struct render_metrics *metrics;
     int64_t n_exports;
 };
 
-/* The routes of the public side, and what each is called in logs. */
+/* The public routes. render_routes has their names in logs. */
 enum route_id {
     ROUTE_NONE,
-    ROUTE_VISIT, /* every path that is not below /-/, whether it can be counted or not */
+    ROUTE_VISIT, /* every path that is not below /-/, valid or not */
     ROUTE_ABOUT,
     ROUTE_PATHS,
     ROUTE_PATH,
@@ -80,11 +80,11 @@ enum route_id {
 };
 extern const char *const render_routes[N_ROUTES + 1];
 
-/* Applies the rules of the configuration to a path that is counted or looked up; the result is in the
+/* Normalises a path that is counted or looked up by the rules of the configuration. The result is in the
  * request's pool. */
 void render_normalize(h2o_req_t *req, const char **path, size_t *len);
 
-/* Handles a public request. */
+/* Handles a public request: the handler for worker_init. Returns 0. */
 int render_handle(h2o_handler_t *self, h2o_req_t *req);
 
 #endif
