@@ -15,24 +15,24 @@
 
 /* A body that is being read, and what it becomes. Each step returns false after it has set `error`.
  */
-struct reader {
+struct change_reader {
     json_t *from;
     json_t *to;
     const char **error;
 };
 
-static bool read_form(struct reader *reader);
-static bool read_delete(struct reader *reader);
-static bool read_delete_prefix(struct reader *reader);
-static bool read_set(struct reader *reader);
-static bool read_rename(struct reader *reader);
-static bool read_merge(struct reader *reader);
-static bool read_normalise(struct reader *reader);
-static bool read_import(struct reader *reader);
+static bool read_form(struct change_reader *reader);
+static bool read_delete(struct change_reader *reader);
+static bool read_delete_prefix(struct change_reader *reader);
+static bool read_set(struct change_reader *reader);
+static bool read_rename(struct change_reader *reader);
+static bool read_merge(struct change_reader *reader);
+static bool read_normalise(struct change_reader *reader);
+static bool read_import(struct change_reader *reader);
 
-static const struct kind {
+static const struct change_kind {
     const char *name;
-    bool (*read)(struct reader *reader);
+    bool (*read)(struct change_reader *reader);
 } KINDS[] = {
     {"delete", read_delete}, {"delete-prefix", read_delete_prefix},
     {"set", read_set},       {"rename", read_rename},
@@ -42,7 +42,7 @@ static const struct kind {
 
 int change_decode(const char *body, size_t len, struct buffer *to, const char **error)
 {
-    struct reader reader = {.error = error};
+    struct change_reader reader = {.error = error};
     bool is_right = false;
     char *text;
 
@@ -71,14 +71,14 @@ int change_decode(const char *body, size_t len, struct buffer *to, const char **
     return is_right ? 0 : -1;
 }
 
-static bool refuse(struct reader *reader, const char *error)
+static bool refuse(struct change_reader *reader, const char *error)
 {
     *reader->error = error;
     return false;
 }
 
 /* Copies a member as it is. */
-static void keep(struct reader *reader, const char *name)
+static void keep(struct change_reader *reader, const char *name)
 {
     json_object_set(reader->to, name, json_object_get(reader->from, name));
 }
@@ -95,7 +95,7 @@ static bool is_id(const json_t *value)
     return text != NULL && len >= 1 && len <= MAX_ID_BYTES && strspn(text, ALLOWED) == len;
 }
 
-static bool read_form(struct reader *reader)
+static bool read_form(struct change_reader *reader)
 {
     const json_t *part = json_object_get(reader->from, "part");
     const json_t *why = json_object_get(reader->from, "why");
@@ -144,7 +144,7 @@ static bool is_path(const json_t *value)
            change_path_is_valid(json_string_value(value), json_string_length(value));
 }
 
-static bool read_path(struct reader *reader, const char *name)
+static bool read_path(struct change_reader *reader, const char *name)
 {
     static _Thread_local char error[120];
 
@@ -166,12 +166,12 @@ static bool is_count(const json_t *value)
 
 /* --- each kind --- */
 
-static bool read_delete(struct reader *reader)
+static bool read_delete(struct change_reader *reader)
 {
     return read_path(reader, "path");
 }
 
-static bool read_delete_prefix(struct reader *reader)
+static bool read_delete_prefix(struct change_reader *reader)
 {
     const json_t *prefix = json_object_get(reader->from, "prefix");
     const json_t *after = json_object_get(reader->from, "after");
@@ -197,7 +197,7 @@ static bool read_delete_prefix(struct reader *reader)
     return true;
 }
 
-static bool read_set(struct reader *reader)
+static bool read_set(struct change_reader *reader)
 {
     if (!is_count(json_object_get(reader->from, "count")))
         return refuse(reader, "\"count\" must be a whole number from 0 to 9223372036854775807.");
@@ -206,7 +206,7 @@ static bool read_set(struct reader *reader)
 }
 
 /* Reads the paths that go, each once. */
-static bool read_sources(struct reader *reader, size_t most, const char *error)
+static bool read_sources(struct change_reader *reader, size_t most, const char *error)
 {
     json_t *from = json_object_get(reader->from, "from"), *seen = json_object(), *source;
     size_t size = json_array_size(from), i;
@@ -226,13 +226,13 @@ static bool read_sources(struct reader *reader, size_t most, const char *error)
     return true;
 }
 
-static bool read_rename(struct reader *reader)
+static bool read_rename(struct change_reader *reader)
 {
     return read_sources(reader, 1, "\"from\" must be an array of one canonical path.") &&
            read_path(reader, "to");
 }
 
-static bool read_merge(struct reader *reader)
+static bool read_merge(struct change_reader *reader)
 {
     return read_sources(reader, CHANGE_MAX_SOURCES,
                         "\"from\" must be an array of 1 to 100 canonical paths, each once.") &&
@@ -241,7 +241,7 @@ static bool read_merge(struct reader *reader)
 
 /* Reads which paths move to which, each once. No path moves twice, so the order is of no account.
  */
-static bool read_normalise(struct reader *reader)
+static bool read_normalise(struct change_reader *reader)
 {
     json_t *moves = json_object_get(reader->from, "moves"), *sources = json_object(), *move;
     json_t *kept = json_array();
@@ -296,7 +296,7 @@ static bool read_row(const json_t *row, json_t *rows)
 }
 
 /* Copies the rows; of a path that stands there twice only a sum makes sense. */
-static bool read_rows(struct reader *reader, json_t *rows, bool may_repeat)
+static bool read_rows(struct change_reader *reader, json_t *rows, bool may_repeat)
 {
     json_t *from = json_object_get(reader->from, "rows"), *seen = json_object(), *row;
     const char *error = NULL, *path;
@@ -320,7 +320,7 @@ static bool read_rows(struct reader *reader, json_t *rows, bool may_repeat)
     return error == NULL || refuse(reader, error);
 }
 
-static bool read_import(struct reader *reader)
+static bool read_import(struct change_reader *reader)
 {
     const char *mode = json_string_value(json_object_get(reader->from, "mode"));
     size_t size = json_array_size(json_object_get(reader->from, "rows"));

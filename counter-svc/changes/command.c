@@ -99,7 +99,7 @@ static int check(const struct command *command)
     return -1;
 }
 
-enum option_id {
+enum command_option {
     OPTION_PREFIX = 256,
     OPTION_ADD,
     OPTION_REPLACE,

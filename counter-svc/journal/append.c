@@ -129,7 +129,7 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
 {
     struct journal *journal = gathering->journal;
     const struct batch *batch = &request->hits.batch;
-    const struct lane *lane = state_lane(&journal->state, batch->lane);
+    const struct ledger_lane *lane = state_lane(&journal->state, batch->lane);
     size_t bytes = 0;
 
     if (gathering->n_lanes == ENTRY_MAX_BATCHES || lane_is_taken(gathering, batch->lane))
@@ -294,7 +294,7 @@ void append_check_entry(const struct journal *journal)
     INVARIANT(entry->position == state->position + 1);
     check_requests(journal);
     for (size_t i = 0; i < entry->n_batches; ++i) {
-        const struct lane *lane = state_lane(state, entry->lanes[i]);
+        const struct ledger_lane *lane = state_lane(state, entry->lanes[i]);
         INVARIANT(lane != NULL && entry->sequences[i] == lane->sequence + 1);
     }
     for (size_t i = 0; i < entry->n_paths; ++i) {

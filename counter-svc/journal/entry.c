@@ -2,7 +2,7 @@
 
 #include "counter-svc/ledger/pg_array.h"
 
-/* Closes a parameter that began at `from`. Its bytes are found once the buffer does not move any more. */
+/* Ends a parameter that began at `from`. Its bytes are set at the end, when the buffer does not move. */
 static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)
 {
     parameter->len = buffer->len - *from;
@@ -16,7 +16,7 @@ static void add_int8_array(struct buffer *to, const int64_t *values, size_t coun
         pg_add_int8_element(to, values[i]);
 }
 
-/* An array without elements where there are none of bots. */
+/* Without hits by bots, the array has no elements. */
 static void add_bot_hits(struct buffer *to, const struct journal_entry *entry)
 {
     bool has_bots = false;
@@ -89,7 +89,7 @@ static bool get_int8_array(const PGresult *result, int row, int column, int64_t 
     return found >= 0;
 }
 
-/* Reads the hits of bots, of which the column may have none. */
+/* Reads the hits by bots; NULL: there are none. */
 static bool get_bot_hits(const PGresult *result, int row, struct journal_entry *entry)
 {
     int64_t bot_hits[ENTRY_MAX_PATHS];
@@ -133,8 +133,8 @@ static bool get_paths(const PGresult *result, int row, struct journal_entry *ent
     return true;
 }
 
-/* Reads what the tables have of the entry's paths, -1 and 0 where they have no row. An entry without paths, and the
- * one that is known already, have no arrays. */
+/* Reads the counts of the paths in the tables; -1 and 0 for a path without a row. An entry without paths,
+ * and the known entry, have no arrays. */
 static bool get_table_counts(const PGresult *result, int row, struct journal_entry *entry)
 {
     int64_t counts[ENTRY_MAX_PATHS], bots[ENTRY_MAX_PATHS];

@@ -45,7 +45,7 @@ struct fold {
     size_t dead_entries, dead_rows;
     uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
 
-    struct history history;
+    struct history_work history;
     bool is_historys_turn; /* the last statement was a fold */
 
     struct timer tick, pause;

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* How often it is looked whether something is to be done, and how many paths a step may be for: so many
- * take about 20 ms of CPU time. */
+/* How often a step runs without work that was left, and the paths of a step: these take about 20 ms of CPU
+ * time. */
 #define STEP_EVERY_MS 1000
 #define STEP_PATHS    200
 
@@ -29,7 +29,7 @@ static void send_settings(const struct history_settings *settings, struct sessio
     buffer_free(&numbers);
 }
 
-bool history_send(struct history *history, struct session *session, uint64_t now_ms,
+bool history_send(struct history_work *history, struct session *session, uint64_t now_ms,
                   pg_callback callback, void *data)
 {
     struct buffer size = {0};
@@ -48,7 +48,7 @@ bool history_send(struct history *history, struct session *session, uint64_t now
     return true;
 }
 
-static bool note_settings(struct history *history, const struct pg_answer *answer)
+static bool note_settings(struct history_work *history, const struct pg_answer *answer)
 {
     if (answer->outcome == PG_FAILED && refusal_is_of_class(answer->sqlstate, "22")) {
         log_event(LOG_LEVEL_ERROR, "history-settings-refused", "time_zone=%s error=%s",
@@ -64,7 +64,7 @@ static bool note_settings(struct history *history, const struct pg_answer *answe
     return true;
 }
 
-bool history_note(struct history *history, const struct pg_answer *answer)
+bool history_note(struct history_work *history, const struct pg_answer *answer)
 {
     if (!history->_is_set)
         return note_settings(history, answer);

@@ -1,7 +1,7 @@
-/* History: what time takes out of the periods that are ranked, and what is no longer kept, as one statement
- * at a time on the session of folds (schema/006-history.sql: pathcount_history_step). Any counter-svc does
- * it; of two that do at once one does nothing. The settings are in the ledger, and those of the counter-svc
- * that started last are in force.
+/* The upkeep of history: hours and days leave the ranked periods, and old ones are deleted. It runs small
+ * steps on the session of folds (schema/006-history.sql: pathcount_history_step). Every counter-svc does
+ * that; of two steps at the same time one does nothing. The ledger has the settings: those of the
+ * counter-svc that started last.
  */
 #ifndef COUNTER_JOURNAL_HISTORY_H
 #define COUNTER_JOURNAL_HISTORY_H
@@ -10,25 +10,25 @@
 
 struct history_settings {
     char *time_zone;    /* a name in PostgreSQL's list of time zones */
-    int64_t keep_hours; /* hours of each path that are kept; 0: none */
-    int64_t keep_days;  /* days of each path that are kept; 0: none */
+    int64_t keep_hours; /* of each path; 0: none */
+    int64_t keep_days;  /* of each path; 0: none */
     int64_t max_rows;   /* of hours and days together */
 };
 
 /* Zeroed before its first use. */
-struct history {
+struct history_work {
     const struct history_settings *settings;
-    bool _is_set;         /* the ledger has the settings, or has refused them */
-    bool _more;           /* the last step has left something to do */
-    uint64_t _stepped_ms; /* when that was */
+    bool _is_set;         /* the ledger has accepted or refused the settings */
+    bool _more;           /* the last step has left work */
+    uint64_t _stepped_ms; /* when it was sent */
 };
 
-/* Sends a statement if one is due; `callback` gets its answer. Returns whether it did. */
-bool history_send(struct history *history, struct session *session, uint64_t now_ms,
+/* Sends a statement if one is due; `callback` gets the answer. Returns whether it has sent one. */
+bool history_send(struct history_work *history, struct session *session, uint64_t now_ms,
                   pg_callback callback, void *data);
 
-/* Notes a statement's answer. Returns whether PostgreSQL did it or refused the settings, which is
- * logged. */
-bool history_note(struct history *history, const struct pg_answer *answer);
+/* Reads the answer of a statement. Returns false if it failed. Refused settings are logged and no
+ * failure. */
+bool history_note(struct history_work *history, const struct pg_answer *answer);
 
 #endif

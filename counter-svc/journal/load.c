@@ -58,7 +58,7 @@ static bool next_number(struct pg_array *array, int64_t *number)
 static bool read_lanes(struct state *state, const PGresult *result)
 {
     struct pg_array ids, sequences, used;
-    struct lane lane;
+    struct ledger_lane lane;
 
     if (!open_numbers(result, LOAD_LANES, &ids) ||
         !open_numbers(result, LOAD_SEQUENCES, &sequences) ||

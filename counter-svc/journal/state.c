@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Header only: nothing is linked. Seeded, as visitors choose the paths. */
+/* Header only. Seeded, because visitors choose the paths. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -88,7 +88,7 @@ struct slot *state_find(const struct state *state, const char *path, size_t len)
     return slot;
 }
 
-/* Doubles the buckets once there are as many slots. */
+/* Doubles the buckets when there are as many slots. */
 static void grow(struct state *state)
 {
     if (state->_n_slots < state->_n_buckets)
@@ -103,7 +103,7 @@ static void grow(struct state *state)
     }
 }
 
-static void forget(struct state *state, struct slot *slot)
+static void evict(struct state *state, struct slot *slot)
 {
     struct slot **at = bucket_of(state, slot->path, slot->path_len);
 
@@ -119,7 +119,7 @@ static void forget(struct state *state, struct slot *slot)
 
 /* --- the ranking's first rows --- */
 
-/* Whether (count, path) stands before the slot in the ranking. */
+/* Whether `path` with this count ranks before `slot`. */
 static bool is_before(int64_t count, const struct slot *path, const struct slot *slot)
 {
     if (count != slot->count)
@@ -127,7 +127,7 @@ static bool is_before(int64_t count, const struct slot *path, const struct slot 
     return path_compare(path->path, path->path_len, slot->path, slot->path_len) < 0;
 }
 
-/* Where a slot with this count stands, or would stand, among the first `n` rows. */
+/* The place of a slot with this count among the first `n` rows. */
 static size_t place_of(const struct state *state, const struct slot *slot, int64_t count, size_t n)
 {
     size_t low = 0;
@@ -142,14 +142,14 @@ static size_t place_of(const struct state *state, const struct slot *slot, int64
     return low;
 }
 
-/* The ranking's rows are needed in any case: they do not count as memory that can be given back. */
+/* The rows of the ranking stay in memory, so they do not count as memory that eviction can free. */
 static void set_in_top(struct state *state, struct slot *slot, bool in_top)
 {
     slot->in_top = in_top;
     state->_bytes += in_top ? -slot_bytes(slot) : slot_bytes(slot);
 }
 
-/* Puts a slot whose count was `old_count` where it belongs now. Counts only grow. */
+/* Sets a slot's count, which only grows, and moves the slot to its place in the ranking. */
 static void rank(struct state *state, struct slot *slot, int64_t new_count)
 {
     size_t from, to;
@@ -188,8 +188,7 @@ struct slot *state_add(struct state *state, const char *path, size_t len, int64_
                           .has_row = count >= 0};
     memcpy(slot->path, path, len);
     *bucket = slot;
-    /* by its position it belongs before those that were hit behind the checkpoint; the list's head is
-     * where it is forgotten first, should nobody hit it */
+    /* the list is in the order of positions, and its head is evicted first */
     h2o_linklist_insert(checkpoint <= state->checkpoint ? state->_slots.next : &state->_slots,
                         &slot->link);
     ++state->_n_slots;
@@ -203,21 +202,21 @@ struct slot *state_add(struct state *state, const char *path, size_t len, int64_
 
 static int compare_lanes(const void *a, const void *b)
 {
-    const struct lane *x = a, *y = b;
+    const struct ledger_lane *x = a, *y = b;
 
     return x->id < y->id ? -1 : x->id > y->id;
 }
 
-struct lane *state_lane(const struct state *state, int64_t id)
+struct ledger_lane *state_lane(const struct state *state, int64_t id)
 {
-    struct lane key = {.id = id}, **found = tfind(&key, &state->_lanes, compare_lanes);
+    struct ledger_lane key = {.id = id}, **found = tfind(&key, &state->_lanes, compare_lanes);
 
     return found != NULL ? *found : NULL;
 }
 
-void state_set_lane(struct state *state, const struct lane *lane)
+void state_set_lane(struct state *state, const struct ledger_lane *lane)
 {
-    struct lane *found = state_lane(state, lane->id);
+    struct ledger_lane *found = state_lane(state, lane->id);
 
     if (found == NULL) {
         found = memory_allocate(1, sizeof(*found));
@@ -231,7 +230,7 @@ void state_set_lane(struct state *state, const struct lane *lane)
 
 static void end_lane(struct state *state, int64_t id)
 {
-    struct lane *lane = state_lane(state, id);
+    struct ledger_lane *lane = state_lane(state, id);
 
     if (lane == NULL)
         return;
@@ -240,7 +239,7 @@ static void end_lane(struct state *state, int64_t id)
     --state->_n_lanes;
 }
 
-/* What twalk_r hands around. */
+/* The argument of add_if_silent. */
 struct silent {
     int64_t before_ms;
     int64_t *ids;
@@ -249,7 +248,7 @@ struct silent {
 
 static void add_if_silent(const void *node, VISIT visit, void *data)
 {
-    const struct lane *lane = *(struct lane *const *)node;
+    const struct ledger_lane *lane = *(struct ledger_lane *const *)node;
     struct silent *silent = data;
 
     if ((visit == postorder || visit == leaf) && silent->count < silent->most &&
@@ -265,9 +264,9 @@ size_t state_silent_lanes(const struct state *state, int64_t before_ms, int64_t 
     return silent.count;
 }
 
-/* --- moving on --- */
+/* --- entries --- */
 
-/* Adds one path of an entry. Returns whether that pins it. */
+/* Applies one path of an entry. Returns whether that pins its slot. */
 static bool apply_path(struct state *state, const struct journal_entry *entry,
                        const struct entry_path *path, int64_t checkpoint)
 {
@@ -281,7 +280,7 @@ static bool apply_path(struct state *state, const struct journal_entry *entry,
                          checkpoint);
     INVARIANT(path->slot == NULL || slot->position < entry->position);
     if (slot->position >= entry->position)
-        return false; /* its count has these hits already */
+        return false; /* its count already has these hits */
     was_pinned = slot->position > state->checkpoint;
     rank(state, slot, saturating_add(slot->count, path->hits));
     slot->bots = saturating_add(slot->bots, path->bot_hits);
@@ -304,9 +303,11 @@ size_t state_apply(struct state *state, const struct journal_entry *entry, int64
     }
     state->paths += entry->new_paths;
     for (size_t i = 0; i < entry->n_opened; ++i)
-        state_set_lane(state, &(struct lane){.id = entry->opened[i], .used_ms = entry->at_ms});
+        state_set_lane(state,
+                       &(struct ledger_lane){.id = entry->opened[i], .used_ms = entry->at_ms});
     for (size_t i = 0; i < entry->n_batches; ++i)
-        state_set_lane(state, &(struct lane){entry->lanes[i], entry->sequences[i], entry->at_ms});
+        state_set_lane(state,
+                       &(struct ledger_lane){entry->lanes[i], entry->sequences[i], entry->at_ms});
     for (size_t i = 0; i < entry->n_ended; ++i)
         end_lane(state, entry->ended[i]);
     state->position = entry->position;
@@ -324,9 +325,9 @@ bool state_set_checkpoint(struct state *state, int64_t checkpoint)
     return true;
 }
 
-/* The list has the oldest first: nearly all that is not pinned stands before what is. A slot that is
- * needed for another reason moves to the list's end, so that it is not met again soon; there are at
- * most STATE_TOP_ROWS and one of them. */
+/* The list begins with the oldest position, so nearly all slots that are not pinned come first. A slot that
+ * is needed for another reason moves to the end of the list; there are at most STATE_TOP_ROWS + 1 of
+ * these. */
 void state_evict(struct state *state, size_t max_bytes)
 {
     for (size_t needed = 0; state->_bytes > max_bytes && needed <= STATE_TOP_ROWS + 1;) {
@@ -338,7 +339,7 @@ void state_evict(struct state *state, size_t max_bytes)
             h2o_linklist_unlink(&slot->link);
             h2o_linklist_insert(&state->_slots, &slot->link);
         } else {
-            forget(state, slot);
+            evict(state, slot);
         }
     }
 }

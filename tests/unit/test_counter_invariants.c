@@ -34,7 +34,7 @@ static int make_entry(void **unused)
     state_init(&journal->state);
     journal->state.is_loaded = true;
     journal->state.position = 7;
-    state_set_lane(&journal->state, &(struct lane){.id = 5, .sequence = 2});
+    state_set_lane(&journal->state, &(struct ledger_lane){.id = 5, .sequence = 2});
     journal->state.overflow = state_add(&journal->state, "*", 1, 0, 0, 0);
     h2o_linklist_init_anchor(&journal->queue);
     h2o_linklist_init_anchor(&journal->taken);
