@@ -1,4 +1,4 @@
-/* counter-svc: its configuration and what its worker has. */
+/* The configuration of counter-svc, and the state of its worker. */
 #ifndef COUNTER_COUNTER_H
 #define COUNTER_COUNTER_H
 
@@ -12,20 +12,20 @@
 struct counter_config {
     struct service_config service; /* first: see service.h */
     char *counter_token_previous;  /* accepted, too; NULL: none */
-    char *admin_token;             /* of changes; NULL: there are none */
-    int64_t audit_days;            /* how long changes stay in the audit trail; 0: for ever */
-    struct path_rules path_rules;  /* of `change normalise` alone */
+    char *admin_token;             /* for changes; NULL: changes are off */
+    int64_t audit_days;            /* the retention of the audit trail; 0: unlimited */
+    struct path_rules path_rules;  /* only for `change normalise` */
     char *postgres_user;
     char *postgres_pw;
-    char *postgres_pw_previous; /* for where the other is refused; NULL: none */
+    char *postgres_pw_previous; /* tried where postgres_pw is refused; NULL: none */
     char *postgres_db;
     char *postgres_url;
-    struct session_settings session; /* its URL is made of the five above */
+    struct session_settings session; /* the URL is made of the five keys above */
     struct journal_settings journal;
     struct view_settings views;
 };
 
-/* A worker's own: worker->app. */
+/* The state of the worker: worker->app. */
 struct counter {
     const struct counter_config *config;
     struct worker *worker;

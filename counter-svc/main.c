@@ -84,9 +84,9 @@ static const struct config_key KEYS[] = {
      .help = "Likewise: /a/ is counted as /a."},
     {.name = NULL}};
 
-/* A previous secret that is the current one is none: where a secret must always be given (a Swarm
- * knows no other), that says that none is being rotated. */
-static void forget_if_current(char **previous, const char *current)
+/* Drops a previous secret that equals the current one. Docker Swarm needs every secret to exist, so
+ * equal secrets mean that none is being rotated. */
+static void drop_if_current(char **previous, const char *current)
 {
     if (*previous == NULL || current == NULL || strcmp(*previous, current) != 0)
         return;
@@ -106,11 +106,11 @@ static int check(void *data, char *error, size_t error_size)
                  "admin_token must differ from counter_token: renderers know that one.");
         return -1;
     }
-    forget_if_current(&config->counter_token_previous, config->service.counter_token);
+    drop_if_current(&config->counter_token_previous, config->service.counter_token);
     if (postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
                            config->postgres_db, &config->session.url, error, error_size) != 0)
         return -1;
-    forget_if_current(&config->postgres_pw_previous, postgres_url_password(&config->session.url));
+    drop_if_current(&config->postgres_pw_previous, postgres_url_password(&config->session.url));
     config->session.url.previous_password = config->postgres_pw_previous;
     return 0;
 }
@@ -120,7 +120,7 @@ static void release(void *data)
     postgres_url_free(&((struct counter_config *)data)->session.url);
 }
 
-/* Tells once that a secret is being rotated: somebody has to end that, too. */
+/* Logs that a secret is being rotated, because an operator has to end the rotation. */
 static void log_rotation(const struct counter_config *config)
 {
     if (config->counter_token_previous != NULL)
@@ -129,7 +129,7 @@ static void log_rotation(const struct counter_config *config)
         log_event(LOG_LEVEL_INFO, "rotation", "secret=postgres_pw offered=2");
 }
 
-/* It can do its work when it can both count and read. */
+/* counter-svc is ready if it can count and read. */
 static void publish_readiness(void *data)
 {
     struct counter *counter = data;
@@ -165,7 +165,7 @@ static int start(struct worker *worker, const void *data)
 {
     struct counter *counter;
 
-    /* libcrypto sets this up once: if it cannot, libpq could not authenticate for as long as we run */
+    /* libcrypto does this once. If it fails, libpq can never authenticate */
     if (RAND_status() != 1) {
         log_event(LOG_LEVEL_ERROR, "no-randomness", "library=libcrypto");
         return -1;

@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Above every path: all begin with a slash, and this is the character behind it. */
+/* Sorts behind every path: paths begin with a slash, and this is the next character. */
 #define ABOVE_ALL_PATHS "0"
 
 #define MAX_ID_BYTES   64
 #define MAX_TIME_BYTES 40
 
-/* A body that is being read, and what it becomes. Each step returns false after it has set `error`.
- */
+/* A body, and the JSON that it becomes. Each step returns false after it has set `error`. */
 struct change_reader {
     json_t *from;
     json_t *to;
@@ -83,7 +82,7 @@ static void keep(struct change_reader *reader, const char *name)
     json_object_set(reader->to, name, json_object_get(reader->from, name));
 }
 
-/* --- what every change has --- */
+/* --- the members of every change --- */
 
 static bool is_id(const json_t *value)
 {
@@ -205,7 +204,7 @@ static bool read_set(struct change_reader *reader)
     return read_path(reader, "path");
 }
 
-/* Reads the paths that go, each once. */
+/* Reads the paths that are renamed or merged; no path may be repeated. */
 static bool read_sources(struct change_reader *reader, size_t most, const char *error)
 {
     json_t *from = json_object_get(reader->from, "from"), *seen = json_object(), *source;
@@ -239,8 +238,7 @@ static bool read_merge(struct change_reader *reader)
            read_path(reader, "to");
 }
 
-/* Reads which paths move to which, each once. No path moves twice, so the order is of no account.
- */
+/* Reads the moves. No path moves twice, so their order does not matter. */
 static bool read_normalise(struct change_reader *reader)
 {
     json_t *moves = json_object_get(reader->from, "moves"), *sources = json_object(), *move;
@@ -351,7 +349,7 @@ static bool read_number(const char *text, size_t len, int64_t *number)
     return true;
 }
 
-/* Reads one parameter; returns NULL, or what is wrong. */
+/* Reads one parameter. Returns NULL, or an error. */
 static const char *read_parameter(struct audit_query *audit, const char *text, size_t len)
 {
     const char *equals = memchr(text, '=', len);

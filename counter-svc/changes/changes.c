@@ -15,8 +15,8 @@
 /* The least time that a change waits for the locks of folds and appends, in milliseconds. */
 #define LOCK_TIMEOUT_MS 1000
 
-/* The least time that a change may take, in milliseconds: a path with a long history has hundreds of
- * rows. */
+/* The least time that a change may take, in milliseconds: a path with a long history has hundreds
+ * of rows. */
 #define STATEMENT_TIMEOUT_MS 20000
 
 struct change_request {
@@ -170,8 +170,8 @@ static void drop(struct changes *changes)
     }
 }
 
-/* White space pads the JSON, so that the statement leaves in one write: half a statement would keep the
- * journal locked (pg_padding). */
+/* White space pads the JSON, so that the statement leaves in one write: half a statement would keep
+ * the journal locked (pg_padding). */
 static void send_change(struct changes *changes, struct change_request *request)
 {
     struct buffer number = {0};
@@ -237,7 +237,8 @@ static void send_next(struct deferred *deferred)
         send_audit(changes, request->query);
 }
 
-/* Whether PostgreSQL refused the request itself: errors of the function, of constraints, of triggers. */
+/* Whether PostgreSQL refused the request itself: errors of the function, of constraints, of
+ * triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "PC P0 22 23 44");

@@ -6,9 +6,10 @@
  *        +--deadline, or queue full--+    |------lost, or another failure-------> UNAVAILABLE
  *                                    +------------------------------------------> UNAVAILABLE
  *
- * Only DONE proves that a change is committed. After UNAVAILABLE it may be committed, too: the client can
- * send it again with the same id, to any counter-svc. After each change two of the oldest changes are
- * deleted from the audit trail if they have exceeded its retention. All calls from the loop's thread.
+ * Only DONE proves that a change is committed. After UNAVAILABLE it may be committed, too: the
+ * client can send it again with the same id, to any counter-svc. After each change two of the
+ * oldest changes are deleted from the audit trail if they have exceeded its retention. All calls
+ * from the loop's thread.
  */
 #ifndef COUNTER_CHANGES_CHANGES_H
 #define COUNTER_CHANGES_CHANGES_H
@@ -28,8 +29,8 @@ struct change_result {
     size_t len;
 };
 
-/* Runs exactly once for each request that is not cancelled, from the loop; `result` is valid during the
- * call. */
+/* Runs exactly once for each request that is not cancelled, from the loop; `result` is valid during
+ * the call. */
 typedef void (*change_callback)(void *data, const struct change_result *result);
 
 struct changes;

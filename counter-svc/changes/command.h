@@ -1,5 +1,4 @@
-/* `counter-svc change …`: a client of POST and GET /v1/changes for operators. Blocking; one thread.
- */
+/* `counter-svc change …`: a client of POST and GET /v1/changes. Blocking; one thread. */
 #ifndef COUNTER_CHANGES_COMMAND_H
 #define COUNTER_CHANGES_COMMAND_H
 
@@ -8,7 +7,7 @@
 
 #include <stdbool.h>
 
-/* The most words that a change has: what is merged, and into what. */
+/* The most words of a command: 100 paths that are merged, and their target. */
 #define COMMAND_MAX_WORDS 101
 
 /* A command line. */
@@ -25,11 +24,11 @@ struct command {
     bool dry_run;
 };
 
-/* Reads the command line behind `counter-svc`, with `change` as argv[0]. Returns -1 when the
- * command is to be run, or the exit status: 0 after --help, 2 after a line on standard error. */
+/* Reads the command line behind `counter-svc`; argv[0] is `change`. Returns -1 if the command is
+ * valid, or the exit status: 0 after --help, 2 after a line on standard error. */
 int command_parse(int argc, char **argv, struct command *command);
 
-/* The counter-svc that is asked, and what its configuration says. */
+/* The counter-svc that the command calls, from its configuration. */
 struct command_service {
     const struct config_address *address;
     const char *admin_token;

@@ -40,7 +40,7 @@ int command_session_begin(struct command_session *session)
     return 0;
 }
 
-/* Says why a call was refused: the problem's own words. */
+/* Prints why a call was refused: the detail of the problem. */
 static void say_refused(int status, const struct buffer *answer)
 {
     const char *error;
@@ -52,8 +52,8 @@ static void say_refused(int status, const struct buffer *answer)
     json_decref(problem);
 }
 
-/* Makes a call until it is answered with anything but 503. Returns the JSON of a 200, or NULL after
- * a line on standard error. */
+/* Repeats a call while there is no answer, or a 503. Returns the JSON of a 200, or NULL after a
+ * line on standard error. */
 static json_t *call_until_answered(struct command_session *session, const char *method,
                                    const char *target, const struct buffer *body, const char *token)
 {
@@ -137,7 +137,7 @@ json_t *command_get(struct command_session *session, const char *target, const c
     return call_until_answered(session, "GET", target, NULL, token);
 }
 
-/* --- what is shown --- */
+/* --- output --- */
 
 static void print_count(const json_t *count)
 {
@@ -181,7 +181,7 @@ static void add_text(struct buffer *body, const char *before, const char *text)
     buffer_add_json(body, text, strlen(text));
 }
 
-/* Writes the body of a change that has one part. Returns false when an argument is wrong. */
+/* Writes the body of a change with one part. Returns false if an argument is wrong. */
 static bool write_body(const struct command_session *session, struct buffer *body)
 {
     const struct command *command = session->command;
@@ -209,8 +209,8 @@ static bool write_body(const struct command_session *session, struct buffer *bod
     return true;
 }
 
-/* Deletes the next rows with the prefix, behind the path `after` (NULL: the first). Returns the
- * result. */
+/* Deletes the next rows with the prefix, behind the path `after` (NULL: from the first row).
+ * Returns the result. */
 static json_t *delete_part(struct command_session *session, const char *after)
 {
     struct buffer body = {0};

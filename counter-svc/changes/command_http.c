@@ -67,7 +67,7 @@ static bool send_all(int fd, const struct buffer *bytes)
     return true;
 }
 
-/* Reads until the other side closes the connection, as it was asked to. */
+/* Reads until the server closes the connection. */
 static bool receive_all(int fd, struct buffer *bytes)
 {
     char piece[16384];
@@ -100,7 +100,7 @@ static void add_request(struct buffer *to, const struct command_http_call *call)
         buffer_add(to, call->body->bytes, call->body->len);
 }
 
-/* The status of a whole answer (RFC 9112), whose body is appended; -1 when it is not whole. */
+/* The status of a complete answer (RFC 9112), whose body is appended; -1: it is not complete. */
 static int read_answer(const struct buffer *from, struct buffer *body)
 {
     const char *end, *length;
@@ -131,7 +131,7 @@ int command_http_call(const struct command_http_call *call, struct buffer *answe
     int fd = connect_to(call), status = -1;
 
     if (fd < 0) {
-        *error = "counter-svc cannot be connected to.";
+        *error = "counter-svc cannot be reached.";
         return -1;
     }
     add_request(&request, call);

@@ -1,5 +1,4 @@
-/* One HTTP request at a time, blocking: for a command, not for a service.
- */
+/* One blocking HTTP request: for a command, not for a service. */
 #ifndef COUNTER_CHANGES_COMMAND_HTTP_H
 #define COUNTER_CHANGES_COMMAND_HTTP_H
 
@@ -10,7 +9,7 @@
 #define COMMAND_HTTP_MAX_BYTES ((size_t)32 * 1024 * 1024)
 
 struct command_http_call {
-    const struct config_address *address; /* "any" (0.0.0.0 or ::) is asked on loopback */
+    const struct config_address *address; /* 0.0.0.0 and :: mean loopback */
     const char *token;                    /* a bearer token */
     const char *method;
     const char *target;

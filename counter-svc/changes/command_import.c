@@ -1,4 +1,5 @@
-/* `counter-svc change import`: CSV is sent in parts, each of which is complete or absent. */
+/* `counter-svc change import`: sends CSV in parts; each part is imported completely or not at all.
+ * */
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_private.h"
 #include "counter-svc/changes/csv_read.h"
@@ -9,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The most rows and bytes of a part: fewer rows than there may be, since hits wait for each part.
- */
+/* The most rows and bytes of a part. Hits wait for each part, so it has fewer rows than a change
+ * may have. */
 #define MAX_PART_ROWS  2500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 
@@ -22,10 +23,10 @@ static const char *const COLUMNS[N_COLUMNS] = {"path", "count", "first", "last"}
 
 /* A file that is imported. */
 struct import {
-    struct command_session *session; /* NULL: it is only checked */
+    struct command_session *session; /* NULL: only check the file */
     const char *name;
     struct csv_reader reader;
-    size_t columns[N_COLUMNS]; /* their places, from 1; 0: there is none */
+    size_t columns[N_COLUMNS]; /* their places, from 1; 0: missing */
     struct buffer body;        /* of the part that is being made */
     size_t n_rows;             /* in it */
 };
@@ -42,7 +43,7 @@ static bool field_is(const struct buffer *field, const char *text)
     return field->len == strlen(text) && memcmp(field->bytes, text, field->len) == 0;
 }
 
-/* Takes the first record as the names of the columns, if it is. Returns 1 if it is, 0, or -1. */
+/* Reads the first record. Returns 1 if it has the names of the columns, 0 if it is a row, or -1. */
 static int read_head(struct import *import)
 {
     const struct csv_reader *reader = &import->reader;
@@ -59,7 +60,7 @@ static int read_head(struct import *import)
     return import->columns[COLUMN_COUNT] != 0 ? 1 : fail(import, "There is no column \"count\".");
 }
 
-/* A field of the record; an empty one where there is none. */
+/* A field of the record; empty if it is missing. */
 static struct buffer field(const struct import *import, enum column column)
 {
     size_t place = import->columns[column];
@@ -162,7 +163,7 @@ static int take_record(struct import *import)
     return import->session != NULL ? add_row(import, &path, &count, &first, &last) : 0;
 }
 
-/* Reads the file from where it is to its end. Returns 0, or -1 after a line on standard error. */
+/* Reads the file to its end. Returns 0, or -1 after a line on standard error. */
 static int read_file(struct import *import)
 {
     int more, is_head = 1;
@@ -179,7 +180,7 @@ static int read_file(struct import *import)
     return import->session != NULL ? send_part(import) : 0;
 }
 
-/* Reads a file; with a session it is sent. */
+/* Reads a file, and sends it if there is a session. */
 static int run(FILE *file, const char *name, struct command_session *session)
 {
     struct import import = {.session = session, .name = name, .reader.file = file};
@@ -203,7 +204,7 @@ int command_import(struct command_session *session)
     }
     if (!session->command->dry_run)
         fprintf(stderr, "counter-svc change: id=%s\n", session->id);
-    /* nothing is sent of a file that has an error, unless it can be read only once */
+    /* check the whole file before sending anything, unless it can be read only once */
     status = fseek(file, 0, SEEK_SET) == 0 ? run(file, name, NULL) : 0;
     if (status == 0) {
         rewind(file);

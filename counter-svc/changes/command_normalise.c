@@ -1,5 +1,5 @@
-/* `counter-svc change normalise`: rows move to their normal paths, in parts. It reads the table by
- * path, page by page, while it is changed: a page is what lies behind the last path, and no normal
+/* `counter-svc change normalise`: moves rows to their normal paths, in parts. It reads the table by
+ * path, page by page, while it changes the table: a page begins behind the last path, and no normal
  * path moves. */
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_private.h"
@@ -10,14 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The most moves and bytes of a part: fewer than there may be, since hits wait for each part. */
+/* The most moves and bytes of a part. Hits wait for each part, so it is smaller than a change may
+ * be. */
 #define MAX_PART_MOVES 500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 
-/* Of paths that are left out so many are named. */
+/* The most left-out paths that are named. */
 #define MAX_NAMED 20
 
-/* What render-svc keeps for itself: it does not count there. */
+/* render-svc does not count paths below this prefix. */
 #define OWN_PREFIX "/-/"
 
 struct normaliser {
@@ -66,7 +67,7 @@ static int add_move(struct normaliser *normaliser, const char *path, size_t path
     return send_part(normaliser);
 }
 
-/* Why a path cannot move to its normal path; NULL: it can. */
+/* Why a path cannot move to its normal path; NULL: it can move. */
 static const char *reason_to_stay(const char *path, size_t path_len, const char *normal,
                                   size_t normal_len)
 {

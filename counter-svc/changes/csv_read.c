@@ -39,7 +39,7 @@ static bool add(struct buffer *field, int byte)
     return true;
 }
 
-/* Reads what is left of a field in quotes; returns the byte behind it, or -2 after an error. */
+/* Reads the rest of a field in quotes. Returns the byte behind it, or -2 after an error. */
 static int read_quoted(struct csv_reader *reader, struct buffer *field)
 {
     int byte;
@@ -67,7 +67,7 @@ static int read_quoted(struct csv_reader *reader, struct buffer *field)
     return byte;
 }
 
-/* Reads a field that begins with `byte`; returns the byte behind it, or -2 after an error. */
+/* Reads a field that begins with `byte`. Returns the byte behind it, or -2 after an error. */
 static int read_field(struct csv_reader *reader, struct buffer *field, int byte)
 {
     if (byte == '"')

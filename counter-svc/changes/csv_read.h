@@ -1,6 +1,6 @@
-/* Reads CSV as RFC 4180 has it, one record at a time: lines end with LF or CR LF, and a field in
- * quotes may hold commas, quotes (doubled) and ends of lines. A byte-order mark at the beginning is
- * skipped. Blocking.
+/* Reads CSV (RFC 4180), one record at a time. Lines end with LF or CR LF. A field in quotes may
+ * hold commas, line ends and doubled quotes. A byte-order mark at the beginning is skipped.
+ * Blocking.
  */
 #ifndef COUNTER_CHANGES_CSV_READ_H
 #define COUNTER_CHANGES_CSV_READ_H
@@ -12,13 +12,13 @@
 #define CSV_MAX_FIELDS      16
 #define CSV_MAX_FIELD_BYTES 16384
 
-/* The state of reading a file. Before the first record set `file` and zero the rest. */
+/* A file that is being read. Before the first record, set `file` and zero the rest. */
 struct csv_reader {
     FILE *file;
     int64_t line;      /* at which the record begins, from 1 */
     const char *error; /* after -1: one sentence */
     size_t n_fields;
-    struct buffer fields[CSV_MAX_FIELDS]; /* good until the next record */
+    struct buffer fields[CSV_MAX_FIELDS]; /* valid until the next record */
     int64_t _next_line;
 };
 

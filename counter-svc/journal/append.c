@@ -151,8 +151,8 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
     }
 }
 
-/* The new lane is random: after a restore of a backup a serial number could come again, and two renderers
- * would share a lane. */
+/* The new lane is random: after a restore of a backup a serial number could come again, and two
+ * renderers would share a lane. */
 static void gather_lane(struct gathering *gathering, struct journal_request *request)
 {
     struct journal_entry *entry = &gathering->journal->entry;
@@ -183,7 +183,8 @@ void append_make_room(struct journal *journal)
         state_evict(&journal->state, max_bytes - max_bytes / 16);
 }
 
-/* Whether the entries or the pinned paths have reached their limit: then new batches wait for a fold. */
+/* Whether the entries or the pinned paths have reached their limit: then new batches wait for a
+ * fold. */
 static bool is_full(struct journal *journal)
 {
     struct state *state = &journal->state;
@@ -329,8 +330,8 @@ static void send_entry(struct journal *journal)
                 journal);
 }
 
-/* Whether to look up paths before the append. After a look-up the complete batches leave first: otherwise
- * an endless stream of new paths would stop all counting. */
+/* Whether to look up paths before the append. After a look-up the complete batches leave first:
+ * otherwise an endless stream of new paths would stop all counting. */
 static bool must_look_up(const struct gathering *gathering)
 {
     const struct journal *journal = gathering->journal;
@@ -389,8 +390,8 @@ static void apply_entry(struct journal *journal)
     metric_set(&journal->metrics->ledger_hits, (uint64_t)journal->state.hits);
 }
 
-/* The entry is committed here, but a standby may lack it, so nothing is confirmed. The renderers send the
- * batches again: they are repeats unless another server takes over. */
+/* The entry is committed here, but a standby may lack it, so nothing is confirmed. The renderers
+ * send the batches again: they are repeats unless another server takes over. */
 static void on_warned(struct journal *journal)
 {
     metric_add(&journal->metrics->commit_failures[FAILURE_STANDBY], 1);

@@ -2,7 +2,8 @@
 
 #include "counter-svc/ledger/pg_array.h"
 
-/* Ends a parameter that began at `from`. Its bytes are set at the end, when the buffer does not move. */
+/* Ends a parameter that began at `from`. Its bytes are set at the end, when the buffer does not
+ * move. */
 static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)
 {
     parameter->len = buffer->len - *from;
@@ -133,8 +134,8 @@ static bool get_paths(const PGresult *result, int row, struct journal_entry *ent
     return true;
 }
 
-/* Reads the counts of the paths in the tables; -1 and 0 for a path without a row. An entry without paths,
- * and the known entry, have no arrays. */
+/* Reads the counts of the paths in the tables; -1 and 0 for a path without a row. An entry without
+ * paths, and the known entry, have no arrays. */
 static bool get_table_counts(const PGresult *result, int row, struct journal_entry *entry)
 {
     int64_t counts[ENTRY_MAX_PATHS], bots[ENTRY_MAX_PATHS];

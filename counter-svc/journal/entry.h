@@ -1,7 +1,7 @@
 /* An entry of the journal, in memory: the changes of one commit.
  *
- * schema/004-journal.sql describes the columns. counter-svc makes entries within the limits below. It
- * refuses to read an entry beyond them or of an unknown kind.
+ * schema/004-journal.sql describes the columns. counter-svc makes entries within the limits below.
+ * It refuses to read an entry beyond them or of an unknown kind.
  */
 #ifndef COUNTER_JOURNAL_ENTRY_H
 #define COUNTER_JOURNAL_ENTRY_H
@@ -9,8 +9,8 @@
 #include "counter-svc/ledger/pg.h"
 #include "proto/batch.h"
 
-/* An entry may have one path more than a batch: the overflow row. It fits the socket's buffer, so that
- * PostgreSQL never waits for the rest of an entry while it holds a position. */
+/* An entry may have one path more than a batch: the overflow row. It fits the socket's buffer, so
+ * that PostgreSQL never waits for the rest of an entry while it holds a position. */
 #define ENTRY_MAX_BATCHES    64
 #define ENTRY_MAX_LANES      64
 #define ENTRY_MAX_PATHS      (BATCH_MAX_PATHS + 1)
@@ -48,8 +48,8 @@ struct journal_entry {
 #define ENTRY_N_PARAMETERS 14
 _Static_assert(ENTRY_N_PARAMETERS <= PG_MAX_PARAMETERS, "an append is a query");
 
-/* Writes the parameters that append `entry` to the entry `previous_id` at the position before, if the
- * generation is still `generation`. They point into `buffer`, which is emptied first. */
+/* Writes the parameters that append `entry` to the entry `previous_id` at the position before, if
+ * the generation is still `generation`. They point into `buffer`, which is emptied first. */
 void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
                   struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS]);
 
@@ -76,8 +76,8 @@ enum entry_column {
     N_ENTRY_COLUMNS
 };
 
-/* Reads an entry from a row of catch_up.sql; the paths point into the row. Returns 0, or -1 with a sentence
- * in `error` if the row has another form. */
+/* Reads an entry from a row of catch_up.sql; the paths point into the row. Returns 0, or -1 with a
+ * sentence in `error` if the row has another form. */
 int entry_decode(const PGresult *result, int row, struct journal_entry *entry, const char **error)
     __attribute__((warn_unused_result));
 

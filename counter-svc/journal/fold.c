@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often fold checks whether a fold is due, and the most entries of our own in that time at light
- * load. */
+/* How often fold checks whether a fold is due, and the most entries of our own in that time at
+ * light load. */
 #define TICK_MS       100
 #define LIGHT_ENTRIES 10
 
@@ -15,8 +15,8 @@
 #define LIGHT_PATHS 50
 #define LIGHT_SHARE 25
 
-/* A process that does not append leaves folding to the one that does: for this many intervals, or until
- * nothing has been appended for this long. */
+/* A process that does not append leaves folding to the one that does: for this many intervals, or
+ * until nothing has been appended for this long. */
 #define FOLLOWER_INTERVALS 3
 #define FOLLOWER_QUIET_MS  2000
 

@@ -1,13 +1,14 @@
 /* Folding: adds the journal's entries to the tables, then clears and vacuums the journal.
  *
- * It uses a session of its own with asynchronous commits: the journal is on disk, and a crash that undoes
- * a fold leaves its entries. A fold is one statement, pathcount_fold (schema/004-journal.sql), over a
- * slice of entries with a few thousand paths. Every counter-svc may fold, also at the same time.
+ * It uses a session of its own with asynchronous commits: the journal is on disk, and a crash that
+ * undoes a fold leaves its entries. A fold is one statement, pathcount_fold
+ * (schema/004-journal.sql), over a slice of entries with a few thousand paths. Every counter-svc
+ * may fold, also at the same time.
  *
- * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load it follows
- * every interval_ms: a path that is hit often then costs one row instead of one for each entry. A view
- * can force a fold. A fold whose data PostgreSQL refuses is repeated row by row; rows that the table
- * refuses go to pathcount_quarantine.
+ * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load it
+ * follows every interval_ms: a path that is hit often then costs one row instead of one for each
+ * entry. A view can force a fold. A fold whose data PostgreSQL refuses is repeated row by row; rows
+ * that the table refuses go to pathcount_quarantine.
  *
  *            due or forced             every 500 folded entries
  *     IDLE ----------------> FOLDING     IDLE -----------------> CLEARING
@@ -46,8 +47,8 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
 /* Takes NULL. No callback runs afterwards. */
 void fold_close(struct fold *fold);
 
-/* Notes an entry that was applied to the state: it has `paths` paths and has pinned `pinned` slots; `own`:
- * this process has appended it. */
+/* Notes an entry that was applied to the state: it has `paths` paths and has pinned `pinned` slots;
+ * `own`: this process has appended it. */
 void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own);
 
 /* Notes that the state was loaded. */

@@ -84,9 +84,9 @@ static void send_clear(struct fold *fold)
     buffer_free(&numbers);
 }
 
-/* Vacuums the journal, or the tables after many of their rows were updated. Autovacuum runs once a minute
- * at most: by then the journal would have a hundred thousand dead entries. Large tables are left to
- * autovacuum. */
+/* Vacuums the journal, or the tables after many of their rows were updated. Autovacuum runs once a
+ * minute at most: by then the journal would have a hundred thousand dead entries. Large tables are
+ * left to autovacuum. */
 static bool send_vacuum(struct fold *fold, uint64_t now_ms)
 {
     const char *sql;
@@ -203,8 +203,8 @@ static void note_refused(const PGresult *result)
               (long long)refused);
 }
 
-/* After a fold that timed out the next one has half of its entries; each success allows a quarter more.
- * Otherwise a fold of the same entries might time out forever, and the journal would fill. */
+/* After a fold that timed out the next one has half of its entries; each success allows a quarter
+ * more. Otherwise a fold of the same entries might time out forever, and the journal would fill. */
 static void adapt_size(struct fold *fold, const struct pg_answer *answer)
 {
     int64_t entries = fold->upto - fold->start;

@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* How often a step runs without work that was left, and the paths of a step: these take about 20 ms of CPU
- * time. */
+/* How often a step runs without work that was left, and the paths of a step: these take about 20 ms
+ * of CPU time. */
 #define STEP_EVERY_MS 1000
 #define STEP_PATHS    200
 

@@ -1,7 +1,7 @@
-/* The upkeep of history: hours and days leave the ranked periods, and old ones are deleted. It runs small
- * steps on the session of folds (schema/006-history.sql: pathcount_history_step). Every counter-svc does
- * that; of two steps at the same time one does nothing. The ledger has the settings: those of the
- * counter-svc that started last.
+/* The upkeep of history: hours and days leave the ranked periods, and old ones are deleted. It runs
+ * small steps on the session of folds (schema/006-history.sql: pathcount_history_step). Every
+ * counter-svc does that; of two steps at the same time one does nothing. The ledger has the
+ * settings: those of the counter-svc that started last.
  */
 #ifndef COUNTER_JOURNAL_HISTORY_H
 #define COUNTER_JOURNAL_HISTORY_H

@@ -7,15 +7,15 @@
 
 #include <stdlib.h>
 
-/* How often the head is read if there is no other statement, in milliseconds: an idle counter-svc is at
- * most this far behind, and notices an edit within this time. */
+/* How often the head is read if there is no other statement, in milliseconds: an idle counter-svc
+ * is at most this far behind, and notices an edit within this time. */
 #define REFRESH_MS 1000
 
 /* The pause after a passing failure, in milliseconds; jitter is added. */
 #define RETRY_PAUSE_MS 20
 
-/* How long no path is looked up after a look-up has failed, in milliseconds: the table may be locked, and
- * a look-up that waits delays the batches whose paths are known. */
+/* How long no path is looked up after a look-up has failed, in milliseconds: the table may be
+ * locked, and a look-up that waits delays the batches whose paths are known. */
 #define LOOK_UP_PAUSE_MS 500
 
 static void note_session_ready(void *data);
@@ -93,8 +93,8 @@ void journal_kick(struct journal *journal)
     worker_defer(journal->worker, &journal->deferred, end_turn);
 }
 
-/* A batch or a lane proves that a renderer has reached this program, so the migration may exclude older
- * programs. A read does not prove that. */
+/* A batch or a lane proves that a renderer has reached this program, so the migration may exclude
+ * older programs. A read does not prove that. */
 static void migrate_if_wanted(struct journal *journal)
 {
     if (!session_awaits_migration(journal->session))
@@ -176,8 +176,8 @@ static void note_folded(void *data, int64_t position)
 
 /* --- failures --- */
 
-/* Whether a failure may pass: a conflict of transactions, a full disk, a lock, a server that stops or is
- * busy, the connection. */
+/* Whether a failure may pass: a conflict of transactions, a full disk, a lock, a server that stops
+ * or is busy, the connection. */
 static bool is_passing(const char *sqlstate)
 {
     return refusal_is_of_class(sqlstate, "40 53 55 57 08");
@@ -198,9 +198,9 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
               answer->sqlstate, batches, LOG_QUOTED(answer->message), trace);
 }
 
-/* Whether appends have been refused for as long as one may go unanswered, and there is another host. At a
- * primary that was replaced, one append that hangs holds the next position: all further appends of every
- * process wait for its lock and are refused. */
+/* Whether appends have been refused for as long as one may go unanswered, and there is another
+ * host. At a primary that was replaced, one append that hangs holds the next position: all further
+ * appends of every process wait for its lock and are refused. */
 static bool must_leave_host(struct journal *journal)
 {
     uint64_t now_ms = monotonic_ms();

@@ -1,8 +1,8 @@
 /* The journal: counts each batch exactly once, by appending entries.
  *
- * counter-svc is a state machine. Its log is the table pathcount_journal, its checkpoint is the table
- * pathcount (README.md in this folder has the states and the rules). The journal has a session of its own
- * and runs one statement at a time:
+ * counter-svc is a state machine. Its log is the table pathcount_journal, its checkpoint is the
+ * table pathcount (README.md in this folder has the states and the rules). The journal has a
+ * session of its own and runs one statement at a time:
  *
  *   load       reads the state from the tables
  *   catch up   reads the entries that others have appended, and applies them
@@ -10,10 +10,10 @@
  *   look up    reads the counts of paths that are not in memory
  *   append     adds one entry with all batches that wait; it is committed when its Sync is answered
  *
- * Every batch, also a repeat or a conflict, is answered after the Sync of an append that was sent after
- * the batch came. Only that proves that the server has not been replaced by another one. A read is
- * answered after any statement that was sent after the read came and found the state to be the newest. If
- * the URL names several hosts, that statement must be an append, too.
+ * Every batch, also a repeat or a conflict, is answered after the Sync of an append that was sent
+ * after the batch came. Only that proves that the server has not been replaced by another one. A
+ * read is answered after any statement that was sent after the read came and found the state to be
+ * the newest. If the URL names several hosts, that statement must be an append, too.
  *
  * All calls from the loop's thread.
  */
@@ -39,8 +39,8 @@ struct journal_result {
     int64_t lane;                    /* of an applied lane: its id */
 };
 
-/* Runs exactly once for each request that is not cancelled, from the loop, after the call that started
- * the request has returned. */
+/* Runs exactly once for each request that is not cancelled, from the loop, after the call that
+ * started the request has returned. */
 typedef void (*journal_callback)(void *data, const struct journal_result *result);
 
 struct journal;

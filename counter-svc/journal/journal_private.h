@@ -13,8 +13,8 @@
 
 enum journal_request_kind { REQUEST_BATCH, REQUEST_LANE, REQUEST_READ };
 
-/* QUEUED -> TAKEN when a statement is sent for the request; back to QUEUED when the request is put back. It
- * is answered, and freed, in either state. */
+/* QUEUED -> TAKEN when a statement is sent for the request; back to QUEUED when the request is put
+ * back. It is answered, and freed, in either state. */
 enum journal_request_state { REQUEST_QUEUED, REQUEST_TAKEN };
 
 /* From journal_add_… to its callback. */
@@ -102,15 +102,15 @@ void journal_set_problem(struct journal *journal, const char *problem);
 /* Waits a moment before the next statement. */
 void journal_pause(struct journal *journal, uint64_t pause_ms);
 
-/* Moves a request from the queue to those that the next statement is for; `outcome` is its answer if the
- * statement is confirmed. */
+/* Moves a request from the queue to those that the next statement is for; `outcome` is its answer
+ * if the statement is confirmed. */
 void journal_take(struct journal_request *request, enum journal_outcome outcome);
 
 /* Puts the taken requests back to the head of the queue, in their order. */
 void journal_put_back(struct journal *journal);
 
-/* Answers and frees the requests of a list that is not the queue: each with its outcome, or all with
- * JOURNAL_UNAVAILABLE. */
+/* Answers and frees the requests of a list that is not the queue: each with its outcome, or all
+ * with JOURNAL_UNAVAILABLE. */
 void journal_answer(h2o_linklist_t *list);
 void journal_answer_unavailable(h2o_linklist_t *list);
 
@@ -120,8 +120,8 @@ void journal_drop_expired(struct journal *journal);
 /* Frees all requests without a callback: the journal is being closed. */
 void journal_free_requests(struct journal *journal);
 
-/* Ends the statement in flight. Returns whether its answer can be read. Otherwise a lost connection has
- * answered the taken requests, and a refusal has answered them or put them back. */
+/* Ends the statement in flight. Returns whether its answer can be read. Otherwise a lost connection
+ * has answered the taken requests, and a refusal has answered them or put them back. */
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer);
 
 /* Drops the connection after an answer of an unknown form. Only as the last call in a callback. */
@@ -129,14 +129,15 @@ void journal_reset(struct journal *journal, const char *reason);
 
 /* --- append.c --- */
 
-/* Takes the requests that can leave together, and sends a statement for them. Returns false if there are
- * none. */
+/* Takes the requests that can leave together, and sends a statement for them. Returns false if
+ * there are none. */
 bool append_send(struct journal *journal);
 
 /* Evicts paths until the rest fits max_cached_bytes or is needed. */
 void append_make_room(struct journal *journal);
 
-/* Checks that the entry is the next one and holds exactly the batches and lanes that were taken for it. */
+/* Checks that the entry is the next one and holds exactly the batches and lanes that were taken for
+ * it. */
 void append_check_entry(const struct journal *journal);
 
 /* --- load.c --- */
@@ -161,8 +162,8 @@ int64_t read_number(const PGresult *result, int row, int column);
 /* Notes that an operator has to repair the journal. `problem` is a constant sentence. */
 void read_set_broken(struct journal *journal, const char *problem);
 
-/* Notes the checkpoint in an answer. Discards the state and returns false if the checkpoint is behind the
- * known one. */
+/* Notes the checkpoint in an answer. Discards the state and returns false if the checkpoint is
+ * behind the known one. */
 bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     __attribute__((warn_unused_result));
 

@@ -1,5 +1,5 @@
-/* The statements that read: entries of others (catch up), whether there are any (head), and counts of
- * paths that are not in memory (look up). */
+/* The statements that read: entries of others (catch up), whether there are any (head), and counts
+ * of paths that are not in memory (look up). */
 
 #include "counter-svc/journal/journal_private.h"
 
@@ -12,8 +12,8 @@
 /* The pause before a broken journal is read again, in milliseconds; jitter is added. */
 #define BROKEN_PAUSE_MS 1000
 
-/* After a load the checkpoint's entry may already be folded over and cleared. After this many loads in a
- * row it is missing for another reason. */
+/* After a load the checkpoint's entry may already be folded over and cleared. After this many loads
+ * in a row it is missing for another reason. */
 #define MAX_BROKEN_LOADS 5
 
 static void on_caught_up(void *data, const struct pg_answer *answer);

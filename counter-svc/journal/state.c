@@ -325,9 +325,9 @@ bool state_set_checkpoint(struct state *state, int64_t checkpoint)
     return true;
 }
 
-/* The list begins with the oldest position, so nearly all slots that are not pinned come first. A slot that
- * is needed for another reason moves to the end of the list; there are at most STATE_TOP_ROWS + 1 of
- * these. */
+/* The list begins with the oldest position, so nearly all slots that are not pinned come first. A
+ * slot that is needed for another reason moves to the end of the list; there are at most
+ * STATE_TOP_ROWS + 1 of these. */
 void state_evict(struct state *state, size_t max_bytes)
 {
     for (size_t needed = 0; state->_bytes > max_bytes && needed <= STATE_TOP_ROWS + 1;) {

@@ -1,19 +1,19 @@
 /* The state: the ledger after an entry of the journal, in memory.
  *
- *     state at position p = the tables at the checkpoint + the entries behind the checkpoint, up to p
+ *     state at position p = tables at the checkpoint + entries behind the checkpoint, up to p
  *
- * It holds the last sequence of every lane, the totals of paths and hits, the first rows of the ranking,
- * and the counts of paths. These are all paths that were hit behind the checkpoint, and as many others as
- * fit into memory; the least recently hit path is evicted first. The state can be discarded and loaded
- * again at any time.
+ * It holds the last sequence of every lane, the totals of paths and hits, the first rows of the
+ * ranking, and the counts of paths. These are all paths that were hit behind the checkpoint, and as
+ * many others as fit into memory; the least recently hit path is evicted first. The state can be
+ * discarded and loaded again at any time.
  *
- * A slot's count is exact as of the slot's position: no entry between that position and the state's has
- * the path. Everything else follows:
- *   - A slot that was read from the tables has the position of their checkpoint, which may be before or
- *     behind the state's position. An entry that the count already includes is skipped.
- *   - A slot whose position is behind the checkpoint is pinned: the tables do not have its hits yet.
- *   - A path without a slot was not hit between the checkpoint and the state's position: its count in the
- *     tables is its count.
+ * A slot's count is exact as of the slot's position: no entry between that position and the state's
+ * has the path. Everything else follows:
+ *   - A slot that was read from the tables has the position of their checkpoint, which may be before
+ *     or behind the state's position. An entry that the count already includes is skipped.
+ *   - A slot whose position is behind the checkpoint is pinned: the tables lack its last hits.
+ *   - A path without a slot was not hit between the checkpoint and the state's position: its count
+ *     in the tables is its count.
  *
  * No I/O, no clock. One thread.
  */
@@ -26,7 +26,8 @@
 
 #include <h2o.h>
 
-/* The rows of the ranking in memory: a page, and one row that shows whether there is a next page. */
+/* The rows of the ranking in memory: a page, and one row that shows whether there is a next page.
+ * */
 #define STATE_TOP_ROWS (VIEW_MAX_ROWS + 1)
 
 /* A path in memory. */
@@ -81,8 +82,8 @@ void state_clear(struct state *state);
 /* The slot of a path; NULL: its count is not in memory. */
 struct slot *state_find(const struct state *state, const char *path, size_t len);
 
-/* Adds a path with its count in the tables at a checkpoint; `count` -1: it has no row, and `bots` is 0. The
- * path must not have a slot. */
+/* Adds a path with its count in the tables at a checkpoint; `count` -1: it has no row, and `bots`
+ * is 0. The path must not have a slot. */
 struct slot *state_add(struct state *state, const char *path, size_t len, int64_t count,
                        int64_t bots, int64_t checkpoint);
 
@@ -95,12 +96,13 @@ void state_set_lane(struct state *state, const struct ledger_lane *lane);
 /* Writes up to `most` ids of lanes that were last used before a time. Returns their number. */
 size_t state_silent_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most);
 
-/* Applies the next entry. The paths of an entry of our own have their slots; those of an entry that was
- * read have their counts in the tables at `checkpoint`. Returns the number of newly pinned slots. */
+/* Applies the next entry. The paths of an entry of our own have their slots; those of an entry that
+ * was read have their counts in the tables at `checkpoint`. Returns the number of newly pinned
+ * slots. */
 size_t state_apply(struct state *state, const struct journal_entry *entry, int64_t checkpoint);
 
-/* Notes the checkpoint. Returns false, and changes nothing, if it is before the known one: after a crash,
- * or on another server. */
+/* Notes the checkpoint. Returns false, and changes nothing, if it is before the known one: after a
+ * crash, or on another server. */
 bool state_set_checkpoint(struct state *state, int64_t checkpoint)
     __attribute__((warn_unused_result));
 

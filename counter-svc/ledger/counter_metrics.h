@@ -1,9 +1,9 @@
-/* What a worker of counter-svc counts (server/ops/metrics.h).
+/* The metrics of counter-svc (server/ops/metrics.h).
  *
- * Of the batches, and of the hits in them, it holds at any time that what was received is answered,
- * in one way or another, or waiting. What the outcomes `applied` add up to in all counter-svc is
- * what the ledger has grown by, but for what was committed when the connection to PostgreSQL went
- * before its answer came: that is `unavailable` here, and `repeated` when it comes again.
+ * At any time, received batches = answered batches of all outcomes + waiting batches. The same
+ * holds for their hits. The hits with the outcome `applied` of all counter-svc are the growth of
+ * the ledger, with one exception: if the connection to PostgreSQL is lost after a commit and before
+ * its answer, the batch is `unavailable`, and `repeated` when it comes again.
  */
 #ifndef COUNTER_LEDGER_COUNTER_METRICS_H
 #define COUNTER_LEDGER_COUNTER_METRICS_H
@@ -12,12 +12,12 @@
 
 #define METRICS_N_OUTCOMES 4
 
-/* Why a statement of the journal's session did not do what it was for. */
+/* Why a statement of the journal failed. */
 enum commit_failure {
-    FAILURE_PASSING, /* SQLSTATE 40, 53, 55, 57, 08: tried again */
+    FAILURE_PASSING, /* SQLSTATE class 40, 53, 55, 57 or 08: tried again */
     FAILURE_OTHER,   /* any other */
-    FAILURE_STANDBY, /* committed, but it may not be safe on a standby: not confirmed */
-    FAILURE_LOST,    /* the connection went */
+    FAILURE_STANDBY, /* committed, but perhaps not on a standby: not confirmed */
+    FAILURE_LOST,    /* the connection was lost */
     N_COMMIT_FAILURES
 };
 
@@ -61,10 +61,10 @@ struct counter_metrics {
     atomic_uint_fast64_t losses;
 };
 
-/* What they are, for service.h. */
+/* Their names and types, for service.h. */
 extern const struct metric counter_metrics[];
 
-/* A worker's own. */
+/* Those of a worker. */
 static inline struct counter_metrics *counter_metrics_of(struct worker *worker)
 {
     return (struct counter_metrics *)worker->metrics;

@@ -7,12 +7,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The pause between rounds of attempts doubles from MIN_PAUSE_MS to MAX_PAUSE_MS; half of it is jitter. */
+/* The pause between rounds of attempts doubles from MIN_PAUSE_MS to MAX_PAUSE_MS; half of it is
+ * jitter. */
 #define MIN_PAUSE_MS 50
 #define MAX_PAUSE_MS 1000
 
-/* libpq's block of output, and the lengths of its messages (fe-misc.c: pqPutMsgEnd; PostgreSQL's manual,
- * 55.7: Describe of an unnamed portal, Execute of it, Sync). */
+/* libpq's block of output, and the lengths of its messages (fe-misc.c: pqPutMsgEnd; PostgreSQL's
+ * manual, 55.7: Describe of an unnamed portal, Execute of it, Sync). */
 #define LIBPQ_BLOCK_BYTES 8192
 #define DESCRIBE_BYTES    7
 #define EXECUTE_BYTES     10
@@ -102,8 +103,8 @@ static void flush_more(h2o_socket_t *socket, const char *error)
         pg_lose(pg, PQerrorMessage(pg->conn));
 }
 
-/* Notes a query that libpq has taken (`sent`) or refused. A failure expires the query from the loop: a
- * callback never runs within the call that starts the query. */
+/* Notes a query that libpq has taken (`sent`) or refused. A failure expires the query from the
+ * loop: a callback never runs within the call that starts the query. */
 static void begin(struct pg *pg, int sent, uint64_t deadline_ms, pg_callback callback, void *data)
 {
     pg->callback = callback;

@@ -1,20 +1,20 @@
-/* One connection to PostgreSQL in a worker's loop: it connects, runs one query at a time, notices the loss
- * of the server, and connects again.
+/* One connection to PostgreSQL in a worker's loop: it connects, runs one query at a time, notices
+ * the loss of the server, and connects again.
  *
  * States:
  *   waiting     for the next round of attempts, at most a second (with jitter)
- *   connecting  resolving a host, or connecting to one of its addresses, each with a deadline. A round
- *               tries the hosts of the URL until one accepts writes. It begins with the host of the last
- *               connection, or with the next host if that one left a query unanswered. If an address
- *               refuses the password, it is tried again with the previous password, if there is one; the
- *               accepted password is tried first from then on
+ *   connecting  resolving a host, or connecting to one of its addresses, each with a deadline. A
+ *               round tries the hosts of the URL until one accepts writes. It begins with the host
+ *               of the last connection, or with the next host if that one left a query unanswered.
+ *               If an address refuses the password, it is tried again with the previous password,
+ *               if there is one; the accepted password is tried first from then on
  *   connected   the owner sets the session up (on_connected), then runs queries
  *   closed      after pg_close
  *
- * A query is one statement and its Sync, sent together: no transaction waits for a second message of
- * ours. PG_DONE means that it is committed: it follows the server's ReadyForQuery, while rows arrive
- * before the commit. A query is never cancelled, as it could be in the middle of its commit. A query that
- * exceeds its deadline costs the connection.
+ * A query is one statement and its Sync, sent together: no transaction waits for a second message
+ * of ours. PG_DONE means that it is committed: it follows the server's ReadyForQuery, while rows
+ * arrive before the commit. A query is never cancelled, as it could be in the middle of its commit.
+ * A query that exceeds its deadline costs the connection.
  *
  * The connection always reads, even while idle: otherwise the loss of a server would go unnoticed.
  * All calls from the loop's thread.
@@ -42,18 +42,19 @@ struct pg_answer {
     bool warned;            /* the server sent a warning: the commit may not be safe on a standby */
 };
 
-/* Runs exactly once for each query, from the loop, after the call that starts the query has returned. */
+/* Runs exactly once for each query, from the loop, after the call that starts the query has
+ * returned. */
 typedef void (*pg_callback)(void *data, const struct pg_answer *answer);
 
 /* The owner's callbacks. */
 struct pg_owner {
     /* There is a new connection, without any settings. */
     void (*on_connected)(void *data);
-    /* The connection was lost or could not be made; the next attempt follows automatically. The callback
-     * of a query in flight ran before. */
+    /* The connection was lost or could not be made; the next attempt follows automatically. The
+     * callback of a query in flight ran before. */
     void (*on_lost)(void *data, const char *reason);
-    /* A channel that this session listens to was notified while no query was in flight. The callback
-     * must not drop the connection. NULL: the session does not listen. */
+    /* A channel that this session listens to was notified while no query was in flight. The
+     * callback must not drop the connection. NULL: the session does not listen. */
     void (*on_notified)(void *data, const char *channel);
     void *data;
 };
@@ -74,8 +75,8 @@ struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
 /* Takes NULL. No callback runs afterwards. */
 void pg_close(struct pg *pg);
 
-/* Runs SQL text. Several statements are one transaction unless they contain BEGIN or COMMIT. This and the
- * following need an idle connection. */
+/* Runs SQL text. Several statements are one transaction unless they contain BEGIN or COMMIT. This
+ * and the following need an idle connection. */
 void pg_run_text(struct pg *pg, const char *sql, uint64_t deadline_ms, pg_callback callback,
                  void *data);
 
@@ -87,33 +88,34 @@ void pg_run_prepare(struct pg *pg, const char *name, const char *sql, uint64_t d
 void pg_run_prepared(struct pg *pg, const char *name, const struct pg_parameter *parameters,
                      int count, uint64_t deadline_ms, pg_callback callback, void *data);
 
-/* Drops the connection and connects again; on_lost gets the reason. In a callback of a query of the same
- * connection only as the last call. */
+/* Drops the connection and connects again; on_lost gets the reason. In a callback of a query of the
+ * same connection only as the last call. */
 void pg_reset(struct pg *pg, const char *reason);
 
-/* The same, but begins with the next host of the URL: for a server that answers, but whose commits are
- * not safe. */
+/* The same, but begins with the next host of the URL: for a server that answers, but whose commits
+ * are not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
 
-/* Notes that the owner has set the session up. A connection that is lost before counts as a failed attempt:
- * the next pause is longer. */
+/* Notes that the owner has set the session up. A connection that is lost before counts as a failed
+ * attempt: the next pause is longer. */
 void pg_set_up_done(struct pg *pg);
 
-/* The server process that was announced during the start (BackendKeyData, PostgreSQL's manual, 55.2). A
- * pooler announces a number of its own. */
+/* The server process that was announced during the start (BackendKeyData, PostgreSQL's manual,
+ * 55.2). A pooler announces a number of its own. */
 int pg_announced_process(const struct pg *pg);
 
 /* The index of the URL's host that it is connected to, or was last. */
 size_t pg_host(const struct pg *pg);
 
-/* Connects only to this host of the URL from now on, and leaves another one. Not in a callback of a query
- * of the same connection. */
+/* Connects only to this host of the URL from now on, and leaves another one. Not in a callback of a
+ * query of the same connection. */
 void pg_follow(struct pg *pg, size_t host);
 
-/* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last messages,
- * Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it assembles messages. If a block
- * ended between the two messages or within Sync, and this process were stopped then, PostgreSQL would stay
- * in the middle of a transaction, which no timeout of PostgreSQL ends. */
+/* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last
+ * messages, Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it assembles
+ * messages. If a block ended between the two messages or within Sync, and this process were stopped
+ * then, PostgreSQL would stay in the middle of a transaction, which no timeout of PostgreSQL ends.
+ * */
 size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count);
 
 /* Whether it is connected and no query is in flight. */

@@ -1,5 +1,6 @@
-/* The attempts to connect: each host of the URL, each of its addresses, each password, until a server that
- * accepts writes has let us in. One round of attempts after another, with a pause between them. */
+/* The attempts to connect: each host of the URL, each of its addresses, each password, until a
+ * server that accepts writes has let us in. One round of attempts after another, with a pause
+ * between them. */
 #include "counter-svc/ledger/pg_private.h"
 
 #include "server/ops/log.h"
@@ -122,8 +123,8 @@ static void try_address(struct pg *pg)
     watch_connecting(pg, PGRES_POLLING_WRITING);
 }
 
-/* Watches a duplicate of libpq's present descriptor: between two steps libpq may close its own and open
- * another with the same number. */
+/* Watches a duplicate of libpq's present descriptor: between two steps libpq may close its own and
+ * open another with the same number. */
 static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
 {
     int fd = fcntl(PQsocket(pg->conn), F_DUPFD_CLOEXEC, 0);
@@ -172,8 +173,8 @@ static void poll_connecting(h2o_socket_t *socket, const char *error)
     pg_attach(pg);
 }
 
-/* Tries the same address with the other password, if there is one that was not tried and the server has
- * asked for a password. Returns whether it does. */
+/* Tries the same address with the other password, if there is one that was not tried and the server
+ * has asked for a password. Returns whether it does. */
 static bool try_other_password(struct pg *pg)
 {
     if (pg->url->previous_password == NULL || pg->both_tried || !PQconnectionUsedPassword(pg->conn))

@@ -1,4 +1,5 @@
-/* What pg_connect.c (the attempts to connect) and pg.c (queries, and the loss of a connection) share. */
+/* What pg_connect.c (the attempts to connect) and pg.c (queries, and the loss of a connection)
+ * share. */
 #ifndef COUNTER_LEDGER_PG_PRIVATE_H
 #define COUNTER_LEDGER_PG_PRIVATE_H
 
@@ -53,8 +54,8 @@ void pg_on_readable(h2o_socket_t *socket, const char *error);
 /* Ends the connection, if there is one. Calls nobody. */
 void pg_disconnect(struct pg *pg);
 
-/* Ends the connection or the attempt: the query in flight, and then the owner, are told. The next round
- * of attempts begins after a pause. */
+/* Ends the connection or the attempt: the query in flight, and then the owner, are told. The next
+ * round of attempts begins after a pause. */
 void pg_lose(struct pg *pg, const char *reason);
 
 #endif

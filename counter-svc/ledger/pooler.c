@@ -18,7 +18,7 @@ static void on_witness_process(void *data, const struct pg_answer *answer);
 static void on_listening(void *data, const struct pg_answer *answer);
 static void on_notified(void *data, const struct pg_answer *answer);
 static void on_unlistened(void *data, const struct pg_answer *answer);
-static void on_overdue(struct timer *timer);
+static void expire_check(struct timer *timer);
 
 void pooler_check_start(struct pooler_check *check, struct worker *worker,
                         const struct postgres_url *url, uint64_t connect_timeout_ms,
@@ -36,14 +36,14 @@ void pooler_check_start(struct pooler_check *check, struct worker *worker,
     pg_run_text(pg, REPORT_PROCESS, query_timeout_ms, on_process, check);
 }
 
-/* How long the witness has for its connection and its first query; and each of its queries, so
- * that the check's own deadline, which began earlier, is the one that passes. */
+/* The time for the witness's connection and first query. Each of its queries has as much, so that
+ * the check's own deadline, which began earlier, passes first. */
 static uint64_t witness_timeout_ms(const struct pooler_check *check)
 {
     return check->_connect_timeout_ms + check->_query_timeout_ms;
 }
 
-/* Ends the check. The process stays noted. */
+/* Ends the check. The process stays known. */
 static void end(struct pooler_check *check)
 {
     timer_stop(&check->_deadline);
@@ -51,7 +51,7 @@ static void end(struct pooler_check *check)
     check->_witness = NULL;
 }
 
-/* Ends the check and says how; nothing of it may be used afterwards. */
+/* Ends the check with its result. The check may not be used afterwards. */
 static void finish(struct pooler_check *check, const char *problem)
 {
     end(check);
@@ -65,9 +65,8 @@ void pooler_check_stop(struct pooler_check *check)
         h2o_linklist_unlink(&check->_link);
 }
 
-/* The pooler shares processes. So it does with the other connections, which have passed the
- * check if the pooler was configured anew since: what they have set up is in a process that is
- * not theirs any more. */
+/* The pooler shares processes, also those of the other connections. They have passed the check if
+ * the pooler was reconfigured since; their settings are now in a process that is not theirs. */
 static void refuse_all(struct pooler_check *check)
 {
     while (!h2o_linklist_is_empty(&pooled)) {
@@ -80,8 +79,8 @@ static void refuse_all(struct pooler_check *check)
     finish(check, REASON_POOLED);
 }
 
-/* Whether an answer can be read. One that was lost is followed by the loss of its connection;
- * one that was refused ends the check. */
+/* Whether an answer can be read. After PG_LOST the connection's owner is told; a refusal ends the
+ * check. */
 static bool has_answer(struct pooler_check *check, const struct pg_answer *answer)
 {
     char reason[REASON_BYTES];
@@ -94,7 +93,7 @@ static bool has_answer(struct pooler_check *check, const struct pg_answer *answe
     return false;
 }
 
-/* The process that an answer reports in its last statement; 0: none. */
+/* The process in the last result of an answer; 0: none. */
 static int process_of(const struct pg_answer *answer)
 {
     return PQntuples(answer->result) == 1 ? atoi(PQgetvalue(answer->result, 0, 0)) : 0;
@@ -133,7 +132,7 @@ static void on_process(void *data, const struct pg_answer *answer)
                                                  .data = check});
     pg_follow(check->_witness, pg_host(check->_pg));
     timer_start_after(&check->_worker->timers, &check->_deadline, witness_timeout_ms(check),
-                      on_overdue);
+                      expire_check);
 }
 
 /* --- 2: do two connections share a process? --- */
@@ -199,7 +198,7 @@ static void on_notified(void *data, const struct pg_answer *answer)
         return;
     timer_stop(&check->_deadline);
     timer_start_after(&check->_worker->timers, &check->_deadline, check->_query_timeout_ms,
-                      on_overdue);
+                      expire_check);
 }
 
 void pooler_check_note(struct pooler_check *check, const char *channel)
@@ -218,7 +217,7 @@ static void on_unlistened(void *data, const struct pg_answer *answer)
         finish(check, NULL);
 }
 
-static void on_overdue(struct timer *timer)
+static void expire_check(struct timer *timer)
 {
     struct pooler_check *check = H2O_STRUCT_FROM_MEMBER(struct pooler_check, _deadline, timer);
 

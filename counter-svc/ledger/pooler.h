@@ -3,8 +3,7 @@
  *
  * Settings and prepared statements belong to a server process. With transaction or statement
  * pooling a statement may run in the process of another session: it fails, or it runs with that
- * session's settings, for example without waiting for the disk. So nothing is set up in such a
- * connection.
+ * session's settings, for example without waiting for the disk. So such a connection is not used.
  *
  * The check takes up to three steps:
  *   1. The connection reports the process that serves it (pg_backend_pid). If that is the process
@@ -16,8 +15,8 @@
  *      must arrive while the connection has no transaction. With session pooling it does. A pooler
  *      that shares processes does not know whose it is and drops it.
  *
- * Step 2 refuses a shared process at once in nearly every case. Only step 3 proves that a process
- * is not shared: whatever other clients of the pool do, a shared process never passes it.
+ * Step 2 detects nearly every shared process at once. Only step 3 proves that a process is not
+ * shared: a shared process never passes it, whatever other clients of the pool do.
  *
  * All calls from the loop's thread; there is one such thread.
  */
@@ -27,12 +26,12 @@
 #include "counter-svc/ledger/pg.h"
 #include "counter-svc/ledger/refusal.h"
 
-/* `problem` is NULL when the process belongs to the connection; otherwise a reason, good during
- * the call: the connection is to be dropped. */
+/* `problem` is NULL if the process belongs to the connection. Otherwise it is a reason, valid
+ * during the call, and the owner must drop the connection. */
 typedef void (*pooler_callback)(void *data, const char *problem);
 
-/* The check of a connection, and its process while the connection is open. Zeroed before its
- * first use. */
+/* The check of a connection and, while the connection is open, its process. Zeroed before its first
+ * use. */
 struct pooler_check {
     h2o_linklist_t _link; /* among the connections through a pooler whose process is known */
     struct worker *_worker;
@@ -48,24 +47,22 @@ struct pooler_check {
     void *_data;
 };
 
-/* Checks a connection that is idle and has just been made. The callback runs exactly once unless
- * the connection is lost or the check is stopped first. The caller may drop the connection in
- * it, as the last thing, and runs nothing on the connection before. `url` must outlive the
- * check.
+/* Checks a new, idle connection, which the owner does not use until the callback. The callback runs
+ * exactly once unless the connection is lost or the check is stopped before. It may drop the
+ * connection as its last call. `url` must outlive the check.
  *
- * A connection that has passed may be refused later, by one more callback, when the check of
- * another connection finds that processes are shared: the mode of a pooler can change while it
- * runs. */
+ * A connection that has passed may be refused later by a second callback: when the check of another
+ * connection finds that processes are shared. The mode of a pooler can change while it runs. */
 void pooler_check_start(struct pooler_check *check, struct worker *worker,
                         const struct postgres_url *url, uint64_t connect_timeout_ms,
                         uint64_t query_timeout_ms, struct pg *pg, pooler_callback callback,
                         void *data);
 
-/* To be called when the connection is notified of a channel. */
+/* Call it when the connection is notified of a channel. */
 void pooler_check_note(struct pooler_check *check, const char *channel);
 
-/* To be called when the connection is lost or closed: ends a check that is under way, and
- * forgets the connection's process. */
+/* Call it when the connection is lost or closed: ends the check, and removes the connection's
+ * process. */
 void pooler_check_stop(struct pooler_check *check);
 
 #endif

@@ -24,7 +24,7 @@ static bool is_port(const char *text, size_t len)
            atoi(text) <= 65535;
 }
 
-/* Whether it may be a name, an address or a directory: libpq and the resolver say the rest. */
+/* Whether it may be a name, an address or a directory. libpq and the resolver check the rest. */
 static bool is_host(const char *text, size_t len)
 {
     return len >= 1 && len < sizeof(((struct postgres_host *)NULL)->name) &&
@@ -77,7 +77,7 @@ static int add_hosts(struct postgres_url *url, const char *list, char *error, si
     }
 }
 
-/* The text up to the next comma, which `*list` is moved behind; at the end of the list "". */
+/* Takes the text up to the next comma from the list; "" at its end. Returns its length. */
 static size_t take_item(const char **list, const char **item)
 {
     size_t len = strcspn(*list, ",");
@@ -87,7 +87,8 @@ static size_t take_item(const char **list, const char **item)
     return len;
 }
 
-/* Takes the hosts from a URI's `host`, `hostaddr` and `port`, each a list, or one port for all. */
+/* Adds the hosts of a URI's `host` or `hostaddr`, a list, with `port`: a list, or one port for all.
+ * */
 static int add_uri_hosts(struct postgres_url *url, const char *hosts, const char *ports,
                          char *error, size_t error_size)
 {
@@ -130,8 +131,8 @@ static int add_parameter(struct postgres_url *url, size_t *count, const char *ke
     return 0;
 }
 
-/* What the connection itself decides for each attempt. */
-static bool is_decided_later(const char *keyword)
+/* Whether pg_connect.c sets a parameter for each attempt. */
+static bool is_set_later(const char *keyword)
 {
     static const char *const LATER[] = {
         "host", "hostaddr", "port", "target_session_attrs", "client_encoding", "connect_timeout"};
@@ -163,7 +164,7 @@ static int fill(struct postgres_url *url, const PQconninfoOption *options, const
             return -1;
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
          ++option)
-        if (!is_decided_later(option->keyword) &&
+        if (!is_set_later(option->keyword) &&
             add_parameter(url, &count, option->keyword, option->val) != 0)
             return -1;
     return 0;
@@ -177,10 +178,10 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return "";
 }
 
-/* The parameters of a URI, or NULL: there are none, or what follows the question mark may be
- * part of a password. Without percent-encoding a password may hold the slash, the question mark
- * and the at sign that end the parts of a URI; the at sign that ends the password itself is then
- * behind the question mark. */
+/* The parameters of a URI. NULL: there are none, or the text behind the question mark may be part
+ * of a password. A password that is not percent-encoded may have a slash, a question mark and an at
+ * sign, which end the parts of a URI. The at sign behind the password then follows the question
+ * mark. */
 static const char *parameters_of(const char *uri)
 {
     const char *at = strstr(uri, "://") + 3, *rest = at + strcspn(at, "@/"), *parameters;
@@ -191,7 +192,7 @@ static const char *parameters_of(const char *uri)
 
 static bool is_parameter(const PQconninfoOption *known, const char *name, size_t len)
 {
-    /* the one name that libpq accepts in a URI for another parameter */
+    /* the only alias that libpq accepts in a URI */
     if (len == strlen("ssl") && memcmp(name, "ssl", len) == 0)
         return true;
     for (; known->keyword != NULL; ++known)
@@ -200,7 +201,7 @@ static bool is_parameter(const PQconninfoOption *known, const char *name, size_t
     return false;
 }
 
-/* What to do about parameters that other programs' URIs have. */
+/* The remedy for a parameter that other programs accept. */
 static const char *remedy_for(const char *name, size_t len)
 {
     static const struct {
@@ -217,8 +218,8 @@ static const char *remedy_for(const char *name, size_t len)
     return "remove it; PostgreSQL's manual, section 34.1.2, lists the parameters";
 }
 
-/* Says why libpq refuses a URI. libpq's own message would quote the password; only the name of a
- * parameter is quoted here, if it looks like one. */
+/* Writes why libpq refuses a URI. libpq's own message would quote the password. This one quotes at
+ * most the name of a parameter. */
 static int refuse_uri(const char *uri, char *error, size_t error_size)
 {
     PQconninfoOption *known = PQconndefaults();
@@ -261,7 +262,7 @@ int postgres_url_parse(const char *text, const char *user, const char *password,
         result = add_hosts(url, text, error, error_size);
     }
     if (result == 0 && fill(url, options, user, password, database) != 0) {
-        snprintf(error, error_size, "postgres_url: there is no memory for it");
+        snprintf(error, error_size, "postgres_url: there is not enough memory for it");
         result = -1;
     }
     PQconninfoFree(options);

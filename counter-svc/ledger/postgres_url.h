@@ -2,10 +2,10 @@
  *
  * It is one of
  *   HOST or HOST:PORT (IPv6 addresses in brackets)
- *   several of these, separated by commas: the one that accepts writes is used
+ *   several of these, separated by commas: the host that accepts writes is used
  *   a directory, which begins with a slash: the Unix socket in it
  *   a whole postgresql:// URI, as libpq understands it (which may name several hosts, too)
- * A URI's own user, password and database go before POSTGRES_USER, POSTGRES_PW and POSTGRES_DB.
+ * A URI's user, password and database override POSTGRES_USER, POSTGRES_PW and POSTGRES_DB.
  */
 #ifndef COUNTER_LEDGER_POSTGRES_URL_H
 #define COUNTER_LEDGER_POSTGRES_URL_H
@@ -23,20 +23,20 @@ struct postgres_host {
 struct postgres_url {
     size_t n_hosts;
     struct postgres_host hosts[POSTGRES_MAX_HOSTS];
-    /* everything else, for PQconnectdbParams; both end with NULL; owned */
+    /* the other parameters, for PQconnectStartParams; both end with NULL; owned */
     char **keywords;
     char **values;
-    /* what else the password may be; NULL: nothing. Not owned, and not set by postgres_url_parse */
+    /* a second password to try; NULL: none. Not owned, and not set by postgres_url_parse */
     const char *previous_password;
 };
 
-/* Reads `text`; user, password and database may be NULL. Returns 0, or -1 with a sentence in
- * `error`, which does not hold the password. Free the result with postgres_url_free. */
+/* Reads `text`; user, password and database may be NULL. Returns 0, or -1 with a sentence without
+ * the password in `error`. Free the result with postgres_url_free. */
 int postgres_url_parse(const char *text, const char *user, const char *password,
                        const char *database, struct postgres_url *url, char *error,
                        size_t error_size) __attribute__((warn_unused_result));
 
-/* The password that it is, the URI's or the other; NULL: none. */
+/* The password, of the URI or of POSTGRES_PW; NULL: none. */
 const char *postgres_url_password(const struct postgres_url *url);
 
 void postgres_url_free(struct postgres_url *url);

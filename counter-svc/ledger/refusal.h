@@ -1,13 +1,13 @@
-/* What an SQLSTATE means (PostgreSQL's manual, appendix A), and why PostgreSQL cannot be used: sentences
- * for the log and /ready that name the cause and, if one is known, the remedy. They hold no secret: they
- * quote PostgreSQL's own message, which has none. Any thread.
+/* What an SQLSTATE means (PostgreSQL's manual, appendix A), and why PostgreSQL cannot be used:
+ * sentences for the log and /ready that name the cause and, if one is known, the remedy. They hold
+ * no secret: they quote PostgreSQL's own message, which has none. Any thread.
  */
 #ifndef COUNTER_LEDGER_REFUSAL_H
 #define COUNTER_LEDGER_REFUSAL_H
 
 #include <stdbool.h>
 
-/* Room for a reason with its NUL; a longer one is cut. */
+/* Room for a reason with its NUL. A longer reason is cut. */
 #define REASON_BYTES 512
 
 #define REASON_POOLED                                                                              \
@@ -32,11 +32,11 @@ bool refusal_is_of_class(const char *sqlstate, const char *classes);
  * already). */
 bool refusal_is_pooled(const char *sqlstate);
 
-/* Whether it says that the server accepts no writes: 25006. */
+/* Whether the server accepts no writes: 25006. */
 bool refusal_is_read_only(const char *sqlstate);
 
-/* Writes why a statement was refused, and returns `reason`. `what` says what has failed: the beginning of
- * a sentence. `message` is PostgreSQL's. */
+/* Writes why a statement was refused, and returns `reason`. `what` says what has failed: the
+ * beginning of a sentence. `message` is PostgreSQL's. */
 const char *refusal_reason(const char *what, const char *sqlstate, const char *message,
                            char reason[REASON_BYTES]);
 

@@ -1,9 +1,10 @@
 /* The ledger's schema: numbered migrations, which the first counter-svc that needs them applies.
  *
- * Programs and schema versions share their numbers: this program is number SCHEMA_VERSION and brings the
- * ledger up to that version. It applies all missing migrations in one transaction, under an advisory
- * lock. Each migration records the oldest program that can work with the ledger after it. So during a
- * roll-out, and after a roll-back, older programs work with a newer ledger unless it excludes them.
+ * Programs and schema versions share their numbers: this program is number SCHEMA_VERSION and
+ * brings the ledger up to that version. It applies all missing migrations in one transaction, under
+ * an advisory lock. Each migration records the oldest program that can work with the ledger after
+ * it. So during a roll-out, and after a roll-back, older programs work with a newer ledger unless
+ * it excludes them.
  *
  * A migration that excludes older programs waits until the session's owner allows it: there may be
  * renderers that reach only older programs.
@@ -30,7 +31,8 @@
 /* The ledger's version, and the oldest program that can work with it. */
 #define SCHEMA_VERSION_SQL "SELECT max(version), max(oldest_program) FROM pathcount_schema"
 
-/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0: none. */
+/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0: none.
+ * */
 extern const char schema_lock_sql[];
 
 enum schema_state {
@@ -43,7 +45,8 @@ enum schema_state {
 /* What the answer to SCHEMA_VERSION_SQL means. */
 enum schema_state schema_state(int version, int oldest_program);
 
-/* Appends the migrations that a ledger of this version needs, and the commit, with a NUL; logs each. */
+/* Appends the migrations that a ledger of this version needs, and the commit, with a NUL; logs
+ * each. */
 void schema_add_migrations(struct buffer *to, int version);
 
 #endif

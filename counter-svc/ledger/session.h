@@ -1,5 +1,5 @@
-/* A connection that is set up for the ledger: with its settings, schema and prepared statements. A lost
- * connection is made and set up again automatically.
+/* A connection that is set up for the ledger: with its settings, schema and prepared statements. A
+ * lost connection is made and set up again automatically.
  *
  *                    connected             its own process
  *     +------------+ --------> +----------+ -------------> +------------+ prepared  +-------+
@@ -55,8 +55,8 @@ bool session_awaits_migration(const struct session *session);
 /* Allows that migration, now and later, and runs it if the session awaits it. */
 void session_migrate(struct session *session);
 
-/* Why the session cannot be used: a sentence without secrets that is never freed. NULL when it is READY
- * or AWAITING MIGRATION. */
+/* Why the session cannot be used: a sentence without secrets that is never freed. NULL when it is
+ * READY or AWAITING MIGRATION. */
 const char *session_problem(const struct session *session);
 
 /* Whether it is READY. */
@@ -65,9 +65,9 @@ bool session_is_ready(const struct session *session);
 /* Whether it is READY and no statement is in flight. */
 bool session_is_idle(const struct session *session);
 
-/* Runs a statement of the session's role in its own transaction; pg.h explains the answer. The session
- * must be idle. The parameters are in PostgreSQL's binary format and are copied; the result is binary,
- * too. */
+/* Runs a statement of the session's role in its own transaction; pg.h explains the answer. The
+ * session must be idle. The parameters are in PostgreSQL's binary format and are copied; the result
+ * is binary, too. */
 void session_run(struct session *session, enum statement statement,
                  const struct pg_parameter *parameters, int count, pg_callback callback,
                  void *data);
@@ -75,13 +75,13 @@ void session_run(struct session *session, enum statement statement,
 /* How many bytes to add to the statement's parameters; see pg_padding. */
 size_t session_padding(enum statement statement, const struct pg_parameter *parameters, int count);
 
-/* Runs SQL text, whose result is text; several statements are one transaction. session_run_long allows it
- * an hour. */
+/* Runs SQL text, whose result is text; several statements are one transaction. session_run_long
+ * allows it an hour. */
 void session_run_text(struct session *session, const char *sql, pg_callback callback, void *data);
 void session_run_long(struct session *session, const char *sql, pg_callback callback, void *data);
 
-/* Whether the URL names more than one host. Then another host may have replaced the connected one, which
- * may not have noticed that. */
+/* Whether the URL names more than one host. Then another host may have replaced the connected one,
+ * which may not have noticed that. */
 bool session_has_several_hosts(const struct session *session);
 
 /* How long a statement may go unanswered, in ms, before the connection is dropped. */
@@ -90,20 +90,20 @@ uint64_t session_deadline_ms(const struct session *session);
 /* The index of the URL's host that it is connected to, or was last. */
 size_t session_host(const struct session *session);
 
-/* Connects only to this host from now on, and leaves another one: that may be a server that was replaced
- * and still accepts connections. */
+/* Connects only to this host from now on, and leaves another one: that may be a server that was
+ * replaced and still accepts connections. */
 void session_follow(struct session *session, size_t host);
 
-/* Drops the connection and makes a new one, to the next host of the URL if it has several: for a server
- * whose commits are not safe. In a statement's callback only as the last call. */
+/* Drops the connection and makes a new one, to the next host of the URL if it has several: for a
+ * server whose commits are not safe. In a statement's callback only as the last call. */
 void session_leave_host(struct session *session, const char *reason);
 
-/* Drops the connection and makes a new one: for an answer of an unknown form. In a statement's callback
- * only as the last call. */
+/* Drops the connection and makes a new one: for an answer of an unknown form. In a statement's
+ * callback only as the last call. */
 void session_reset(struct session *session, const char *reason);
 
-/* The same for a statement that PostgreSQL refused. The reason is `what`, the beginning of a sentence,
- * and PostgreSQL's message. Leaves a host that accepts no writes. */
+/* The same for a statement that PostgreSQL refused. The reason is `what`, the beginning of a
+ * sentence, and PostgreSQL's message. Leaves a host that accepts no writes. */
 void session_fail(struct session *session, const char *what, const struct pg_answer *answer);
 
 #endif

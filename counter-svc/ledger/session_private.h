@@ -1,4 +1,5 @@
-/* What session.c (the connection and its use) and session_setup.c (the steps of setting it up) share. */
+/* What session.c (the connection and its use) and session_setup.c (the steps of setting it up)
+ * share. */
 #ifndef COUNTER_LEDGER_SESSION_PRIVATE_H
 #define COUNTER_LEDGER_SESSION_PRIVATE_H
 

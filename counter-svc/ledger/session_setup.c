@@ -1,6 +1,6 @@
-/* The steps that set a session up. Each step sends one query; when PostgreSQL has answered, the step reads
- * the answer and chooses the next step. A refused query drops the connection, and the session begins
- * anew. */
+/* The steps that set a session up. Each step sends one query; when PostgreSQL has answered, the
+ * step reads the answer and chooses the next step. A refused query drops the connection, and the
+ * session begins anew. */
 #include "counter-svc/ledger/refusal.h"
 #include "counter-svc/ledger/schema.h"
 #include "counter-svc/ledger/session_private.h"
@@ -93,10 +93,10 @@ static int number_at(const struct pg_answer *answer, int column)
 
 /* --- SETUP_SETTINGS --- */
 
-/* The guarantees rest on these settings, so they are not left to the server's configuration. Plans are
- * generic: one plan fits every parameter, and planning would cost more than the statements themselves.
- * All statements walk an index and stop early. So no plan may read and sort whole tables, and none may
- * be compiled or run in parallel, which also would cost more. */
+/* The guarantees rest on these settings, so they are not left to the server's configuration. Plans
+ * are generic: one plan fits every parameter, and planning would cost more than the statements
+ * themselves. All statements walk an index and stop early. So no plan may read and sort whole
+ * tables, and none may be compiled or run in parallel, which also would cost more. */
 static void send_settings(struct session *session)
 {
     char sql[1024];
@@ -169,8 +169,8 @@ static void note_set_up(struct session *session, enum session_state state)
     session->owner.on_ready(session->owner.data);
 }
 
-/* Prepares the next statement of the session's role, from `first` on. After the last one the session is
- * ready. */
+/* Prepares the next statement of the session's role, from `first` on. After the last one the
+ * session is ready. */
 static void prepare_from(struct session *session, enum statement first)
 {
     session->preparing = first;
@@ -206,8 +206,8 @@ static void send_schema_lock(struct session *session)
     run_text(session, schema_lock_sql, SCHEMA_MIGRATE_MS);
 }
 
-/* Another program may have migrated while this one waited for the lock. A failure from here on drops the
- * connection, which rolls the transaction back. */
+/* Another program may have migrated while this one waited for the lock. A failure from here on
+ * drops the connection, which rolls the transaction back. */
 static void read_locked_version(struct session *session, const struct pg_answer *answer)
 {
     struct buffer sql = {0};

@@ -26,7 +26,7 @@ static const struct {
     [STATEMENT_FORGET_CHANGES] = {SESSION_CHANGES, "forget_changes", sql_forget_changes},
 };
 
-/* --- statements that read rows: STATEMENT_ROWS + (direction * 2 + without bots) * periods + period */
+/* --- rows: STATEMENT_ROWS + (direction * 2 + without bots) * periods + period --- */
 
 /* The table's name in the files of rows. */
 #define PLACEHOLDER "pathcount_rows"

@@ -1,9 +1,9 @@
-/* The statements that sessions prepare: their text, their names and the role of the session that runs
- * them. No I/O; any thread.
+/* The statements that sessions prepare: their text, their names and the role of the session that
+ * runs them. No I/O; any thread.
  *
- * Most texts are files in sql/. The statements that read the rows of a view are made from four files (by
- * count or by path, forwards or backwards) for each table that can be ranked (of all time or a period,
- * with or without bots).
+ * Most texts are files in sql/. The statements that read the rows of a view are made from four
+ * files (by count or by path, forwards or backwards) for each table that can be ranked (of all time
+ * or a period, with or without bots).
  */
 #ifndef COUNTER_LEDGER_STATEMENT_H
 #define COUNTER_LEDGER_STATEMENT_H
@@ -11,8 +11,8 @@
 #include "base/buffer.h"
 #include "proto/view.h"
 
-/* What a session is for. Each session prepares the statements of its own role only: if a pooler ever
- * leads a session to another session's server process, its statements do not exist there. */
+/* What a session is for. Each session prepares the statements of its own role only: if a pooler
+ * ever leads a session to another session's server process, its statements do not exist there. */
 enum session_role {
     SESSION_JOURNAL,
     SESSION_FOLDS, /* commits asynchronously: everything that it does can be repeated */
@@ -44,10 +44,10 @@ enum statement {
 /* Room for the longest name with its NUL. */
 #define STATEMENT_NAME_BYTES 48
 
-/* The statement that reads the rows of a view. sql/rows_by_*.sql describe its parameters. Its columns
- * are path, count and hits by bots. For a period there are three more: all hits in the period, hits by
- * bots in it, and its begin (text, as in proto/counter-api.yml). A period without rows is one row whose
- * path is NULL. */
+/* The statement that reads the rows of a view. sql/rows_by_*.sql describe its parameters. Its
+ * columns are path, count and hits by bots. For a period there are three more: all hits in the
+ * period, hits by bots in it, and its begin (text, as in proto/counter-api.yml). A period without
+ * rows is one row whose path is NULL. */
 enum statement statement_of_view(const struct view *view);
 
 /* The role that runs a statement. */

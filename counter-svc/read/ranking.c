@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The pause after a statement was refused, with jitter. */
+/* The pause after a refused statement, in milliseconds; jitter is added. */
 #define RETRY_MS 1000
 
-/* The pause before it is looked again whether another process has done it. */
+/* The pause before checking again whether another process has built them, in milliseconds; jitter
+ * is added. */
 #define ELSEWHERE_MS 5000
 
 static const char *const STEPS[] = {
@@ -18,9 +19,9 @@ static const char *const STEPS[] = {
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
     "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
-    /* everything that reads or folds queues behind the next statement while that waits */
+    /* all reads and folds queue behind the next statement while that waits for its lock */
     "SET lock_timeout = '50ms'",
-    /* with the column goes the index on it */
+    /* the column's index is dropped with it */
     "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_people",
@@ -33,9 +34,9 @@ static const char *const STEPS[] = {
 
 struct ranking {
     struct worker *worker;
-    struct session *session; /* NULL once all is done */
+    struct session *session; /* NULL: everything is built */
     size_t step;
-    struct timer next; /* after a pause, or after none */
+    struct timer next; /* may have no pause */
 };
 
 static void on_session_change(void *data);
@@ -53,7 +54,7 @@ struct ranking *ranking_open(struct worker *worker, const struct session_setting
     return ranking;
 }
 
-/* Goes on from the loop, where the session may be closed. */
+/* Continues from the loop, where the session may be closed. */
 static void go_on(struct ranking *ranking, uint64_t pause_ms)
 {
     timer_stop(&ranking->next);
@@ -80,7 +81,7 @@ static void on_next(struct timer *timer)
     }
 }
 
-/* Goes to the step that ranking.sql has named; returns false when it is looked again later. */
+/* Goes to the step that ranking.sql names. Returns false if another process is building. */
 static bool choose_step(struct ranking *ranking, const char *answer)
 {
     if (strcmp(answer, "elsewhere") == 0) {

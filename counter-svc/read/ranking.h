@@ -1,9 +1,9 @@
-/* What migrations leave to be done beside hits and folds: the ranking gets an index on counts in place of
- * the one on tiers (004-journal.sql), and one on counts without bots (006-history.sql). Each takes a second
- * or so for a million paths.
+/* Index builds that migrations leave for later, beside hits and folds: an index on counts replaces
+ * the one on tiers (004-journal.sql), and there is an index on counts without bots
+ * (006-history.sql). Each takes about a second for a million paths.
  *
- * On a session of its own that is closed afterwards. Each statement is a transaction of its own, and one
- * process does it at a time; an index whose making was interrupted is made anew. All calls from the loop's
+ * It uses a session of its own, which it closes afterwards. Each statement is its own transaction.
+ * One process builds at a time; an interrupted index is built again. All calls from the loop's
  * thread.
  */
 #ifndef COUNTER_READ_RANKING_H
@@ -13,10 +13,10 @@
 
 struct ranking;
 
-/* Looks whether it is to be done, and does it. To be called once the ledger has this program's schema. */
+/* Builds the missing indexes. Call it when the ledger has this program's schema. */
 struct ranking *ranking_open(struct worker *worker, const struct session_settings *settings);
 
-/* Takes NULL. Ends it in the middle if need be. */
+/* Takes NULL. May interrupt a build. */
 void ranking_close(struct ranking *ranking);
 
 #endif

@@ -22,15 +22,16 @@ void view_page_of_state(struct view_page *page, const struct state *state, const
 /* Makes an empty page with the totals of the state. */
 void view_page_begin(struct view_page *page, const struct state *state);
 
-/* Adds a row and its bytes, `*bytes` in all. Returns false, and adds nothing, if the page is full. */
+/* Adds a row and its bytes, `*bytes` in all. Returns false, and adds nothing, if the page is full.
+ * */
 bool view_page_add_row(struct view_page *page, const struct view *view, struct row row,
                        size_t *bytes);
 
 /* Reverses the rows: those of a view backwards are read in reverse order. */
 void view_page_reverse(struct view_page *page);
 
-/* Adds the cursors; `more`: there are rows beyond these, in the view's direction. In the other direction
- * there are rows if the view itself continues a page. */
+/* Adds the cursors; `more`: there are rows beyond these, in the view's direction. In the other
+ * direction there are rows if the view itself continues a page. */
 void view_page_add_cursors(struct view_page *page, const struct view *view, bool more);
 
 void view_page_free(struct view_page *page);

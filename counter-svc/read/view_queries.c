@@ -33,7 +33,8 @@ void view_send(struct views *views, const struct view_request *request)
     }
 }
 
-/* Whether the request itself is wrong (schema/006-history.sql). Then answers with PostgreSQL's sentence. */
+/* Whether the request itself is wrong (schema/006-history.sql). Then answers with PostgreSQL's
+ * sentence. */
 static bool is_refused(struct views *views, const struct pg_answer *answer)
 {
     bool is_bad = strcmp(answer->sqlstate, "PC003") == 0;
@@ -45,7 +46,8 @@ static bool is_refused(struct views *views, const struct pg_answer *answer)
     return true;
 }
 
-/* Whether there is an answer to read. Otherwise the requests have been answered, and a failure logged. */
+/* Whether there is an answer to read. Otherwise the requests have been answered, and a failure
+ * logged. */
 static bool has_answer(struct views *views, const struct pg_answer *answer)
 {
     INVARIANT(!h2o_linklist_is_empty(&views->in_flight));

@@ -62,8 +62,9 @@ static void kick(struct views *views)
 
 /* --- requests --- */
 
-/* Whether a fold that is a second old suffices: for a page by path that continues another page, which
- * came from the same table. The first page by count comes from memory, so the next one needs a fold. */
+/* Whether a fold that is a second old suffices: for a page by path that continues another page,
+ * which came from the same table. The first page by count comes from memory, so the next one needs
+ * a fold. */
 static bool is_continued(const struct view_request *request)
 {
     return request->kind == REQUEST_ROWS && request->view->order == VIEW_BY_PATH &&

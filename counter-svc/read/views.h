@@ -1,17 +1,18 @@
-/* Views: rows, paths and histories that are not in memory, read from the tables over a session of its own.
+/* Views: rows, paths and histories that are not in memory, read from the tables over a session of
+ * its own.
  *
- * The tables are behind the journal, so a view first waits for a fold of everything that was committed
- * when its request came:
+ * The tables are behind the journal, so a view first waits for a fold of everything that was
+ * committed when its request came:
  *
  *     FINDING HEAD  --the state is the newest-->  FOLDING  --folded, or lingered-->  QUEUED
  *           ^       \--everything is folded----------------------------------------->  |
  *           |                                                                          v
  *           +-----------the state is being loaded------------------------------  IN FLIGHT --> answered
  *
- * Views share forced folds, and there are at most two of those a second. If a fold does not come in time
- * because another session holds locks on rows, the table is read as it is, and the answer has its age.
- * A page by path that continues another page accepts a fold that is a second old and is QUEUED at once,
- * so that exports do not wait for each page.
+ * Views share forced folds, and there are at most two of those a second. If a fold does not come in
+ * time because another session holds locks on rows, the table is read as it is, and the answer has
+ * its age. A page by path that continues another page accepts a fold that is a second old and is
+ * QUEUED at once, so that exports do not wait for each page.
  *
  * One query is in flight at a time. Requests for the same view share it until it is sent. A request
  * that reaches its deadline before IN FLIGHT gets no answer. All calls from the loop's thread.
@@ -36,8 +37,8 @@ struct view_result {
 
 struct history_query;
 
-/* Runs exactly once for each request that is not cancelled, from the loop, after the call that started
- * the request has returned. */
+/* Runs exactly once for each request that is not cancelled, from the loop, after the call that
+ * started the request has returned. */
 typedef void (*view_callback)(void *data, const struct view_result *result);
 
 struct views;
@@ -48,7 +49,8 @@ struct view_settings {
     int64_t deadline_ms; /* how long one may wait until its query is sent */
 };
 
-/* `on_change` runs when the result of views_problem may have changed. `journal` must outlive the views. */
+/* `on_change` runs when the result of views_problem may have changed. `journal` must outlive the
+ * views. */
 struct views *views_open(struct worker *worker, const struct session_settings *session_settings,
                          const struct view_settings *settings, struct journal *journal,
                          void (*on_change)(void *data), void *data);
@@ -56,8 +58,8 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
 /* Takes NULL. No callback runs afterwards. */
 void views_close(struct views *views);
 
-/* Reads the rows of a view, with the present totals. `trace`, here and below, is the request's; it is
- * copied, as is the path. */
+/* Reads the rows of a view, with the present totals. `trace`, here and below, is the request's; it
+ * is copied, as is the path. */
 struct view_request *views_rows(struct views *views, const struct view *view,
                                 const struct trace *trace, view_callback callback, void *data);
 
