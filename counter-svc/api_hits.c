@@ -3,12 +3,12 @@
  *   1. api_hits               decodes the batch and, from the query, which rows are wanted
  *   2. journal_add_batch      puts the batch into the journal's queue (journal/journal.c)
  *      --- the end of the loop's turn ---
- *   3. append_send            judges every batch that waits, puts the new ones into one entry and
- *                             sends the entry in one write (journal/append.c)
+ *   3. gather                 judges every batch that waits and puts the new ones into one entry;
+ *      append_send            sends the entry in one write (journal/gather.c, append.c)
  *      --- PostgreSQL commits ---
  *   4. on_appended            applies the entry to the state in memory, sends the next entry, then
  *                             answers the batches of this one (journal/append.c)
- *   5. answer_batch           answers 409 or 503, or goes on with step 6
+ *   5. answer_batch           answers 409 or 503, or continues with step 6
  *   6. answer_confirmed       encodes the counts; the first rows of the ranking are in the state
  *   7. add_rows_of_table      other rows come from the table, within ROWS_LINGER_MS
  *      or answer_without_rows

@@ -162,7 +162,7 @@ int command_parse(int argc, char **argv, struct command *command)
     int option;
 
     *command = (struct command){.why = ""};
-    optind = 0; /* glibc's way to begin anew; the ":" keeps it silent */
+    optind = 0; /* restarts glibc's getopt; the ":" keeps it silent */
     while ((option = getopt_long(argc, argv, ":", OPTIONS, NULL)) != -1) {
         if (option == OPTION_HELP) {
             fputs(HELP, stdout);

@@ -1,4 +1,4 @@
-/* `counter-svc change`: what is asked of the API, and what is shown of its answers. */
+/* `counter-svc change`: calls of the API, and the output of their results. */
 #include "base/json.h"
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_http.h"

@@ -2,7 +2,8 @@
  *
  *   journal_requests.c  requests, from their start to their answer
  *   journal.c           which statement is next, and failures
- *   append.c            from the requests that wait to an entry, and from its commit to the answers
+ *   gather.c            from the requests that wait to an entry
+ *   append.c            sends an entry, and answers its requests after the commit
  *   read.c, load.c      catch up, head, look up; load
  */
 #ifndef COUNTER_JOURNAL_JOURNAL_PRIVATE_H
@@ -127,14 +128,31 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer);
 /* Drops the connection after an answer of an unknown form. Only as the last call in a callback. */
 void journal_reset(struct journal *journal, const char *reason);
 
+/* --- gather.c --- */
+
+/* An entry that is being made. */
+struct gathering {
+    struct journal *journal;
+    struct slot *slots[BATCH_MAX_PATHS]; /* of the present batch */
+    int64_t lanes[ENTRY_MAX_BATCHES];    /* of all batches that were taken */
+    size_t n_lanes;
+    size_t path_bytes; /* in the entry */
+    bool is_full;      /* no new batch may be appended until more is folded */
+    bool has_content;  /* an append is needed, perhaps of an empty entry */
+};
+
+/* Makes the next entry: takes the requests of the queue that can leave together, and notes the paths
+ * that have to be looked up before the others can. */
+void gather(struct gathering *gathering);
+
+/* Evicts paths until the rest fits max_cached_bytes or is needed. */
+void gather_make_room(struct journal *journal);
+
 /* --- append.c --- */
 
 /* Takes the requests that can leave together, and sends a statement for them. Returns false if
  * there are none. */
 bool append_send(struct journal *journal);
-
-/* Evicts paths until the rest fits max_cached_bytes or is needed. */
-void append_make_room(struct journal *journal);
 
 /* Checks that the entry is the next one and holds exactly the batches and lanes that were taken for
  * it. */

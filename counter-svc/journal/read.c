@@ -135,7 +135,7 @@ static bool apply_all(struct journal *journal, const PGresult *result, int64_t c
         fold_note_entry(journal->fold, journal->entry.n_paths, pinned, false);
         journal->entry.n_paths = 0;
     }
-    append_make_room(journal); /* an idle process applies the paths of all others */
+    gather_make_room(journal); /* an idle process applies the paths of all others */
     return true;
 }
 

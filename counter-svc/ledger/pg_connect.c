@@ -174,7 +174,7 @@ static void poll_connecting(h2o_socket_t *socket, const char *error)
 }
 
 /* Tries the same address with the other password, if there is one that was not tried and the server
- * has asked for a password. Returns whether it does. */
+ * requires a password. Returns whether it tries. */
 static bool try_other_password(struct pg *pg)
 {
     if (pg->url->previous_password == NULL || pg->both_tried || !PQconnectionUsedPassword(pg->conn))
@@ -191,7 +191,7 @@ static void expire_attempt(struct timer *timer)
     attempt_failed(H2O_STRUCT_FROM_MEMBER(struct pg, deadline, timer), "no answer in time");
 }
 
-/* Goes on with the next address or the next host. After the last one the round has failed. */
+/* Tries the next address or the next host. After the last one the round has failed. */
 static void attempt_failed(struct pg *pg, const char *reason)
 {
     snprintf(pg->reason, sizeof(pg->reason), "%.100s port %s: %.*s", pg->url->hosts[pg->host].name,

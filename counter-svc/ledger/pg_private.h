@@ -51,7 +51,7 @@ void pg_connect(struct pg *pg);
 void pg_attach(struct pg *pg);
 void pg_on_readable(h2o_socket_t *socket, const char *error);
 
-/* Ends the connection, if there is one. Calls nobody. */
+/* Ends the connection, if there is one. Calls no callback. */
 void pg_disconnect(struct pg *pg);
 
 /* Ends the connection or the attempt: the query in flight, and then the owner, are told. The next

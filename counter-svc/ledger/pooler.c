@@ -79,8 +79,8 @@ static void refuse_all(struct pooler_check *check)
     finish(check, REASON_POOLED);
 }
 
-/* Whether an answer can be read. After PG_LOST the connection's owner is told; a refusal ends the
- * check. */
+/* Whether an answer can be read. PG_LOST is followed by the owner's on_lost; a refusal ends
+ * the check. */
 static bool has_answer(struct pooler_check *check, const struct pg_answer *answer)
 {
     char reason[REASON_BYTES];

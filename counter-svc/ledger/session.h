@@ -14,6 +14,7 @@
  *
  * CHECKING: a connection whose server process a pooler shares is never set up (pooler.h).
  * SETTING UP: the steps of session_setup.c.
+ * Every state leads back to CONNECTING when the connection is lost, also AWAITING MIGRATION.
  *
  * All calls from the loop's thread.
  */
@@ -45,7 +46,7 @@ struct session;
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
                              enum session_role role, const struct session_owner *owner);
 
-/* Takes NULL. No callback runs any more. */
+/* Takes NULL. No callback runs afterwards. */
 void session_close(struct session *session);
 
 /* Whether it is AWAITING MIGRATION: older programs work with the ledger, and the migration excludes

@@ -60,7 +60,7 @@ static void finish_step(void *data, const struct pg_answer *answer)
     struct session *session = data;
 
     if (answer->outcome == PG_LOST)
-        return; /* the session is told that, too */
+        return; /* note_loss follows */
     INVARIANT(session->state == SESSION_SETTING_UP);
     if (answer->outcome == PG_FAILED)
         fail_step(session, answer);

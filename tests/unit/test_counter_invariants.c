@@ -16,7 +16,7 @@
 #include "counter-svc/ledger/pg_private.h"
 #include "counter-svc/ledger/session_private.h"
 #include "counter-svc/read/views_private.h"
-#include "violation.h"
+#include "violates.h"
 
 /* --- an entry, against what it was made of --- */
 
