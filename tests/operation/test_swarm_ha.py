@@ -138,8 +138,8 @@ def test_the_repository_is_deployed_with_its_files(swarm):
 
 
 @pytest.mark.parametrize("words, said", [
-    (["--ha"], "the stack has a repository of backups: add --archive"),
-    (["--archive"], "--archive is for --ha")])
+    (["--ha"], "the stack has a backup repository: add --archive"),
+    (["--archive"], "--archive requires --ha")])
 def test_a_repository_is_not_lost_by_a_forgotten_word(swarm, words, said):
     done = swarm.run("deploy", *words)
     assert done.returncode == 1 and said in done.stderr
@@ -204,7 +204,7 @@ def test_a_restore_waits_for_the_lock_to_end(silent):
 
 @pytest.mark.parametrize("words, said", [
     (["--replace", "--at", "2999-01-01"], "in the future"), (["--replace", "--at", "soon"], "is not a time"),
-    (["--at", "latest"], "is lost with --replace")])
+    (["--at", "latest"], "use --replace")])
 def test_what_cannot_be_restored_stops_nothing(silent, words, said):
     done = silent.run("restore", *words)
     assert done.returncode == 1 and said in done.stderr
