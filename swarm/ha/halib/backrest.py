@@ -10,8 +10,8 @@ REPOSITORY = "/var/lib/pgbackrest"
 
 
 def configuration(options, stanza):
-    """The options that all of its servers and clients share. The key in `backup_tls` makes a process one
-    of them: its certificate has all their names, and is its own authority."""
+    """The common options of all servers and clients. They authenticate with the key in `backup_tls`, whose
+    self-signed certificate contains all their names."""
     pem = here.SECRETS / "backup_tls"
     return "\n".join([
         "[global]", f"tls-server-port={BACKREST_PORT}", f"tls-server-cert-file={pem}",
@@ -22,7 +22,7 @@ def configuration(options, stanza):
 
 
 def tls_to(option, host):
-    """The options by which another one's server is reached."""
+    """The options to reach the server of another member."""
     pem = here.SECRETS / "backup_tls"
     return [f"{option}-host={host}", f"{option}-host-type=tls",
             f"{option}-host-port={BACKREST_PORT}",
@@ -50,8 +50,8 @@ def of_repository():
 
 
 def archive(config, path):
-    """Lets a server send its WAL to the repository. A standby does not read WAL from there: a repository
-    that is away would delay a failover."""
+    """Makes a server send its WAL to the repository. A standby does not read WAL from there: an unreachable
+    repository would delay a failover."""
     config["postgresql"]["parameters"].update({
         "archive_mode": "on",
         "archive_command": f'pgbackrest --config={path} --stanza={STANZA} archive-push "%p"',

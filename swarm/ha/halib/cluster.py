@@ -1,4 +1,4 @@
-"""Questions about the cluster, and changes of it."""
+"""Queries and changes of the cluster."""
 import base64
 import json
 import sys
@@ -12,7 +12,7 @@ SWITCHOVER_S = 60
 
 
 def ask(path, body=None):
-    """Patroni's answer: status and JSON, or text where it is none."""
+    """Patroni's response: status, and JSON or else text."""
     address = (here.RUN / "address").read_text(encoding="utf-8")
     request = urllib.request.Request(f"http://{address}:{here.REST_PORT}{path}")
     if body is not None:
@@ -35,7 +35,7 @@ def ask(path, body=None):
 def servers():
     status, known = ask("/cluster")
     if status != 200 or "members" not in known:
-        sys.exit("ha: Patroni does not know the cluster; etcd may have no majority")
+        sys.exit("ha: Patroni does not know the cluster; etcd may have no quorum")
     return sorted(known["members"], key=lambda one: one["name"])
 
 
@@ -59,7 +59,7 @@ def etcd_status():
 def primary():
     name = leader(servers())
     if name is None:
-        sys.exit("ha: there is no primary now")
+        sys.exit("ha: there is no primary at the moment")
     print(name)
 
 
@@ -70,14 +70,14 @@ def switchover(candidate=None):
     standby = next((one["name"] for one in known if one["role"] == "sync_standby"), None)
     candidate = candidate or standby
     if old is None or standby is None:
-        sys.exit("ha: there is no primary with a synchronous standby now; see `swarm/status`")
+        sys.exit("ha: there is no primary with a synchronous standby; see `swarm/status`")
     if candidate == old:
-        sys.exit(f"ha: {old} is the primary already")
+        sys.exit(f"ha: {old} is already the primary")
     if candidate != standby:
         sys.exit(f"ha: {candidate} is not the synchronous standby; {standby} is")
     status_code, said = ask("/switchover", {"leader": old, "candidate": candidate})
     if status_code not in (200, 202):
-        sys.exit(f"ha: Patroni refused: {said}")
+        sys.exit(f"ha: Patroni refused the switchover: {said}")
     deadline = time.monotonic() + SWITCHOVER_S
     while True:
         known = servers()

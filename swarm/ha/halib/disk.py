@@ -1,5 +1,5 @@
-"""A primary whose disk is nearly full hands over to the synchronous standby. PostgreSQL itself would go
-on as long as it can write WAL, and refuse every append."""
+"""A primary whose disk is nearly full hands over to the synchronous standby. Otherwise PostgreSQL would
+keep running while it can write WAL, and refuse every append."""
 import os
 import pathlib
 import time
@@ -19,8 +19,8 @@ def is_full():
 
 
 def hand_over():
-    """Makes the synchronous standby the primary, if this server is the primary and the standby has
-    room."""
+    """Makes the synchronous standby the primary, if this server is the primary and the standby has free
+    space."""
     known = cluster.servers()
     standby = next((one["name"] for one in known if one["role"] == "sync_standby"), None)
     if cluster.leader(known) != here.member() or standby is None:
@@ -33,7 +33,7 @@ def hand_over():
 
 
 def watch():
-    """Beside Patroni, for ever."""
+    """Runs beside Patroni, without end."""
     if os.fork() != 0:
         return
     noted = None
@@ -49,4 +49,4 @@ def watch():
                 hand_over()
         except (Exception, SystemExit) as error:  # pylint: disable=broad-except
             # Patroni or etcd does not answer now. Nothing would start an ended watch again.
-            here.say(f"the disk is looked at again in {LOOK_S} s: {error}")
+            here.say(f"checking the disk again in {LOOK_S} s: {error}")

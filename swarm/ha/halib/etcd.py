@@ -1,4 +1,4 @@
-"""A member of etcd, and questions to the others."""
+"""A member of etcd, and requests to the others."""
 import json
 import os
 import pathlib
@@ -18,7 +18,7 @@ HEARTBEAT_MS, ELECTION_MS = 200, 2000
 
 
 def etcdctl(name, *arguments):
-    """Asks another member of etcd's; None when it does not answer."""
+    """Queries another member of etcd; None if it does not answer."""
     try:
         socket.create_connection((f"etcd-{name}", here.CLIENT_PORT), timeout=2).close()
     except OSError:
@@ -36,9 +36,8 @@ def peer_url(name):
 
 
 def join():
-    """How a member without data begins: (`new`, all members) when the cluster is being made. (`existing`,
-    those that are in it) when the others know this member: its disk was lost, and it takes its own place
-    anew."""
+    """How a member without data starts: (`new`, all members) when the cluster is being created. (`existing`,
+    its members) when the others know this member: its disk was lost, and it replaces its own entry."""
     me = here.member()
     for other in here.MEMBERS:
         known = other != me and etcdctl(other, "member", "list")
@@ -48,20 +47,20 @@ def join():
         if mine and mine[0].get("name") and not mine[0].get("clientURLs"):
             break  # it has not begun yet: the cluster is being made
         if mine and mine[0].get("name"):
-            here.say(f"this member's data is gone: member {mine[0]['ID']:x} is replaced")
+            here.say(f"the data of this member are lost: replacing member {mine[0]['ID']:x}")
             if etcdctl(other, "member", "remove", f"{mine[0]['ID']:x}") is None:
-                sys.exit("ha: etcd did not remove the lost member; trying again")
+                sys.exit("ha: etcd did not remove the lost member; retrying")
             mine = []
         if not mine and etcdctl(other, "member", "add", me, f"--peer-urls={peer_url(me)}") is None:
-            sys.exit("ha: etcd did not add this member; trying again")
+            sys.exit("ha: etcd did not add this member; retrying")
         others = [one["name"] for one in known["members"] if peer_url(me) not in one["peerURLs"]]
         return "existing", sorted({*others, me})
     return "new", here.MEMBERS
 
 
 def was_removed():
-    """Whether the data here is of a member that was removed: another host had its place meanwhile. etcd
-    would not start with it."""
+    """Whether the data belong to a removed member: another host replaced it meanwhile. etcd would not start
+    with them."""
     if not ID.exists():
         return False
     for other in here.MEMBERS:
@@ -73,7 +72,7 @@ def was_removed():
 
 
 def note_id():
-    """Writes down, beside etcd, which member this is, as soon as etcd says so."""
+    """Stores the id of this member as soon as etcd reports it; runs beside etcd."""
     if os.fork() != 0:
         return
     while True:
@@ -87,7 +86,7 @@ def note_id():
 def become():
     me = here.member()
     if was_removed():
-        here.say("the data here is of a member that was removed; this host joins anew")
+        here.say("the data belong to a removed member; this host joins as a new one")
         shutil.rmtree(DATA)
     state, names = ("existing", here.MEMBERS) if (DATA / "member").exists() else join()
     note_id()

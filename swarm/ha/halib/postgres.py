@@ -16,7 +16,7 @@ TTL, LOOP_WAIT, RETRY_TIMEOUT = 16, 2, 7
 
 
 def own_address():
-    """The address of this container on the network of etcd. Patroni's API listens there alone."""
+    """The address of this container on the network of etcd. Patroni's API listens only there."""
     said = False
     while True:
         for name in here.MEMBERS:
@@ -27,7 +27,7 @@ def own_address():
                 except OSError:
                     pass
         if not said:
-            here.say("waiting for a name of etcd's to be resolved")
+            here.say("waiting for DNS to resolve a member of etcd")
             said = True
         time.sleep(1)
 
@@ -105,7 +105,7 @@ def configuration(address):
 def role_changed(_action, role, _cluster):
     """Patroni's callback. A new primary ends its first segment of WAL, so that no segment has two changes
     of timeline. With archiving, PostgreSQL renames the last segment of a timeline to .partial. A standby
-    that has to pass two changes in one segment could not get it any more."""
+    that must replay two changes in one segment could no longer get it."""
     if role in ("master", "primary"):
         subprocess.run(
             ["psql", "--no-psqlrc", "--quiet", "--username=postgres", "--dbname=postgres",

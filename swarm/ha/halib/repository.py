@@ -1,4 +1,4 @@
-"""The repository of --archive: base backups, and what Prometheus asks about them."""
+"""The repository of --archive: base backups, and their metrics for Prometheus."""
 import http.server
 import json
 import shutil
@@ -28,13 +28,13 @@ def pgbackrest(*words, **options):
 
 
 def known_backups():
-    """What pgBackRest says, as a list with one entry."""
+    """The output of pgBackRest's info, as a list with one entry."""
     said = pgbackrest("--output=json", "info", stdout=subprocess.PIPE, timeout=10)
     return json.loads(said.stdout)
 
 
 def last_backup(known):
-    """When the last base backup ended, in seconds since 1970; 0 when there is none."""
+    """The end of the last base backup, in seconds since 1970; 0 if there is none."""
     backups = known[0].get("backup", []) if known else []
     return max((one["timestamp"]["stop"] for one in backups if not one["error"]), default=0)
 
@@ -46,19 +46,19 @@ def make_base_backup():
 
 def base_backup():
     if not make_base_backup():
-        sys.exit("ha: there is no new base backup")
+        sys.exit("ha: the base backup failed")
     print(pgbackrest("info", stdout=subprocess.PIPE).stdout)
 
 
 def keep_backed_up():
-    """Makes the first base backup as soon as there is a primary, and then one a day."""
+    """Makes the first base backup as soon as there is a primary, and then one per day."""
     while True:
         try:
             age = time.time() - last_backup(known_backups())
             if age > BACKUP_EVERY_S and not make_base_backup():
-                here.say(f"there is no new base backup; trying again in {RETRY_S} s")
+                here.say(f"the base backup failed; retrying in {RETRY_S} s")
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            here.say(f"pgBackRest does not say what it has: {error}")
+            here.say(f"cannot read the state of pgBackRest: {error}")
         time.sleep(RETRY_S)
 
 
@@ -71,7 +71,7 @@ class Metrics(http.server.BaseHTTPRequestHandler):
         try:
             text = metrics(known_backups(), shutil.disk_usage(backrest.REPOSITORY))
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            here.say(f"pgBackRest does not say what it has: {error}")
+            here.say(f"cannot read the state of pgBackRest: {error}")
             self.send_error(503)
             return
         self.send_response(200)
@@ -80,7 +80,7 @@ class Metrics(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text.encode())
 
     def log_message(self, *_):  # pylint: disable=arguments-differ
-        """Nothing: it is asked every few seconds."""
+        """Logs nothing: requests come every few seconds."""
 
 
 def end_of_wal(name):
@@ -89,7 +89,7 @@ def end_of_wal(name):
 
 
 def metrics(known, disk):
-    """What pgBackRest says and how full the disk is, as Prometheus reads it."""
+    """The state of pgBackRest and of the disk, in Prometheus's format."""
     archives = known[0].get("archive", []) if known else []
     archived = [one["max"] for one in archives if one.get("max")]
     values = {

@@ -1,4 +1,4 @@
-"""Back to a time: one server begins with what the repository has, and the others wait."""
+"""Restore to a time: one server starts from the repository, and the others wait."""
 import base64
 import datetime
 import json
@@ -19,7 +19,7 @@ AFTER_RESTORE = pathlib.Path(__file__).with_name("after_restore.sql")
 
 
 def begin(config, path, time_wanted):
-    """Lets a new cluster begin as it was at this time, or with all that the repository has."""
+    """Starts a new cluster from the repository, at its state at this time or at the latest one."""
     bootstrap = config["bootstrap"]
     del bootstrap["initdb"]
     command = f"pgbackrest --config={path} --stanza={backrest.STANZA} restore"
@@ -30,8 +30,8 @@ def begin(config, path, time_wanted):
 
 
 def await_turn():
-    """What this server is to begin with, or None. Waits while another one restores: the counts that are
-    here are those that are to be replaced."""
+    """The restore that this server has to make, or None. Waits while another one restores: the data here
+    will be replaced."""
     said = None
     while True:
         answers = (etcd.etcdctl(name, "get", RESTORE_KEY) for name in here.MEMBERS)
@@ -51,7 +51,7 @@ def await_turn():
 
 
 def set_aside(number):
-    """Keeps the data that a restore replaces, the last ones only. They are on the same disk."""
+    """Keeps the data that the last restore replaced, on the same disk."""
     data = pathlib.Path(here.PGDATA)
     kept = data.with_name(f"before-restore-{number}")
     if data.exists() and kept.exists():
@@ -71,26 +71,26 @@ def restored(_connection=None):
          "--command=SET search_path = public", f"--file={AFTER_RESTORE}"],
         check=True, timeout=300)
     if all(etcd.etcdctl(name, "del", RESTORE_KEY) is None for name in here.MEMBERS):
-        sys.exit("ha: etcd did not forget the restore that is done; trying again")
+        sys.exit("ha: etcd did not delete the request of the finished restore; retrying")
 
 
 def request(name, time_wanted):
-    """Ends with an error while a server has the lock: it counts hits in what is to be replaced."""
+    """Fails while a server has the lock, because it would count hits in the data to be replaced."""
     if name not in here.MEMBERS:
-        sys.exit(f"ha: there is no server {name}; there are {', '.join(here.MEMBERS)}")
+        sys.exit(f"ha: there is no server {name}; expected one of {', '.join(here.MEMBERS)}")
     try:
         if time_wanted != here.LATEST:
             datetime.datetime.strptime(time_wanted, "%Y-%m-%d %H:%M:%S.%f+00")
     except ValueError:
-        sys.exit(f"ha: {time_wanted!r} is not a time of the form 2026-01-31 23:59:59.000000+00,"
-                 f" nor {here.LATEST}")
+        sys.exit(f"ha: {time_wanted!r} is not a time such as 2026-01-31 23:59:59.000000+00,"
+                 f" or {here.LATEST}")
     me = here.member()
     lock = etcd.etcdctl(me, "get", f"{PATRONI_KEYS}leader")
     if lock is None:
-        sys.exit("ha: etcd does not answer; it may have no majority")
+        sys.exit("ha: etcd does not answer; it may have no quorum")
     if lock.get("kvs"):
-        sys.exit("ha: a database server still has the lock; stop all three and try again after 16 s")
+        sys.exit("ha: a database server still has the lock; stop all three and retry after 16 s")
     wanted = json.dumps({"member": name, "time": time_wanted, "id": int(time.time())})
     if etcd.etcdctl(me, "put", RESTORE_KEY, wanted) is None or \
             etcd.etcdctl(me, "del", "--prefix", PATRONI_KEYS) is None:
-        sys.exit("ha: etcd did not take the request; run this again")
+        sys.exit("ha: etcd did not accept the request; run this command again")
