@@ -11,35 +11,32 @@
 #include <string.h>
 
 static const char HELP[] =
-    "counter-svc change: changes counts, in order with hits, and keeps an audit trail.\n"
+    "counter-svc change: changes counts while hits are counted, with an audit trail.\n"
     "\n"
     "Usage: counter-svc change [OPTIONS] ACTION\n"
     "\n"
     "  delete PATH                    delete the row of a path\n"
-    "  delete --prefix P              delete the rows of all paths that begin with P\n"
+    "  delete --prefix P              delete the rows of all paths with prefix P\n"
     "  set PATH N                     set a count; 0 deletes the row\n"
-    "  rename FROM TO                 give a row another path that has no count yet\n"
-    "  merge FROM... TO               add the counts of paths to another one, and delete them\n"
-    "  normalise                      merge rows whose paths are normalised to the same path, by "
-    "the\n"
-    "                                 path_ settings, which have to be those of render-svc\n"
+    "  rename FROM TO                 rename a path; TO must not have a count yet\n"
+    "  merge FROM... TO               add the counts of FROM to TO, and delete FROM\n"
+    "  normalise                      merge rows whose paths become the same path under the\n"
+    "                                 path_ settings; use the same settings as render-svc\n"
     "  import --add|--replace FILE    import CSV with the columns path, count, first and last;\n"
     "                                 - reads standard input\n"
-    "  undo PATH                      undo the most recent change of a path; hits since stay\n"
-    "  log [PATH]                     show the audit trail, the newest 20 changes first\n"
+    "  undo PATH                      undo the most recent change of a path; later hits stay\n"
+    "  log [PATH]                     show the audit trail: the newest 20 changes first\n"
     "\n"
     "  --why TEXT      a reason for the audit trail\n"
     "  --dry-run       show the effect and change nothing\n"
-    "  --id ID         go on with an interrupted command, which has shown its ID; what was done "
-    "is\n"
-    "                  not done again\n"
+    "  --id ID         continue an interrupted command, which has printed its ID; finished\n"
+    "                  parts are not repeated\n"
     "  --before N      log: show the changes before number N\n"
     "  --config FILE   read this YAML file; environment variables override it\n"
     "  --help          show this help and exit\n"
     "\n"
-    "PATH is written as pages and exports show it, not percent-encoded. The configuration is that "
-    "of\n"
-    "counter-svc: the command calls it at `listen` with `admin_token`.\n";
+    "Write PATH as pages and exports show it, not percent-encoded. The command uses\n"
+    "counter-svc's configuration: it connects to `listen` with `admin_token`.\n";
 
 static const struct {
     const char *action;
