@@ -24,15 +24,15 @@ def up(hosts, vm, deploy_stack, high_availability=False):
     if lab and lab["repo"] != str(REPO):
         if cgroup.processes():
             raise Refusal(
-                f"the lab of {lab['repo']} is up: `swarm/lab down` there, or here, ends it")
+                f"the lab of {lab['repo']} is up: stop it with `swarm/lab down`, there or here")
         lab = None
     if lab is None:
         clear()  # what is left of one that nobody knows any more
     count = vm or hosts or (len(lab["hosts"]) if lab else 5 if high_availability else 3)
     if high_availability and count < 3:
-        raise Refusal("--ha needs three hosts at least")
+        raise Refusal("--ha needs at least three hosts")
     if lab and (lab["vm"] != bool(vm) or len(lab["hosts"]) > count):
-        raise Refusal("another kind or number of hosts is up: `swarm/lab down` first")
+        raise Refusal("another kind or number of hosts is up: run `swarm/lab down` first")
     need(*(["lab", "guests"] if vm else ["lab"]))
     numbers = list(range(1, count + 1))
     remember(repo=str(REPO), hosts=numbers, vm=bool(vm))
@@ -93,7 +93,7 @@ def need(*purposes):
     """Has what is missing installed; it says itself what it installs, and why it cannot."""
     if subprocess.run([REPO / "tools" / "need", *purposes], check=False, timeout=1800,
                       stdin=subprocess.DEVNULL).returncode != 0:
-        raise Refusal("without these packages there is no lab")
+        raise Refusal("the lab needs these packages")
 
 
 def start(numbers, known, vm, wanted_images):
@@ -144,7 +144,7 @@ def host(word):
     numbers = {world.host_name(n): n for n in running_lab()["hosts"]}
     name = word if word.startswith("h") else f"h{word}"
     if name not in numbers:
-        raise Refusal(f"no host {word}: there are {', '.join(numbers)}")
+        raise Refusal(f"no host {word}: expected one of {', '.join(numbers)}")
     return numbers[name]
 
 
@@ -156,7 +156,7 @@ def execute(number, command):
     environ = os.environ | {"DOCKER_HOST": f"unix://{world.host_socket(number)}"}
     if lab["vm"]:
         if command[0] != "docker":
-            raise Refusal("on a virtual machine only `docker …` can be run, by its engine's socket")
+            raise Refusal("on a virtual machine only `docker …` works, over its engine's socket")
         return subprocess.run(command, check=False, env=environ).returncode
     environ["DOCKER_HOST"] = "unix:///run/docker.sock"
     return subprocess.run([*engine.enter(number), *command], check=False, env=environ).returncode
@@ -168,7 +168,7 @@ def cut(number):
 
 def mend(number):
     if not cgroup.processes(world.host_name(number)):
-        raise Refusal(f"{world.host_name(number)} was killed: `swarm/lab revive` starts it")
+        raise Refusal(f"{world.host_name(number)} was killed: start it with `swarm/lab revive`")
     net.link(number, up=True)
 
 
@@ -203,7 +203,7 @@ def down(purge=False):
         shutil.rmtree(keep, ignore_errors=True)
     left = leftovers()
     if left:
-        raise Refusal(f"left behind: {'; '.join(left)}")
+        raise Refusal(f"not removed: {'; '.join(left)}")
     say("Nothing is left of the lab" + ("." if purge else f", but what it keeps in {keep}."))
 
 
@@ -223,24 +223,24 @@ def parse(arguments):
         prog="swarm/lab",
         description="Several real Docker hosts on this machine, with pathcount's stack on them.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    one = commands.add_parser("up", help="make the hosts, build and push the images, deploy")
-    one.add_argument("hosts", nargs="?", type=int, metavar="HOSTS", help="how many (3)")
+    one = commands.add_parser("up", help="create the hosts, build and push the images, deploy the stack")
+    one.add_argument("hosts", nargs="?", type=int, metavar="HOSTS", help="number of hosts (3)")
     one.add_argument("--vm", type=int, metavar="N",
                      help="N virtual machines with Debian's kernel instead (IPVS, encryption)")
     one.add_argument("--ha", action="store_true",
                      help="three database servers on three managers, backups on one of the workers (5)")
-    one.add_argument("--no-deploy", action="store_true", help="only the hosts, joined")
-    commands.add_parser("status", help="the hosts and services, and how to reach them")
+    one.add_argument("--no-deploy", action="store_true", help="only create the hosts and join them to a Swarm")
+    commands.add_parser("status", help="show the hosts and services, and how to reach them")
     one = commands.add_parser("exec", help="run a command on a host")
     one.add_argument("host", metavar="HOST")
     one.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND")
-    for name, what in (("cut", "pull the host's network cable"), ("mend", "plug it in again"),
-                       ("kill", "a power cut: everything on it ends at once"),
-                       ("revive", "start it again, with its disk as it was")):
+    for name, what in (("cut", "disconnect the host's network cable"), ("mend", "reconnect it"),
+                       ("kill", "simulate a power cut of the host"),
+                       ("revive", "start it again, with its disk")):
         one = commands.add_parser(name, help=what)
         one.add_argument("host", metavar="HOST")
-    one = commands.add_parser("down", help="end it all and leave nothing behind")
-    one.add_argument("--purge", action="store_true", help="also what it keeps in .lab/")
+    one = commands.add_parser("down", help="stop and remove everything")
+    one.add_argument("--purge", action="store_true", help="also delete the caches in .lab/")
     asked = parser.parse_args(arguments)
     if asked.command == "up":
         for number in (asked.hosts, asked.vm):
@@ -275,7 +275,7 @@ def main(arguments):
     asked = parse(arguments)
     try:
         if os.geteuid() != 0:
-            raise Unable("needs root, to make network namespaces and start engines in them")
+            raise Unable("needs root, to create network namespaces and start engines in them")
         if sys.platform != "linux":
             raise Unable("needs Linux")
         if asked.command == "status":

@@ -69,7 +69,7 @@ def _listen(here):
     try:
         listener.bind(here)
     except OSError:
-        raise Refusal(f"port {here[1]} of 127.0.0.1 is taken") from None
+        raise Refusal(f"port {here[1]} of 127.0.0.1 is in use") from None
     listener.listen(128)
     return listener
 

@@ -37,7 +37,7 @@ def make_switch():
     # Overlay networks are VXLAN: better to hear of a kernel without it now.
     if run(*ip, "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789",
            check=False).returncode != 0:
-        raise Unable("this kernel has no VXLAN, which Swarm's overlay networks are made of")
+        raise Unable("this kernel has no VXLAN, which Swarm's overlay networks need")
     run(*ip, "link", "del", "probe")
 
 

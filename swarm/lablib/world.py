@@ -164,5 +164,5 @@ def recall():
 def running_lab():
     lab = recall()
     if lab is None:
-        raise Refusal("no lab is up: `swarm/lab up` makes one")
+        raise Refusal("no lab is up: start one with `swarm/lab up`")
     return lab

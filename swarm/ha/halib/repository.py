@@ -94,11 +94,11 @@ def metrics(known, disk):
     archived = [one["max"] for one in archives if one.get("max")]
     values = {
         "last_backup_timestamp_seconds": (
-            "When the last base backup ended, 0 when there is none.", last_backup(known)),
+            "End of the last base backup; 0: none.", last_backup(known)),
         "archived_wal_bytes": (
-            "Where the WAL in the repository ends, 0 when there is none.",
+            "End of the WAL in the repository; 0: none.",
             end_of_wal(archived[-1]) if archived else 0),
-        "disk_free_bytes": ("Free on the repository's disk.", disk.free),
+        "disk_free_bytes": ("Free space of the repository's disk.", disk.free),
         "disk_bytes": ("Size of the repository's disk.", disk.total),
     }
     return "".join(f"# HELP pgbackrest_{name} {text}\n# TYPE pgbackrest_{name} gauge\n"
