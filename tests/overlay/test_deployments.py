@@ -156,7 +156,7 @@ def test_commands_are_idempotent_and_say_no(stack):
     stack.command("label", f"pathcount-h{database}")
     other = next(h for h in stack.hosts if h != database)
     refused = stack.command("label", f"pathcount-h{other}", check=False)
-    assert refused.returncode == 1 and f"already has the node pathcount-h{database}" in refused.stderr
+    assert refused.returncode == 1 and f"already assigned to pathcount-h{database}" in refused.stderr
     assert stack.command("scale", "postgres", "2", check=False).returncode == 1
     assert stack.command("scale", "many", check=False).returncode == 2
     assert stack.command("rotate", "everything", check=False).returncode == 2
