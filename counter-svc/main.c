@@ -51,7 +51,7 @@ static const struct config_key KEYS[] = {
      .help = "Maximum of paths with their own row; all others share one row."},
     {KEY("max_cached_bytes", CONFIG_INTEGER, journal.max_cached_bytes), .fallback = "134217728",
      .min = 1048576, .max = 1099511627776, .unit = "bytes",
-     .help = "Memory for cached counts; each path takes 80 bytes plus its length."},
+     .help = "Memory for cached counts; each path takes 64 bytes plus its length."},
     {KEY("max_unfolded", CONFIG_INTEGER, journal.max_unfolded), .fallback = "1000000", .min = 1000,
      .max = 100000000,
      .help = "Maximum of journal entries not folded yet; above it batches get 503."},
