@@ -12,7 +12,7 @@ import signal
 import subprocess
 
 from . import cgroup, net, world
-from .world import KEEP, REGISTRY_HOST, RUN, SWITCH_ADDRESS, docker, run, wait_for
+from .world import KEEP, REGISTRY_HOST, RUN, SWITCH_ADDRESS, docker, wait_for
 
 # $1 the control group's file, $2 the host's name, $3 its /run, $4 its hosts file, $5 the file to
 # cover with an empty resolv.conf or "". /run comes last, as it hides where the others are. The

@@ -1,7 +1,7 @@
 """The commands for three database servers: what they ask Swarm and the containers for, and in which order."""
 import pytest
 
-from test_swarm_commands import Swarm, one
+from swarm_helpers import Swarm, one
 
 WELL = "a leader running 3 -\nb sync_standby streaming 3 0\nc replica streaming 3 0"
 PASSWORDS = ("postgres_pw", "replication_pw", "patroni_pw", "backup_tls")

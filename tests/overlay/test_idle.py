@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, until, world
+from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, until
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Who reaches whom: a page at every host, every replica by its name, and nobody else anything."""
 import concurrent.futures
 import itertools
-import json
 
 import pytest
 

@@ -6,6 +6,10 @@ from harness.postgres import ClockedCluster, Cluster
 from harness.services import SANITIZED
 from harness.stage import Stage
 
+# so that a failed assertion of a helper shows its values
+pytest.register_assert_rewrite(*(f"{topic}_helpers" for topic in (
+    "beacon", "changes", "counter_api", "exactly_once", "history", "journal")))
+
 # a sanitizer needs what the guard takes away, so such a build goes without; and it brings a malloc of
 # its own
 collect_ignore = ["test_sandbox.py", "test_failing_allocations.py"] if SANITIZED else []

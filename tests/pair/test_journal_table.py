@@ -1,0 +1,275 @@
+"""The journal's rules about the table: refused rows, edits, restores, locks and plans. See test_journal.py."""
+
+import itertools
+import re
+import time
+
+import pytest
+
+from harness.wait import Later, until
+
+from journal_helpers import (  # noqa: F401 (fixtures)
+    api, counter, counters_know_their_apis, folds_kept_from, hit_all, metric, positions, statement,
+    until_answered)
+
+APPEND = """
+INSERT INTO pathcount_journal
+    (position, id, kind, writer, lanes, sequences, opened, ended, paths, hits, new_paths)
+VALUES ((SELECT max(position) + 1 FROM pathcount_journal), floor(random() * 9e15)::bigint, %s, 0,
+        '{}', '{}', '{}', '{}', '{}', '{}', 0)"""
+
+
+# --- rule 10: what the table refuses
+
+
+def test_what_the_table_refuses_is_put_aside_and_counted_and_stops_nobody(ledger, counter):
+    api = counter.api
+    api.count({"/before": 1})
+    ledger.run("ALTER TABLE pathcount ADD CONSTRAINT no CHECK (path <> '/forbidden')")
+    assert api.count({"/beside": 1, "/forbidden": 2, "/before": 1}) == {
+        "/before": 2, "/beside": 1, "/forbidden": 2}
+    assert ledger.folded() == {"/before": 2, "/beside": 1}
+    assert ledger.run("SELECT path, count FROM pathcount_quarantine") == [("/forbidden", 2)]
+    assert counter.events("quarantined")[0]["level"] == "error"
+    assert api.count({"/forbidden": 1}) == {"/forbidden": 3}
+    counter.kill()
+    counter.restart().until_ready()
+    assert api.count({"/forbidden": 1, "/after": 1}) == {"/after": 1, "/forbidden": 4}
+    assert ledger.folded() == {"/before": 2, "/beside": 1, "/after": 1}
+    assert ledger.counts() == {"/before": 2, "/beside": 1, "/after": 1, "/forbidden": 4}
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 4, "hits": 8}
+
+
+@pytest.mark.parametrize("sqlstate", ["22003", "23514", "P0001"])
+def test_a_trigger_that_refuses_rows_stops_nobody(ledger, api, sqlstate):
+    ledger.fail_folding("/forbidden", sqlstate)
+    api.count({f"/{n}": 1 for n in range(50)} | {"/forbidden": 1})
+    assert ledger.folded() == {f"/{n}": 1 for n in range(50)}
+    assert ledger.counts()["/forbidden"] == 1
+
+
+def test_a_count_at_the_end_of_its_range_stops_nobody(ledger, api):
+    api.count({"/full": 1})
+    assert ledger.folded() == {"/full": 1}
+    ledger.run("UPDATE pathcount SET count = 9223372036854775806; SELECT pathcount_edited()")
+    assert api.count({"/full": 5, "/other": 1}) == {"/full": 2**63 - 1, "/other": 1}
+    assert api.count({"/full": 5}) == {"/full": 2**63 - 1}
+    assert ledger.folded() == {"/full": 2**63 - 1, "/other": 1}
+
+
+# --- rule 11: edits and restores
+
+
+def test_an_edit_is_seen_at_once_and_frees_its_share_of_max_paths(stage, ledger):
+    api = stage.counter(ledger, max_paths=5).api
+    api.count({f"/{n}": 1 for n in range(7)})
+    assert ledger.folded()["(other paths)"] == 2
+    ledger.run("DELETE FROM pathcount WHERE path IN ('/0', '/1', '/2', '/3'); "
+               "UPDATE pathcount SET count = 100 WHERE path = '/4'; SELECT pathcount_edited()")
+    assert api.totals() == {"paths": 1, "hits": 102}
+    assert api.count({"/good": 1, "/4": 1, "/0": 1}) == {"/0": 1, "/4": 101, "/good": 1}
+    assert api.view()["paths"] == ["/4", "(other paths)", "/0", "/good"]
+    assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 3, "hits": 105}
+
+
+def test_an_edit_is_seen_by_the_next_hit(ledger, api):
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1})
+    for number in (1, 2, 3):
+        ledger.edited("UPDATE pathcount SET count = 100 * %s", number)
+        assert api.count({"/a": 1}, lane, number + 1) == {"/a": 100 * number + 1}
+    assert ledger.folded() == {"/a": 301}
+
+
+def test_edits_while_hits_are_counted_lose_none(stage, ledger):
+    api = stage.counter(ledger, fold_interval_ms=100).api
+    stop, counted = [], {}
+
+    def hammer(path):
+        lane = api.lane()
+        for sequence in itertools.count(1):
+            if stop:
+                return
+            api.post(lane, sequence, {path: 1, "/deleted": 1})
+            counted[path] = sequence
+
+    clients = [Later(hammer, path) for path in ("/a", "/b")]
+    for _ in range(20):
+        with ledger.connect() as connection, connection.transaction():
+            connection.execute("SELECT pathcount_fold()")  # folds wait from here on
+            connection.execute("DELETE FROM pathcount WHERE path = '/deleted'")
+            connection.execute("INSERT INTO pathcount (path, count) VALUES ('/edited', 1) "
+                               "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + 1")
+            connection.execute("SELECT pathcount_edited()")
+        time.sleep(0.05)
+    stop.append(True)
+    for client in clients:
+        client.result()
+    counts = ledger.counts()
+    assert {path: counts[path] for path in counted} == counted
+    assert counts["/edited"] == 20
+    assert ledger.totals() == ledger.totals_by_scanning() == {
+        "paths": len(counts), "hits": sum(counts.values())}
+    assert api.totals() == ledger.totals()
+
+
+def test_a_journal_that_went_back_to_an_earlier_state_is_read_anew(ledger, counter):
+    """As after a restore, or at a standby that lacks what was not confirmed: the positions are the same
+    again, the entries are others."""
+    api = counter.api
+    lane = api.lane()
+    api.post(lane, 1, {"/a": 1})
+    assert ledger.folded() == {"/a": 1}
+    ledger.run("CREATE TABLE old_journal AS TABLE pathcount_journal")
+    for name in ("pathcount", "pathcount_checkpoint", "pathcount_totals", "pathcount_lanes"):
+        ledger.run(f"CREATE TABLE old_{name} AS TABLE {name}")
+    for sequence in (2, 3, 4):
+        api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1})
+    ledger.folded()
+    with ledger.connect() as connection, connection.transaction():
+        connection.execute("DELETE FROM pathcount_journal")
+        connection.execute("INSERT INTO pathcount_journal TABLE old_journal")
+        for name in ("pathcount", "pathcount_checkpoint", "pathcount_totals", "pathcount_lanes"):
+            connection.execute(f"DELETE FROM {name}")
+            connection.execute(f"INSERT INTO {name} TABLE old_{name}")
+        for _ in range(3):
+            connection.execute(APPEND, (1,))
+    answer = until_answered(Later(api.post, lane, 2, {"/a": 1}), lambda: api.post(lane, 2, {"/a": 1}))
+    assert answer.json() == {"lane": lane, "sequence": 2, "repeat": False, "counts": [2]}
+    assert ledger.counts() == {"/a": 2}
+    assert metric(api, "pathcount_journal_reloads_total") >= 1
+
+
+def test_a_journal_without_the_entry_to_chain_to_is_not_begun_anew(ledger, counter):
+    api = counter.api
+    api.count({"/a": 1})
+    ledger.folded()
+    ledger.run("DELETE FROM pathcount_journal")
+    lane = 77
+    until(lambda: counter.ready().status == 503, "the counter to say that it cannot count")
+    assert "journal" in counter.ready().text
+    assert api.post(lane, 1, {"/a": 1}).status == 503
+    assert ledger.value("SELECT count(*) FROM pathcount_journal") == 0
+    assert [event["level"] for event in counter.events("journal-broken")] == ["error"]
+
+
+def test_an_entry_of_an_unknown_kind_is_not_skipped(ledger, counter):
+    api = counter.api
+    lane = api.lane()
+    ledger.run(APPEND, 7)
+    assert api.post(lane, 1, {"/a": 1}).status == 503
+    assert "upgrade" in counter.ready().text
+    last = positions(ledger)[1]
+    ledger.run("DELETE FROM pathcount_journal WHERE position = %s", last)
+    until(lambda: api.post(lane, 1, {"/a": 1}).status == 200, "hits to be counted again")
+    assert counter.until_ready()
+    assert ledger.counts() == {"/a": 1}
+
+
+def test_an_entry_that_cannot_be_read_is_not_skipped(ledger, counter):
+    api = counter.api
+    lane = api.lane()
+    ledger.append(paths=["/x", "/y"], hits=[1])
+    assert api.post(lane, 1, {"/a": 1}).status == 503
+    assert "not of the form" in counter.ready().text
+    ledger.run("DELETE FROM pathcount_journal WHERE position = %s", positions(ledger)[1])
+    until(lambda: api.post(lane, 1, {"/a": 1}).status == 200, "hits to be counted again")
+    assert ledger.counts() == {"/a": 1}
+
+
+# --- robustness: what others do to the table
+
+
+def test_hits_are_counted_while_rows_of_the_table_are_held(stage, ledger):
+    pair = stage.pair()
+    pair.api.count({"/a": 1})
+    pair.ledger.folded()
+    with folds_kept_from(pair.ledger, "/a"):
+        load = stage.load([pair.render], ["/a", "/b", "/c"], clients=4)
+        load.until_acknowledged(600)
+        tally = load.stop()
+    assert set(tally.statuses) == {200}
+    assert pair.ledger.folded() == {
+        **tally.acknowledged, "/a": tally.acknowledged["/a"] + 1}
+
+
+@pytest.mark.parametrize("what", ["VACUUM FULL pathcount", "CREATE INDEX extra ON pathcount (last_hit_at)",
+                                  "VACUUM FULL pathcount_journal", "REINDEX TABLE pathcount"])
+def test_hits_are_counted_beside_an_operators_maintenance(stage, ledger, what):
+    api = stage.counter(ledger, fold_interval_ms=100).api
+    api.count_all({f"/{n}": 1 for n in range(3000)}, 500)
+    client = Later(hit_all, api, {"/0": 1, "/1": 1}, 300)
+    times = 0
+    while not client.done:
+        ledger.run(what)
+        times += 1
+        if "CREATE INDEX" in what:
+            ledger.run("DROP INDEX extra")
+    client.result()
+    assert times >= 2
+    assert ledger.folded() == {f"/{n}": 301 if n < 2 else 1 for n in range(3000)}
+
+
+# --- rule 13: plans
+
+
+def test_no_statement_reads_the_journal_or_the_table_from_end_to_end(stage, ledger):
+    """Plans are made while both are empty, and used for as long as the session lives."""
+    counter = stage.counter(ledger, fold_interval_ms=100)
+    ledger.until_migrated()
+    counter.stop()  # the indexes were made by reading the table
+    api = counter.restart().until_ready().api
+    api.count({"/a": 1})
+    until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
+    before = until_settled(ledger)
+    lane = api.lane()
+    for sequence in range(1, 700):
+        assert api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1}).status == 200
+    for query in ({"order": "path"}, {"prefix": "/1"}, {"after": "1:/5"}, {"before": "1:/5"}):
+        api.view(**query)
+    api.get("/5")
+    until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
+    assert until_settled(ledger) == before
+
+
+def test_plans_are_generic_and_made_without_jit_and_sequential_scans(stage, ledger):
+    """PostgreSQL logs each plan with the settings that it was made with."""
+    for name, value in {"session_preload_libraries": "auto_explain", "auto_explain.log_settings": "on",
+                        "auto_explain.log_min_duration": "0",
+                        "auto_explain.log_nested_statements": "on"}.items():
+        ledger.run(f"ALTER DATABASE {ledger.database} SET {name} = '{value}'")
+    before = len(ledger.cluster.log())
+    api = stage.counter(ledger).api
+    api.count({"/a": 1})
+    ledger.folded()
+    api.view(order="path")
+    for name in ("append", "load", "catch_up", "look_up", "fold", "rows_by_path"):
+        for plan in plans(ledger, before, statement(f"{name}.sql")):
+            assert "jit = 'off'" in plan and "enable_seqscan = 'off'" in plan
+            assert "plan_cache_mode = 'force_generic_plan'" in plan
+    before = len(ledger.cluster.log())
+    ledger.run("SELECT pathcount_fold(0, 0, '{}', '')")  # in an operator's session
+    for plan in plans(ledger, before, "WITH history AS MATERIALIZED ("):
+        assert "jit = 'off'" in plan and "enable_seqscan = 'off'" in plan
+
+
+def plans(ledger, before, text):
+    """What PostgreSQL has logged of plans for statements with this text; there is at least one."""
+    log = ledger.cluster.log(before).replace("\n\t", "\n")
+    found = [entry for entry in re.split(r"\n(?=\d{4}-)", log) if "plan:\n" in entry and text in entry]
+    assert found, text
+    return found
+
+
+def until_settled(ledger):
+    """How often the two tables have been read from end to end, once that does not change any more: a
+    session tells so a second late."""
+    seen = [None]
+
+    def is_settled():
+        seen.append(ledger.value("SELECT sum(seq_scan) FROM pg_stat_user_tables "
+                                 "WHERE relname IN ('pathcount', 'pathcount_journal')"))
+        return seen[-1] == seen[-2]
+
+    until(is_settled, "the statistics to settle", pause=1.5)
+    return seen[-1]

@@ -1,0 +1,162 @@
+"""Lanes: deadlines, a full queue, and a counter-svc that is down. See test_lanes.py."""
+
+import pytest
+
+from harness import contract
+from harness.http import JSON, MINIMAL, get, hit, is_refused
+from harness.page import read
+from harness.proxy import Gate, swallow, without_rows
+from harness.wait import Later, Stopwatch, until
+
+
+# --- deadlines
+
+
+@pytest.fixture
+def hasty(stage):
+    """A pair whose render-svc gives every request 500 ms."""
+    return stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 500})
+
+
+def test_what_is_not_confirmed_within_the_deadline_is_503(hasty):
+    hasty.proxy.always(swallow, "POST", "/v1/hits")
+    asked = Stopwatch()
+    answer = get(hasty.address, "/a")
+    assert answer.status == 503
+    assert int(answer.header("retry-after")) >= 0
+    assert 0.45 < asked.seconds < 4  # far from the 5 s that are the default
+
+
+def test_the_batch_of_a_hit_that_timed_out_goes_on(hasty):
+    gate = Gate(before=True)
+    hasty.proxy.next(gate, "POST", "/v1/hits")
+    assert get(hasty.address, "/a").status == 503
+    assert hasty.ledger.count("/a") == 0
+    gate.open()
+    until(lambda: hasty.ledger.count("/a") == 1, "the batch to be counted all the same")
+    assert hit(hasty.address, "/a") == 2
+
+
+def test_a_hit_that_times_out_before_its_batch_has_left_is_withdrawn(stage):
+    pair = stage.pair(render_keys={
+        "lanes": 1, "request_deadline_ms": 500, "call_deadline_ms": 20000})
+    gate = Gate()
+    pair.proxy.next(gate, "POST", "/v1/hits")
+    held = Later(get, pair.address, "/held")
+    gate.until_held()
+    waiting = [Later(get, pair.address, path) for path in ("/one", "/one", "/two")]
+    assert [one.result().status for one in [held, *waiting]] == [503] * 4
+    fresh = Later(hit, pair.address, "/one")
+    gate.open()
+    assert fresh.result() == 1
+    assert hit(pair.address, "/three") == 1
+    assert pair.ledger.counts() == {"/held": 1, "/one": 1, "/three": 1}
+    assert not any("/two" in x.hits for x in pair.proxy.batches)
+
+
+def test_a_503_to_a_json_client_is_a_problem(hasty):
+    hasty.proxy.always(swallow, "POST", "/v1/hits")
+    answer = get(hasty.address, "/a", JSON)
+    assert answer.status == 503 and answer.header("retry-after")
+    contract.check_problem(answer)
+
+
+@pytest.mark.parametrize("headers", [{}, JSON])
+def test_a_confirmed_hit_is_200_though_its_rows_do_not_come_in_time(hasty, headers):
+    hit(hasty.address, "/a")
+    hasty.proxy.always(without_rows, "POST", "/v1/hits")
+    hasty.proxy.always(swallow, "GET", "/v1/paths")
+    answer = get(hasty.address, "/a", headers)
+    assert answer.status == 200
+    if headers:
+        assert answer.json()["path"] == "/a" and answer.json()["count"] == 2
+    else:
+        assert "/a" in read(answer).outside and 2 in read(answer).numbers
+    assert hasty.ledger.count("/a") == 2
+
+
+# --- the queue
+
+
+def test_a_full_queue_is_503_at_once_and_hurts_nobody_in_it(stage):
+    pair = stage.pair(render_keys={"lanes": 1, "max_waiting": 5})
+    gate = Gate()
+    pair.proxy.next(gate, "POST", "/v1/hits")
+    waiting = [Later(get, pair.address, "/held", MINIMAL)]
+    gate.until_held()
+    waiting += [Later(get, pair.address, f"/{n}", MINIMAL) for n in range(20)]
+    until(lambda: sum(one.done for one in waiting) >= 15, "whom the queue has no place for")
+    gate.open()
+    answers = [one.result() for one in waiting]
+    refused = [answer for answer in answers if answer.status == 503]
+    assert 15 <= len(refused) <= 16  # whether the batch that is away counts as waiting is open
+    assert all(answer.header("retry-after") for answer in refused)
+    assert sum(answer.status == 200 for answer in answers) == 21 - len(refused)
+    assert pair.ledger.totals() == {"paths": 21 - len(refused), "hits": 21 - len(refused)}
+    assert hit(pair.address, "/after") == 1
+
+
+# --- counter-svc away
+
+
+def test_without_a_counter_every_hit_is_503_within_the_deadline(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500})
+    pair.proxy.stop_listening()
+    asked = Stopwatch()
+    answers = [Later(get, pair.address, f"/{n}") for n in range(20)]
+    for answer in answers:
+        assert answer.result().status == 503
+        assert answer.result().header("retry-after")
+    assert asked.seconds < 4  # far from the 5 s that are the default
+    assert pair.ledger.counts() == {}
+
+
+def test_a_counter_that_comes_back_is_used_again(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500})
+    hit(pair.address, "/a")
+    pair.counter.kill()
+    assert get(pair.address, "/a").status == 503
+    pair.counter.restart()
+    until(lambda: get(pair.address, "/b").status == 200, "the counter to be used again", 5)
+    assert pair.ledger.count("/a") in (1, 2)  # the 503 was counted at most once
+
+
+def test_a_hit_survives_a_restart_of_the_counter_within_its_deadline(stage):
+    pair = stage.pair()
+    hit(pair.address, "/a")
+    pair.counter.kill()
+    waiting = Later(hit, pair.address, "/a")
+    pair.counter.restart()
+    assert waiting.result() == 2
+
+
+def test_render_svc_may_be_started_first(stage):
+    ledger = stage.ledger()
+    counter = stage.service("counter-svc", ledger.keys)
+    address = counter.address
+    counter.stop()
+    until(lambda: is_refused(address), "nobody to listen")
+    render = stage.render(address, ready=False, request_deadline_ms=300)
+    assert get(render.address, "/a").status == 503
+    counter.restart().until_ready()
+    until(lambda: get(render.address, "/a").status == 200, "the pair to find each other", 5)
+    assert ledger.count("/a") in (1, 2)
+
+
+def test_a_frozen_counter_is_503_until_it_goes_on(stage):
+    pair = stage.pair(render_keys={"request_deadline_ms": 500, "call_deadline_ms": 200})
+    hit(pair.address, "/a")
+    pair.counter.freeze()
+    assert get(pair.address, "/a").status == 503
+    pair.counter.thaw()
+    until(lambda: get(pair.address, "/b").status == 200, "the counter to be used again", 5)
+    assert pair.ledger.count("/a") in (1, 2)
+
+
+def test_a_wrong_token_is_503_and_said_in_ready(stage):
+    counter = stage.counter(stage.ledger())
+    render = stage.render(counter, ready=False, counter_token="not-the-token",
+                          request_deadline_ms=300)
+    assert get(render.address, "/a").status == 503
+    assert render.ready().status == 503
+    assert render.ready().body.strip()
