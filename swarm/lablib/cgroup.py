@@ -1,8 +1,8 @@
-"""Control groups: every process of the lab is in one, so that it can be found and ended.
+"""Control groups: every process of the lab is in one, so that the lab can find and end it.
 
 pathcount-lab/HOST/engine holds what the lab starts itself (an engine and its children), and
-pathcount-lab/HOST/containers what the engine starts (daemon.json's cgroup-parent). Both of Linux's
-hierarchies work: the unified one, and the old one, where the `pids` controller is asked.
+pathcount-lab/HOST/containers what the engine starts (daemon.json's cgroup-parent). Both versions of control
+groups work. With version 1, the lab uses the `pids` controller.
 """
 import os
 import pathlib
@@ -17,11 +17,11 @@ SHARES_OF_A_HOST = 4096     # a process outside has 1024
 
 
 def hierarchy():
-    """The mount that is asked which processes a group has."""
+    """The mount that lists the processes of a group."""
     for place in (ROOT, ROOT / "pids"):
         if (place / "cgroup.procs").exists():
             return place
-    raise Unable("no control groups at /sys/fs/cgroup: engines cannot run here")
+    raise Unable("no control groups at /sys/fs/cgroup, which engines need")
 
 
 def containers_parent(host):
@@ -29,16 +29,16 @@ def containers_parent(host):
 
 
 def engine_group(host):
-    """Makes the group for what the lab starts for `host`, and returns the file that a process
-    writes its id to in order to enter it."""
+    """Makes the group of the lab's own processes for `host`. Returns the file to which a process writes its
+    id to enter the group."""
     group = hierarchy() / TOP / host / "engine"
     group.mkdir(parents=True, exist_ok=True)
     return group / "cgroup.procs"
 
 
 def weigh(hosts):
-    """Gives the tasks of so many hosts their share of a busy machine: the old scheduler would count all of
-    them together as one process."""
+    """Gives the lab's tasks the CPU shares of this number of hosts. With version 1, they would share the
+    weight of one process."""
     group = ROOT / "cpu" / TOP
     if group.parent.exists():
         group.mkdir(exist_ok=True)
@@ -53,13 +53,13 @@ def processes(host=""):
             try:
                 found.update(map(int, pathlib.Path(folder, "cgroup.procs").read_text().split()))
             except OSError:
-                pass  # the group went while it was looked at
+                pass  # the group ended meanwhile
     return found
 
 
 def kill(host=""):
-    """SIGKILL for every process of a host, or of the lab, until none is left: an engine that is
-    just starting a task may add one meanwhile."""
+    """Kills every process of a host, or of the lab, until none is left. An engine that is starting a task may
+    add one meanwhile."""
     def all_dead():
         alive = processes(host)
         for pid in alive:
@@ -82,4 +82,4 @@ def _remove_groups(host):
                 try:
                     os.rmdir(folder)
                 except OSError:
-                    time.sleep(0.02)  # a process that has ended may hold it for a moment
+                    time.sleep(0.02)  # a process that has just ended may still hold it

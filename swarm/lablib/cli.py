@@ -19,7 +19,7 @@ LOCK = "/run/pathcount-lab.lock"
 
 
 def up(hosts, vm, deploy_stack, high_availability=False):
-    """Makes what is not there yet; a second `up`, or one after a crash, completes the first."""
+    """Makes the missing parts. A second `up`, or one after a crash, completes the first."""
     lab = recall()
     if lab and lab["repo"] != str(REPO):
         if cgroup.processes():
@@ -27,7 +27,7 @@ def up(hosts, vm, deploy_stack, high_availability=False):
                 f"the lab of {lab['repo']} is up: stop it with `swarm/lab down`, there or here")
         lab = None
     if lab is None:
-        clear()  # what is left of one that nobody knows any more
+        clear()  # remains of a lab without a record
     count = vm or hosts or (len(lab["hosts"]) if lab else 5 if high_availability else 3)
     if high_availability and count < 3:
         raise Refusal("--ha needs at least three hosts")
@@ -58,13 +58,13 @@ def up(hosts, vm, deploy_stack, high_availability=False):
             images.build_ha(TAG)
 
     builds = [build_database, lambda: images.build_pair(TAG)] if deploy_stack else []
-    if vm:  # their disk begins with the images
+    if vm:  # their disks are made with the images on them
         together(*builds)
         make_swarm()
     else:
         together(*builds, make_swarm)
     if deploy_stack:
-        # Without IPVS there is no ingress mesh: each host's renderer is at its own port instead.
+        # Without IPVS there is no ingress mesh. Each host publishes its own renderer instead.
         overrides = ["--ha", "--archive"] if high_availability else []
         overrides += [] if vm or net.has_ipvs() else ["--host-ports"]
         labels = ha_labels(count) if high_availability else [("pathcount-h1",)]
@@ -77,27 +77,27 @@ def up(hosts, vm, deploy_stack, high_availability=False):
 
 
 def ha_labels(hosts):
-    """What swarm/label is given with --ha: the three servers, and the repository on a worker, if there is one."""
+    """The arguments of swarm/label with --ha: three servers, and the repository on a worker, if there is one."""
     return [(name, f"pathcount-h{number}") for number, name in enumerate("abc", start=1)] + [
         ("repository", f"pathcount-h{min(4, hosts)}")]
 
 
 def together(*calls):
-    """Makes all of the calls at the same time; raises what the first that failed has raised."""
+    """Makes all calls at the same time. Raises the exception of the first one that failed."""
     with concurrent.futures.ThreadPoolExecutor(max(len(calls), 1)) as pool:
         for future in [pool.submit(call) for call in calls]:
             future.result()
 
 
 def need(*purposes):
-    """Has what is missing installed; it says itself what it installs, and why it cannot."""
+    """Installs missing packages with tools/need, which prints what it installs."""
     if subprocess.run([REPO / "tools" / "need", *purposes], check=False, timeout=1800,
                       stdin=subprocess.DEVNULL).returncode != 0:
         raise Refusal("the lab needs these packages")
 
 
 def start(numbers, known, vm, wanted_images):
-    """Starts those of the hosts that do not run: the known ones with their disks as they were."""
+    """Starts the hosts that do not run. Known hosts keep their disks."""
     kind = guest if vm else engine
     lacking = [number for number in numbers if not engine.answers(number)]
     fresh = [number for number in lacking
@@ -114,7 +114,7 @@ def start(numbers, known, vm, wanted_images):
 
 
 def page(number):
-    """Whether the host's published port serves a page, which a look at / counts."""
+    """Whether the host's published port serves a page. It counts a hit of /."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{LOCAL_PORT + number}/", timeout=6) as got:
             return got.status == 200
@@ -140,7 +140,7 @@ def status():
 
 
 def host(word):
-    """`h2` or `2`, a host of the running lab."""
+    """The number of a host of the running lab, from `h2` or `2`."""
     numbers = {world.host_name(n): n for n in running_lab()["hosts"]}
     name = word if word.startswith("h") else f"h{word}"
     if name not in numbers:
@@ -184,8 +184,8 @@ def revive(number):
 
 
 def clear():
-    """Ends every process of the lab by its control group, then removes the namespaces; what they
-    held (links, mounts, rules) goes with them. Returns the folder that keeps what is kept."""
+    """Ends every process of the lab by its control group, then removes the namespaces with their links,
+    mounts and rules. Returns the folder that remains."""
     lab = recall()
     keep = KEEP if lab is None else world.pathlib.Path(lab["repo"]) / ".lab"
     cgroup.kill()
@@ -196,7 +196,7 @@ def clear():
 
 
 def down(purge=False):
-    """Ends it all, then looks whether that is true."""
+    """Ends the lab, then checks that nothing is left."""
     with step("ending every process of the lab"):
         keep = clear()
     if purge:
@@ -208,7 +208,7 @@ def down(purge=False):
 
 
 def leftovers():
-    """Everything that a lab could leave: what `down` must find none of."""
+    """Everything that a lab could leave behind. After `down` there must be none."""
     with open("/proc/self/mounts", encoding="utf-8") as mounts:
         found = [f"mount {line.split()[1]}" for line in mounts
                  if str(KEEP) in line or str(RUN) in line or "pathcount-" in line]
@@ -257,8 +257,8 @@ def parse(arguments):
 
 @contextlib.contextmanager
 def alone():
-    """One command at a time changes the lab. The lock that one has waited for may be of a lab that is
-    gone meanwhile, and its file with it: then there is another one."""
+    """Only one command at a time changes the lab. If the lab ended while this one waited, the locked file is
+    gone, and it locks the new one."""
     while True:
         with open(LOCK, "w", encoding="utf-8") as lock:
             try:

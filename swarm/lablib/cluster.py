@@ -9,11 +9,10 @@ def node_state(number):
 
 
 def join(numbers, patience=1, managers=None):
-    """One Swarm of all hosts; those that are in it already stay as they are. The first `managers` are
-    managers; when none are named, all, but of two hosts only the first: two managers need each other, so
-    either one's end is the end.
-    `patience`: how much longer than on a real machine everything takes, so that Swarm does not take
-    a host that is busy for one that is dead."""
+    """Joins all hosts into one Swarm, except those that are in it already. The first `managers` are managers,
+    by default all. Of two hosts only the first is one: two managers lose their majority with either host.
+    `patience`: the factor by which everything is slower than on a real machine, so that Swarm does not take a
+    busy host for a dead one."""
     first, *others = numbers
     if node_state(first) != "active":
         docker(first, "swarm", "init", "--advertise-addr", world.host_address(first),
@@ -25,7 +24,7 @@ def join(numbers, patience=1, managers=None):
             token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
             joined = docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
                             "--token", token, f"{world.host_address(first)}:2377", check=False)
-            # After 20 s the client gives up, and the engine goes on.
+            # The client gives up after 20 s; the engine continues.
             if joined.returncode != 0 and "continue in the background" not in joined.stderr:
                 raise Refusal(f"{world.host_name(number)} cannot join: {joined.stderr.strip()}")
     wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers),
@@ -38,8 +37,8 @@ def ready_nodes(number):
 
 
 def deploy(number, labels, *overrides, tag, **environ):
-    """What the README tells everyone to do, by the same commands. `labels`: what swarm/label is given, once
-    for each database server."""
+    """Deploys the stack with the commands of the README. `labels`: the arguments of swarm/label, once for
+    each database server."""
     images.command("secrets", number=number)
     for words in labels:
         images.command("label", *words, number=number)
@@ -47,7 +46,7 @@ def deploy(number, labels, *overrides, tag, **environ):
 
 
 def services(number):
-    """Of the stack as a manager sees it: name and running/wanted replicas of each service."""
+    """Name and running/wanted replicas of each service, as a manager reports them."""
     listed = docker(number, "stack", "services", STACK, "--format", "{{.Name}} {{.Replicas}}",
                     check=False, timeout=60)
     return dict(line.split(maxsplit=1) for line in listed.stdout.splitlines())

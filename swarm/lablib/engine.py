@@ -1,9 +1,9 @@
-"""Hosts of the first kind: a network namespace with a Docker Engine of its own.
+"""Hosts of the first kind: a network namespace with its own Docker Engine.
 
-An engine has private /run, /etc/hosts and /etc/resolv.conf (no server in it: nothing outside is
-ever asked), its own data, and a control group by which all it started is found again. The builder
-and the seed are engines too, but in the machine's own network, as builds fetch Debian's packages;
-they have no bridge and touch no iptables rule.
+An engine has a private /run, /etc/hosts and /etc/resolv.conf (without a name server, so that nothing outside
+is ever asked), its own data, and a control group that contains everything it starts. The builder and the seed
+are engines too, but in the machine's own network, because builds fetch Debian's packages. They have no bridge
+and change no iptables rule.
 """
 import json
 import os
@@ -45,13 +45,12 @@ def answers(number):
 
 
 def start(number):
-    """Starts the engine of host `number`, on what it kept from before, and returns at once; `wait`
-    waits."""
+    """Starts the engine of host `number` with its previous data, and returns at once; `wait` waits for it."""
     name, private_run, data = world.host_name(number), world.host_run(number), _data(number)
     outside = number in (world.BUILDER, world.SEED)
     if not outside:
         net.make_host(number)
-    shutil.rmtree(private_run, ignore_errors=True)  # as after a boot
+    shutil.rmtree(private_run, ignore_errors=True)  # as after a reboot
     private_run.mkdir(parents=True)
     data.mkdir(parents=True, exist_ok=True)
     config = {
@@ -83,13 +82,13 @@ def wait(number, seconds=60):
 
 
 def _data(number):
-    # The builder's images are worth keeping from lab to lab, the hosts' are not.
+    # The builder's images are kept from lab to lab, those of hosts are not.
     return KEEP / "builder" if number == world.BUILDER else world.host_dir(number)
 
 
 def _no_resolver(private_run):
-    """An empty resolv.conf to mount. Where /etc/resolv.conf points into /run, it is put into the
-    host's own /run instead, and there is nothing to mount."""
+    """An empty resolv.conf to mount. If /etc/resolv.conf points into /run, it is written to the host's own
+    /run instead, and nothing is mounted."""
     target = os.path.realpath("/etc/resolv.conf")
     if target.startswith("/run/"):
         inner = private_run / os.path.relpath(target, "/run")
@@ -102,21 +101,20 @@ def _no_resolver(private_run):
 
 
 def enter(number):
-    """The words before a command that make it run on the host: in its network, and with its /run
-    and its names, which are those of its engine."""
+    """The prefix of a command that runs it on the host: in its network, with its /run and its host names."""
     pid = int((world.host_run(number) / "docker.pid").read_text())
     return ["nsenter", f"--target={pid}", "--net", "--mount", "--uts"]
 
 
 def stop(number):
-    """Lets an engine end by itself, with all it has to write written."""
+    """Stops an engine by a signal, so that it writes its data first."""
     os.kill(int((world.host_run(number) / "docker.pid").read_text()), signal.SIGTERM)
     name = world.host_name(number)
     wait_for(f"the end of {name}'s engine", lambda: not cgroup.processes(name), 30)
 
 
 def kill(number):
-    """A power cut: every process ended, the network gone, the disk left as it is."""
+    """A power cut: ends every process, removes the network, keeps the disk."""
     net.link(number, up=False)
     cgroup.kill(world.host_name(number))
     net.remove_host(number)
@@ -128,6 +126,6 @@ def revive(number):
 
 
 def prepare(number):
-    """A new host: nothing on its disk."""
+    """Makes it a new host with an empty disk."""
     shutil.rmtree(world.host_dir(number), ignore_errors=True)
     start(number)

@@ -1,5 +1,5 @@
-"""Hosts of the second kind: virtual machines with Debian's own kernel, for what the machine's
-kernel may lack: IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are ports of the
+"""Hosts of the second kind: virtual machines with Debian's own kernel, because the machine's kernel may lack
+IPVS (the ingress mesh) and ESP (encrypted overlays). Their cards are ports of the
 same switch, and their engines are reached over it. They are emulated, and about ten times slower
 than a real machine, unless LAB_ACCEL=kvm.
 """
@@ -15,19 +15,19 @@ PLACE = KEEP / "guest"
 BOOT = ("vmlinuz", "initrd.img")
 MEMORY_MIB = 3072
 DISK = "6G"  # sparse
-# Emulation works everywhere. A KVM inside of a virtual machine may be there and not work, which
-# shows only in a guest that never boots; so it is taken only where somebody who knows it says so.
+# Emulation works everywhere. KVM inside a virtual machine may exist without working, and then a guest never
+# boots. So the lab uses it only if LAB_ACCEL=kvm requests it.
 ACCELERATOR = os.environ.get("LAB_ACCEL", "tcg")
 
 
 def patience():
-    """How much longer than on a real machine everything may take."""
+    """The factor by which everything may be slower than on a real machine."""
     return 1 if ACCELERATOR == "kvm" else 5
 
 
 def ensure_disk():
-    """The disk that every guest begins with a copy of, and the kernel that boots it. The builder
-    makes what is on it, so that only what has changed is made anew."""
+    """The disk of which every guest gets a copy, and the kernel that boots it. The builder makes its content,
+    so that only changed parts are made again."""
     with step("making the virtual machines' disk from Debian's packages"):
         image = docker(world.BUILDER, "build", "--quiet", "--network=host", CONTENTS,
                        timeout=1200).stdout.strip()
@@ -60,8 +60,8 @@ def _images_disk():
 
 
 def make_images_disk(names):
-    """The disk with what guests keep under /var/lib/docker, and on it the images, as if they had
-    been pulled there: an engine of this machine unpacks them in seconds, a guest in minutes."""
+    """The disk of /var/lib/docker of every guest, with the images as if they had been pulled. An engine of
+    this machine unpacks them in seconds, a guest in minutes."""
     data = world.host_dir(world.SEED)
     if names:
         with step("unpacking the images for the virtual machines"):
@@ -82,7 +82,7 @@ def make_images_disk(names):
 
 
 def prepare(number):
-    """A new host: fresh copies of the disks, and of the kernel that goes with them."""
+    """Makes it a new host: fresh copies of the disks and of their kernel."""
     folder = world.host_dir(number)
     folder.mkdir(parents=True, exist_ok=True)
     for what in ("disk.img", *BOOT):
@@ -96,17 +96,17 @@ def start(number):
     net.make_tap(number)
     net.link(number, up=True)
     engine.start_process(name, [
-        # Swarm takes a machine that gets no time for dead: where there is other work it goes first.
+        # Swarm takes a machine without CPU time for dead, so guests run at a higher priority.
         "nice", "-n", "-10", *net.within(SWITCH), "qemu-system-x86_64",
         "-accel", ACCELERATOR,
-        # Old and plain: emulating more made programs crash now and then.
+        # An old, simple processor: with newer ones emulated programs crashed at times.
         "-cpu", "Nehalem",
         "-smp", "1", "-m", str(MEMORY_MIB), "-no-reboot", "-display", "none", "-monitor", "none",
         "-serial", f"file:{KEEP}/log/{name}.console",
         "-kernel", folder / "vmlinuz", "-initrd", folder / "initrd.img",
         "-append", f"console=ttyS0 root=/dev/vda rw init=/root/init.sh node={number} net.ifnames=0"
-                   # What guards against the neighbours' looks costs a fifth of all time here; and
-                   # what is always at the same address has to be translated only once.
+                   # Mitigations of side channels cost a fifth of the time here. Without KASLR, addresses stay
+                   # the same, so that code is translated only once.
                    " mitigations=off norandmaps panic=1 quiet",
         *(word for disk in ("disk", "docker") for word in (
             "-drive", f"file={folder}/{disk}.img,format=raw,if=virtio,cache=unsafe")),
@@ -127,8 +127,8 @@ def wait(number, seconds=60):
 
 
 def kill(number):
-    """A power cut. What the guest's kernel had not yet written is lost with it, unless it was
-    synced: the disk's cache here is this machine's memory, which stays."""
+    """A power cut. Loses what the guest's kernel had not yet written. Synced data survives: the disk's cache
+    is this machine's memory."""
     net.link(number, up=False)
     cgroup.kill(world.host_name(number))
 

@@ -1,5 +1,5 @@
-"""Everything that stands between sources and a host that can pull: the base image, the builder, the
-registry, and the stand-in for the official postgres image."""
+"""From sources to images that hosts can pull: the base image, the builder, the registry, and the stand-in for
+the official postgres image."""
 import os
 import socket
 import subprocess
@@ -14,8 +14,7 @@ POSTGRES = f"{REGISTRY}/postgres-stand-in:15"
 PROMETHEUS = f"{REGISTRY}/prometheus-stand-in:2"
 ENGINE_PORT = 2375
 
-# A health check starts programs of Docker's that take an emulated processor seconds, and it has
-# better things to do than to answer questions.
+# A health check takes an emulated processor several seconds, so checks are rare there.
 GUESTS = {"HEALTH_INTERVAL": "15s", "HEALTH_TIMEOUT": "60s", "POLL_S": "3"}
 FEW = {"RENDER_REPLICAS": "1", "COUNTER_REPLICAS": "1"}
 
@@ -29,9 +28,9 @@ http: {{addr: "{SWITCH_ADDRESS}:{REGISTRY_PORT}"}}
 
 
 def start_switchboard(numbers, guests, anew=False):
-    """The registry, on the switch's own address, and what makes the switch reachable from this
-    machine, on loopback alone: the registry for the builder, each host's page for people, and the
-    engines of virtual machines. `anew`: not as it runs now, as there are other hosts."""
+    """Starts the registry on the switch's address, and the forwarding from this machine's loopback to the
+    switch: to the registry for the builder, to each host's page for people, and to the engines of virtual
+    machines. `anew`: restarts the forwarding, because the hosts have changed."""
     if not anew and _registry_answers():
         return
     cgroup.kill("switch")
@@ -89,7 +88,7 @@ def start_builder():
 
 
 def ensure_base():
-    """debian:bookworm-slim, made on the spot from Debian's packages as no hub is asked."""
+    """debian:bookworm-slim, made here from Debian's packages, because the lab uses no hub."""
     if docker(0, "image", "inspect", BASE, check=False).returncode == 0:
         return
     tar = KEEP / "base.tar"
@@ -135,15 +134,15 @@ def build(name, context):
 
 
 def environment(number, **more):
-    """The environment in which the commands in swarm/ work on the lab's host (or the builder)."""
+    """The environment that makes the commands in swarm/ work on a host of the lab (or on the builder)."""
     return os.environ | (GUESTS if (world.recall() or {}).get("vm") else {}) | {
         "DOCKER": DOCKER,
         "DOCKER_HOST": f"unix://{world.host_socket(number)}",
         "REGISTRY": REGISTRY,
         "POSTGRES_IMAGE": POSTGRES,
-        # A broken image of the tests' ends at once.
+        # The tests' broken image ends at once.
         "UPDATE_MONITOR": "5s",
-        # Debian has no Grafana: the lab watches without it
+        # Debian has no Grafana, so the lab runs without it
         "PROMETHEUS_IMAGE": PROMETHEUS,
         "GRAFANA_REPLICAS": "0",
         "BUILD_FLAGS": "--network=host",
@@ -159,8 +158,7 @@ def build_pair(tag):
 
 
 def command(name, *arguments, number, **environ):
-    """Runs one of the commands in swarm/; its output goes to the log, its last line on failure to
-    the person."""
+    """Runs one of the commands in swarm/. Its output goes to the log; a failure shows its last line."""
     log = KEEP / "log" / "commands.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "a", encoding="utf-8") as output:

@@ -1,8 +1,8 @@
-"""The switch and the cables: a bridge in a network namespace of its own.
+"""The switch and the cables: a bridge in its own network namespace.
 
 In the machine's own namespace its iptables would filter the bridge (an engine there sets FORWARD to
-DROP, and bridged frames pass through it). No namespace of the lab has a default route, so nothing
-that happens in it can leave the switch.
+DROP, and bridged frames pass through it). No namespace of the lab has a default route, so no packet can leave
+the switch.
 """
 import pathlib
 import shutil
@@ -18,8 +18,8 @@ def exists(netns):
 
 
 def within(netns):
-    """The words before a command that make it use the network of `netns`. Never `ip netns exec`:
-    it mounts /sys anew, without the control groups that engines need."""
+    """The prefix of a command that runs it in the network of `netns`. Not `ip netns exec`: that mounts
+    another /sys, without the control groups that engines need."""
     return ["nsenter", f"--net={NETNS / netns}"]
 
 
@@ -29,12 +29,12 @@ def make_switch():
     run("ip", "netns", "add", SWITCH)
     ip = [*within(SWITCH), "ip"]
     run(*ip, "link", "set", "lo", "up")
-    # With an address of its own: it would have that of one of its ports, and another one when that
-    # port goes, while the hosts still send to the old one.
+    # It needs its own MAC address. Otherwise it takes that of a port, and another one when that port goes,
+    # while the hosts still send to the old one.
     run(*ip, "link", "add", "br0", "address", "02:00:c0:a8:4d:01", "type", "bridge")
     run(*ip, "addr", "add", f"{SWITCH_ADDRESS}/{PREFIX_LENGTH}", "dev", "br0")
     run(*ip, "link", "set", "br0", "up")
-    # Overlay networks are VXLAN: better to hear of a kernel without it now.
+    # Overlay networks need VXLAN. Fail early if the kernel lacks it.
     if run(*ip, "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789",
            check=False).returncode != 0:
         raise Unable("this kernel has no VXLAN, which Swarm's overlay networks need")
@@ -42,14 +42,14 @@ def make_switch():
 
 
 def has_ipvs():
-    """Whether this machine's kernel, which its namespaces share, can balance by IPVS."""
+    """Whether this machine's kernel supports IPVS. All its namespaces share it."""
     if shutil.which("modprobe"):
         run("modprobe", "--quiet", "ip_vs", check=False)
     return pathlib.Path("/proc/net/ip_vs").exists()
 
 
 def make_host(number):
-    """A namespace for the host, a cable from its eth0 to the switch's port hN."""
+    """Makes the host's namespace, and a cable from its eth0 to port hN of the switch."""
     netns, port = world.host_netns(number), world.host_name(number)
     if exists(netns):
         return
@@ -64,7 +64,7 @@ def make_host(number):
 
 
 def make_tap(number):
-    """A port of the switch for a virtual machine's network card."""
+    """Makes a port of the switch for a virtual machine's network card."""
     ip = [*within(SWITCH), "ip"]
     port = world.host_name(number)
     if run(*ip, "link", "show", port, check=False).returncode == 0:
@@ -74,7 +74,7 @@ def make_tap(number):
 
 
 def link(number, up):
-    """Plugs the host's cable in or pulls it; nothing to pull is as good as pulled."""
+    """Plugs the host's cable in or pulls it. Pulling a missing cable is no error."""
     run(*within(SWITCH), "ip", "link", "set", world.host_name(number), "up" if up else "down",
         check=up)
 
@@ -85,7 +85,7 @@ def link_is_up(number):
 
 
 def remove_host(number):
-    """Removes the cable and the namespace's name; the namespace goes with its last process."""
+    """Removes the cable and the namespace's name. The namespace ends with its last process."""
     run(*within(SWITCH), "ip", "link", "del", world.host_name(number), check=False)
     if exists(world.host_netns(number)):
         run("ip", "netns", "del", world.host_netns(number))
@@ -96,8 +96,8 @@ def all_netns():
 
 
 def remove_all():
-    """Removes every namespace of the lab, and the folder of namespaces with the mount that `ip`
-    made of it, when that has become empty."""
+    """Removes every namespace of the lab. If the folder of namespaces is then empty, removes it and the mount
+    that `ip` made there."""
     for netns in all_netns():
         run("ip", "netns", "del", netns)
     if NETNS.exists() and not any(NETNS.iterdir()):

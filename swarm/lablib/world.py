@@ -1,9 +1,9 @@
-"""What everything in the lab agrees on: names, addresses, places on disk, and how steps are told.
+"""Shared by all parts of the lab: names, addresses, paths, and the output of steps.
 
-The machine has at most one lab. What runs is known from the kernel alone: its namespaces are called
-`pathcount-*`, every one of its processes is in the control group `pathcount-lab`, and what must go
-at a reboot is in /run/pathcount-lab. So a lab can be taken down from any clone, after any crash.
-What is worth keeping (base image, built layers) is in .lab/ of the clone it was started from.
+The machine has at most one lab. The kernel alone tells which parts run: its namespaces are named
+`pathcount-*`, all its processes are in the control group `pathcount-lab`, and its temporary files are in
+/run/pathcount-lab. So a lab can be taken down from any clone, after any crash.
+The base image and built layers stay in .lab/ of the clone that started it.
 """
 import contextlib
 import json
@@ -15,30 +15,30 @@ import time
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 KEEP = REPO / ".lab"                         # caches and logs; survives `down`
-RUN = pathlib.Path("/run/pathcount-lab")     # sockets and what is running; gone after `down`
+RUN = pathlib.Path("/run/pathcount-lab")     # sockets and the record of the running lab; removed by `down`
 
 SWITCH = "pathcount-switch"                  # the switch's network namespace
 SWITCH_ADDRESS = "192.168.77.1"
 PREFIX_LENGTH = 24
 REGISTRY_PORT = 5077
 REGISTRY_HOST = f"registry.lab:{REGISTRY_PORT}"
-REGISTRY = f"{REGISTRY_HOST}/pathcount"      # what stack.yml calls REGISTRY
+REGISTRY = f"{REGISTRY_HOST}/pathcount"      # REGISTRY in stack.yml
 PAGE_PORT = 9090                             # published on every host
 LOCAL_PORT = int(os.environ.get("LAB_PORT", "9090"))  # host N's page: 127.0.0.1:(LOCAL_PORT + N)
 MAX_HOSTS = 9
 STACK = "pathcount"
-DOCKER = "/usr/bin/docker"                   # Debian's: a newer one would need its build plugin
+DOCKER = "/usr/bin/docker"                   # Debian's; newer versions need a plugin to build
 
 
 class Refusal(Exception):
-    """The lab cannot do what was asked; the text is the one line that says why."""
+    """The lab refuses a command. The text says why, in one line."""
 
 
 class Unable(Refusal):
-    """The machine is not one that a lab can be on."""
+    """A lab cannot run on this machine."""
 
 
-# Engines that are no hosts: one builds the images, one unpacks them for virtual machines.
+# Engines that are not hosts: one builds the images, one unpacks them for virtual machines.
 BUILDER, SEED = 0, -1
 
 
@@ -47,14 +47,14 @@ def host_name(number):
 
 
 def owner():
-    """Whose lab it is, when a program makes it for itself (LAB_OWNER, its process id): the id, and
-    when that process began, as ids are used again. None for people."""
+    """The program that owns the lab (LAB_OWNER, a process id): its id and start time, because ids are reused.
+    None if a person started the lab."""
     pid = os.environ.get("LAB_OWNER")
     return pid and [int(pid), began(pid)]
 
 
 def began(pid):
-    """When a process began, in ticks since boot; None when there is no such process."""
+    """The start time of a process, in ticks since boot. None if there is no such process."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
         return int(stat.rpartition(")")[2].split()[19])
@@ -71,12 +71,12 @@ def host_netns(number):
 
 
 def host_dir(number):
-    """What the host keeps on disk: its engine's data, or its virtual machine's disk."""
+    """The host's folder on disk: its engine's data, or its virtual machine's disk."""
     return KEEP / "hosts" / host_name(number)
 
 
 def host_run(number):
-    """The host's own /run; with docker.sock in it, by which this machine reaches its engine."""
+    """The host's own /run. This machine reaches its engine by docker.sock in it."""
     return RUN / host_name(number)
 
 
@@ -85,9 +85,8 @@ def host_socket(number):
 
 
 def run(*command, check=True, **options):
-    """Runs a command to its end and returns it completed, with its output as text. A failure is a
-    Refusal that quotes the command's last words, so nothing that goes wrong goes wrong silently;
-    without `check` it is the caller's to see in `returncode` (124: not in time)."""
+    """Runs a command to its end and returns its status and output as text. A failure raises a Refusal with
+    the last line of the output. Without `check`, the caller reads `returncode` (124: timeout)."""
     options.setdefault("timeout", 300)
     options.setdefault("stdin", subprocess.DEVNULL)
     command = [str(word) for word in command]
@@ -110,7 +109,7 @@ def docker(number, *arguments, **options):
 
 
 def wait_for(what, condition, seconds, interval=0.1):
-    """Waits until `condition()` is true and returns what it gave; a Refusal after `seconds`."""
+    """Waits until the value of `condition()` is truthy and returns it. Raises a Refusal after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -126,7 +125,7 @@ STARTED = time.monotonic()
 
 @contextlib.contextmanager
 def step(what):
-    """Shows a step when it begins, and its time when it has ended; others may go on meanwhile."""
+    """Prints a step at its begin, and its duration at its end. Steps may overlap."""
     began = time.monotonic()
     print(f"[{began - STARTED:6.1f} s] {what} …", flush=True)
     yield
@@ -144,7 +143,7 @@ def complain(text):
 
 
 def remember(**facts):
-    """Adds to what is known of the running lab."""
+    """Adds to the record of the running lab."""
     known = recall() or {}
     known.update(facts)
     RUN.mkdir(parents=True, exist_ok=True)
@@ -154,7 +153,7 @@ def remember(**facts):
 
 
 def recall():
-    """What is known of the running lab: its hosts, their kind, whose it is. None without a lab."""
+    """The record of the running lab: its hosts, their kind and its owner. None without a lab."""
     try:
         return json.loads((RUN / "lab.json").read_text())
     except FileNotFoundError:

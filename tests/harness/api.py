@@ -1,4 +1,4 @@
-"""A client of counter-svc. Every answer is held against proto/counter-api.yml as it comes."""
+"""A client of counter-svc. It checks every answer against proto/counter-api.yml."""
 
 import itertools
 from urllib.parse import quote, urlencode
@@ -14,14 +14,14 @@ _request_ids = itertools.count(1)
 
 
 class Api:
-    """Batches, and their answers, are of this media type."""
+    """Batches and their answers have this media type."""
 
     def __init__(self, address, media_type=MEDIA_JSON):
         self.address = address
         self.media_type = media_type
 
     def ask(self, method, target, body=None, headers=None, timeout=PATIENCE_S):
-        """One request with the token; `body` is bytes, or what is then encoded."""
+        """Sends one request with the token. A `body` that is not bytes is encoded first."""
         headers = {**BEARER, "X-Request-Id": f"test-{next(_request_ids)}", **(headers or {})}
         if body is not None and not isinstance(body, bytes):
             body = encoded(body, self.media_type)
@@ -43,7 +43,8 @@ class Api:
         return document["lane"]
 
     def post(self, lane, sequence, hits, timeout=PATIENCE_S, query="", bots=None):
-        """Sends a batch (path → hits, and of those path → hits of bots) and returns the answer, whatever it is."""
+        """Sends a batch (path → hits, and path → hits of bots among them) and returns the answer, whatever
+        its status."""
         paths = sorted(hits, key=lambda path: path.encode())
         batch = {"lane": lane, "sequence": sequence, "paths": paths, "hits": [hits[path] for path in paths]}
         if bots is not None:
@@ -51,15 +52,15 @@ class Api:
         return self.ask("POST", f"/v1/hits{query}", batch, timeout=timeout)
 
     def post_later(self, lane, sequence, hits, timeout=60):
-        """The same in the background."""
+        """Like post(), in the background."""
         return Later(self.post, lane, sequence, hits, timeout)
 
     def count(self, hits, lane=None, sequence=1):
-        """Has a batch counted, on a lane of its own if none is given: path → count."""
+        """Counts a batch, by default on a new lane. Returns path → count."""
         return counts_of(self.post(lane or self.lane(), sequence, hits), hits)
 
     def count_all(self, hits, size=50):
-        """Has more counted than a batch may hold, so many paths at a time, on a lane of its own."""
+        """Counts any number of paths on a new lane, in batches of a limited size."""
         lane, paths = self.lane(), list(hits)
         for sequence, first in enumerate(range(0, len(paths), size), 1):
             self.count({path: hits[path] for path in paths[first:first + size]}, lane, sequence)
@@ -72,7 +73,7 @@ class Api:
         return answer.json()
 
     def pages(self, **query):
-        """Every (path, count) of a view, page by page."""
+        """Every (path, count) of a view, read page by page."""
         rows, after = [], None
         while True:
             page = self.view(**query, **({"after": after} if after is not None else {}))
@@ -84,7 +85,7 @@ class Api:
             assert page["paths"], "an empty page that is not the last"
 
     def pages_back(self, **query):
-        """The same from behind: the pages are walked from the last to the first."""
+        """The same, read from the last page to the first."""
         rows, page = [], self.view(**query)
         while page["next"] is not None:
             page = self.view(**query, after=page["next"])
@@ -96,7 +97,7 @@ class Api:
             assert page["next"] is not None or not page["paths"]
 
     def get(self, path):
-        """What there is to know of one path, or None when it has never been hit."""
+        """The details of one path, or None if it was never hit."""
         assert path.startswith("/")  # which the place of the path in the URL stands for
         answer = self.ask("GET", "/v1/paths/" + quote(path[1:], safe=""))
         if answer.status == 404:
@@ -105,12 +106,12 @@ class Api:
         return answer.json()
 
     def get_count(self, path):
-        """The count of one path, or None when it has never been hit."""
+        """The count of one path, or None if it was never hit."""
         row = self.get(path)
         return row and row["count"]
 
     def totals(self):
-        """How many paths and hits there are."""
+        """The numbers of paths and hits."""
         answer = self.ask("GET", "/v1/totals")
         assert answer.status == 200, answer.start
         return {name: answer.json()[name] for name in ("paths", "hits")}

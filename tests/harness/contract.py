@@ -1,4 +1,4 @@
-"""proto/counter-api.yml and proto/public-api.yml, held against real answers."""
+"""Checks real answers against proto/counter-api.yml and proto/public-api.yml."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ class Contract:
             return yaml.safe_load(file)
 
     def resolved(self, thing):
-        """What a local $ref points to, or the thing itself."""
+        """The target of a local $ref, or the thing itself."""
         while isinstance(thing, dict) and "$ref" in thing:
             assert thing["$ref"].startswith("#/"), f"not a local reference: {thing['$ref']}"
             target = self.document()
@@ -43,7 +43,7 @@ class Contract:
                     yield method.upper(), template, operation
 
     def operation(self, method, target):
-        """The operation a request is of, or None; of several the one whose path says most."""
+        """The operation of a request, or None. If several match, the one with the most specific path."""
         path = target.partition("?")[0]
         found = []
         for known, template, described in self.operations():
@@ -55,14 +55,15 @@ class Contract:
         return min(found, key=lambda one: one[:2])[2] if found else None
 
     def validate(self, value, schema):
-        """Raises jsonschema.ValidationError when the value does not fit; $refs are of the document."""
+        """Raises jsonschema.ValidationError if the value does not fit the schema. $refs point into the
+        document."""
         resolver = jsonschema.RefResolver.from_schema(self.document())
         jsonschema.Draft202012Validator(
             schema, resolver=resolver, format_checker=jsonschema.FormatChecker()).validate(value)
 
     def check(self, method, target, answer):
-        """Fails unless the file describes exactly such an answer to such a request. Requests that
-        the file does not know are held to its form of an error only."""
+        """Fails unless the file describes this answer to this request. For a request that the file does not
+        describe, it checks the form of errors only."""
         described = self.operation("GET" if method == "HEAD" else method, target)
         if method == "OPTIONS" and described is None and answer.status == 204:
             self._check_options(target, answer)
@@ -95,13 +96,13 @@ class Contract:
                 check_problem(answer)
 
     def _check_options(self, target, answer):
-        """Where OPTIONS has no description of its own it names the methods that are described."""
+        """An OPTIONS without a description must name the described methods."""
         methods = {method for method in map(str.upper, METHODS) if self.operation(method, target)}
         assert methods and set(answer.header("allow").split(", ")) == methods | {"HEAD", "OPTIONS"}
         assert answer.body == b"" and answer.header("content-length") is None
 
     def check_request(self, request):
-        """Fails unless the file describes such a request, body included."""
+        """Fails unless the file describes this request and its body."""
         described = self.operation(request.method, request.target)
         assert described, f"{request.method} {request.target} is not described"
         body = self.resolved(described.get("requestBody", {})).get("content")
@@ -110,8 +111,8 @@ class Contract:
             self.validate(request.document(), body[request.media_type]["schema"])
 
     def check_itself(self):
-        """Fails unless the file is sound: references lead somewhere, schemas are schemas, examples
-        fit, every operation has a name of its own, every path variable is described."""
+        """Fails unless the file is sound: every reference has a target, schemas are valid, examples fit their
+        schemas, operation names are unique, and every path variable is described."""
         assert self.document()["openapi"].startswith("3.1.")
         assert {"info", "paths"} <= set(self.document()) <= {
             "openapi", "info", "servers", "security", "paths", "components", "tags"}
@@ -157,7 +158,7 @@ class Contract:
 
 
 def check_problem(answer):
-    """An error is an application/problem+json (RFC 9457) that says its own status."""
+    """Checks that an error is an application/problem+json (RFC 9457) with its own status."""
     assert answer.media_type == "application/problem+json", f"{answer.start}: {answer.media_type}"
     problem = answer.json()
     assert problem["status"] == answer.status, problem

@@ -1,4 +1,4 @@
-"""A client of render-svc's public API. Every answer is held against proto/public-api.yml."""
+"""A client of render-svc's public API. It checks every answer against proto/public-api.yml."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ class Face:
         self.address = address
 
     def ask(self, method, target, headers=None, body=None, **keywords):
-        """One request; its answer is as the contract describes it."""
+        """Sends one request and checks the answer against the contract."""
         answer = ask(self.address, method, target, headers, body, **keywords)
         contract.PUBLIC.check(method, target, answer)
         return answer
@@ -33,7 +33,7 @@ class Face:
         return answer.json()
 
     def path(self, path):
-        """What there is to know of a path."""
+        """The details of a path."""
         return self.json("/-/paths" + quote(path))
 
     def pages(self, target):
@@ -50,7 +50,7 @@ def rows_of(page):
 
 
 def read_csv(answer):
-    """The lines of a CSV answer, without their head, which must be there."""
+    """The lines of a CSV answer without the header line, which must be present."""
     assert answer.header("content-type") == "text/csv; charset=utf-8; header=present"
     return lines_of(answer.text)
 
@@ -61,7 +61,7 @@ def lines_of(text):
 
 
 class Watcher:
-    """A client of /-/live: its events, one after the other. `at` is the base path."""
+    """A client of /-/live, which reads one event after the other. `at` is the base path."""
 
     def __init__(self, address, query="", last=None, timeout=PATIENCE_S, at=""):
         self.connection = Connection(address, timeout)
@@ -72,7 +72,7 @@ class Watcher:
         self._text = ""
 
     def _block(self):
-        """The next lines up to an empty one."""
+        """The next lines, up to an empty line."""
         stream = self.connection.stream
         while "\n\n" not in self._text:
             size = int(stream.take_until(b"\r\n"), 16)
@@ -84,8 +84,8 @@ class Watcher:
         return block
 
     def next(self, seconds=2 * PATIENCE_S):
-        """(event, id, data) of the next event; comments, which keep the connection from timing out, and
-        other lines are passed over."""
+        """(event, id, data) of the next event. Skips other lines, such as the comments that keep the
+        connection alive."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             fields = dict(line.partition(": ")[::2] for line in self._block().split("\n"))
@@ -98,7 +98,7 @@ class Watcher:
         raise AssertionError(f"no event within {seconds} s")
 
     def until(self, condition, seconds=2 * PATIENCE_S):
-        """The first event whose data fit a condition."""
+        """The first event whose data meets a condition."""
         deadline = time.monotonic() + seconds
         while True:
             event = self.next(deadline - time.monotonic())

@@ -6,14 +6,13 @@ import pytest
 
 @pytest.fixture
 def prefix(request):
-    """What every path of a test begins with, so that its hits can be told from others', also of
-    another run on the same ledger."""
+    """The prefix of every path of a test. It is unique, also across runs on the same ledger."""
     return f"/{request.node.name.replace('[', '-').rstrip(']')}-{time.time_ns()}/"
 
 
 @pytest.fixture
 def note(capsys):
-    """Shows a figure worth telling, whatever pytest does with the output otherwise."""
+    """Prints a figure even if pytest captures the output."""
     def show(text):
         with capsys.disabled():
             print(f"\n    {text}", flush=True)

@@ -1,7 +1,7 @@
-"""HTTP/1.1 on a plain socket, so that tests can say exactly what goes over the wire.
+"""HTTP/1.1 on a plain socket, so that tests control every byte on the wire.
 
-Libraries normalise targets and hide what happens to connections; both are what is tested here. The
-same parser serves the clients, the proxy and the load.
+HTTP libraries normalise targets and hide the state of connections, and tests check both. The clients, the
+proxy and the load share this parser.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ MEDIA_MSGPACK = "application/vnd.msgpack"
 
 
 def encoded(document, media_type):
-    """A document as the body of such a message."""
+    """Encodes a document as the body of a message of this media type."""
     return msgpack.packb(document) if media_type == MEDIA_MSGPACK else json.dumps(document).encode()
 
 
 class Ended(ConnectionError):
-    """The peer closed the connection before the message was whole."""
+    """The peer closed the connection before the message was complete."""
 
 
 @dataclass
 class Message:
-    """A request or an answer as it came: `start` is its first line, `raw` all of its bytes."""
+    """A received request or answer: `start` is its first line, `raw` all of its bytes."""
 
     start: str
     headers: list
@@ -71,12 +71,12 @@ class Message:
         return json.loads(self.body)
 
     def document(self):
-        """What the body says, in whichever of the two encodings."""
+        """The document in the body, in either encoding."""
         return msgpack.unpackb(self.body) if self.media_type == MEDIA_MSGPACK else self.json()
 
 
 class Stream:
-    """A socket with what was read from it too early."""
+    """A socket, and the bytes that were read from it ahead of their use."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -100,7 +100,7 @@ class Stream:
         return taken
 
     def take_all(self):
-        """Everything until the peer closes."""
+        """All bytes until the peer closes."""
         try:
             while True:
                 self._fill()
@@ -108,7 +108,7 @@ class Stream:
             return self.take(len(self.buffer))
 
     def message(self, is_answer, to_method="GET"):
-        """The next request or answer. Raises Ended when the connection ends before it does."""
+        """The next request or answer. Raises Ended if the connection ends first."""
         head = self.take_until(b"\r\n\r\n")
         start, *lines = head[:-4].decode("latin-1").split("\r\n")
         headers = []
@@ -144,7 +144,7 @@ class Stream:
 
 
 def request_bytes(method, target, headers=None, body=None, host="pathcount.test"):
-    """A request as it goes over the wire. `target` may be bytes, to say what no library would."""
+    """A request as bytes. `target` may be bytes, for targets that no library would send."""
     target = target if isinstance(target, bytes) else target.encode("utf-8")
     lines = [method.encode() + b" " + target + b" HTTP/1.1", b"Host: " + host.encode()]
     for name, value in (headers or {}).items():
@@ -175,7 +175,7 @@ class Connection:
         return self.receive()
 
     def is_closed_by_peer(self):
-        """Whether the peer has closed, without having said another byte."""
+        """Whether the peer has closed the connection without sending another byte."""
         self.sock.settimeout(0.01)
         try:
             return self.sock.recv(1) == b""
@@ -195,7 +195,7 @@ class Connection:
 
 
 def ask(address, method, target, headers=None, body=None, timeout=PATIENCE_S, source=None):
-    """One request on a connection of its own, and its answer."""
+    """Sends one request on a new connection and returns the answer."""
     with Connection(address, timeout, source) as connection:
         return connection.ask(method, target, {"Connection": "close", **(headers or {})}, body)
 
@@ -206,8 +206,7 @@ MINIMAL = {"Accept": "application/json", "Prefer": "return=minimal"}
 
 @contextlib.contextmanager
 def connected(address, count=1, receive_bytes=None):
-    """Sockets to a service, closed at the end; with `receive_bytes` the kernel takes little of what it
-    sends to them."""
+    """Opens sockets to a service and closes them at the end. `receive_bytes` limits their receive buffers."""
     with contextlib.ExitStack() as stack:
         socks = []
         for _ in range(count):
@@ -222,7 +221,7 @@ def connected(address, count=1, receive_bytes=None):
 
 
 def read_to_end(sock):
-    """Everything that comes until the connection ends, and how it ends: "closed" or "reset"."""
+    """All bytes until the connection ends, and how it ends: "closed" or "reset"."""
     data = b""
     try:
         while piece := sock.recv(65536):
@@ -237,21 +236,21 @@ def get(address, target, headers=None, **keywords):
 
 
 def hit(address, target, **keywords):
-    """Counts `target` and returns its new number; anything but a 200 fails."""
+    """Counts a hit of `target` and returns its count. Fails on any status other than 200."""
     answer = get(address, target, MINIMAL, **keywords)
     assert answer.status == 200, f"{target!r}: {answer.start} {answer.body[:300]!r}"
     return answer.json()["count"]
 
 
 def hit_in_full(address, target, **keywords):
-    """Counts `target` and returns the JSON document with rows and totals."""
+    """Counts a hit of `target` and returns the JSON document with rows and totals."""
     answer = get(address, target, JSON, **keywords)
     assert answer.status == 200, f"{target!r}: {answer.start} {answer.body[:300]!r}"
     return answer.json()
 
 
 def is_refused(address):
-    """Whether nothing listens there any more."""
+    """Whether nothing listens at this address."""
     try:
         socket.create_connection(address, 2).close()
     except ConnectionRefusedError:

@@ -1,4 +1,4 @@
-"""What every proxy is: a listening socket whose connections get a thread each."""
+"""The base of both proxies: a listening socket with a thread for each connection."""
 
 import contextlib
 import socket
@@ -7,16 +7,16 @@ import threading
 
 
 class Gone(Exception):
-    """The exchange's connection is over; nothing more is read from it."""
+    """The connection of the exchange has ended. Nothing more is read from it."""
 
 
 def reset_at_close(sock):
-    """Lets a socket end by RST."""
+    """Makes a socket end with RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class Listener:
-    """A listening socket on loopback whose connections get a thread each."""
+    """A listening socket on loopback, with a thread for each connection."""
 
     def __init__(self, host="127.0.0.1", port=0):
         self._sockets = set()
@@ -57,7 +57,7 @@ class Listener:
         sock.close()
 
     def cut_all(self):
-        """Ends every connection there is."""
+        """Ends every open connection."""
         with self._lock:
             sockets = list(self._sockets)
         for sock in sockets:
@@ -65,7 +65,7 @@ class Listener:
                 sock.shutdown(socket.SHUT_RDWR)
 
     def stop_listening(self):
-        """Connections are refused from now on; those that exist are cut."""
+        """Refuses connections from now on, and cuts the open ones."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -1,8 +1,8 @@
-"""Many clients at once, who remember what they sent and what they were told; and the audit.
+"""Many clients at once, which record requests and answers; and the audit.
 
-Every client keeps its connection alive, honours `Connection: close`, and hits paths at random. A
-hit is *sent* once a byte of it may have left, *acknowledged* when it was answered 200, and unknown
-in every other case (503, connection lost): such a hit may be in the ledger once, or not at all.
+Every client keeps its connection alive, honours `Connection: close`, and hits paths at random. A hit is
+*sent* once a byte of it may have left, and *acknowledged* once it was answered 200. In every other case (503,
+lost connection) its outcome is unknown: it may be in the ledger once or not at all.
 """
 
 import random
@@ -16,15 +16,15 @@ from .wait import PATIENCE_S, until
 
 
 class Tally:
-    """What all clients know, per path where it says so."""
+    """The records of all clients."""
 
     def __init__(self):
         self.sent = Counter()
         self.acknowledged = Counter()
-        self.numbers = defaultdict(list)  # path → the numbers it was answered with
+        self.numbers = defaultdict(list)  # path → the counts in its answers
         self.statuses = Counter()
-        self.lost = []  # (seconds, whether the connection had been answered before, error)
-        self.refused = 0  # connections that nobody accepted: nothing was sent
+        self.lost = []  # (seconds, whether the connection had an answer before, error)
+        self.refused = 0  # refused connections: nothing was sent
         self.slowest_s = 0.0
 
     @property
@@ -67,12 +67,12 @@ class Load:
         return self
 
     def stop(self):
-        """Ends the load after the answers that are still to come, and returns the tally."""
+        """Ends the load after the outstanding answers, and returns the tally."""
         self._over.set()
         return self.finished()
 
     def finished(self):
-        """Waits for clients that end by themselves (`hits_each`, `until_refused`)."""
+        """Waits until the clients end by themselves (`hits_each`, `until_refused`)."""
         for thread in self._threads:
             thread.join(self._timeout + PATIENCE_S)
             assert not thread.is_alive(), "a client of the load hangs"
@@ -86,7 +86,7 @@ class Load:
 
     @property
     def seconds(self):
-        """How long it has run."""
+        """Seconds since the start."""
         return time.monotonic() - self._started
 
     def _client(self, number):
@@ -138,13 +138,13 @@ class Load:
 
 
 def audit(tally, stored, before=None, repeats=False):
-    """For every path acknowledged ≤ stored ≤ sent, with equality where everything was answered 200.
-    `stored` is the ledger now, `before` what it held when the load began.
+    """Checks acknowledged ≤ stored ≤ sent for every path, with equality if every answer was 200. `stored` is
+    the ledger now, `before` the ledger when the load began.
 
-    No number is given twice, unless there were `repeats`: a repeat is answered with the counts of
-    its own time, which somebody else's hit may have been told, too.
+    No count is in two answers, except with `repeats`: a repeat is answered with the counts of that moment,
+    which another hit's answer may also contain.
 
-    Returns how many hits are stored."""
+    Returns the number of stored hits."""
     before = Counter(before or {})
     total = 0
     for path, sent in tally.sent.items():
@@ -153,10 +153,10 @@ def audit(tally, stored, before=None, repeats=False):
         assert acknowledged <= in_ledger <= sent, \
             f"{path}: acknowledged {acknowledged}, stored {in_ledger}, sent {sent}; {tally}"
         numbers = tally.numbers[path]
-        assert repeats or len(set(numbers)) == len(numbers), f"{path}: a number was given twice"
+        assert repeats or len(set(numbers)) == len(numbers), f"{path}: a number is in two answers"
         if numbers:
             assert before[path] < min(numbers) and max(numbers) <= stored[path], path
         total += in_ledger
     unasked = {path for path in stored if path not in tally.sent and path not in before}
-    assert not unasked, f"paths that nobody asked for: {unasked}"
+    assert not unasked, f"stored paths that were never requested: {unasked}"
     return total

@@ -1,14 +1,13 @@
-"""What a person reads on the HTML page."""
+"""Reads the HTML page as a person would."""
 
 import re
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """title; rows, the table's (path, count), with that of the visited path if it stands apart;
-    marked, the rows that are marked as the visited one; icon, the href of the page's icon; outside,
-    the text of the body that is not in the table; scripts, the src of each script element (None: it
-    is inline); links, every href, src and action there is."""
+    """title; rows, the table's (path, count), including the separate row of the visited path; marked, the
+    rows marked as visited; icon, the href of the page's icon; outside, the text of the body outside the
+    table; scripts, the src of each script element (None: inline); links, every href, src and action."""
 
     def __init__(self, html):
         super().__init__(convert_charrefs=True)
@@ -74,14 +73,14 @@ def plain_numbers(text):
 
 
 def visible(path):
-    """A path as the page shows it, where all that is hidden in it is control characters, zero-width
-    or changes the direction."""
+    """A path as the page shows it. Its hidden characters may only be control characters, zero-width
+    characters and changes of direction."""
     return re.sub("[\x00-\x1f\x7f\u200b-\u200f\u2028-\u202f\u2060-\u206f]",
                   lambda found: f"U+{ord(found[0]):04X}", path)
 
 
 def read(answer):
-    """The page of an answer that must be one."""
+    """Parses the page of an answer. Fails if the answer is not a page."""
     assert answer.media_type == "text/html", answer.header("content-type")
     assert "charset=utf-8" in answer.header("content-type").lower().replace(" ", "")
     return Page(answer.text)

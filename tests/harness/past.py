@@ -1,4 +1,4 @@
-"""Hits that were counted in the past: entries of the journal with earlier times, folded as any other."""
+"""Counts hits in the past: appends journal entries with earlier times, which are folded like any other."""
 
 import datetime
 
@@ -15,7 +15,7 @@ def now(ledger):
 
 
 def count(ledger, hits, since):
-    """Counts (time, path, hits, of them by bots), as if history had begun at `since`."""
+    """Counts (time, path, hits, hits by bots), as if history had begun at `since`."""
     until(lambda: ledger.unfolded() == 0, "the journal to be folded")
     with ledger.connect() as connection:
         with connection.transaction():

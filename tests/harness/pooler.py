@@ -12,10 +12,10 @@ import psycopg
 from .ports import free_port
 from .wait import PATIENCE_S, until
 
-ADMIN = "pooler_admin"  # may ask the pooler itself, and no database
+ADMIN = "pooler_admin"  # may use the pooler's console, but no database
 
-# What Debian's pgbouncer.ini says, with places of our own. Everything else is PgBouncer's default there,
-# too: pool_mode = session, default_pool_size = 20, ignore_startup_parameters empty.
+# Debian's pgbouncer.ini with other paths. Everything else is PgBouncer's default, as in Debian: pool_mode =
+# session, default_pool_size = 20, ignore_startup_parameters empty.
 CONFIGURATION = """
 [databases]
 {databases}
@@ -32,7 +32,7 @@ admin_users = {admin}
 
 
 class PgBouncer:
-    """A running PgBouncer that lets in the roles of `ledgers`. `settings` are lines of its section
+    """A running PgBouncer that accepts the roles of `ledgers`. `settings` are lines of its section
     [pgbouncer], `names` further names of databases."""
 
     def __init__(self, cluster, ledgers, names=None, **settings):
@@ -67,7 +67,7 @@ class PgBouncer:
             file.write(text)
 
     def configure(self, **settings):
-        """Writes the configuration anew; it applies at the start, or after `reload`."""
+        """Writes the configuration. It applies at the start or after `reload`."""
         text = CONFIGURATION.format(databases=self._databases, folder=self.folder,
                                     listen=self.address[1], admin=ADMIN)
         self._write("ini", text + "".join(f"{name} = {value}\n" for name, value in settings.items()))
@@ -85,10 +85,10 @@ class PgBouncer:
             return None
 
     def ask(self, command):
-        """Runs a command of its own, and returns the rows as dicts, if there are any."""
+        """Runs a command of PgBouncer's console and returns its rows, if any, as dicts."""
         with psycopg.connect(host=self.address[0], port=self.address[1], user=ADMIN, password=ADMIN,
                              dbname="pgbouncer", autocommit=True, connect_timeout=5) as connection:
-            # PgBouncer knows the simple protocol only
+            # PgBouncer supports only the simple protocol
             cursor = psycopg.ClientCursor(connection).execute(command)
             return cursor.fetchall() if cursor.description else None
 

@@ -1,4 +1,4 @@
-"""Ports that stay ours until something listens there."""
+"""Ports that stay reserved for a process until something listens there."""
 
 import collections
 import itertools
@@ -6,25 +6,25 @@ import random
 import socket
 
 FIRST = 20000  # none begins like the port 1, where tests know nobody to listen
-BLOCK = 100    # ports are taken in blocks, each of which one process has at a time
-KEPT = 10      # how many blocks a process keeps; services that were started long ago listen by now
+BLOCK = 100    # a process reserves ports in blocks
+KEPT = 10      # blocks that a process keeps; older services listen by now
 
 
 def _end():
-    """Where the ports begin that the kernel hands out by itself: one of those may be given to
-    another process in the seconds before it is listened at, or while its service is down."""
+    """The first port that the kernel assigns by itself. It may give such a port to another process before a
+    service listens there, or while the service is down."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
         return max(int(file.read().split()[0]), FIRST + 10000)
 
 
 _BLOCKS = (_end() - FIRST) // BLOCK
 _candidates = itertools.count(random.randrange(_BLOCKS))
-_kept = collections.deque(maxlen=KEPT)  # the sockets that reserve blocks
+_kept = collections.deque(maxlen=KEPT)  # sockets, each of which reserves a block
 
 
 def _reserve_block():
-    """The first port of a block that no other process has. An abstract socket with the block's name
-    reserves it: it is of this network namespace, as ports are, and goes with the process."""
+    """The first port of a free block. An abstract socket with the block's name reserves it. Like ports, the
+    socket belongs to the network namespace; it ends with the process."""
     for _ in range(_BLOCKS):
         block = next(_candidates) % _BLOCKS
         reservation = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -48,8 +48,8 @@ _next = _ports()
 
 
 def free_port(hosts=("127.0.0.1",)):
-    """A port without a listener on any of the hosts. It belongs to this process until the process has
-    taken a thousand others."""
+    """A port without a listener on any of the hosts. It stays reserved until the process has taken a thousand
+    others."""
     for port in itertools.islice(_next, BLOCK * _BLOCKS):
         if all(_is_free(host, port) for host in hosts):
             return port
@@ -62,4 +62,4 @@ def _is_free(host, port):
             sock.bind((host, port))
             return True
         except OSError:
-            return False  # somebody's
+            return False  # in use

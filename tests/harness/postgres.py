@@ -1,7 +1,7 @@
 """A private PostgreSQL cluster, and the ledgers in it.
 
-A ledger is a database of its own with a role of its own that owns it and is no superuser. Tests look
-at it, and interfere with it, as the cluster's superuser over the Unix socket.
+A ledger is a database with its own role, which owns it and is no superuser. Tests read it and interfere with
+it as the cluster's superuser over the Unix socket.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ def programs():
 
 
 def _has_ended(pid):
-    """Whether a process is gone, or is only waiting for somebody to ask after it."""
+    """Whether a process has ended, reaped by its parent or not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as file:
             return file.read().rpartition(")")[2].split()[0] == "Z"
@@ -61,9 +61,9 @@ def _has_ended(pid):
 
 
 class Cluster:
-    """One PostgreSQL cluster in a folder of its own; the postmaster is our child. `usual` are its
-    settings unless others are named; whoever measures gives none, for PostgreSQL's own defaults.
-    `environment` is what its processes have besides PATH."""
+    """One PostgreSQL cluster in a folder of its own; the postmaster is our child. `usual` are its default
+    settings; benchmarks pass none to get PostgreSQL's defaults. `environment` adds to PATH in the environment
+    of its processes."""
 
     def __init__(self, usual=None, environment=None, **settings):
         self.folder = tempfile.mkdtemp(prefix="pathcount-pg-")
@@ -79,7 +79,7 @@ class Cluster:
         self._drop = ["setpriv", "--pdeathsig", "QUIT"]  # it does not outlive a killed test run
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             user = pwd.getpwnam("postgres")
-            # the services, which give up root's privileges, reach the socket by their group
+            # the services give up root's privileges and reach the socket by their group
             os.chown(self.folder, user.pw_uid, os.getegid())
             os.chmod(self.folder, 0o770)
             self._drop += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
@@ -97,7 +97,7 @@ class Cluster:
             "--no-sync", "--no-instructions")
 
     def _run_program(self, name, *arguments):
-        """Runs a program of PostgreSQL's to its end, as the user whom the cluster belongs to."""
+        """Runs a program of PostgreSQL to its end, as the owner of the cluster."""
         subprocess.run(self._drop + [os.path.join(self._programs, name), *arguments], check=True,
                        stdout=subprocess.DEVNULL, cwd=self.folder)
 
@@ -108,7 +108,7 @@ class Cluster:
     # --- life
 
     def start(self):
-        """Starts the postmaster and waits until it lets someone in. Nothing to do if it runs."""
+        """Starts the postmaster and waits until it accepts connections. Does nothing if it runs."""
         if self._postmaster is not None:
             return
         command = [os.path.join(self._programs, "postgres"), "-D", self.data, "-p", str(self.port),
@@ -142,7 +142,7 @@ class Cluster:
         self._postmaster = None
 
     def kill(self):
-        """SIGKILL to the postmaster and every process it started, as when the power goes."""
+        """Kills the postmaster and all its processes, like a power failure."""
         self._postmaster.send_signal(signal.SIGSTOP)  # so that it starts no more of them
         pids = self.pids()
         for pid in pids:
@@ -156,7 +156,7 @@ class Cluster:
 
     @contextlib.contextmanager
     def frozen(self):
-        """Stops every process of it by SIGSTOP for the time of the block."""
+        """Freezes all its processes by SIGSTOP for the time of the block."""
         pids = self.pids()
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
@@ -207,8 +207,8 @@ class Cluster:
 
     @contextlib.contextmanager
     def without_standby(self):
-        """Lets every commit wait for a standby that is not there, for the time of the block: from its
-        first line on, which the reload of a setting alone does not promise."""
+        """Makes every commit wait for a missing standby, for the time of the block. It returns when commits
+        do wait; a reload of the setting alone would not guarantee that."""
         with self.setting("synchronous_standby_names", "missing"):
             until(self._a_commit_waits, "commits to wait for a standby")
             yield
@@ -231,12 +231,12 @@ class Cluster:
     # --- ledgers
 
     def ledger(self):
-        """An empty database with a role that owns it: a new one, or one that was given back, as
-        making a database takes longer than most tests."""
+        """An empty database and the role that owns it. Reuses a returned one if possible, because creating a
+        database takes longer than most tests."""
         return self._spare.pop() if self._spare else self.new_ledger()
 
     def new_ledger(self, role=None, password=None, database=None, encoding="UTF8"):
-        """A ledger of its own kind, for one test."""
+        """A new ledger with its own settings, for one test."""
         self._made += 1
         role = role or f"counter_{self._made}"
         database = database or f"ledger_{self._made}"
@@ -261,8 +261,8 @@ class Cluster:
 
 
 class ClockedCluster(Cluster):
-    """A cluster whose time is that of `clock`. The services take the time of hits and histories from
-    PostgreSQL, so they need no clock of their own."""
+    """A cluster that gets the time from `clock`. The services take the time of hits and histories from
+    PostgreSQL, so they do not need the clock."""
 
     def __init__(self):
         self.clock = Clock()
@@ -274,7 +274,7 @@ class ClockedCluster(Cluster):
 
 
 class Standby(Cluster):
-    """A server that replicates from `primary`, which knows it by `name`."""
+    """A server that replicates from `primary` under the name `name`."""
 
     def __init__(self, name, primary):
         self.name, self._primary = name, primary
@@ -287,7 +287,7 @@ class Standby(Cluster):
             f"port={self._primary.port} user=postgres application_name={self.name}")
 
     def promote(self):
-        """Makes it a primary that waits for no standby. The old primary is left as it is."""
+        """Promotes it to a primary that waits for no standby. Does not touch the old primary."""
         self.run("ALTER SYSTEM RESET synchronous_standby_names")
         self.run("SELECT pg_reload_conf()")
         self.run("SELECT pg_promote()")
@@ -304,7 +304,7 @@ class Ledger:
 
     @property
     def keys(self):
-        """The configuration keys by which counter-svc finds it."""
+        """The configuration keys with which counter-svc connects to it."""
         return {"postgres_user": self.role, "postgres_pw": self.password,
                 "postgres_db": self.database, "postgres_url": f"127.0.0.1:{self.cluster.port}"}
 
@@ -326,18 +326,18 @@ class Ledger:
         return self.run(sql, *values)[0][0]
 
     def destroy(self):
-        """Whoever is connected is thrown out, and nothing is left, as in a database just made."""
+        """Ends all connections and empties the database, as if it were new."""
         self.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                  "WHERE datname = current_database() AND pid <> pg_backend_pid()")
         self.run("DROP SCHEMA public CASCADE")
         self.run("CREATE SCHEMA public AUTHORIZATION pg_database_owner")
 
-    # --- what is in it
+    # --- its content
 
     @property
     def _counts(self):
-        """Where the counts are: the table and what the journal has behind it; the table alone before
-        there is a journal."""
+        """The relation with all counts: the table and the unfolded entries of the journal. In a schema
+        without a journal, the table alone."""
         return "pathcount_now" if self.value("SELECT to_regclass('pathcount_now')") else "pathcount"
 
     def counts(self):
@@ -350,25 +350,25 @@ class Ledger:
         return rows[0][0] if rows else 0
 
     def folded(self):
-        """path → count by the plain statement that is promised to work, once everything is folded."""
+        """path → count by the documented plain statement, once everything is folded."""
         until(lambda: self.unfolded() == 0, "the journal to be folded")
         return dict(self.run("SELECT path, count FROM pathcount"))
 
     def unfolded(self):
-        """How many entries the tables do not have yet."""
+        """The number of entries that are not folded yet."""
         return self.value("SELECT (SELECT max(position) FROM pathcount_journal) - position "
                           "FROM pathcount_checkpoint")
 
     def totals(self):
-        """What the ledger keeps as totals, in the shape of the API's."""
+        """The totals that the ledger keeps, in the form of the API."""
         return self.totals_both_ways()[0]
 
     def totals_by_scanning(self):
         return self.totals_both_ways()[1]
 
     def totals_both_ways(self):
-        """The totals that are kept and those of a scan, of one moment: after a crash, batches whose fate
-        is unknown to their renderer may still come in."""
+        """The kept totals and those of a scan, in one snapshot: after a crash, batches whose outcome their
+        renderer does not know may still arrive."""
         row, = self.run(
             "WITH entry AS (SELECT * FROM pathcount_journal "
             "               WHERE position > (SELECT position FROM pathcount_checkpoint)) "
@@ -391,14 +391,14 @@ class Ledger:
             "WHERE lane NOT IN (SELECT unnest(ended) FROM entry) GROUP BY lane"))
 
     def quarantine(self):
-        """path → count: the hits that the table has refused, once everything is folded."""
+        """path → hits in the quarantine, once everything is folded."""
         until(lambda: self.unfolded() == 0, "the journal to be folded")
         return dict(self.run("SELECT path, count FROM pathcount_quarantine"))
 
     # --- interfering
 
     def backends(self, condition="true"):
-        """The process ids of the services' connections to this database that fit a condition on
+        """The process ids of the services' connections to this database that meet a condition on
         pg_stat_activity."""
         return [pid for pid, in self.run(
             "SELECT pid FROM pg_stat_activity WHERE datname = %s AND backend_type = "
@@ -408,13 +408,13 @@ class Ledger:
         return self.backends("state = 'active' AND wait_event_type = 'Lock'")
 
     def until_waiting(self, number=1):
-        """Waits until that many of the services' statements wait for a lock."""
+        """Waits until this number of the services' statements wait for a lock."""
         return until(lambda: (pids := self.waiting_for_locks()) and len(pids) >= number and pids,
                      f"{number} statements to wait for a lock")
 
     def until_migrated(self):
-        """Waits until the rankings have their new indexes: while one is made, it waits for every
-        transaction there is, and would be taken for what a test waits for."""
+        """Waits until the new indexes of the rankings exist. CREATE INDEX CONCURRENTLY waits for every open
+        transaction, and until_waiting() would count it."""
         until(lambda: self.value("SELECT to_regclass('pathcount_journal') IS NULL OR EXISTS ("
                                  "SELECT FROM pg_index WHERE indisvalid AND indexrelid = "
                                  "to_regclass('pathcount_by_people'))"), "the rankings' indexes")
@@ -422,8 +422,8 @@ class Ledger:
     @contextlib.contextmanager
     def held_appends(self, **columns):
         """Holds the journal's next position for the time of the block, or until the release() that it
-        yields is called. Appends wait meanwhile, and have the position afterwards: unless it is
-        release("COMMIT"), which leaves an entry there that has these columns."""
+        yields is called. Appends wait meanwhile and take the position afterwards. After release("COMMIT")
+        they do not: it leaves an entry with these columns there."""
         self.until_migrated()
         with self.connect() as connection:
             connection.execute("BEGIN")
@@ -434,17 +434,17 @@ class Ledger:
                 connection.execute("ROLLBACK")
 
     def append(self, **columns):
-        """Appends an entry that has nothing but these columns, as another counter-svc would."""
+        """Appends an entry with these columns, as another counter-svc would."""
         with self.connect() as connection:
             self._append(connection, **columns)
 
     def end_lanes(self, *lanes):
-        """Ends these lanes, or all that there are, as a counter-svc does with silent ones."""
+        """Ends these lanes, by default all, as counter-svc ends silent ones."""
         self.append(ended=list(lanes or self.lanes()))
 
     @staticmethod
     def _append(connection, lanes=(), sequences=(), opened=(), ended=(), paths=(), hits=(), new_paths=0):
-        """Another may have the position at the same time, and an entry is never left out."""
+        """A service may take the position at the same time; no entry may be skipped."""
         values = [list(column) for column in (lanes, sequences, opened, ended, paths, hits)]
         until(lambda: connection.execute(
             "INSERT INTO pathcount_journal (position, id, kind, writer, lanes, sequences, opened, ended, "
@@ -454,9 +454,9 @@ class Ledger:
               "an entry to be appended")
 
     def edited(self, sql, *values):
-        """Changes the table as an operator may, in one transaction: the statement, and pathcount_edited()
-        as the last one. The fold before it brings in the hits so far, and keeps other folds waiting: one
-        that has the checkpoint and waits for a row that was changed would be a deadlock."""
+        """Changes the table as an operator may: the statement, then pathcount_edited(), in one transaction.
+        The fold before it brings in the hits so far and locks the checkpoint. Without it, a fold could hold
+        the checkpoint and wait for a changed row: a deadlock."""
         with self.connect() as connection, connection.transaction():
             connection.execute("SELECT pathcount_fold()")
             connection.execute(sql, values or None)
@@ -465,7 +465,7 @@ class Ledger:
     @contextlib.contextmanager
     def locked(self, *paths):
         """Holds the locks on the rows of `paths` for the time of the block, or until the release()
-        that it yields is called. Rows that do not exist are made first, with count 0."""
+        that it yields is called. Creates missing rows with count 0 first."""
         self.until_migrated()
         self.edited("INSERT INTO pathcount (path, count) SELECT unnest(%s::text[]), 0 ON CONFLICT DO NOTHING",
                     list(paths))
@@ -480,9 +480,9 @@ class Ledger:
                 connection.execute("ROLLBACK")
 
     def fail_writing(self, path, sqlstate, times=None, at_commit=False):
-        """From now on an append of hits of `path` fails with `sqlstate`: the first `times` of them, or
-        all. It fails at once or, with its row returned already, only at its commit. Returns a function
-        that says how many have failed."""
+        """Makes appends of hits of `path` fail with `sqlstate`: the first `times` of them, or all. They fail
+        at once or, after returning their row, at the commit. Returns a function that returns the number of
+        failures."""
         return self._fail("pathcount_journal", path, sqlstate, times, at_commit)
 
     def fail_folding(self, path, sqlstate, times=None, at_commit=False):
@@ -503,14 +503,14 @@ class Ledger:
         return failed
 
     def slow_writing(self, path, seconds):
-        """From now on an append of hits of `path` takes that much longer."""
+        """Makes appends of hits of `path` take this much longer."""
         self._at_writing("mishap_" + secrets.token_hex(4), "pathcount_journal", path, False,
                          f"PERFORM pg_sleep({seconds});")
 
     @contextlib.contextmanager
     def held_writing(self, path):
-        """An append of hits of `path` waits just before it writes, for the time of the block or until
-        the release() that it yields is called."""
+        """Makes appends of hits of `path` wait just before they write, for the time of the block or until the
+        yielded release() is called."""
         key = secrets.randbits(31)
         self._at_writing("mishap_" + secrets.token_hex(4), "pathcount_journal", path, False,
                          f"PERFORM pg_advisory_xact_lock_shared({key});")
@@ -532,6 +532,6 @@ class Ledger:
                 f"FOR EACH ROW EXECUTE FUNCTION {name}()")
 
     def forget_failures(self):
-        """Writing is as it was."""
+        """Removes the trigger."""
         for name, in self.run("SELECT proname FROM pg_proc WHERE proname LIKE 'mishap!_%' ESCAPE '!'"):
             self.run(f"DROP FUNCTION {name}() CASCADE")

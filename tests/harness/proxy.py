@@ -1,7 +1,7 @@
-"""A proxy that does to a connection what networks and crashing peers do.
+"""An HTTP proxy that behaves like a faulty network or a crashing peer.
 
-It understands requests and answers. What happens to the next matching requests is said by an
-*action*, a function that is given the Exchange:
+It understands requests and answers. An *action* decides the fate of the next matching requests. It is a
+function that takes the Exchange:
 
     proxy.next(swallow, "POST", "/v1/hits")         the next one is forwarded, its answer dropped
     proxy.next(refuse, "POST", "/v1/hits", times=3)
@@ -17,18 +17,18 @@ from .wait import PATIENCE_S, until
 
 
 class Exchange:
-    """One request going through a proxy, and what came of it."""
+    """One request through the proxy, and its outcome."""
 
     def __init__(self, proxy, link, request):
         self.proxy = proxy
         self.link = link
         self.request = request
-        self.answer = None  # what counter-svc said, whatever became of it
+        self.answer = None  # counter-svc's answer, delivered or not
 
-    # --- what actions do
+    # --- for actions
 
     def forward(self):
-        """Sends the request on and returns the answer."""
+        """Forwards the request and returns the answer."""
         self.answer = self.link.forward(self.request)
         return self.answer
 
@@ -36,7 +36,7 @@ class Exchange:
         self.link.client.sendall(data)
 
     def reply(self):
-        """Hands the answer back as it came."""
+        """Returns the answer to the client, unchanged."""
         self.send(self.answer.raw)
 
     def close(self):
@@ -48,7 +48,7 @@ class Exchange:
         raise Gone
 
     def silence(self):
-        """Says nothing more, and waits until the client has given up."""
+        """Sends nothing more, and waits until the client closes the connection."""
         self.link.stream.take_all()
         raise Gone
 
@@ -64,7 +64,7 @@ class Exchange:
 
     @property
     def sent(self):
-        """What the request's body says."""
+        """The document in the request's body."""
         return self.request.document()
 
     @property
@@ -82,7 +82,7 @@ class Exchange:
 
     @property
     def is_repeat(self):
-        """Whether counter-svc said that it had applied this batch before."""
+        """Whether counter-svc answered that it had applied this batch before."""
         return (self.answer is not None and self.answer.status == 200
                 and self.answer.document().get("repeat") is True)
 
@@ -91,25 +91,25 @@ class Exchange:
 
 
 def forward(exchange):
-    """Nothing special."""
+    """Forwards the request and returns the answer."""
     exchange.forward()
     exchange.reply()
 
 
 def swallow(exchange):
-    """The request arrives, its answer never does; the connection stays, silent."""
+    """The request arrives. The answer is dropped, and the connection stays open and silent."""
     exchange.forward()
     exchange.silence()
 
 
 def drop(exchange):
-    """The request arrives; the connection is closed in place of an answer."""
+    """The request arrives. The connection is closed instead of an answer."""
     exchange.forward()
     exchange.close()
 
 
 def reset(exchange):
-    """The request arrives; the connection is reset in place of an answer."""
+    """The request arrives. The connection is reset instead of an answer."""
     exchange.forward()
     exchange.reset()
 
@@ -122,23 +122,23 @@ def cut(exchange):
 
 
 def twice(exchange):
-    """The answer comes, and then once more."""
+    """The answer is sent twice."""
     exchange.forward()
     exchange.send(2 * exchange.answer.raw)
 
 
 def refuse(exchange):
-    """The request does not arrive; the connection is closed."""
+    """The request is dropped, and the connection closed."""
     exchange.close()
 
 
 def lose(exchange):
-    """The request does not arrive; the connection stays, silent."""
+    """The request is dropped. The connection stays open and silent."""
     exchange.silence()
 
 
 def late(seconds):
-    """The answer comes later."""
+    """The answer is delayed."""
     def action(exchange):
         exchange.forward()
         time.sleep(seconds)
@@ -165,7 +165,7 @@ class Gate:
         exchange.reply()
 
     def until_held(self, number=1):
-        """Waits until that many requests are held, and returns the first."""
+        """Waits until this number of requests is held, and returns the first."""
         until(lambda: len(self.held) >= number, f"{number} requests to be held at the proxy")
         return self.held[0]
 
@@ -174,8 +174,7 @@ class Gate:
 
 
 def answering(status, body=b"{}", media_type="application/json", **headers):
-    """The request does not arrive; this is answered, with the request's id, on a connection that
-    stays."""
+    """The request is dropped. The proxy sends this answer, with the request's id, and keeps the connection."""
     lines = [f"HTTP/1.1 {status} Said-by-a-test", f"Content-Type: {media_type}",
              f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -187,8 +186,7 @@ def answering(status, body=b"{}", media_type="application/json", **headers):
 
 
 def lying(change):
-    """The request arrives; its answer's document is changed by `change(document)`, in place or by
-    returning another one."""
+    """The request arrives. `change(document)` changes the answer's document in place or returns another one."""
     def action(exchange):
         document = exchange.forward().document()
         document = change(document) or document
@@ -197,14 +195,14 @@ def lying(change):
 
 
 def without_rows(exchange):
-    """The answer to a batch comes without the rows that were asked for with it."""
+    """The answer to a batch lacks the rows that the batch requested."""
     def change(document):
         document.pop("rows")
     lying(change)(exchange)
 
 
 def mangling(change):
-    """The request arrives; its answer's bytes are changed by `change(raw)`."""
+    """The request arrives. `change(raw)` returns the changed bytes of the answer."""
     def action(exchange):
         exchange.send(change(exchange.forward().raw))
     return action
@@ -226,7 +224,7 @@ class _Link:
         self.client = client
         self.stream = Stream(client)
         self.number = number
-        self.is_open = True  # until the client closes it, or an action does
+        self.is_open = True  # until the client or an action closes it
         self._upstream = self._to = None
 
     def forward(self, request):
@@ -258,13 +256,12 @@ class HttpProxy(Listener):
         super().__init__(host, port)
 
     def next(self, action, method, path, times=1):
-        """Says what happens to the next `times` requests that are not spoken for yet. `path` is
-        the target without its query."""
+        """Sets the action for the next `times` requests without one. `path` is the target without its query."""
         with self._lock:
             self._plans.append([method, path, action, times])
 
     def always(self, action, method, path):
-        """Says what happens to every such request until forget_plans()."""
+        """Sets the action for every such request until forget_plans()."""
         self.next(action, method, path, times=float("inf"))
 
     def forget_plans(self):
@@ -307,7 +304,7 @@ class HttpProxy(Listener):
 
     @property
     def repeats(self):
-        """How many batches were answered as applied before."""
+        """The number of batches that counter-svc answered as repeats."""
         return sum(batch.is_repeat for batch in self.batches)
 
     def until_batches(self, number):

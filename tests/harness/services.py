@@ -1,8 +1,7 @@
 """counter-svc and render-svc as processes.
 
-Every service a test starts is held to the same promises until its end, whatever the test is about:
-it listens within a deadline, logs nothing but key=value lines without a secret in them, ends with
-status 0 when told to, and has nothing to report from a sanitizer.
+Every service that a test starts must keep the same promises until its end: it listens within a deadline, logs
+only key=value lines without secrets, ends with status 0 after a signal, and has no report of a sanitizer.
 """
 
 import json
@@ -21,7 +20,7 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD_DIR = os.path.join(ROOT, os.environ.get("BUILD_DIR", "build"))
 SANITIZED = bool(re.search("address|undefined|thread|coverage", os.path.basename(BUILD_DIR)))
 
-TOKEN = "token-5f1d0c6be2a94d5f8f53"  # the same in every process of a run, as it is in test names
+TOKEN = "token-5f1d0c6be2a94d5f8f53"  # the same in every process of a run, because test names contain it
 
 ADMIN_TOKEN = "admin-token-0b7de2f5c1a8463e"
 
@@ -36,7 +35,7 @@ PAIR = re.compile(r'([a-z][a-z0-9_]*)=("(?:[^"\\]|\\.)*"|[^\s"=]+)(?: |$)')
 
 
 def parse_log_line(line):
-    """The pairs of a log line, or None when it is not one pair after the other, or one object."""
+    """The pairs of a log line, or None if it is neither a sequence of pairs nor one JSON object."""
     if line.startswith("{"):
         pairs = json.loads(line, object_pairs_hook=list)
         return dict(pairs) if len(dict(pairs)) == len(pairs) else None
@@ -57,21 +56,21 @@ def program(name, folder=BUILD_DIR):
 
 
 def environment(**variables):
-    """What a service inherits: nothing that could configure it, but the sanitizers' options."""
+    """The environment of a service: only PATH and the options of sanitizers are inherited."""
     kept = {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
     return {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **kept, **variables}
 
 
 def run(name, *arguments, env=None, timeout=PATIENCE_S):
-    """Runs a program to its end and returns it with its status, stdout and stderr."""
+    """Runs a program to its end and returns its status, stdout and stderr."""
     return subprocess.run(
         [program(name), *arguments], env=environment(**(env or {})), stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=timeout, check=False)
 
 
 class Service:
-    """A running service. `keys` are its configuration keys, given to it in a file; without any it
-    is configured by its environment alone."""
+    """A running service. `keys` are its configuration keys, which it gets in a file. Without keys, only its
+    environment configures it."""
 
     starter = ()  # a command that becomes the service, such as `setpriv`
     build_dir = BUILD_DIR  # where its program is
@@ -92,13 +91,12 @@ class Service:
     # --- life
 
     def start(self):
-        """Starts it and waits until both listeners are named in the log. After a first start it
-        listens where it did before."""
+        """Starts it and waits until the log names both listeners. A restarted service keeps its ports."""
         self.launch()
         return self.attach()
 
     def attach(self):
-        """Waits until a launched service says where it listens."""
+        """Waits until a launched service has logged its addresses."""
         self.address = until(lambda: self._listening("main"), f"{self.name} to listen")
         self.admin = until(lambda: self._listening("admin"), f"{self.name}'s admin listener")
         if self.keys:
@@ -144,13 +142,13 @@ class Service:
         self.process.send_signal(number)
 
     def kill(self):
-        """SIGKILL; the test wants it so."""
+        """Ends it by SIGKILL, as part of the test."""
         self._killed = True
         self.process.kill()
         self.process.wait(PATIENCE_S)
 
     def restart(self):
-        """Starts it anew, on the same ports, after its end."""
+        """Starts it again after its end, on the same ports."""
         assert not self.is_running
         return self.start()
 
@@ -162,7 +160,7 @@ class Service:
         self.signal(signal.SIGCONT)
 
     def memory_bytes(self):
-        """What it holds in memory."""
+        """Its resident memory."""
         with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
             return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
@@ -173,7 +171,7 @@ class Service:
         return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
     def metric(self, name):
-        """A number that it counts about itself."""
+        """The value of one of its metrics."""
         text = get(self.admin, "/metrics").text
         return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)[1])
 
@@ -182,11 +180,11 @@ class Service:
             return file.read().rpartition(")")[2].split()[0]
 
     def expect_status(self, status):
-        """Says that it ends, or has ended, with another status than 0."""
+        """Expects another exit status than 0."""
         self._status = status
 
     def ended(self, seconds=PATIENCE_S):
-        """Waits for the end that a test has caused by a signal, and returns the exit status."""
+        """Waits for its end after a signal from the test, and returns the exit status."""
         return self.process.wait(seconds)
 
     def stop(self):
@@ -206,7 +204,7 @@ class Service:
                 f"{self.name} did not end within {PATIENCE_S} s: {self.log()[-2000:]}") from None
 
     def assert_kept_its_promises(self):
-        """What is expected of every service at its end."""
+        """Checks the promises that every service must keep."""
         log = self.log()
         assert not SANITIZER.search(log), log[-6000:]
         for key, value in {"counter_token": TOKEN, **(self.keys or {})}.items():
@@ -222,7 +220,7 @@ class Service:
             assert pairs["service"] == self.name, line
             assert line.startswith("{") == ((self.keys or {}).get("log_format") == "json"), line
 
-    # --- what it says
+    # --- its log and readiness
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="surrogateescape") as file:
@@ -230,12 +228,12 @@ class Service:
 
     def events(self, name=None):
         """The log's lines as dicts, those of one event or all."""
-        lines = self.log().split("\n")[:-1]  # what follows the last newline is not yet a line
+        lines = self.log().split("\n")[:-1]  # the text after the last newline is an incomplete line
         parsed = [pairs for line in lines if (pairs := parse_log_line(line))]
         return [pairs for pairs in parsed if name in (None, pairs.get("event"))]
 
     def ready(self):
-        """The admin listener's answer to whether it can do its work now."""
+        """The admin listener's answer to GET /ready."""
         return get(self.admin, "/ready")
 
     def is_ready(self):

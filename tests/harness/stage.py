@@ -1,4 +1,4 @@
-"""Everything a test has started, ended in reverse order."""
+"""Starts the parts of a test, and ends them in reverse order."""
 
 import contextlib
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ KEYS = {"log_level": "info"}
 
 
 class Stage:
-    """Makes ledgers, services, proxies and load for one test (or one module of them).
+    """Makes ledgers, services, proxies and load for one test or one module.
 
     A render-svc has one worker unless the test says otherwise.
     """
@@ -25,7 +25,7 @@ class Stage:
         self._services = []
 
     def close(self):
-        """Ends everything; raises the first promise that was not kept."""
+        """Ends everything. Raises the first broken promise."""
         self._stack.close()
 
     # --- parts
@@ -37,8 +37,8 @@ class Stage:
         return ledger
 
     def service(self, name, keys, env=None, start=True):
-        """A service that the stage ends and holds to its promises; without keys (None) it has
-        nothing but its environment."""
+        """A service whose promises are checked at its end. Without keys (None), only its environment
+        configures it."""
         service = Service(name, self.folder, keys and {**KEYS, **keys}, env)
         self._services.append(service)
         self._stack.callback(self._end, service)
@@ -51,8 +51,8 @@ class Stage:
         service.assert_kept_its_promises()
 
     def counter(self, ledger, ready=True, **keys):
-        """A counter-svc on a ledger; its `api` is a client of it. It waits for locks for longer than
-        by default, as tests hold them to stop it where they want it."""
+        """A counter-svc on a ledger; its `api` is a client of it. It waits longer for locks than by default,
+        because tests hold locks to stop it at a certain step."""
         keys = {"lock_timeout_ms": 1000, **keys}
         counter = self.service("counter-svc", {**ledger.keys, **keys})
         if ready:
@@ -74,7 +74,7 @@ class Stage:
         return self._stack.enter_context(HttpProxy(getattr(at, "address", at), **keywords))
 
     def wire(self, at, **keywords):
-        """A proxy that knows bytes only (see harness.wire)."""
+        """A proxy for plain bytes (see harness.wire)."""
         return self._stack.enter_context(Wire(getattr(at, "address", at), **keywords))
 
     def load(self, addresses, paths, **keywords):
@@ -84,7 +84,7 @@ class Stage:
         return load.start()
 
     def pair(self, render_keys=None, counter_keys=None):
-        """A ledger, a counter-svc on it, a proxy before that and a render-svc before both."""
+        """A ledger, its counter-svc, a proxy before it, and a render-svc that uses the proxy."""
         ledger = self.ledger()
         counter = self.counter(ledger, **(counter_keys or {}))
         proxy = self.proxy(counter)

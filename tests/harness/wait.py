@@ -1,4 +1,4 @@
-"""Waiting for a condition, always with a deadline."""
+"""Waits for conditions, always with a deadline."""
 
 import ast
 import inspect
@@ -7,12 +7,12 @@ import threading
 import time
 
 PATIENCE_S = 20.0
-"""How long anything may take that has no deadline of its own in the specification."""
+"""The deadline of everything that has no deadline of its own in the specification."""
 
 
 def until(condition, what, seconds=PATIENCE_S, pause=0.01):
-    """Asks `condition()` until it is truthy and returns what it said; fails after `seconds` with `what` was
-    waited for and the last thing that it said. An AssertionError that the condition raises counts as "not yet"."""
+    """Calls `condition()` until its value is truthy, and returns that value. Fails after `seconds` with
+    `what` and the last value. An AssertionError of the condition means "not yet"."""
     deadline = time.monotonic() + seconds
     while True:
         trouble = None
@@ -28,8 +28,8 @@ def until(condition, what, seconds=PATIENCE_S, pause=0.01):
 
 
 def shown(condition, last, most=500):
-    """What a condition said at last, for a failure: the error that it raised, or the value, and for a lambda
-    that compares also both sides of the comparison, which are looked at once more for this."""
+    """Describes the last value of a condition, or the error that it raised, for the message of a failure. For
+    a lambda with a comparison it also evaluates both sides again."""
     texts = [str(last) if isinstance(last, AssertionError) else repr(last)]
     for source, value in sides(condition):
         texts.append(f"{source} is {value}")
@@ -37,7 +37,7 @@ def shown(condition, last, most=500):
 
 
 def sides(condition):
-    """(source, what it is now) of each side of a lambda's comparison that is no constant."""
+    """Yields (source, value now) for each side of a lambda's comparison, except constants."""
     code = getattr(condition, "__code__", None)
     if code is None or code.co_name != "<lambda>":
         return
@@ -45,7 +45,7 @@ def sides(condition):
     first, begin = min((line, column) for line, _, column, _ in places)
     last, end = max((line, column) for _, line, _, column in places)
     lines = [linecache.getline(code.co_filename, line).encode() for line in range(first, last + 1)]
-    lines[-1] = lines[-1][:end]  # before the beginning is cut, as there may be one line
+    lines[-1] = lines[-1][:end]  # before the beginning is cut, because both may be on one line
     lines[0] = lines[0][begin:]
     scope = {**inspect.getclosurevars(condition).nonlocals,
              **dict(zip(code.co_varnames, condition.__defaults__ or ()))}
@@ -58,13 +58,13 @@ def sides(condition):
             continue
         try:
             value = repr(eval(compile(ast.Expression(node), "<side>", "eval"), condition.__globals__, scope))
-        except Exception as error:  # pylint: disable=broad-exception-caught (it was a comparison all the same)
+        except Exception as error:  # pylint: disable=broad-exception-caught (the message must not fail)
             value = f"not to be had: {error!r}"
         yield ast.unparse(node), value
 
 
 def holds_for(condition, seconds, pause=0.02):
-    """Whether `condition()` stays truthy for `seconds`: for what must NOT happen."""
+    """Whether `condition()` stays truthy for `seconds`. Shows that something does not happen."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if not condition():
@@ -74,7 +74,7 @@ def holds_for(condition, seconds, pause=0.02):
 
 
 class Later:
-    """A call running in a thread of its own; `result()` waits for it and raises what it raised."""
+    """A call in a thread of its own. `result()` waits for it and raises its exception, if any."""
 
     def __init__(self, call, *arguments, **keywords):
         self._value = self._error = None
@@ -85,7 +85,7 @@ class Later:
     def _run(self, call, arguments, keywords):
         try:
             self._value = call(*arguments, **keywords)
-        except BaseException as error:  # result() raises it
+        except BaseException as error:  # result() raises this error
             self._error = error
 
     @property
@@ -101,7 +101,7 @@ class Later:
 
 
 class Stopwatch:
-    """Seconds since its making."""
+    """Measures the seconds since its creation."""
 
     def __init__(self):
         self._start = time.monotonic()

@@ -1,7 +1,7 @@
-"""A proxy that knows bytes only, for PostgreSQL and for browsers.
+"""A proxy for plain bytes, for PostgreSQL and for browsers.
 
-What happens to what the server says is up to a *treatment*, a function that is given each piece of
-it as it comes, and the Passage that it goes through:
+A *treatment* decides the fate of the server's bytes. It is a function that takes each received piece and its
+Passage:
 
     with wire.treating(cut): ...
 """
@@ -29,7 +29,7 @@ class Passage:
         raise Gone
 
     def silence(self):
-        """Passes nothing more on, and waits until somebody gives up."""
+        """Forwards nothing more, and waits until one side closes."""
         while self.server.recv(65536):
             pass
         raise Gone
@@ -39,24 +39,24 @@ class Passage:
 
 
 def swallow(passage, _data):
-    """What the server says from now on does not come; the connection stays, silent."""
+    """Drops the server's bytes from now on. The connection stays open and silent."""
     passage.silence()
 
 
 def cut(passage, data):
-    """The connection is closed in the middle of what the server says."""
+    """Closes the connection in the middle of the server's bytes."""
     passage.send(data[:len(data) // 2])
     passage.close()
 
 
 def reset(passage, _data):
-    """The connection is reset in place of what the server says."""
+    """Resets the connection instead of forwarding the server's bytes."""
     reset_at_close(passage.client)
     passage.close()
 
 
 def late(seconds):
-    """What the server says comes later."""
+    """Delays the server's bytes."""
     def treatment(passage, data):
         time.sleep(seconds)
         passage.send(data)
@@ -86,7 +86,7 @@ class Halt:
 
 
 class Wire(Listener):
-    """Passes bytes between a client and `target`, until told otherwise."""
+    """Forwards bytes between a client and `target`."""
 
     def __init__(self, target, host="127.0.0.1", port=0):
         self.target = target
@@ -136,7 +136,7 @@ class Wire(Listener):
 
     @contextlib.contextmanager
     def treating(self, treatment):
-        """Treats what servers say so for the time of the block."""
+        """Applies a treatment to the servers' bytes for the time of the block."""
         self._treatment = treatment
         try:
             yield
@@ -145,7 +145,7 @@ class Wire(Listener):
 
     @contextlib.contextmanager
     def black_hole(self):
-        """Nothing passes in either direction for the time of the block; nothing is closed."""
+        """Forwards nothing in either direction for the time of the block. Closes nothing."""
         self._passing.clear()
         try:
             yield
