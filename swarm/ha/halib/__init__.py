@@ -1,1 +1,1 @@
-"""The parts of swarm/ha/ha: what a member of --ha does in its container."""
+"""The parts of swarm/ha/ha: the programs of a member of --ha in its container."""

@@ -1,11 +1,11 @@
 """The configuration of pgBackRest: of each database server, and of the repository."""
 from . import here
 
-# QUEUE_MAX: so much WAL may wait for a repository that does not answer. Then pgBackRest drops it, and
-# the next base backup begins a new chain.
+# QUEUE_MAX: the limit of WAL that waits for a repository that does not answer. Beyond it pgBackRest drops the
+# WAL, and the next base backup begins a new chain.
 BACKREST_PORT, REPOSITORY_METRICS_PORT, QUEUE_MAX = 8432, 9854, "4GiB"
 STANZA = "pathcount"
-KEEP_FULL = 7       # base backups; older ones go, and the WAL before them
+KEEP_FULL = 7       # base backups to keep; older ones and their WAL are deleted
 REPOSITORY = "/var/lib/pgbackrest"
 
 
@@ -39,7 +39,7 @@ def of_server(address):
 
 
 def of_repository():
-    """The configuration of the repository. It makes base backups of the server that is the primary."""
+    """The configuration of the repository. It makes base backups of the primary."""
     stanza = []
     for number, name in enumerate(here.MEMBERS, start=1):
         stanza += [*tls_to(f"pg{number}", f"postgres-{name}"), f"pg{number}-path={here.PGDATA}",
@@ -55,6 +55,6 @@ def archive(config, path):
     config["postgresql"]["parameters"].update({
         "archive_mode": "on",
         "archive_command": f'pgbackrest --config={path} --stanza={STANZA} archive-push "%p"',
-        # What is lost at most with all three servers.
+        # The maximum loss if all three servers are lost.
         "archive_timeout": "60s",
     })

@@ -6,10 +6,10 @@ import time
 
 from . import cluster, etcd, here
 
-# Free space in bytes, below which a server hands over. It needs some of it to stop.
+# A server hands over below this free space, in bytes. It needs some space to stop.
 LEAST_FREE = 128 << 20
 LOOK_S = 3
-# In etcd: which servers have a full disk. None of them is handed over to.
+# In etcd: the servers with a full disk. They are no candidates.
 FULL_KEYS = "/pathcount/full/"
 
 

@@ -12,8 +12,8 @@ from . import here
 
 DATA = pathlib.Path("/var/lib/etcd/data")
 ID = pathlib.Path("/var/lib/etcd/member-id")
-# Milliseconds. An election takes one to two election timeouts. Patroni asks the members one after the
-# other, each for a third of RETRY_TIMEOUT: the second one has to know the new leader.
+# Milliseconds. An election takes one to two election timeouts. Patroni tries the members one after the other,
+# for a third of RETRY_TIMEOUT each. By then, the second one must know the new leader.
 HEARTBEAT_MS, ELECTION_MS = 200, 2000
 
 
@@ -45,7 +45,7 @@ def join():
             continue
         mine = [one for one in known["members"] if peer_url(me) in one["peerURLs"]]
         if mine and mine[0].get("name") and not mine[0].get("clientURLs"):
-            break  # it has not begun yet: the cluster is being made
+            break  # this member has not started yet: a new cluster
         if mine and mine[0].get("name"):
             here.say(f"the data of this member are lost: replacing member {mine[0]['ID']:x}")
             if etcdctl(other, "member", "remove", f"{mine[0]['ID']:x}") is None:

@@ -1,4 +1,4 @@
-"""What every program in a member's container knows: who it is, its secrets, where its files are."""
+"""Shared by every program in a member's container: its name, its secrets and its paths."""
 import os
 import pathlib
 import socket
@@ -12,7 +12,7 @@ SECRETS = pathlib.Path("/run/secrets")
 PGDATA = "/var/lib/postgresql/pgdata"
 SOCKETS = "/var/run/postgresql"
 CLIENT_PORT, PEER_PORT, METRICS_PORT, REST_PORT = 2379, 2380, 2381, 8008
-# Instead of a time: all that the repository has.
+# Instead of a time: everything in the repository.
 LATEST = "latest"
 
 
@@ -25,7 +25,7 @@ def member():
 
 
 def write(name, text):
-    """Writes a file in memory that only this user can read."""
+    """Writes a file, in memory, that only this user can read."""
     path = RUN / name
     path.touch(mode=0o600)
     path.write_text(text, encoding="utf-8")
@@ -37,7 +37,7 @@ def say(text):
 
 
 def keep_running(command):
-    """Runs a program beside this one, and again when it ends."""
+    """Runs a program beside this one, and restarts it when it ends."""
     if os.fork() != 0:
         return
     while True:

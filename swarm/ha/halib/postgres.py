@@ -10,7 +10,7 @@ import yaml
 
 from . import backrest, disk, here, restore
 
-# Seconds. A primary that cannot renew its lock within TTL has stopped before another one takes it.
+# Seconds. A primary that cannot renew its lock stops within TTL, before another server takes the lock.
 # TTL must be at least LOOP_WAIT + 2 × RETRY_TIMEOUT.
 TTL, LOOP_WAIT, RETRY_TIMEOUT = 16, 2, 7
 
@@ -74,7 +74,7 @@ def configuration(address):
                     "username": "replicator", "password": here.secret("replication_pw")},
                 "rewind": {"username": "rewind", "password": here.secret("replication_pw")},
             },
-            # A server that can neither go on nor be rewound is copied anew.
+            # A server that can neither continue nor be rewound is copied again.
             "remove_data_directory_on_rewind_failure": True,
             "remove_data_directory_on_diverged_timelines": True,
             "basebackup": [{"checkpoint": "fast"}],
@@ -82,7 +82,7 @@ def configuration(address):
             "parameters": {
                 "unix_socket_directories": here.SOCKETS,
                 "wal_keep_size": "128MB",
-                # A standby whose host has gone is noticed within this time.
+                # The primary notices the loss of a standby's host within this time.
                 "wal_sender_timeout": "6s",
                 "wal_receiver_timeout": "6s",
                 "wal_receiver_status_interval": "2s",

@@ -84,7 +84,7 @@ class Metrics(http.server.BaseHTTPRequestHandler):
 
 
 def end_of_wal(name):
-    """Where a segment of WAL ends, as pg_current_wal_lsn counts bytes. A segment has 16 MiB."""
+    """The end of a segment of WAL, in bytes like pg_current_wal_lsn. A segment has 16 MiB."""
     return (int(name[8:16], 16) << 32) + ((int(name[16:24], 16) + 1) << 24)
 
 

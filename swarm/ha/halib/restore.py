@@ -10,7 +10,7 @@ import time
 
 from . import backrest, etcd, here
 
-# In etcd: which server is to begin with the counts of which time.
+# In etcd: the server that restores, and the time to which it does.
 RESTORE_KEY = "/pathcount/restore"
 PATRONI_KEYS = "/service/pathcount/"
 
@@ -55,7 +55,7 @@ def set_aside(number):
     data = pathlib.Path(here.PGDATA)
     kept = data.with_name(f"before-restore-{number}")
     if data.exists() and kept.exists():
-        shutil.rmtree(data)     # of an attempt that failed
+        shutil.rmtree(data)     # of a failed attempt
     elif data.exists():
         for older in data.parent.glob("before-restore-*"):
             shutil.rmtree(older)
