@@ -1,9 +1,9 @@
-"""The long run: random faults for as long as it takes, in several worlds side by side, as most of a
-fault is waiting. Every service has its own timeouts' defaults.
+"""The long run: random faults in several worlds at the same time, because a fault mostly waits. The services
+have their default timeouts.
 
     PYTHONPATH=tests /usr/bin/python3 tests/faults [--count N] [--worlds N] [--seed N] [--report FOLDER] [--short]
 
-World number n strikes the sequence of the seed and n: a world of a run is replayed by
+World number n strikes the sequence of the seed and n. To replay a world:
 `--worlds 1 --seed SEED --first n`. The report is a table (report.txt) and report.json.
 """
 
@@ -24,7 +24,7 @@ import world as worlds
 from strike import FAULTS, Strikes, sequence
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EACH = 20  # times that each kind of fault comes at least, without a count
+EACH = 20  # least number of faults of each kind, unless --count is given
 
 
 def options():
@@ -38,7 +38,7 @@ def options():
     parser.add_argument("--short", action="store_true", help="short outages and timeouts")
     parser.add_argument("--world", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.count is None:  # so that every world strikes each kind as often as any other
+    if chosen.count is None:  # every world strikes each kind equally often
         chosen.count = chosen.worlds * math.ceil(EACH / chosen.worlds) * len(FAULTS)
     return chosen
 
@@ -47,7 +47,7 @@ def options():
 
 
 def run_world(chosen, number):
-    """Strikes one world's share of the sequence; every outcome is a line of JSON in its file."""
+    """Strikes one world's share of the sequence. Writes every outcome as a line of JSON."""
     order = itertools.islice(sequence(f"{chosen.seed} {number}"), chosen.count // chosen.worlds)
     with open(chosen.report / f"world-{number}.jsonl", "w", encoding="utf-8", buffering=1) as out, \
             tempfile.TemporaryDirectory(prefix="pathcount-faults-") as folder:
@@ -63,7 +63,7 @@ def run_world(chosen, number):
                                           "failure": traceback.format_exc(),
                                           "logs": strikes and strikes.world.stage.logs()}) + "\n")
                     strikes = strikes and _ended(strikes, out)
-            if strikes is not None:  # what was sent so far can be forgotten once it was audited
+            if strikes is not None:  # audited hits need not be kept
                 strikes = _ended(strikes, out, audit=True)
 
 
@@ -156,7 +156,7 @@ def as_table(report):
 if __name__ == "__main__":
     CHOSEN = options()
     if os.geteuid() != 0:
-        sys.exit("tests/faults: mounts file systems and limits memory: only root can")
+        sys.exit("tests/faults: needs root, to mount file systems and limit memory")
     if CHOSEN.world is not None:
         run_world(CHOSEN, CHOSEN.world)
     else:

@@ -1,4 +1,4 @@
-"""Changes of counts under load, while the programs that make them are killed."""
+"""Changes of counts under load, while the programs involved are killed."""
 
 import contextlib
 import functools
@@ -18,8 +18,8 @@ ROUNDS = 3
 
 
 class Changes:
-    """Hits and changes of paths of their own, each repeated until it is answered. So the sum of the paths is
-    known exactly: all hits, and what each change says it added."""
+    """Hits and changes of its own paths, each repeated until it is answered. So the sum of the paths is known
+    exactly: all hits, plus the hits that each change reported as added."""
 
     def __init__(self, world, root):
         self.world = world
@@ -29,7 +29,7 @@ class Changes:
         self._over = threading.Event()
 
     def ask_until_answered(self, number, call):
-        """The counters take turns, from `number` on, until one answers with anything but 503."""
+        """Tries the counters by turns, from `number` on, until one answers with another status than 503."""
         turns = itertools.count(number)
 
         def answered():
@@ -40,7 +40,7 @@ class Changes:
         return until(answered, "an answer", 60, pause=0.02)
 
     def change(self, number, kind, **request):
-        """Makes a change, or finds that its path has no count; the id tells repeats."""
+        """Makes a change, unless its path has no count (409). The id identifies repeats."""
         body = {"id": secrets.token_hex(8), "kind": kind, **request}
         answer = self.ask_until_answered(number, lambda api: api.ask(
             "POST", "/v1/changes", body, {"Authorization": f"Bearer {ADMIN_TOKEN}"}, timeout=5))
@@ -76,7 +76,7 @@ class Changes:
                         rows=[{"path": path, "count": 5} for path in self.paths])
 
     def run_during(self, strike):
-        """Hits and changes until strike() returns, and has seen them go on; then all counts are merged."""
+        """Sends hits and changes until strike() returns and more of them were made. Then merges all counts."""
         hitters = [Later(self._hit, number) for number in range(2)]
         changer = Later(self._change)
         strike()
@@ -89,7 +89,7 @@ class Changes:
             self.change(0, "merge", **{"from": sources[first:first + 100], "to": self.sum})
 
     def tally(self):
-        """The paths, and the count of the one into which all are merged."""
+        """The paths, and the count of the path into which all are merged."""
         tally = Tally()
         tally.sent.update(dict.fromkeys(self.paths, 0))
         tally.sent[self.sum] = tally.acknowledged[self.sum] = self.hits + self.added
@@ -97,7 +97,7 @@ class Changes:
 
 
 def _struck(world, name, kill):
-    """Lets kill(turn) strike again and again in the middle of a change."""
+    """Calls kill(turn) repeatedly in the middle of a change."""
     changes = Changes(world, f"{world.paths[0]}/{name}")
 
     def strike():

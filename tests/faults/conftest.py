@@ -1,4 +1,4 @@
-"""One world for each process that runs tests; a test that fails leaves it to be made anew."""
+"""One world for each process that runs tests. A failed test ends it, and the next test makes another."""
 
 import os
 
@@ -23,7 +23,7 @@ def _session():
 @pytest.fixture
 def strikes(request, tmp_path_factory):
     if os.geteuid() != 0:
-        pytest.skip("mounts file systems and limits memory: only root can")
+        pytest.skip("needs root, to mount file systems and limit memory")
     if not _kept:
         folder = tmp_path_factory.mktemp("world")
         _kept["strikes"] = Strikes(worlds.World(folder, worlds.SHORT), seed=1)
@@ -33,7 +33,7 @@ def strikes(request, tmp_path_factory):
 
 
 def pytest_collection_modifyitems(items):
-    """The random sequence takes longest, so it begins first, beside all others."""
+    """Starts the random sequence first, because it takes longest."""
     items.sort(key=lambda item: "random" not in item.nodeid)
 
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL does without dying, and what happens to lanes."""
+"""Faults of PostgreSQL other than crashes, and of lanes."""
 
 import contextlib
 
@@ -13,15 +13,15 @@ from table import fault
 
 @fault("PostgreSQL's disk is full")
 def _disk_full(world, _):
-    """Whoever writes first after that learns it; PostgreSQL ends where it cannot write its log, and
-    is started once there is room."""
+    """The next write fails. PostgreSQL ends if it cannot write its WAL, and is started again once there is
+    space."""
     node = world.database.primary
     with node.full_disk():
         error = _write_until_refused(world.ledger)
-        # its log is on the same disk, so it may tell nobody, and just go
+        # its log is on the same disk, so the reason may be missing
         assert error.sqlstate is None or "No space left on device" in str(error), error
         yield
-    # the postmaster may be on its way out: a connection tells whether it is
+    # the postmaster may be ending: a connection shows whether it is
     until(lambda: node.runs is False or node.lets_in(), "PostgreSQL to be up, or down", 30)
     node.revive()
 
@@ -34,7 +34,7 @@ def _write_until_refused(ledger):
                     "SELECT pg_logical_emit_message(true, 'test', repeat('x', 500000))")
     except psycopg.Error as error:
         return error
-    raise AssertionError("there was room")
+    raise AssertionError("the disk was not full")
 
 
 @fault("PostgreSQL's role has no connection left")
@@ -48,7 +48,7 @@ def _role_limit(world, _):
 
 @fault("PostgreSQL has no connection left")
 def _connections_gone(world, _):
-    """Others take all there are as soon as the counters' are ended."""
+    """Other clients take all connections as soon as the counters' are ended."""
     crowd, ended = [], False
     try:
         while True:
@@ -92,7 +92,7 @@ fault("commits fail to be serialized", needs_hits=True)(_failing("40001", at_com
 
 @fault("statements meet their timeout", needs_hits=True)
 def _statement_timeout(world, _):
-    """An entry with hits of one path takes longer to append than a statement may take."""
+    """Appending an entry with hits of one path takes longer than statement_timeout."""
     world.ledger.slow_writing(world.paths[0], 5)
     yield
     world.ledger.forget_failures()
@@ -100,7 +100,7 @@ def _statement_timeout(world, _):
 
 @fault("statements meet deadlocks")
 def _deadlocks(world, _):
-    """A stranger locks two rows in the wrong order. Either the fold or the stranger gives way."""
+    """Another session locks two rows in the wrong order. PostgreSQL ends either the fold or that session."""
     first, second = sorted(world.paths[:2])
     with world.ledger.connect() as stranger:
         stranger.execute("SET lock_timeout = '2s'")
@@ -134,7 +134,7 @@ def failing_over(world, _):
 
 @fault("the standby is killed", "hold")
 def _standby_killed(world, _):
-    """Commits wait for it, and are not confirmed."""
+    """Commits wait for the standby and are not confirmed."""
     world.database.standby.kill()
     yield
     world.database.standby.start()
@@ -164,7 +164,7 @@ def _forgotten_batch(world, chance):
 
 
 def _moved_on(world):
-    """A batch that was counted, and after which another of its lane was counted."""
+    """A counted batch with a later counted batch of the same lane."""
     last = {}
     for proxy in world.counter_proxies:
         for batch in proxy.batches:
@@ -177,7 +177,8 @@ def _moved_on(world):
 
 
 def _send_again(world, chance, batch):
-    """It must be refused for good, at either counter; that nothing was counted, the audit finds."""
+    """Sends the old batch to a counter until it is refused with 409. The audit checks that it was not
+    counted."""
     def answer():
         counter = chance.choice(world.counters)
         said = ask(counter.address, "POST", "/v1/hits", {

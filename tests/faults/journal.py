@@ -25,7 +25,7 @@ FOLD_SESSION = (f"{FOLDING} OR query LIKE '%%DELETE FROM pathcount_journal%%' "
 
 @contextlib.contextmanager
 def _held_rows(world, paths):
-    """An open transaction has changed the rows of these paths. It yields what ends it earlier."""
+    """Changes the rows of these paths in an open transaction. Yields a function that ends it early."""
     with world.ledger.connect() as stranger:
         stranger.execute("BEGIN")
         stranger.execute(
@@ -44,7 +44,7 @@ def _rows_held(world, chance):
 
 @fault("folds are ended at any statement", needs_hits=True, unnoticed=True)
 def _folds_ended(world, chance):
-    """In their middle, where they wait for a row, and at any other moment."""
+    """Ends folds while they wait for a row, and at other moments."""
     for path in chance.sample(world.paths, 3):
         with _held_rows(world, [path]):
             _end(world, until(lambda: world.ledger.backends(
@@ -76,19 +76,18 @@ fault("commits of folds fail to be serialized", unnoticed=True)(
 
 @fault("the table refuses a path", needs_hits=True, unnoticed=True)
 def _path_refused(world, _):
-    """Its hits go to the quarantine, until an operator adds them to the table."""
+    """The table refuses a row. Its hits go to the quarantine until an operator adds them to the table."""
     world.ledger.fail_folding(world.paths[0], "23514")
     until(lambda: world.ledger.run("SELECT path FROM pathcount_quarantine"), "hits in quarantine")
     yield
-    world.ledger.forget_failures()  # waits for the fold that is under way
+    world.ledger.forget_failures()  # waits for the running fold
     _edit(world, "WITH back AS (DELETE FROM pathcount_quarantine RETURNING path, count) "
                  "INSERT INTO pathcount (path, count) SELECT path, count FROM back "
                  "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + excluded.count")
 
 
 def _edit(world, sql, *values):
-    """An operator's edit. It is tried again when PostgreSQL ends it because it and a fold wait for
-    each other."""
+    """An operator's edit. Repeats it when PostgreSQL ends it because of a deadlock with a fold."""
     def edited():
         with contextlib.suppress(psycopg.errors.DeadlockDetected):
             world.ledger.edited(sql, *values)
@@ -99,8 +98,8 @@ def _edit(world, sql, *values):
 
 @fault("PostgreSQL is killed before a fold is on disk", needs_hits=True)
 def _fold_undone(world, _):
-    """Everything is folded, and the journal's session may know. Nothing has written the fold to the
-    disk when PostgreSQL is killed: no append commits, and the writer of the log is stopped."""
+    """Folds everything, and kills PostgreSQL before the fold is on disk: no append commits, and the WAL
+    writer is stopped."""
     ledger, node = world.ledger, world.database.primary
     with contextlib.ExitStack() as stack:
         let_fold = stack.enter_context(_ending_with_server(_held_rows(world, world.paths)))
@@ -113,7 +112,7 @@ def _fold_undone(world, _):
         until(lambda: ledger.unfolded() == 0, "everything to be folded")
         folded = _checkpoint(ledger)
         assert folded > before
-        for counter in world.counters:  # neither folds anew before the loss is seen
+        for counter in world.counters:  # no counter folds again before the check
             counter.freeze()
         node.kill()
     node.start()
@@ -125,7 +124,7 @@ def _fold_undone(world, _):
 
 @contextlib.contextmanager
 def _ending_with_server(held):
-    """A context that may end after its server did."""
+    """A context that may end after its server has ended."""
     value = held.__enter__()
     try:
         yield value
@@ -148,7 +147,7 @@ def _clear_statement():
 
 @fault("the journal is cleared while a counter-svc is stopped", "frozen", two_writers=True)
 def _cleared_while_frozen(world, _):
-    """It goes on with a state whose entry is gone."""
+    """Freezes a counter until the entry of its state is cleared."""
     victim = world.in_use
     victim.freeze()
     last = world.ledger.value("SELECT max(position) FROM pathcount_journal")
@@ -169,8 +168,8 @@ def _cleared_while_frozen(world, _):
 
 @fault("hardly any path stays in memory", "moment", needs_hits=True)
 def _small_memory(world, chance):
-    """Rows of the ranking stay in memory, and a megabyte of others. All other paths are looked up
-    when they are hit again, on connections that are cut."""
+    """Only rows of the ranking and a megabyte of others stay in memory. Other paths are looked up at their
+    next hit, on connections that are cut."""
     _restart(world, {"max_cached_bytes": 1048576})
     paths = [f"{world.paths[0]}/{n}/" + "x" * 1900 for n in range(2000)]
     seeded, tally = Tally(), Tally()
@@ -193,7 +192,7 @@ def _small_memory(world, chance):
 
 
 def _count_all(api, paths, size=60):
-    """Has each path counted once. On a busy machine a batch may get 503, and is sent again."""
+    """Counts each path once. Repeats a batch that got 503, which a busy machine may cause."""
     lane = until(api.lane, "a lane")
     for sequence, first in enumerate(range(0, len(paths), size), 1):
         hits = dict.fromkeys(paths[first:first + size], 1)
@@ -241,7 +240,7 @@ def _maintain(world, statement):
 
 @fault("the table is edited", "moment", needs_hits=True, unnoticed=True)
 def _edited(world, _):
-    """Counts of rows that are hit, and of one that is not, grow by hand."""
+    """An operator increases counts of rows with hits, and of one without."""
     tally = Tally()
     world.extra.append(tally)
     for number in range(10):

@@ -1,4 +1,4 @@
-"""What the machine runs out of, and a clock that is set."""
+"""Exhausted resources of the machine, and a clock that is set."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import resource
 
 from table import fault
 
-CROWD = 150  # more connections than the services of the world may have
+CROWD = 150  # more than the connections of all services
 
 
 def _step(seconds):
@@ -22,7 +22,7 @@ fault("the clock is an hour slow, and set right again")(_step(-3600))
 
 
 def _without_descriptors(pick):
-    """No file or connection can be opened any more, and those that there are end."""
+    """Prevents the service from opening files and connections, and ends the open connections."""
     def strikes(world, chance):
         victim = pick(world, chance)
         open_now = len(os.listdir(f"/proc/{victim.pid}/fd"))
@@ -39,7 +39,7 @@ def _without_descriptors(pick):
 
 
 def _with_a_crowd(pick):
-    """So many connections that say nothing that no other is served."""
+    """Opens silent connections until no other one is served."""
     def strikes(world, chance):
         victim = pick(world, chance)
         crowd = world.crowd(victim, CROWD)
@@ -52,8 +52,8 @@ def _with_a_crowd(pick):
 
 
 def _short_of_memory(pick):
-    """It may have little more than it has, while many come. If the kernel kills it for that, it is
-    started again."""
+    """Limits the memory to little more than the service uses, while many connections arrive. If the kernel
+    kills it, it is started again."""
     def strikes(world, chance):
         victim = pick(world, chance)
         with victim.group.limited(victim.group.used + 64 * 1024):

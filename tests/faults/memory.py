@@ -1,4 +1,4 @@
-"""Control groups that limit memory, in either of Linux's hierarchies."""
+"""Control groups that limit memory, of version 1 or 2."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ _numbers = itertools.count()
 
 
 class MemoryGroup:
-    """A control group of its own, without a limit at first."""
+    """A new control group, without a limit at first."""
 
     def __init__(self):
         self._old = (ROOT / "memory" / "memory.limit_in_bytes").exists()
@@ -27,7 +27,7 @@ class MemoryGroup:
 
     @property
     def starter(self):
-        """A command that becomes another one in the group, and ends with whoever started it."""
+        """The prefix of a command that runs it in the group, and ends it with its parent."""
         return ["setpriv", "--pdeathsig", "KILL", "sh", "-c", 'echo $$ > "$0" && exec "$@"',
                 str(self.folder / "cgroup.procs")]
 
@@ -38,7 +38,8 @@ class MemoryGroup:
 
     @contextlib.contextmanager
     def limited(self, size):
-        """No more than `size` bytes for the time of the block: the kernel kills what needs more."""
+        """Limits memory to `size` bytes for the time of the block. The kernel kills a process that needs
+        more."""
         limit = self.folder / ("memory.limit_in_bytes" if self._old else "memory.max")
         limit.write_text(str(size // PAGE * PAGE))
         try:
@@ -47,7 +48,7 @@ class MemoryGroup:
             limit.write_text("-1" if self._old else "max")
 
     def remove(self):
-        """Returns when the group is gone: a process that was killed stays in it until it was waited for."""
+        """Removes the group. A killed process stays in it until its parent has reaped it."""
         until(self._removed, f"{self.folder} is removed")
 
     def _removed(self):

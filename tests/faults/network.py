@@ -1,9 +1,8 @@
-"""What networks do, between each pair that speaks: browser and render-svc, render-svc and
-counter-svc, counter-svc and PostgreSQL.
+"""Faults of the network between browser and render-svc, render-svc and counter-svc, counter-svc and
+PostgreSQL.
 
-What is not here: an answer that comes twice to a browser, or from PostgreSQL. TCP does not do that,
-and neither of the two protocols has an id by which an answer could be told from another's.
-render-svc holds counter-svc's answers against its requests' ids all the same.
+Not included: a duplicated answer to a browser or from PostgreSQL. TCP prevents that, and neither protocol has
+ids to detect it. render-svc does compare counter-svc's answers with its requests' ids.
 """
 
 import contextlib
@@ -16,7 +15,7 @@ LATE_S = 0.7
 
 
 def _calls(action, share):
-    """A fault of the answers from counter-svc: that share of the calls meets it."""
+    """A fault of counter-svc's answers, which affects this share of the calls."""
     def strikes(world, chance):
         def sometimes(exchange):
             (action if chance.random() < share else proxy.forward)(exchange)
@@ -68,7 +67,7 @@ def _cut_counters(world, _):
 
 
 def _bytes(wires_of, treatment):
-    """A fault of what a server says, on all of the wires."""
+    """A fault of the server's bytes, on all wires."""
     def strikes(world, _):
         with contextlib.ExitStack() as stack:
             for one in wires_of(world):
@@ -78,7 +77,7 @@ def _bytes(wires_of, treatment):
 
 
 def hole(wires_of):
-    """Nothing passes in either direction."""
+    """Forwards nothing in either direction."""
     def strikes(world, _):
         with contextlib.ExitStack() as stack:
             for one in wires_of(world):

@@ -1,7 +1,7 @@
 """Two PostgreSQL servers, one of them a synchronous standby of the other, each on a small disk.
 
-The disk is a file system in memory in a mount namespace of the process's own, so whatever ends the
-process also takes everything away that it had mounted.
+The disk is a file system in memory, in a mount namespace of the process. So its mounts always end with the
+process.
 """
 
 import contextlib
@@ -37,9 +37,8 @@ NODE_SETTINGS = {
 
 
 def private_mounts_and_ports():
-    """What this process mounts from now on is its own, and so is its loopback: no other process has
-    its ports. (os.unshare comes with Python 3.12.) To be called once, before it starts threads that
-    are to see it."""
+    """Moves this process into its own mount and network namespaces: its mounts and its loopback's ports are
+    private. (os.unshare comes with Python 3.12.) Call it once, before threads start."""
     assert threading.current_thread() is threading.main_thread()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS | CLONE_NEWNET) != 0:
@@ -56,7 +55,7 @@ def _loopback_up():
 
 
 class Node(Cluster):
-    """A server on a disk of its own; a standby when it is a `copy_of` another."""
+    """A server on its own disk. With `copy_of` it is a standby of that server."""
 
     def __init__(self, name, copy_of=None):
         self.name = name
@@ -84,7 +83,7 @@ class Node(Cluster):
         return self._postmaster is not None and self._postmaster.poll() is None
 
     def revive(self):
-        """Starts it if it has ended, by itself or otherwise, as whatever looks after it would."""
+        """Starts it if it has ended, as a supervisor would."""
         if not self.runs:
             if self._postmaster is not None:
                 with contextlib.suppress(FileNotFoundError):
@@ -104,9 +103,9 @@ class Node(Cluster):
 
     @contextlib.contextmanager
     def full_disk(self):
-        """Leaves no room on its disk for the time of the block."""
+        """Fills its disk for the time of the block."""
         balloon = pathlib.Path(self.folder, "balloon")
-        with contextlib.suppress(OSError), balloon.open("wb") as file:  # or there is no room for it
+        with contextlib.suppress(OSError), balloon.open("wb") as file:  # while there is space for it
             while True:
                 file.write(bytes(65536))
                 file.flush()
@@ -117,12 +116,12 @@ class Node(Cluster):
 
 
 class Database:
-    """The server that takes writes, and its synchronous standby, if there is one now."""
+    """The primary, and its synchronous standby, if there is one now."""
 
     def __init__(self):
         self.primary = Node("a")
         self.standby = None
-        # whatever the tests ask ends; a fault that blocks itself fails
+        # statements of tests must end, so that a fault that blocks itself fails
         self.primary.run(f"ALTER ROLE postgres SET statement_timeout = '{STATEMENT_S}s'")
         made = self.primary.ledger()
         self._role = (made.role, made.password, made.database)
@@ -132,7 +131,7 @@ class Database:
         return Ledger(self.primary, *self._role)
 
     def protect(self):
-        """Makes the standby that is missing, and lets no commit be confirmed without it."""
+        """Creates a missing standby, and makes every commit wait for it."""
         if self.standby is None:
             name = "b" if self.primary.name == "a" else "a"
             self.standby = Node(name, copy_of=self.primary)
@@ -154,10 +153,10 @@ class Database:
                 "AND sync_state LIKE %s", (kind,)).fetchone()
 
     def fail_over(self):
-        """The standby takes the place of the primary, which must be gone: nobody writes there."""
+        """Promotes the standby. The old primary must have ended, so that nothing is written there."""
         assert not self.primary.runs
         gone, self.primary, self.standby = self.primary, self.standby, None
-        # the setting has come with the copy of the data: without a standby no commit would end
+        # the setting was copied with the data; without a standby no commit would end
         self.primary.run("ALTER SYSTEM RESET synchronous_standby_names")
         self.primary.run("SELECT pg_reload_conf()")
         self.primary.run("SELECT pg_promote()")

@@ -1,4 +1,4 @@
-"""Processes that are killed, or stopped for longer than every timeout."""
+"""Processes that are killed, or frozen for longer than every timeout."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ def _postgres_away(world, chance):
 
 @fault("a backend of PostgreSQL is killed", "moment")
 def _backend_killed(world, chance):
-    """PostgreSQL then ends all of them, and recovers."""
+    """Kills a backend. PostgreSQL then ends all backends, and recovers."""
     backends = world.ledger.backends()
     if backends:
         with contextlib.suppress(ProcessLookupError):
@@ -88,13 +88,13 @@ def _counters_frozen(world, _):
 
 @fault("a counter-svc is stopped in the middle of reading an answer", "frozen")
 def counters_frozen_reading(world, chance):
-    """Half of what PostgreSQL says has come when the counters are stopped, as nobody can say whose
-    connection it is."""
+    """Freezes both counters after half of an answer of PostgreSQL, because the owner of the connection is
+    unknown."""
     halt = Halt()
     with contextlib.ExitStack() as stack:
         for wire in world.postgres_wires:
             stack.enter_context(wire.treating(halt))
-        assert halt.reached.wait(10), "PostgreSQL said nothing"
+        assert halt.reached.wait(10), "PostgreSQL sent nothing"
         for counter in world.counters:
             counter.freeze()
         halt.go_on()

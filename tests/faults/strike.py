@@ -1,5 +1,5 @@
-"""One fault under load, and what came of it: whether anything was lost or doubled, how long the
-service took to be as before, and whether its memory is back where it was."""
+"""Strikes one fault under load and checks the outcome: no hit lost or counted twice, the time to recovery,
+and the memory afterwards."""
 
 import contextlib
 import random
@@ -25,16 +25,16 @@ from world import BACK_S
 CLIENTS = 6
 PAUSE_S = 0.03
 PATHS = 12
-FEW = 30  # hits that are acknowledged before the fault, and after it
+FEW = 30  # acknowledged hits before and after the fault
 CLIENT_TIMEOUT_S = 8
 
-# What an allocator keeps after a burst; what is kept after each would show in the sum over many
-# faults, which is judged, too.
+# The memory that an allocator may keep after a burst. A leak at each fault would show in the sum over many
+# faults, which has a limit, too.
 MEMORY_ALLOWANCE_KB = 8 * 1024
 
 IN_FLIGHT = ("", "at PostgreSQL", "answered")
-"""Where a batch is known to be when the fault strikes: nowhere in particular, in an append that
-waits for the journal's next position, or committed with its answer on the way."""
+"""The state of a batch when the fault strikes: unknown, in an append that waits for the journal's next
+position, or committed and not yet answered."""
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Outcome:
 
 
 class Strikes:
-    """Faults, one after the other, on one world. All that was ever sent is audited again at the
-    end, when nothing can still be on its way."""
+    """Strikes faults on one world, one after the other. At the end, when nothing is in flight, audits all
+    hits again."""
 
     def __init__(self, world, seed):
         self.world = world
@@ -68,7 +68,7 @@ class Strikes:
         self._tallies = []
 
     def strike(self, name, in_flight=""):
-        """Lets one fault happen under load; returns its Outcome, or fails."""
+        """Strikes one fault under load. Returns its Outcome, or fails."""
         world, number, started = self.world, len(self._tallies), time.monotonic()
         fault, chance = FAULTS[name], random.Random(f"{self.seed} {number} {name}")
         in_flight = "" if fault.needs_hits else in_flight
@@ -119,14 +119,14 @@ class Strikes:
 
     @contextlib.contextmanager
     def _in_flight(self, where):
-        """Sees to it that a batch is where it is said to be; yields what lets it go on."""
+        """Brings a batch into this state. Yields a function that lets it continue."""
         if where == "at PostgreSQL":
             held = self.world.ledger.held_appends()
             release, released = held.__enter__(), []
             try:
                 self.world.ledger.until_waiting(1)
                 yield lambda: released.append(Later(_quietly, release))
-            finally:  # in a `with`, a server that was killed would be what failed
+            finally:  # a `with` would fail because of a killed server
                 for one in released:
                     one.result(30)
                 _quietly(held.__exit__, None, None, None)
@@ -162,7 +162,7 @@ class Strikes:
         return audit(tally, {path: counts.get(path, 0) for path in tally.sent}, repeats=True)
 
     def _until_memory_is_back(self, starts, before):
-        """Of the services that were not started anew meanwhile."""
+        """Checks the memory of the services that were not restarted."""
         same = [service.starts == start for service, start in zip(self.world.services, starts)]
 
         def is_back():
@@ -174,7 +174,7 @@ class Strikes:
         until(is_back, "memory to be back where it was", 15)
 
     def audit_everything(self):
-        """Once more, all that was ever sent: what was on its way then has come, or never will."""
+        """Audits all hits again. Hits that were in flight have arrived by now, or never will."""
         world, asked = self.world, set()
         for tally in self._tallies:
             self._audited(tally)
@@ -185,7 +185,7 @@ class Strikes:
         self._check_ledger()
 
     def _everything_is_folded(self):
-        """Whether the table alone has every hit, as of one moment."""
+        """Whether the table alone has every hit, in one snapshot."""
         unfolded, differ = self.world.ledger.run(
             "SELECT (SELECT max(position) FROM pathcount_journal) - "
             "(SELECT position FROM pathcount_checkpoint), count(*) "
@@ -195,8 +195,8 @@ class Strikes:
         return unfolded == 0
 
     def _check_ledger(self):
-        """The journal has no gap, the quarantine is empty, and the totals are
-        those of the rows."""
+        """Checks that the journal has no gap, that the quarantine is empty, and that the totals are those of
+        the rows."""
         ledger = self.world.ledger
         kept, scanned = ledger.totals_both_ways()
         assert kept == scanned, f"the totals are {kept}, the rows add up to {scanned}"
@@ -208,7 +208,7 @@ class Strikes:
 
 
 def _quietly(call, *arguments):
-    """A lock that is let go after its server was killed."""
+    """Releases a lock, even if its server was killed."""
     with contextlib.suppress(psycopg.Error):
         call(*arguments)
 

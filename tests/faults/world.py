@@ -1,12 +1,12 @@
-"""What the faults strike: a whole pathcount on loopback, with a proxy on each way.
+"""The system under faults: a whole pathcount on loopback, with a proxy on each connection.
 
     clients ── Wire ──▶ 2 × render-svc ── HttpProxy ──▶ 2 × counter-svc ── Wire ──▶ PostgreSQL
                                                                                └──▶ its standby
 
-Each render-svc knows both counter-svc by one name of its own, whose addresses are proxies of its
-own. So both use the same counter-svc, as in a service with replicas, unless the proxies of one are
-swapped: then each uses another, and both counter-svc append. Both counter-svc know both servers as a
-list. The standby is synchronous, so no commit is confirmed before the standby has it.
+Each render-svc resolves its own name to two addresses, its own proxies of both counter-svc. So both use the
+same counter-svc, as with replicas of a service. If the proxies of one are swapped, each uses another counter-
+svc, and both append. Both counter-svc have a list of both servers. The standby is synchronous, so no commit
+is confirmed before the standby has it.
 """
 
 import contextlib
@@ -30,8 +30,7 @@ from nodes import Database, private_mounts_and_ports
 COUNTER_NAMES = {"counter-svc-1.faults": ("127.1.0.1", "127.1.0.2"),
                  "counter-svc-2.faults": ("127.1.1.1", "127.1.1.2")}
 
-# "Service as before within 5 s" is what is told; the limit is further away, for a machine that has
-# other things to do as well.
+# The documented target is recovery within 5 s. The limit is higher, for a busy machine.
 BACK_S = 15.0
 RUN_OF_SUCCESS = 10
 
@@ -40,15 +39,15 @@ RUN_OF_SUCCESS = 10
 class Times:
     """How long faults last, in seconds, and the services' deadlines that go with it."""
 
-    hold_s: float  # what is over while somebody may still wait for it
+    hold_s: float  # a short fault, which ends while requests still wait
     away_s: float
-    frozen_s: float  # longer than every timeout on a hit's way
+    frozen_s: float  # longer than every timeout of a hit
     render: dict
     counter: dict
 
 
-# lock_timeout_ms is longer than by default, so that a batch is at PostgreSQL, waiting for a lock,
-# when the fault strikes. Folds come often, so that faults strike them as well.
+# lock_timeout_ms is longer than by default, so that a batch waits for a lock in PostgreSQL when the fault
+# strikes. Folds are frequent, so that faults strike them, too.
 SHORT = Times(0.6, 2.0, 2.5,
               {"request_deadline_ms": 1500, "call_deadline_ms": 500},
               {"batch_deadline_ms": 1200, "read_deadline_ms": 1200, "statement_timeout_ms": 1200,
@@ -57,7 +56,7 @@ LONG = Times(2.0, 20.0, 12.0, {}, {"lock_timeout_ms": 1000, "fold_interval_ms": 
 
 
 def name_the_counters():
-    """Gives the proxies before the counters their names, in this process's own /etc/hosts."""
+    """Adds the names of the counters' proxies to this process's own /etc/hosts."""
     hosts = pathlib.Path("/etc/hosts").read_text(encoding="utf-8")
     if all(name in hosts for name in COUNTER_NAMES):
         return
@@ -71,7 +70,7 @@ def name_the_counters():
 
 
 class World:
-    """Started at once; close() ends it and holds every service to its promises."""
+    """Starts at once. close() ends it and checks the promises of every service."""
 
     def __init__(self, folder, times):
         name_the_counters()
@@ -150,7 +149,7 @@ class World:
 
     @property
     def in_use(self):
-        """The counter-svc that the first render-svc uses: what strikes it is noticed."""
+        """The counter-svc that the first render-svc uses."""
         rank = self._ranks()[0]
         return next(counter for counter in self.counters
                     if counter.address == self._ways[0][rank].target)
@@ -164,8 +163,8 @@ class World:
         return [int(render.metric("pathcount_upstream_rank")) - 1 for render in self.renders]
 
     def let_both_write(self):
-        """Lets each render-svc use another counter-svc than the other, until mend(). Waits until
-        both have appended hits."""
+        """Makes each render-svc use a different counter-svc, until mend(). Waits until both have appended
+        hits."""
         start = self.ledger.value("SELECT max(position) FROM pathcount_journal")
 
         def both_write():
@@ -177,7 +176,7 @@ class World:
         until(both_write, "both counter-svc to append", 30)
 
     def exchange_counters(self):
-        """Each render-svc uses another counter-svc than a moment ago, until mend()."""
+        """Makes each render-svc use the other counter-svc, until mend()."""
         for first, second in self._ways:
             first.target, second.target = second.target, first.target
 
@@ -189,7 +188,7 @@ class World:
         return self.doors[self.renders.index(render)]
 
     def mend(self):
-        """What somebody does at leisure after a fault: what took over gets a standby itself."""
+        """Repairs everything after a fault. A promoted server gets a standby, too."""
         self.database.protect()
         for node in (self.database.primary, self.database.standby):
             self._wires[node.name].target = node.address
@@ -198,10 +197,10 @@ class World:
         for proxy in self.counter_proxies:
             proxy.seen.clear()
 
-    # --- how it is
+    # --- state
 
     def memory_kb(self):
-        """Resident memory of each service that runs, by its place: kB."""
+        """Resident memory of each service in kB, by name and number."""
         sizes = {}
         for number, service in enumerate(self.services):
             status = pathlib.Path(f"/proc/{service.pid}/status").read_text(encoding="ascii")
@@ -211,7 +210,7 @@ class World:
 
     def until_as_before(self, tally, path):
         """Waits until each render-svc answers a run of hits with 200, and both counters are ready.
-        Returns after how many seconds the last of the runs began."""
+        Returns the seconds until the last of the runs began."""
         start = time.monotonic()
         back = max(self._until_serving(door, tally, path, start) for door in self.doors)
         for counter in self.counters:
@@ -234,7 +233,7 @@ class World:
         return since - start
 
     def hit(self, door, tally, path):
-        """One hit on a connection of its own; whether it was answered with 200."""
+        """Sends one hit on a new connection. Returns whether the status was 200."""
         try:
             answer = ask(door.address, "GET", path, MINIMAL, timeout=8)
         except OSError as error:
@@ -247,7 +246,7 @@ class World:
         return answer.status == 200
 
     def crowd(self, service, number):
-        """So many connections to a service that say nothing; close() of each is the caller's."""
+        """Opens silent connections to a service. The caller closes each one."""
         crowd = []
         for _ in range(number):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Two counter-svc that append at the same time, and what strikes one of them or both."""
+"""Two counter-svc that append at the same time, and faults of one of them or both."""
 
 import time
 
@@ -61,7 +61,7 @@ def _ended_one_by_one(world, chance):
 
 @fault("render-svc move between two counter-svc again and again", "moment", two_writers=True)
 def _moving(world, chance):
-    """Repeats come to another counter-svc than their originals, while those are at work."""
+    """Repeats reach another counter-svc than their originals, while that one is working."""
     for _ in range(20):
         world.exchange_counters()
         for proxy in world.counter_proxies:

@@ -10,7 +10,7 @@ from harness.wait import until
 
 ADMIN = {"Authorization": f"Bearer {ADMIN_TOKEN}"}
 
-# Counters wait for longer than a slow machine takes.
+# Deadlines far above the times of a slow machine.
 PATIENT = dict.fromkeys(("batch_deadline_ms", "read_deadline_ms", "statement_timeout_ms", "lock_timeout_ms"), 20000)
 
 
@@ -21,7 +21,7 @@ def ledger(module_stage):
 
 @pytest.fixture(scope="module")
 def counters(module_stage, ledger):
-    """Two of them, of which the second folds seldom."""
+    """Two counter-svc. The second one folds seldom."""
     return [module_stage.counter(ledger, admin_token=ADMIN_TOKEN, fold_interval_ms=interval, **PATIENT)
             for interval in (100, 60000)]
 
@@ -33,26 +33,26 @@ def api(counters):
 
 @pytest.fixture
 def root():
-    """The prefix of the test's own paths."""
+    """The prefix of the test's paths."""
     return f"/{secrets.token_hex(4)}/"
 
 
 def ask(api, kind, **request):
-    """Asks for a change until it is made or refused: it may have to wait too long for a lock."""
+    """Requests a change until it is made or refused. A wait for a lock may end with 503."""
     body = {"id": secrets.token_hex(8), "kind": kind, "why": "a test", **request}
     return until(lambda: (answer := api.ask("POST", "/v1/changes", body, ADMIN)).status != 503 and answer,
                  "a change to be made or refused")
 
 
 def change(api, kind, **request):
-    """Makes a change; returns its result."""
+    """Makes a change and returns its result."""
     answer = ask(api, kind, **request)
     assert answer.status == 200, answer.body
     return answer.json()
 
 
 def refusal(api, kind, **request):
-    """Asks for a change that cannot be made; returns why not."""
+    """Requests an impossible change and returns the reason."""
     answer = ask(api, kind, **request)
     assert answer.status == 409, answer.body
     return answer.json()["detail"]
@@ -70,7 +70,7 @@ def audit(api, path=None, **query):
 
 
 def check(ledger, counters, counts):
-    """Every counter has these counts, 0 for none, and totals that agree with a scan."""
+    """Checks these counts at every counter, 0 for none, and that totals agree with a scan."""
     for path, count in counts.items():
         assert ledger.count(path) == count
         for counter in counters:

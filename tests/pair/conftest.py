@@ -10,8 +10,7 @@ from harness.stage import Stage
 pytest.register_assert_rewrite(*(f"{topic}_helpers" for topic in (
     "beacon", "changes", "counter_api", "exactly_once", "history", "journal")))
 
-# a sanitizer needs what the guard takes away, so such a build goes without; and it brings a malloc of
-# its own
+# a build with a sanitizer has no sandbox, and its own malloc
 collect_ignore = ["test_sandbox.py", "test_failing_allocations.py"] if SANITIZED else []
 
 
@@ -25,7 +24,7 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def clocked():
-    """A PostgreSQL with a clock of its own, which tests set."""
+    """A PostgreSQL with its own clock, which tests set."""
     cluster = ClockedCluster()
     yield cluster
     cluster.remove()
@@ -33,14 +32,14 @@ def clocked():
 
 @pytest.fixture
 def outage(cluster):
-    """The same cluster for tests that take it away; it runs again afterwards."""
+    """The same cluster, for tests that stop it. It runs again afterwards."""
     yield cluster
     cluster.start()
 
 
 @pytest.fixture
 def stage(cluster, tmp_path):
-    """A stage of the test's own."""
+    """The test's own stage."""
     stage = Stage(cluster, tmp_path)
     yield stage
     stage.close()
@@ -55,13 +54,13 @@ def module_stage(cluster, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pair(module_stage):
-    """A running pair that the tests of a module share: each uses paths of its own."""
+    """A running pair that the tests of a module share. Each test uses its own paths."""
     return module_stage.pair()
 
 
 @pytest.fixture
 def ledger(stage):
-    """A ledger of a test's own, empty."""
+    """The test's own ledger, empty."""
     return stage.ledger()
 
 
@@ -76,7 +75,7 @@ def pytest_runtest_makereport(item):
 
 
 def pytest_make_parametrize_id(val):
-    """Keeps the names of tests readable when they are about long or odd values."""
+    """Keeps the names of tests with long or odd values readable."""
     if isinstance(val, (str, bytes, dict)):
         text = ascii(val)[1:-1] if isinstance(val, str) else ascii(val)
         return text if len(text) <= 40 else text[:37] + "..."

@@ -2,7 +2,7 @@
 
 import pytest
 
-RIGHT_LANE = "a lane of its own"  # what stands for a lane that the test begins
+RIGHT_LANE = "a lane of its own"  # placeholder for a lane that the test opens
 
 
 @pytest.fixture(scope="module")
@@ -16,6 +16,6 @@ def api(counter):
 
 
 def batch(**changes):
-    """A batch that is right but for what is changed; None leaves a member out."""
+    """A valid batch with these changes. None removes a member."""
     document = {"lane": RIGHT_LANE, "sequence": 1, "paths": ["/a", "/b"], "hits": [1, 2], **changes}
     return {name: value for name, value in document.items() if value is not None}

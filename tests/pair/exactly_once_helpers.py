@@ -5,7 +5,7 @@ import time
 import pytest
 
 PATIENT = {"batch_deadline_ms": 20000, "statement_timeout_ms": 20000, "lock_timeout_ms": 20000}
-"""So that a batch which a test holds up is not answered 503 first, however slow the machine is."""
+"""Deadlines that never expire while a test delays a batch, even on a slow machine."""
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def other(stage, ledger, counter):
 
 
 def until_applied(post, again):
-    """The answer to a batch that may have been told 503 a few times before."""
+    """The answer to a batch, after any number of 503s."""
     answer = post.result()
     while answer.status == 503:
         time.sleep(0.05)

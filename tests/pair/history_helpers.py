@@ -17,7 +17,7 @@ def utc(text):
 
 
 class Book:
-    """A ledger's history beside the hits that it was made of."""
+    """A ledger's history, and the hits from which it was made."""
 
     def __init__(self, ledger, connection, zone):
         self.ledger, self.connection, self.zone = ledger, connection, zoneinfo.ZoneInfo(zone)
@@ -33,7 +33,7 @@ class Book:
         return cursor.fetchall() if cursor.description else None
 
     def append(self, at, hits, bots=None):
-        """An entry of the journal."""
+        """Appends an entry to the journal."""
         self.run("INSERT INTO pathcount_journal (position, id, kind, writer, at, lanes, sequences, opened, ended, "
                  "paths, hits, new_paths, bot_hits) SELECT max(position) + 1, floor(random() * 9e15)::bigint, 1, 0, "
                  "%s, '{}', '{}', '{}', '{}', %s, %s, 0, %s FROM pathcount_journal",
@@ -48,17 +48,17 @@ class Book:
         self.fold()
 
     def steps(self, at, size=500, most=10000):
-        """Does everything that is to be done at a time; returns how many steps it took."""
+        """Makes all steps that are due at a time. Returns their number."""
         for number in range(most):
             if not self.run("SELECT pathcount_history_step(%s, %s)", at, size)[0][0]:
                 return number
-        raise AssertionError("there is always more to do")
+        raise AssertionError("the steps do not end")
 
     def keep(self, **settings):
         for name, value in settings.items():
             self.run(f"UPDATE pathcount_history SET {name} = %s", value)
 
-    # --- what is in the ledger
+    # --- the ledger's content
 
     def hours(self):
         return {(hour, path): (hits, bots) for hour, path, hits, bots in self.run("SELECT * FROM pathcount_hours")}
@@ -77,7 +77,7 @@ class Book:
                     found[name][path] = (hits, bots)
         return found
 
-    # --- what should be
+    # --- the expected content
 
     def hour(self, at):
         local = at.astimezone(self.zone)
@@ -109,7 +109,7 @@ class Book:
             "7d": days(7), "30d": days(30)}.items()}
 
     def check(self, now):
-        """The periods and their sums are those of the hits, and the rows of history are counted."""
+        """Checks the periods, their sums and the kept numbers of rows against the hits."""
         expected = self.expected_periods(now)
         assert self.periods(now) == expected
         for period, paths in expected.items():
@@ -121,7 +121,7 @@ class Book:
 
 @pytest.fixture(scope="module")
 def made(module_stage):
-    """A ledger with the schema, and no counter-svc."""
+    """A ledger with the schema, without a counter-svc."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     ledger.until_migrated()

@@ -22,7 +22,7 @@ def api(counter):
 
 @contextlib.contextmanager
 def folds_kept_from(ledger, *paths):
-    """An open transaction holds the rows of some paths: what has hits of them cannot be folded."""
+    """Locks the rows of some paths, so that entries with hits of them cannot be folded."""
     with ledger.connect() as connection:
         connection.execute("BEGIN")
         for path in paths:
@@ -39,19 +39,19 @@ def positions(ledger):
     first, last, number, checkpoint = ledger.run(
         "SELECT min(position), max(position), count(*), "
         "(SELECT position FROM pathcount_checkpoint) FROM pathcount_journal")[0]
-    assert number == last - first + 1  # no gap, ever
+    assert number == last - first + 1  # positions have no gap
     return first, last, checkpoint
 
 
 def hit_all(api, hits, rounds, lane=None):
-    """Has the same batch counted so many times, each in an entry of its own."""
+    """Counts the same hits `rounds` times, each time in a new entry."""
     lane = lane or api.lane()
     for sequence in range(1, rounds + 1):
         api.post(lane, sequence, hits)
 
 
 def until_answered(post, again):
-    """The answer to a batch that may have been 503 a few times before."""
+    """The answer to a batch, after any number of 503s."""
     answers = [post.result()]
 
     def is_answered():
@@ -69,7 +69,7 @@ def metric(api, name):
 
 @pytest.fixture(autouse=True)
 def counters_know_their_apis(monkeypatch, stage):
-    """An Api leads back to the metrics of its counter-svc."""
+    """Gives each Api a reference to its counter-svc, for metrics."""
     make = stage.counter
 
     def counter(*arguments, **keywords):
@@ -81,7 +81,7 @@ def counters_know_their_apis(monkeypatch, stage):
 
 
 def end_folds(ledger):
-    """Ends the sessions that fold; what they are in the middle of is undone."""
+    """Ends the sessions that fold, which undoes their open folds."""
     ended = ledger.backends("query LIKE '%%pathcount_fold(%%'")
     for pid in ended:
         ledger.run("SELECT pg_terminate_backend(%s)", pid)
@@ -95,5 +95,5 @@ def statement(name):
 
 
 def clear(connection):
-    """Deletes as many folded entries as may be, as counter-svc does."""
+    """Deletes the folded entries that may be deleted, as counter-svc does."""
     connection.execute(re.sub(r"\$\d", "%s", statement("clear.sql")), (0, 10**6))
