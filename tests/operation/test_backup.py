@@ -116,7 +116,7 @@ def test_a_damaged_backup_changes_nothing(stage, ledger, command, tmp_path):
     assert api.count({"/00000": 1}) == {"/00000": 2}
 
 
-def test_a_backup_is_whole_or_not_there(ledger, command, tmp_path, cluster):
+def test_a_backup_file_is_complete_or_missing(ledger, command, tmp_path, cluster):
     (tmp_path / "dump").write_text("the one before")
     command("backup", tmp_path / "dump", PGPORT="1", says_no="pg_dump failed")
     assert [path.name for path in tmp_path.iterdir()] == ["dump"]

@@ -139,6 +139,6 @@ def test_a_wrong_base_is_said(base):
     assert done.returncode == 2 and "base_path must be segments" in done.stderr
 
 
-def test_a_proxy_cannot_take_off_what_is_not_there():
+def test_base_path_stripped_needs_a_base_path():
     done = run("render-svc", "--check-config", env={"COUNTER_TOKEN": "t", "BASE_PATH_STRIPPED": "true"})
     assert done.returncode == 2 and "there is no base_path" in done.stderr

@@ -120,7 +120,7 @@ def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):
 
 
 @pytest.mark.parametrize("value, strict", [("yes", False), ("no", True)])
-def test_one_server_alone_goes_on_unless_it_is_told_not_to(program, monkeypatch, value, strict):
+def test_a_single_server_takes_writes_if_single_copy_allows_it(program, monkeypatch, value, strict):
     monkeypatch.setenv("SINGLE_COPY", value)
     dcs = program.postgres.configuration("10.0.0.7")["bootstrap"]["dcs"]
     assert dcs["synchronous_mode_strict"] is strict

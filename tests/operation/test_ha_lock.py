@@ -49,7 +49,7 @@ def test_a_lock_that_another_server_has_is_not_taken(etcd, dcs):
     assert etcd.leader() == "a"
 
 
-def test_a_lock_that_nobody_has_is_taken_again(etcd, dcs):
+def test_a_lock_without_an_owner_is_taken_again(etcd, dcs):
     lose_lease(etcd, dcs)
     assert dcs._update_leader() is True
     assert etcd.leader() == "c"

@@ -37,7 +37,7 @@ def ha_alerts():
             and re.search(SERIES + '|job="(?:patroni|etcd)"', rule["expr"])}
 
 
-def test_roles_lag_and_etcd_are_seen_and_so_is_what_fails(members, tmp_path):
+def test_roles_lag_and_etcd_are_monitored_and_failures_raise_alerts(members, tmp_path):
     etcd, primary, standby = members
     targets = {"patroni": [primary.rest, standby.rest], "etcd": [etcd.address]}
 

@@ -87,7 +87,7 @@ def test_nobody_outside_can_make_more_of_them(pair):
     assert not any("path-" in labels or "agent" in labels for _, labels in after)
 
 
-def test_requests_are_told_by_route_and_status(pair):
+def test_requests_are_counted_by_route_and_status(pair):
     hit(pair.address, "/a")
     ask(pair.address, "GET", "/%zz")
     ask(pair.address, "GET", "/-/paths")

@@ -155,7 +155,7 @@ def test_a_roll_that_is_rolled_back(swarm):
 
 
 @pytest.mark.parametrize("command", ["backup", "restore"])
-def test_a_database_elsewhere_is_named(swarm, command, tmp_path):
+def test_commands_name_the_host_of_the_database(swarm, command, tmp_path):
     (tmp_path / "dump").touch()
     swarm.service("postgres")["tasks"][0][1] = "h2"
     done = swarm.run(command, str(tmp_path / "dump"))
@@ -172,7 +172,7 @@ def test_a_database_that_starts_here_is_waited_for(swarm, tmp_path):
     assert swarm.asked("exec the-container pg_dump")
 
 
-def test_the_fake_is_what_is_asked(swarm):
+def test_commands_use_the_fake_docker(swarm):
     """The tests above would pass with nothing if another Docker were found first."""
     assert shutil.which("docker", path=f"{swarm.path}:/usr/bin:/bin") == str(swarm.path / "docker")
 

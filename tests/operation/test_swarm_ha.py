@@ -205,7 +205,7 @@ def test_a_restore_waits_for_the_lock_to_end(silent):
 @pytest.mark.parametrize("words, said", [
     (["--replace", "--at", "2999-01-01"], "in the future"), (["--replace", "--at", "soon"], "is not a time"),
     (["--at", "latest"], "use --replace")])
-def test_what_cannot_be_restored_stops_nothing(silent, words, said):
+def test_an_impossible_restore_stops_nothing(silent, words, said):
     done = silent.run("restore", *words)
     assert done.returncode == 1 and said in done.stderr
     assert not silent.asked("service scale") and not silent.asked("ha restore")

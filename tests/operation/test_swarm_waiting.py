@@ -23,7 +23,7 @@ def test_nothing_is_said_when_nothing_is_waited_for(swarm):
     assert (done.returncode, done.stdout, done.stderr) == (0, "every replica runs\n", "")
 
 
-def test_it_says_what_it_waits_for(swarm):
+def test_a_waiting_command_prints_its_reason(swarm):
     """The service, and each task with its host, its state and Swarm's reason."""
     well = swarm.service("render-svc")["tasks"]
     failed = ["pathcount_render-svc.2", "h2", "Shutdown", "Failed 3 seconds ago",
@@ -133,7 +133,7 @@ def test_a_task_that_swarm_forgot_is_placed_by_force(swarm, command, reason):
     assert "render-svc: forcing an update, as Swarm does not place a task" in done.stderr
 
 
-def test_force_is_for_what_lasts(swarm):
+def test_a_short_problem_is_not_forced(swarm):
     well = swarm.service("render-svc")["tasks"]
     swarm.service("render-svc")["tasks"] = well[:2] + [pending("render-svc", 3, STALE_PORTS)]
     swarm.state["changes"] = [["--no-trunc", 5, {"services": {"pathcount_render-svc": {"tasks": well}}}]]

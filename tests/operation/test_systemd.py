@@ -46,7 +46,7 @@ def test_systemd_finds_nothing_wrong(unit):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_systemd_notices_what_is_wrong(unit):
+def test_systemd_verify_finds_errors(unit):
     """The test above could fail."""
     unit.write_text(unit.read_text().replace("ProtectSystem=strict", "ProtectSystem=stricter"))
     assert "stricter" in analyze("verify", "--man=no", unit).stderr

@@ -2,7 +2,7 @@
 from harness.lab import docker, world
 
 
-def test_status_tells_where_everything_is(stack):
+def test_status_lists_hosts_addresses_and_services(stack):
     told = stack.lab("status").stdout
     for host in stack.hosts:
         assert f"http://127.0.0.1:{world.LOCAL_PORT + host}/" in told
@@ -24,7 +24,7 @@ def test_no_host_has_a_way_out(stack):
         assert "default" not in stack.lab("exec", host, "ip", "route").stdout
 
 
-def test_what_cannot_be_done_is_refused_in_one_line(stack):
+def test_an_impossible_command_is_refused_in_one_line(stack):
     for words, why in ((("cut", "h7"), "no host h7"), (("up", 2), "another kind or number"),
                        (("up", "--vm", 2), "another kind or number")):
         refused = stack.lab(*words, check=False)

@@ -44,7 +44,7 @@ def test_a_further_task_is_found(watched):
     watched.command("scale", "counter-svc", "2")
 
 
-def test_a_task_tells_its_host(watched):
+def test_a_task_exports_its_host(watched):
     hosts = until(lambda: query(watched, "count by (host) (pathcount_host_info)"), "hosts", 60)
     assert {one["metric"]["host"] for one in hosts} <= {
         f"pathcount-h{host}" for host in watched.hosts}

@@ -37,7 +37,7 @@ def test_client_inside_reaches_every_replica(spread, prefix):
     assert spread.audit(prefix, report.sent, report.acked, exact=True) == 300
 
 
-def test_large_page_crosses_hosts_whole(spread, prefix, note):
+def test_a_large_page_crosses_hosts_unchanged(spread, prefix, note):
     """More than 60 KB between hosts, twice: rows from counter-svc to a renderer, and the page from
     there to a client on a third host. A wrong MTU would let small answers through and stall
     this."""

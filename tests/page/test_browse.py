@@ -90,7 +90,7 @@ def test_columns_sort(either, still):
     assert rows_of(either) == as_shown(BY_COUNT[:100])
 
 
-def test_a_search_finds_what_begins_so(either, still):
+def test_a_search_finds_paths_by_prefix(either, still):
     either.address = still.address
     either.open("/-/paths")
     either.type_into("#prefix", "/section-3/")

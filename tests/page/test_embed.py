@@ -51,7 +51,7 @@ def test_a_fetch_counts_once_and_its_answer_can_be_read(browser, elsewhere, pair
 
 
 @pytest.mark.parametrize("credentials", ["omit", "include"])
-def test_a_page_elsewhere_can_read_why_a_hit_is_refused(browser, elsewhere, pair, credentials):
+def test_a_page_of_another_origin_can_read_why_a_hit_is_refused(browser, elsewhere, pair, credentials):
     elsewhere.show(browser, "")
     before = pair.ledger.totals()
     for method, target, status in (
@@ -84,7 +84,7 @@ const minimal = {headers: {Accept: 'application/json', Prefer: 'return=minimal'}
 """
 
 
-def test_a_script_elsewhere_reads_all_that_is_public(browser, elsewhere, pair):
+def test_a_script_of_another_origin_reads_everything_public(browser, elsewhere, pair):
     elsewhere.show(browser, "")
     rows = [{"path": "/read/here", "count": 3, "bots": 3}]  # headless Chromium says that it is automated
     assert browser.ask(READ, origin(pair)) == [
@@ -174,7 +174,7 @@ SHOWN = """return [...document.querySelectorAll('text:not([aria-hidden])')].map(
 
 
 @pytest.mark.parametrize("tag", WAYS)
-def test_images_are_displayed_in_documents_elsewhere_and_count_once(browser, elsewhere, pair, tag):
+def test_images_in_documents_of_another_origin_count_once(browser, elsewhere, pair, tag):
     def embed(target):
         elsewhere.show(browser, f'<{tag} {WAYS[tag]}="{origin(pair)}{target}"></{tag}>')
 

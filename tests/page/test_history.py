@@ -18,7 +18,7 @@ def test_a_chart_is_a_table_for_screen_readers(either, historic, target):
     assert either.find(".chart svg").get_attribute("aria-hidden") == "true"
 
 
-def test_the_pointer_is_told_the_numbers_of_a_bar(browser, historic):
+def test_the_tooltip_of_a_bar_has_its_numbers(browser, historic):
     browser.address = historic.address
     browser.open("/-/paths/blog/")
     ends = browser.text(".chart:last-of-type .axis")

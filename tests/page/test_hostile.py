@@ -100,7 +100,7 @@ TEXTS = """return Object.fromEntries(['h1 a', 'h1 .path', '#v a', 'section tbody
 
 
 @pytest.mark.parametrize("path", HOSTILE, ids=lambda path: quote(path)[:40])
-def test_every_page_shows_it_whole_as_text(browser, hostile, path):
+def test_every_page_shows_a_hostile_path_as_text(browser, hostile, path):
     browser.address = hostile.address
     browser.look(320, 640)
     number = f"{hostile.ledger.count(path) + 1:,}"

@@ -60,7 +60,7 @@ def test_the_readers_place_is_kept(browser, full):
     assert browser.run("return document.activeElement === arguments[0]", link)
 
 
-def test_what_has_changed_is_lit_up_unless_motion_is_unwanted(browser, full):
+def test_changed_rows_are_highlighted_unless_motion_is_reduced(browser, full):
     browser.address = full.address
     for still in (False, True):
         browser.look(still=still)
@@ -115,7 +115,7 @@ def test_the_switch_is_a_switch_by_keyboard_too(browser, full):
     assert browser.find("#live").get_attribute("aria-checked") == "false"
 
 
-def test_it_goes_on_after_the_service_was_away(browser, own, stage):
+def test_the_live_page_continues_after_an_outage(browser, own, stage):
     pair = own(dict(BY_COUNT[:5]))
     browser.address = pair.address
     browser.open("/-/paths")

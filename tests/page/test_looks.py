@@ -134,7 +134,7 @@ def test_a_wide_window_shows_more_than_a_narrow_one(browser, full):
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_a_long_path_is_ellipsed_in_its_middle_and_whole_for_who_asks(browser, full, width):
+def test_a_long_path_is_shortened_and_can_be_shown_in_full(browser, full, width):
     path = next(path for path, _ in BY_COUNT if path.startswith("/docs/reference"))
     browser.address = full.address
     browser.look(width)

@@ -40,7 +40,7 @@ def test_images_on_pages_of_the_same_site_are_left_out(browser, elsewhere, pair)
     assert pair.ledger.count("/counted") == before
 
 
-def test_a_page_elsewhere_cannot_leave_a_browser_out(browser, elsewhere, pair):
+def test_a_page_of_another_origin_cannot_exclude_a_browser(browser, elsewhere, pair):
     url = "http://%s:%d/-/me?counted=no" % pair.address
     elsewhere.show(browser, f'<form method="post" action="{url}"><button>win</button></form>')
     browser.click("button")

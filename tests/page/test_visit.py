@@ -83,7 +83,7 @@ def test_the_own_row_leads_to_the_paths_page(either, full):
 # --- what changed since
 
 
-def test_a_first_look_claims_no_change_and_the_next_says_what_changed(browser, full):
+def test_the_page_shows_hits_since_the_last_visit(browser, full):
     browser.address = full.address
     browser.open("/since")
     assert not browser.shows("#since")

@@ -114,7 +114,7 @@ def test_a_connection_may_be_silent_at_first(short):
         assert connection.ask("GET", "/-/openapi.yml").status == 200
 
 
-def test_a_client_that_says_no_more_is_answered_all_the_same(short):
+def test_a_half_closed_client_is_answered(short):
     """Half-closed: its requests were whole."""
     with connected(short.address) as [sock]:
         sock.sendall(HEAD + b"\r\n" + HEAD + b"\r\n")
@@ -134,7 +134,7 @@ def test_a_target_that_is_too_long_gets_414(pair, size):
         assert "target" in answer.json()["detail"] or "too long" in answer.json()["detail"]
 
 
-def test_a_target_of_64_kb_whose_end_does_not_come_gets_414(pair):
+def test_an_incomplete_target_of_64_kb_gets_414(pair):
     with connected(pair.address) as [sock]:
         sock.sendall(b"GET /" + b"a" * 65535)
         assert [answer.status for answer in last_words(sock)] == [414]
@@ -320,7 +320,7 @@ def test_there_is_a_limit_on_connections_and_the_rest_wait(stage):
 
 # --- a time limit for every request
 
-def test_every_request_is_answered_in_time_whatever_counter_svc_does(stage):
+def test_every_request_is_answered_within_its_deadline(stage):
     pair = stage.pair({"request_deadline_ms": 500})
     pair.counter.freeze()
     answers = [Later(get, pair.address, target, JSON) for target in ("/a", "/-/paths", "/-/paths/a", "/b")]
@@ -329,7 +329,7 @@ def test_every_request_is_answered_in_time_whatever_counter_svc_does(stage):
     pair.counter.thaw()
 
 
-def test_what_comes_while_a_request_is_handled_waits_and_costs_nothing(stage):
+def test_bytes_that_arrive_during_a_request_wait_and_use_no_cpu(stage):
     """The next request, and the client's end, are readable all the time until the first request is
     answered: neither may keep the loop busy."""
     pair = stage.pair({"request_deadline_ms": 1500})

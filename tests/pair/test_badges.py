@@ -37,7 +37,7 @@ def test_a_badge_may_be_kept_for_a_minute_or_longer(face, query, seconds):
     assert answer.header("vary") == "origin"
 
 
-def test_a_badge_that_counts_is_kept_by_nobody_whatever_is_asked_for(pair, face):
+def test_a_badge_that_counts_is_never_cached(pair, face):
     for number in (1, 2):
         answer = face.get("/-/hit/never/kept.svg?cacheSeconds=86400")
         assert texts(answer) == ["hits", str(number)]
@@ -125,7 +125,7 @@ def test_every_style_is_another(face, style):
     "labelColor=url(x)", "style=round", "style=", "label=" + "a" * 257, "label=%00", "label=%0a", "label=%FF",
     "label=%EF%BF%BE", "label=%1b", "label=a&label=b", "label", "cacheSeconds=x", "cacheSeconds=", "numbers=long"])
 @pytest.mark.parametrize("place", ["badge", "hit"])
-def test_what_a_badge_cannot_be_is_400_and_counts_nothing(pair, face, place, query):
+def test_an_invalid_badge_is_400_and_counts_nothing(pair, face, place, query):
     answer = face.get(f"/-/{place}/refused.svg?{query}")
     assert (answer.status, answer.media_type) == (400, "application/problem+json")
     assert pair.ledger.count("/refused") == 0
@@ -145,5 +145,5 @@ def test_images_take_no_notice_of_other_parameters(pair, face, other):
 
 
 @pytest.mark.parametrize("target", ["/-/paths?prefx=/a", "/-/paths/a?fromat=json", "/-/live?oder=path"])
-def test_elsewhere_a_misspelt_parameter_is_an_error(face, target):
+def test_a_misspelt_parameter_is_an_error_except_for_images(face, target):
     assert face.get(target).status == 400

@@ -35,7 +35,7 @@ def test_the_pixel_is_the_classic_one(face):
 
 @pytest.mark.parametrize("method, target", [("GET", "/-/hit/fresh.svg"), ("GET", "/-/hit/fresh.gif"),
                                             ("POST", "/-/hit/fresh")])
-def test_hits_are_kept_by_nobody_and_for_every_origin(face, method, target):
+def test_hits_are_never_cached_and_allow_every_origin(face, method, target):
     answer = face.ask(method, target, {"Origin": "https://elsewhere.example"})
     assert answer.header("cache-control") == "no-store"
     assert_is_for_all_origins(answer, "https://elsewhere.example")
@@ -79,7 +79,7 @@ def test_everything_else_is_for_every_origin_without_credentials(face, target):
 @pytest.mark.parametrize("target, origin", [
     ("/public", "*"), ("/-/paths", "*"), ("/-/live", "*"), ("/-/openapi.yml", "*"),
     ("/-/badge/a.svg", "https://elsewhere.example"), ("/-/hit/a", "https://elsewhere.example")])
-def test_a_browser_is_told_which_headers_a_script_may_send(pair, target, origin):
+def test_a_preflight_allows_the_headers_that_scripts_send(pair, target, origin):
     before = pair.ledger.totals()
     answer = ask(pair.address, "OPTIONS", target, {
         "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "GET",
@@ -125,7 +125,7 @@ def test_images_may_be_documents_in_any_page_and_load_nothing(face, target):
     "/-/paths?format=json", "/-/paths?format=csv", "/-/paths?format=csv&limit=5", "/-/paths/none?format=json",
     "/-/openapi.yml", "/-/live?limit=x", "/-/badge/none", "/-/hit/none", "/-/hit/x.svg?color=none",
     "/" + "a" * 20_000])
-def test_what_is_no_page_lets_a_browser_ask_for_nothing_more(pair, target):
+def test_answers_other_than_pages_forbid_all_subresources(pair, target):
     answer = get(pair.address, target)
     assert answer.media_type != "text/html"
     assert answer.header("content-security-policy") == "default-src 'none'; frame-ancestors 'none'"
@@ -145,7 +145,7 @@ def test_an_error_is_a_page_to_a_browser_that_opens_it_and_a_problem_to_an_image
 
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/saved"])
 @pytest.mark.parametrize("form", ["json", "csv"])
-def test_a_browser_saves_what_is_no_page(pair, face, target, form):
+def test_a_browser_saves_answers_that_are_not_pages(pair, face, target, form):
     pair.api.count({"/saved": 1})
     answer = face.get(f"{target}?format={form}", NAVIGATION)
     assert answer.header("content-disposition") == f'attachment; filename="pathcount.{form}"'
@@ -158,14 +158,14 @@ def test_a_browser_saves_what_is_no_page(pair, face, target, form):
     ("/-/hit/a%20b.gif", "/a b"), ("/-/hit/.gif", "/"), ("/-/hit//x.gif", "//x"), ("/-/hit/x.svg.gif", "/x.svg"),
     ("/-/hit/%C3%A9.svg", "/é"), ("/-/hit/s/.svg", "/s/"), ("/-/hit/y/../z.gif", "/z"),
     ("/-/hit/%25zz.gif", "/%zz"), ("/-/hit/" + "m" * 2047 + ".gif", "/" + "m" * 2047)])
-def test_the_path_is_what_stands_before_the_suffix(pair, face, target, path):
+def test_the_path_ends_before_the_suffix(pair, face, target, path):
     before = pair.ledger.count(path)
     assert face.get(target).status == 200
     assert pair.ledger.count(path) == before + 1
 
 
 @pytest.mark.parametrize("path", ["/post.svg", "/post.gif", "/post", "/", "/" + "p" * 2047, "/a b", "/%"])
-def test_a_post_counts_the_whole_path(pair, face, path):
+def test_a_post_counts_the_path_with_its_suffix(pair, face, path):
     before = pair.ledger.count(path)
     assert face.ask("POST", "/-/hit" + quote(path)).status == 204
     assert pair.ledger.count(path) == before + 1
@@ -173,7 +173,7 @@ def test_a_post_counts_the_whole_path(pair, face, path):
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"x" * 65536])
 @pytest.mark.parametrize("kind", ["text/plain;charset=UTF-8", "application/json", "image/gif"])
-def test_the_body_of_a_beacon_is_nobodys_business(pair, face, body, kind):
+def test_the_body_of_a_beacon_is_ignored(pair, face, body, kind):
     before = pair.ledger.count("/body")
     assert face.ask("POST", "/-/hit/body?query=x", {"Content-Type": kind}, body).status == 204
     assert pair.ledger.count("/body") == before + 1
@@ -194,7 +194,7 @@ def test_beacons_keep_their_connection(pair):
     assert pair.ledger.count("/kept/alive") == 3
 
 
-def test_a_browser_is_told_that_it_may_send_a_beacon(pair, face):
+def test_a_preflight_allows_a_beacon(pair, face):
     answer = face.ask("OPTIONS", "/-/hit/preflight", {
         "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type"})
@@ -221,7 +221,7 @@ def test_head_counts_nothing(pair, face, target):
     ("POST", "/-/hit/%zz", 400, None), ("POST", "/-/hit/%FF", 400, None), ("GET", "/-/hit/%00.gif", 400, None),
     ("GET", "/-/hit/" + "a" * 2048 + ".gif", 414, None), ("POST", "/-/hit/" + "a" * 2048, 414, None),
     ("GET", "/-/badge/" + "a" * 2048 + ".svg", 414, None)])
-def test_what_cannot_be_hit_is_refused_and_counts_nothing(pair, method, target, status, allow):
+def test_an_invalid_hit_is_refused_and_counts_nothing(pair, method, target, status, allow):
     before = pair.ledger.totals()
     answer = Face(pair.address).ask(method, target, {"Accept": "application/json"})
     assert (answer.status, answer.header("allow")) == (status, allow)

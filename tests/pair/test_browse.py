@@ -99,7 +99,7 @@ def test_a_prefix_is_taken_as_a_form_sends_it(face, prefix):
         assert rows_of(face.json("/-/paths?" + query)) == ranking(expected)
 
 
-def test_whoever_goes_back_to_a_short_first_page_is_led_to_the_first(stage):
+def test_a_short_first_page_redirects_to_the_first_page(stage):
     pair = stage.pair()
     pair.api.count({f"/{n}": 10 for n in range(6)})
     face = Face(pair.address)

@@ -16,7 +16,7 @@ from changes_helpers import (  # noqa: F401 (fixtures)
 # --- each change
 
 
-def test_a_path_is_deleted_and_begins_anew(ledger, counters, api, root):
+def test_a_deleted_path_counts_from_zero(ledger, counters, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 3, b: 1})
     result = change(api, "delete", path=a)
@@ -161,7 +161,7 @@ def test_an_import_adds_all_rows_of_a_path_and_widens_its_times(ledger, counters
      '"now" is not a time such as 2026-01-31T12:00:00Z.'),
     ("undo", {"path": "{}a"}, "There is no change of {}a to undo."),
 ])
-def test_what_cannot_be_done_changes_nothing_and_says_why(ledger, counters, api, root, kind, request_, message):
+def test_an_impossible_change_changes_nothing_and_names_the_reason(ledger, counters, api, root, kind, request_, message):
     api.count({root + "a": 1, root + "b": 2})
     before = audit(api, limit=1)
     request_ = json.loads(json.dumps(request_).replace("{}", root))

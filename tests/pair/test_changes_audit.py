@@ -15,7 +15,7 @@ from changes_helpers import (  # noqa: F401 (fixtures)
 # --- the audit trail, and undo
 
 
-def test_the_audit_trail_has_what_was_changed_and_why(ledger, api, root):
+def test_the_audit_trail_has_each_change_and_its_reason(ledger, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 3})
     first = change(api, "set", path=a, count=9, why="a typo")
@@ -32,7 +32,7 @@ def test_the_audit_trail_has_what_was_changed_and_why(ledger, api, root):
     ("rename", {"from": ["a"], "to": "c"}), ("merge", {"from": ["b"], "to": "a"}),
     ("normalise", {"moves": [{"source": "a", "target": "c"}, {"source": "b", "target": "c"}]}),
     ("import", {"mode": "add", "rows": [{"path": "a", "count": 5}]})])
-def test_undo_restores_what_was_and_keeps_the_hits_since(ledger, counters, api, root, kind, request_):
+def test_undo_restores_counts_and_keeps_later_hits(ledger, counters, api, root, kind, request_):
     a, b, c = paths = [root + name for name in "abc"]
     api.count({a: 3, b: 2})
     first = api.get(a)["first"]

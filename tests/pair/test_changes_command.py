@@ -115,7 +115,7 @@ def test_hits_of_other_paths_are_left_out_of_an_import(module_stage, command):
     check(copy, [at[0]], {"/a": 1, "/b": 2})
 
 
-def test_what_was_exported_can_be_imported(module_stage, ledger, counters, api, command, root, tmp_path):
+def test_an_export_can_be_imported(module_stage, ledger, counters, api, command, root, tmp_path):
     hits = {f"{root}{name}": n + 1 for n, name in enumerate(["a", "b,c", 'd"e', "é\nf", "=1"])}
     api.count(hits)
     render = module_stage.render(counters[0])

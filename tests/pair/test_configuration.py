@@ -89,7 +89,7 @@ def test_comments_quotes_and_an_empty_variable_are_fine(tmp_path, name):
     ("listen: 127.0.0.1:65536", ["listen"]), ("listen: 127.0.0.1:x", ["listen"]),
     ("admin_listen: '[::1'", ["admin_listen"]), ("log_level: loud", ["log_level", "debug"]),
     ("access_log: maybe", ["access_log", "true"]), ("counter_token: again", ["counter_token"])])
-def test_a_wrong_line_is_told_by_file_line_and_what_was_expected(tmp_path, name, line, words):
+def test_an_error_in_a_file_names_file_line_and_expectation(tmp_path, name, line, words):
     path = written(tmp_path, as_yaml(RIGHT[name]) + line + "\n")
     assert_refused(check(name, "--config", path), f"{path}:{len(RIGHT[name]) + 1}", *words)
 
@@ -98,7 +98,7 @@ def test_a_wrong_line_is_told_by_file_line_and_what_was_expected(tmp_path, name,
 @pytest.mark.parametrize("variable, value", [
     ("IDLE_MS", "many"), ("DRAIN_MS", "-1"), ("LISTEN", "x"), ("LOG_LEVEL", "loud"),
     ("ACCESS_LOG", "1"), ("IDLE_MS", "99999999999"), ("SHUTDOWN_MS", " 5")])
-def test_a_wrong_variable_is_told_by_its_name(name, variable, value):
+def test_an_error_in_a_variable_names_it(name, variable, value):
     done = check(name, env={**as_environment(RIGHT[name]), variable: value})
     assert_refused(done, variable)
 
@@ -137,7 +137,7 @@ def test_the_token_is_required(name):
 @pytest.mark.parametrize("text", ["- a\n- b\n", "just text\n", "a: b: c\n", "\tidle_ms: 1000\n", "{\n",
                                   "idle_ms: 1000\n---\nidle_ms: 2000\n", "idle_ms: &a 1000\ndrain_ms: *a\n",
                                   "\0\n"])
-def test_what_is_no_flat_mapping_is_refused_with_its_line(tmp_path, name, text):
+def test_a_file_that_is_not_a_flat_mapping_is_refused_with_its_line(tmp_path, name, text):
     path = written(tmp_path, text)
     assert_refused(check(name, "--config", path, env=as_environment(RIGHT[name])), path + ":")
 

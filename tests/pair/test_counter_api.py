@@ -109,7 +109,7 @@ def test_an_empty_ledger_has_no_paths(module_stage):
     assert api.totals() == {"paths": 0, "hits": 0}
 
 
-def test_a_view_shows_what_was_counted_at_once(api):
+def test_a_view_shows_new_hits_at_once(api):
     api.count({"/at/once": 10**6})
     page = api.view(limit=1)
     assert (page["paths"], page["counts"]) == (["/at/once"], [10**6])
@@ -157,7 +157,7 @@ def test_one_path_can_be_asked_for(module_stage, path):
 
 
 @pytest.mark.parametrize("escaped, status", [("%zz", 400), ("a%00", 400), ("%FF", 400), ("a" * 3000, 414)])
-def test_what_cannot_be_a_path_is_refused(api, escaped, status):
+def test_an_invalid_path_is_refused(api, escaped, status):
     assert api.ask("GET", "/v1/paths/" + escaped).status == status
 
 
@@ -184,7 +184,7 @@ def test_unknown_places_are_404(api, target):
 @pytest.mark.parametrize("method, target, allowed", [
     ("GET", "/v1/hits", "POST"), ("PUT", "/v1/hits", "POST"), ("GET", "/v1/lanes", "POST"),
     ("DELETE", "/v1/paths", "GET"), ("POST", "/v1/paths/a", "GET"), ("POST", "/v1/totals", "GET")])
-def test_wrong_methods_are_405_and_told_the_right_one(api, method, target, allowed):
+def test_wrong_methods_are_405_with_allow(api, method, target, allowed):
     answer = api.ask(method, target)
     assert answer.status == 405
     assert allowed in answer.header("allow")

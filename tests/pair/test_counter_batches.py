@@ -113,7 +113,7 @@ def test_batches_may_be_small_and_large(batches, paths):
     assert batches.count(hits) == hits
 
 
-def test_members_that_nobody_knows_are_no_error(batches):
+def test_unknown_members_are_ignored(batches):
     body = {**batch(lane=batches.lane()), "later": [1, 0.5, None, {"x": {}}]}
     assert batches.ask("POST", "/v1/hits", body).status == 200
 
@@ -146,7 +146,7 @@ def refused(api, body):
     return None if answer.status == 200 else answer.json()["detail"].replace("MessagePack", "JSON")
 
 
-def test_what_is_no_batch_is_refused_with_the_same_sentence_in_both_encodings(api, counter):
+def test_an_invalid_batch_is_refused_with_the_same_sentence_in_both_encodings(api, counter):
     packed = Api(counter.address, MEDIA_MSGPACK)
     for body in [body for body in INVALID if isinstance(body, dict)]:
         if body.get("lane") is RIGHT_LANE:
@@ -191,7 +191,7 @@ def test_both_encodings_of_any_document_are_answered_alike(counter, document):
     msgpack.packb({**batch(lane=1), "x": b"y"}), msgpack.packb({**batch(lane=1), "x": "\0"}),
     msgpack.packb({**batch(lane=1), "x": msgpack.ExtType(5, b"y")}), msgpack.packb({**batch(lane=1), 1: 1}),
     b"\x82\xa4lane\x01\xa4lane\x01", b"\x81\xa5paths\x91\xa2/\xff"], ids=repr)
-def test_what_is_no_messagepack_is_400(counter, body):
+def test_invalid_messagepack_is_400(counter, body):
     answer = Api(counter.address, MEDIA_MSGPACK).ask("POST", "/v1/hits", body)
     assert answer.status == 400
     assert answer.json()["detail"].startswith(("The body is not MessagePack.",
@@ -208,7 +208,7 @@ def test_what_is_no_messagepack_is_400(counter, body):
     ("application/vnd.msgpack", MEDIA_MSGPACK), ("Application/Vnd.MsgPack;q=0.5", MEDIA_MSGPACK),
     ("application/json, application/vnd.msgpack", MEDIA_MSGPACK)])
 @pytest.mark.parametrize("sent", ENCODINGS.values())
-def test_the_answer_has_the_encoding_that_is_accepted_whatever_was_sent(api, sent, accept, media_type):
+def test_the_answer_has_the_accepted_encoding(api, sent, accept, media_type):
     lane = api.lane()
     headers = {**BEARER, "Content-Type": sent, **({"Accept": accept} if accept else {})}
     for query in ("", "?limit=1"):
@@ -233,7 +233,7 @@ def test_a_body_is_json_unless_its_type_says_that_it_is_messagepack(api, content
     ("POST", "/v1/lanes", None, 201), ("GET", "/v1/totals", None, 200), ("GET", "/v1/paths", None, 200),
     ("GET", "/v1/nowhere", None, 404), ("GET", "/v1/hits", None, 405), ("POST", "/v1/hits", b"{}", 400),
     ("POST", "/v1/hits", batch(lane=1), 409)])
-def test_every_answer_to_who_has_the_token_offers_both_encodings(api, method, target, body, status):
+def test_every_authorized_answer_offers_both_encodings(api, method, target, body, status):
     answer = api.ask(method, target, body)
     assert answer.status == status
     assert answer.header("accept-post") == "application/vnd.msgpack, application/json"
@@ -242,7 +242,7 @@ def test_every_answer_to_who_has_the_token_offers_both_encodings(api, method, ta
 
 
 @pytest.mark.parametrize("body", INVALID, ids=lambda body: str(body)[:60])
-def test_what_is_no_batch_is_400_and_changes_nothing(api, counter, body):
+def test_an_invalid_batch_is_400_and_changes_nothing(api, counter, body):
     lane = api.lane()
     if isinstance(body, dict) and body.get("lane") is RIGHT_LANE:
         body = {**body, "lane": lane}

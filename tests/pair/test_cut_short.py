@@ -146,7 +146,7 @@ def test_exports_whose_clients_do_not_read(stage, counter):
     assert {event["reason"] for event in render.events("export-cut")} == {'"the client does not read"'}
 
 
-def test_watchers_who_do_not_read_at_a_stop(stage, counter):
+def test_subscribers_that_do_not_read_at_a_stop(stage, counter):
     render = stage.render(counter)
     with answers(render, "/-/live?limit=1000", receive_bytes=4096) as socks:
         until(lambda: render.metric("pathcount_unsent_bytes") > 0, "the rows to be sent")
@@ -199,7 +199,7 @@ def test_exports_that_are_taken_during_a_stop(stage, counter):
     assert render.ended() == 0
 
 
-def test_watchers_who_are_sent_away_at_a_stop(stage, counter):
+def test_subscribers_are_disconnected_at_a_stop(stage, counter):
     render = stage.render(counter)
     with answers(render, "/-/live?limit=5") as socks:
         render.signal(signal.SIGTERM)

@@ -74,7 +74,7 @@ def test_batches_and_their_answers_are_messagepack(one_lane):
     assert {x.request.media_type for x in one_lane.proxy.seen if x.path != "/v1/hits"} == {""}
 
 
-def test_only_what_is_first_on_a_connection_is_json(one_lane):
+def test_only_the_first_request_of_a_connection_is_json(one_lane):
     for n in range(1, 7):
         assert hit(one_lane.address, "/a") == n
         one_lane.proxy.cut_all()

@@ -11,7 +11,7 @@ from exactly_once_helpers import PATIENT, api, counter, other, until_applied  # 
 # --- errors of PostgreSQL
 
 
-def test_hits_that_the_table_refuses_are_counted_all_the_same(ledger, api):
+def test_hits_that_the_table_refuses_are_counted(ledger, api):
     lane = api.lane()
     api.post(lane, 1, {"/before": 1})
     ledger.run("ALTER TABLE pathcount ADD CHECK (path <> '/forbidden')")
@@ -58,7 +58,7 @@ def test_an_error_that_is_not_of_the_data_puts_nothing_into_the_quarantine(ledge
 
 @pytest.mark.parametrize("sqlstate", [
     "40001", "40P01", "53100", "53200", "53300", "55P03", "55006", "57014", "57P05", "08006"])
-def test_a_passing_error_is_tried_again_whole(ledger, api, sqlstate):
+def test_a_batch_is_retried_after_a_transient_error(ledger, api, sqlstate):
     failed = ledger.fail_writing("/b", sqlstate, times=2)
     lane = api.lane()
     assert api.post(lane, 1, {"/a": 1, "/b": 2, "/c": 3}).json() == {
@@ -78,7 +78,7 @@ def test_a_row_that_is_returned_before_a_commit_that_fails_confirms_nothing(ledg
         "lane": lane, "sequence": 1, "repeat": False, "counts": [1, 1]}
 
 
-def test_a_passing_error_at_the_commit_is_tried_again_whole(ledger, api):
+def test_a_batch_is_retried_after_a_transient_error_at_the_commit(ledger, api):
     failed = ledger.fail_writing("/b", "40001", times=2, at_commit=True)
     assert api.count({"/a": 1, "/b": 2}) == {"/a": 1, "/b": 2}
     assert failed() == 2
@@ -117,7 +117,7 @@ def test_a_batch_that_lost_its_connection_to_postgresql_is_counted_once(ledger, 
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_row_that_a_stranger_holds_holds_up_no_batch(ledger, api):
+def test_a_row_locked_by_another_session_delays_no_batch(ledger, api):
     api.count({"/held": 1})
     with ledger.locked("/held"):
         for sequence in range(3):
@@ -128,7 +128,7 @@ def test_a_row_that_a_stranger_holds_holds_up_no_batch(ledger, api):
     assert ledger.folded() == ledger.counts() == {"/held": 5, "/free-0": 1, "/free-1": 1, "/free-2": 1}
 
 
-def test_a_fold_survives_a_deadlock_with_a_stranger(ledger, stage):
+def test_a_fold_survives_a_deadlock_with_another_session(ledger, stage):
     # A server looks for a deadlock once, so long after it has begun to wait: until then the stranger must
     # wait, too; and it is to be found before the lock is given up.
     ledger.run(f"ALTER DATABASE {ledger.database} SET deadlock_timeout = '2s'")
@@ -224,7 +224,7 @@ def test_a_conflict_is_told_only_by_a_server_that_can_still_commit(ledger, api):
     assert conflict.result().status == 409
 
 
-def test_a_lane_is_told_only_when_the_standby_has_it_too(ledger, api):
+def test_a_lane_is_given_out_only_when_the_standby_has_it(ledger, api):
     with ledger.cluster.without_standby():
         lane = Later(api.lane)
         wait_for_standby(ledger)

@@ -27,7 +27,7 @@ STARTING = [
 
 @pytest.mark.parametrize("name", ["counter-svc", "render-svc"])
 @pytest.mark.parametrize("function, nth, number", STARTING)
-def test_what_fails_at_the_start_is_said_and_ends_it(stage, name, function, nth, number):
+def test_a_failure_at_the_start_is_logged_and_ends_the_program(stage, name, function, nth, number):
     url = "postgres_url" if name == "counter-svc" else "counter_url"
     service = stage.service(name, {url: "127.0.0.1:1"}, env=failing((function, nth, nth, number)), start=False)
     service.launch()

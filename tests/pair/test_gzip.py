@@ -92,7 +92,7 @@ def test_each_visitor_of_a_batch_has_a_page_of_his_own(stage):
     assert {path: pair.ledger.count(path) for path in paths} == {path: ROWS.get(path, 0) + 2 for path in paths}
 
 
-def test_what_is_short_is_not_compressed(full):
+def test_short_answers_are_not_compressed(full):
     for answer in (packed(full, "/short", MINIMAL), packed(full, "/-/nothing"), packed(full, "/-/health"),
                    packed(full, "/-/badge/short.svg"), packed(full, "/-/paths?limit=1&format=json")):
         assert answer.header("content-encoding") is None

@@ -84,7 +84,7 @@ def test_hours_and_days_that_come_together_stay_at_the_end_of_their_range(book):
     assert document["hits"] == [0] and document["bots"] == [0]
 
 
-def test_what_the_table_refuses_is_in_history_all_the_same(book):
+def test_hits_that_the_table_refuses_are_in_history(book):
     book.run("ALTER TABLE pathcount ADD CONSTRAINT small CHECK (path <> '/refused')")
     try:
         book.append(START, {"/a": 1, "/refused": 2}, {"/refused": 1})

@@ -110,7 +110,7 @@ def test_hours_and_bounds_can_be_asked_for(world):
     "/-/history?unit=day&unit=day", "/-/history?bom=1", "/-/paths?period=week", "/-/paths?bots=no",
     "/-/paths/a?about=history", "/-/live?period=today", "/-/live?bots=exclude", "/-/badge/a.svg?period=week",
     "/-/badge/a.svg?bots=no", "/-/hit/a.svg?period=today", "/-/hit/a.svg?bots=exclude"])
-def test_what_cannot_be_asked_for_is_400(world, target):
+def test_an_invalid_query_is_400(world, target):
     before = world.pair.ledger.totals()
     answer = world.face.get(target, JSON)
     assert answer.status == 400 and answer.json()["detail"].endswith(".")
@@ -146,7 +146,7 @@ def test_badges_of_a_period_and_without_bots(world, query, number):
     assert shields["message"] == number
 
 
-def test_charts_are_tables_for_who_does_not_see_them(world):
+def test_charts_are_tables_for_screen_readers(world):
     for target in ("/-/paths", "/-/paths/b"):
         html = world.face.get(target).text
         assert html.count("<svg ") == 2 and html.count('<table class="data"') == 2

@@ -186,7 +186,7 @@ class OneConnection(Ledger):
         return contextlib.nullcontext(self._connection)
 
 
-def test_counters_do_what_the_model_of_the_lanes_says(stage):
+def test_counters_behave_like_the_model_of_lanes(stage):
     ledger = stage.ledger()
     counters = [stage.counter(ledger).api for _ in range(2)]
     with ledger.connect() as connection:

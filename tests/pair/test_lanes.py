@@ -37,7 +37,7 @@ def test_batches_go_one_after_the_other_in_their_lane(one_lane):
         (n, {"/a": 1}) for n in range(1, 6)]
 
 
-def test_what_the_two_services_say_to_each_other_is_the_contract(one_lane):
+def test_the_services_messages_conform_to_the_contract(one_lane):
     one_lane.proxy.next(drop, "POST", "/v1/hits")
     for n in range(10):
         get(one_lane.address, f"/{n % 3}/\u00e9", JSON)
@@ -52,7 +52,7 @@ def test_what_the_two_services_say_to_each_other_is_the_contract(one_lane):
         one_lane.proxy.seen)  # none is used twice
 
 
-def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(stage):
+def test_hits_that_arrive_while_a_batch_is_in_flight_are_the_next_batch(stage):
     one_lane = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 4000})
     hit(one_lane.address, "/first")
     gate = Gate()
@@ -69,7 +69,7 @@ def test_hits_that_come_while_a_batch_is_away_are_the_next_batch(stage):
     assert one_lane.proxy.batches[2].lane == one_lane.proxy.batches[1].lane
 
 
-def test_no_more_batches_are_away_than_there_are_lanes(stage):
+def test_at_most_one_batch_per_lane_is_in_flight(stage):
     pair = stage.pair(render_keys={"lanes": 3})
     gate = Gate()
     pair.proxy.always(gate, "POST", "/v1/hits")

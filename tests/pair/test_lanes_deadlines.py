@@ -18,7 +18,7 @@ def hasty(stage):
     return stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 500})
 
 
-def test_what_is_not_confirmed_within_the_deadline_is_503(hasty):
+def test_a_hit_that_is_not_confirmed_within_the_deadline_is_503(hasty):
     hasty.proxy.always(swallow, "POST", "/v1/hits")
     asked = Stopwatch()
     answer = get(hasty.address, "/a")
@@ -78,7 +78,7 @@ def test_a_confirmed_hit_is_200_though_its_rows_do_not_come_in_time(hasty, heade
 # --- the queue
 
 
-def test_a_full_queue_is_503_at_once_and_hurts_nobody_in_it(stage):
+def test_a_full_queue_is_503_at_once_and_queued_hits_are_counted(stage):
     pair = stage.pair(render_keys={"lanes": 1, "max_waiting": 5})
     gate = Gate()
     pair.proxy.next(gate, "POST", "/v1/hits")

@@ -136,7 +136,7 @@ def test_a_wrong_answer_to_a_batch_is_not_believed_and_ends_the_connection(one_l
     assert one_lane.render.is_running
 
 
-def test_a_count_that_cannot_be_is_told_to_nobody(one_lane):
+def test_an_impossible_count_is_never_in_an_answer(one_lane):
     one_lane.proxy.next(changed(counts=[0]), "POST", "/v1/hits")
     answer = get(one_lane.address, "/never/zero", MINIMAL)
     assert answer.status == 200 and answer.json()["count"] == 1

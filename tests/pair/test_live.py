@@ -29,7 +29,7 @@ def reads(pair):
     return seen
 
 
-def test_a_watcher_gets_all_rows_and_then_what_changes(stage):
+def test_a_subscriber_gets_all_rows_and_then_changes(stage):
     pair = stage.pair()
     pair.api.count({"/a": 3, "/b": 5})
     with Watcher(pair.address) as watcher:
@@ -84,7 +84,7 @@ def test_there_are_at_most_two_events_a_second(stage):
         assert 3 <= events <= 7
 
 
-def test_the_rows_are_read_once_for_all_who_watch_them(stage):
+def test_rows_are_read_once_for_all_subscribers(stage):
     pair = stage.pair()
     with contextlib.ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(30)]
@@ -98,7 +98,7 @@ def test_the_rows_are_read_once_for_all_who_watch_them(stage):
             watcher.until(has("/a", 1))
 
 
-def test_nothing_is_read_when_nobody_watches_any_more(stage):
+def test_without_subscribers_no_rows_are_read(stage):
     pair = stage.pair()
     with Watcher(pair.address) as watcher:
         watcher.next()
@@ -112,7 +112,7 @@ def test_nothing_is_read_when_nobody_watches_any_more(stage):
     assert seen == []
 
 
-def test_who_comes_back_goes_on_where_it_was(stage):
+def test_a_subscriber_that_reconnects_continues_where_it_was(stage):
     pair = stage.pair()
     pair.api.count({"/a": 1})
     with Watcher(pair.address) as stays, Watcher(pair.address) as leaves:
@@ -126,7 +126,7 @@ def test_who_comes_back_goes_on_where_it_was(stage):
             assert event == "change" and rows_of(data) in ([("/a", 2)], [])  # totals may come before
 
 
-def test_who_has_missed_something_gets_all_rows(stage):
+def test_a_subscriber_that_missed_a_change_gets_all_rows(stage):
     pair = stage.pair()
     pair.api.count({"/a": 1, "/b": 1})
     with Watcher(pair.address) as stays:
@@ -140,7 +140,7 @@ def test_who_has_missed_something_gets_all_rows(stage):
                 assert event == "snapshot" and rows_of(data) == [("/a", 3), ("/b", 1)]
 
 
-def test_a_slow_watcher_holds_nobody_up_and_gets_the_newest_state(stage):
+def test_a_slow_subscriber_delays_no_other_and_gets_the_newest_state(stage):
     pair = stage.pair()
     pair.api.count({f"/{'x' * 1500}/{n:03}": 1 for n in range(80)})
     with Watcher(pair.address, "?limit=1000") as quick, Watcher(pair.address, "?limit=1000") as slow:
@@ -213,7 +213,7 @@ def test_watchers_go_first_at_a_stop(stage):
         assert watch.seconds < 5  # of 10 that what is in flight may take
 
 
-def test_watchers_are_sent_away_while_it_drains_and_come_to_no_harm(stage):
+def test_subscribers_are_disconnected_during_a_drain_and_may_reconnect(stage):
     pair = stage.pair(render_keys={"drain_ms": 3000})
     with Watcher(pair.address) as watcher:
         watcher.next()

@@ -131,7 +131,7 @@ def test_a_hostile_path_makes_no_line_of_its_own(stage):
         assert not service.events("forged")
 
 
-def test_as_json_every_line_is_one_object_whatever_a_stranger_sends(stage):
+def test_with_json_every_log_line_is_one_object_even_for_hostile_requests(stage):
     keys = {"log_format": "json", "log_level": "debug", "access_log": True}
     pair = stage.pair(render_keys={**keys, "request_deadline_ms": 300}, counter_keys=keys)
     for target in ("/a%0A%22,%22event%22:%22forged", '/"quoted"', "/\\", "/%1b[31m", "/%ff"):
@@ -161,7 +161,7 @@ def test_times_are_utc_and_to_the_millisecond(stage):
 @pytest.mark.parametrize("level, heard", [
     ("error", {"error"}), ("warning", {"error", "warning"}), ("info", {"error", "warning", "info"}),
     ("debug", {"error", "warning", "info", "debug"})])
-def test_only_what_the_level_lets_through_is_heard(stage, level, heard):
+def test_only_events_of_the_level_are_logged(stage, level, heard):
     listen, admin = (("127.0.0.1", free_port()) for _ in range(2))
     service = stage.service("render-svc", {
         "counter_url": "http://127.0.0.1:1", "log_level": level, "request_deadline_ms": 200,
@@ -181,7 +181,7 @@ def test_the_configuration_is_logged_without_secrets(stage):
     assert ledger.password not in counter.log() and TOKEN not in counter.log()
 
 
-def test_an_outage_is_told_once_and_not_at_every_request(stage):
+def test_an_outage_is_logged_once(stage):
     pair = stage.pair(render_keys={"request_deadline_ms": 1000})
     pair.counter.kill()
     before = len(pair.render.events())
@@ -237,7 +237,7 @@ def test_the_documentation_has_every_event_with_its_level(stage):
     assert said == described
 
 
-def test_no_secret_is_in_what_is_told_to_anyone(stage):
+def test_no_secret_is_in_any_answer(stage):
     pair = stage.pair()
     answers = [get(pair.address, "/a"), get(pair.address, "/%zz"), get(pair.render.admin, "/ready"),
                get(pair.counter.admin, "/ready"), ask(pair.counter.address, "GET", "/v1/totals", BEARER),

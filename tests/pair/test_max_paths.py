@@ -123,7 +123,7 @@ def test_a_count_at_the_end_of_its_range_stays_there(stage, ledger):
 # --- the limit
 
 
-def test_lowered_below_what_is_there_all_that_is_there_goes_on(stage, ledger):
+def test_existing_paths_are_counted_after_max_paths_was_lowered(stage, ledger):
     counter = stage.counter(ledger, max_paths=10)
     post(counter.api, {f"/{n}": 1 for n in range(5)})
     api = with_max_paths(counter, 2)
@@ -206,7 +206,7 @@ def test_several_counters_keep_to_the_limit_and_count_every_hit_once(stage, ledg
 # --- nobody's path
 
 
-def test_the_overflow_row_is_nobodys_path(stage, ledger):
+def test_the_overflow_row_is_not_a_path(stage, ledger):
     counter = stage.counter(ledger, max_paths=1)
     api, render = counter.api, stage.render(counter)
     post(api, {"/a": 1, "/b": 1})
@@ -265,7 +265,7 @@ def test_programs_can_tell_it(full):
         assert {"path": OTHERS, "count": 7, "bots": 0, "overflow": True} in watcher.next()[2]["rows"]
 
 
-def test_whoever_visits_a_path_without_a_row_is_told_so(stage):
+def test_the_page_of_a_path_without_a_row_says_so(stage):
     pair = stage.pair(counter_keys={"max_paths": 1})
     face = Face(pair.address)
     assert hit(pair.address, "/a") == 1

@@ -34,13 +34,13 @@ def headers(accept=None, prefer=None):
 
 
 @pytest.mark.parametrize("accept", HTML_WANTED)
-def test_whoever_does_not_prefer_json_gets_the_page(pair, accept):
+def test_clients_that_do_not_prefer_json_get_the_page(pair, accept):
     answer = get(pair.address, "/negotiated", headers(accept))
     assert (answer.status, answer.media_type) == (200, "text/html")
 
 
 @pytest.mark.parametrize("accept", JSON_WANTED)
-def test_whoever_prefers_json_gets_json(pair, accept):
+def test_clients_that_prefer_json_get_json(pair, accept):
     answer = get(pair.address, "/negotiated", headers(accept))
     assert (answer.status, answer.media_type) == (200, "application/json")
 
@@ -51,14 +51,14 @@ def test_several_accept_lines_are_one_list(pair):
 
 
 @pytest.mark.parametrize("prefer", MINIMAL_WANTED)
-def test_whoever_prefers_a_minimal_return_gets_path_and_count(pair, prefer):
+def test_clients_that_prefer_a_minimal_return_get_path_and_count(pair, prefer):
     answer = get(pair.address, "/preferred", headers("application/json", prefer))
     assert set(answer.json()) == {"path", "count"}
     assert answer.header("preference-applied") == "return=minimal"
 
 
 @pytest.mark.parametrize("prefer", FULL_WANTED)
-def test_whoever_does_not_gets_everything(pair, prefer):
+def test_clients_that_do_not_prefer_a_minimal_return_get_everything(pair, prefer):
     answer = get(pair.address, "/preferred", headers("application/json", prefer))
     assert set(answer.json()) == {"path", "count", "totals", "rows"}
     assert answer.header("preference-applied") != "return=minimal"

@@ -41,7 +41,7 @@ def outages(cluster):
 
 
 @pytest.mark.parametrize("kind", ["fast", "immediate", "frozen"])
-def test_while_postgresql_is_away_hits_are_503_and_then_served_again(pair, outage, kind):
+def test_hits_are_503_while_postgresql_is_down_and_200_afterwards(pair, outage, kind):
     hit(pair.address, "/before")
     pids = (pair.counter.pid, pair.render.pid)
     with outages(outage)[kind]():
@@ -56,7 +56,7 @@ def test_while_postgresql_is_away_hits_are_503_and_then_served_again(pair, outag
     assert hit(pair.address, "/before") == 2
 
 
-def test_a_batch_is_503_while_postgresql_is_away(pair, outage):
+def test_a_batch_is_503_while_postgresql_is_down(pair, outage):
     lane = pair.api.lane()
     outage.stop(signal.SIGQUIT)
     for method, target in (("POST", "/v1/lanes"), ("GET", "/v1/paths"), ("GET", "/v1/totals"),
@@ -69,7 +69,7 @@ def test_a_batch_is_503_while_postgresql_is_away(pair, outage):
     assert pair.ledger.count("/a") == 1
 
 
-def test_readiness_says_that_postgresql_is_away_and_liveness_does_not_care(pair, outage):
+def test_without_postgresql_the_service_is_live_but_not_ready(pair, outage):
     assert pair.counter.is_ready() and pair.render.is_ready()
     outage.stop(signal.SIGQUIT)
     until(lambda: pair.counter.ready().status == 503, "counter-svc to be not ready")

@@ -80,7 +80,7 @@ def test_the_page_brings_its_own_icon(pair):
     assert "/favicon.ico" not in pair.ledger.counts()
 
 
-def test_the_page_needs_nothing_from_elsewhere(pair):
+def test_the_page_loads_nothing_from_other_origins(pair):
     shown = page.read(get(pair.address, "/alone"))
     assert all(re.match(r"/-/|#", link) for link in shown.links), shown.links
     assert [re.match(r"/-/assets/", src) is not None for src in shown.scripts] == [True]
@@ -184,7 +184,7 @@ def test_hostile_paths_are_text_on_the_page(pair, path):
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-def test_hostile_paths_come_back_whole_as_json(pair, path):
+def test_hostile_paths_are_unchanged_in_json(pair, path):
     document = hit_in_full(pair.address, quote(path))
     assert document["path"] == path
     assert path in [row["path"] for row in document["rows"]]
@@ -214,7 +214,7 @@ def test_there_are_a_hundred_rows_at_most(stage):
     assert len(page.read(get(pair.address, "/000")).rows) == 100
 
 
-def test_a_path_below_the_hundredth_row_is_told_its_number_all_the_same(stage):
+def test_a_path_below_the_hundredth_row_gets_its_count(stage):
     pair = stage.pair()
     pair.api.count({f"/{n}": 10 for n in range(120)})
     document = hit_in_full(pair.address, "/last")

@@ -31,7 +31,7 @@ def test_head_counts_nothing(pair):
 
 @pytest.mark.parametrize("target, status", [("/%zz", 400), ("/-/unknown", 404),
                                             ("/" + "a" * 2048, 414)])
-def test_head_of_what_is_refused_is_refused_likewise(pair, target, status):
+def test_head_is_refused_like_get(pair, target, status):
     with Connection(pair.address) as connection:
         answer = connection.ask("HEAD", target)
         assert (answer.status, answer.body) == (status, b"")
@@ -39,7 +39,7 @@ def test_head_of_what_is_refused_is_refused_likewise(pair, target, status):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
-def test_other_methods_are_405_and_told_which_are_allowed(pair, method):
+def test_other_methods_are_405_with_allow(pair, method):
     answer = ask(pair.address, method, "/method", JSON, b"" if method == "POST" else None)
     assert answer.status == 405
     assert {name.strip() for name in answer.header("allow").split(",")} == {"GET", "HEAD", "OPTIONS"}

@@ -68,7 +68,7 @@ def test_a_list_whose_first_host_has_no_address(stage, ledger):
     assert works(stage, ledger, f"nowhere.invalid:5432,127.0.0.1:{ledger.cluster.port}")
 
 
-def test_a_list_whose_first_host_accepts_and_says_nothing(stage, ledger):
+def test_a_list_whose_first_host_accepts_but_never_answers(stage, ledger):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         assert works(stage, ledger, f"127.0.0.1:{port},127.0.0.1:{ledger.cluster.port}")
@@ -131,7 +131,7 @@ def test_names_and_passwords_may_hold_anything(stage):
 
 @pytest.mark.parametrize("url", ["127.0.0.1:x", "127.0.0.1:0", "127.0.0.1:65536", ",", "a,,b",
                                  "postgresql://[::1", "postgresql://h/db?nonsense=1", "mysql://h/db"])
-def test_what_is_no_url_is_said_at_the_start(stage, ledger, url):
+def test_an_invalid_url_is_an_error_at_the_start(stage, ledger, url):
     keys = {key.upper(): value for key, value in ledger.keys.items()}
     done = run("counter-svc", "--check-config",
                env={**keys, "POSTGRES_URL": url, "COUNTER_TOKEN": "t"})
@@ -139,7 +139,7 @@ def test_what_is_no_url_is_said_at_the_start(stage, ledger, url):
     assert "postgres_url" in done.stderr.lower()
 
 
-def test_a_wrong_password_is_told_without_showing_it(stage, ledger):
+def test_a_wrong_password_is_reported_without_showing_it(stage, ledger):
     counter = stage.counter(ledger, ready=False, postgres_pw="wrong-but-secret-password")
     until(lambda: "level=error" in counter.log() or "level=warning" in counter.log(), "a word about it")
     assert counter.ready().status == 503

@@ -17,7 +17,7 @@ def refusing(module_stage):
 
 
 @pytest.mark.parametrize("headers", AHEAD)
-def test_what_is_loaded_ahead_is_refused_and_not_counted(refusing, headers):
+def test_a_prefetch_is_refused_and_not_counted(refusing, headers):
     before = refusing.ledger.totals()
     for method, target in (("GET", "/ahead"), ("GET", "/-/hit/ahead.svg"), ("GET", "/-/hit/ahead.gif"), ("POST", "/-/hit/ahead")):
         answer = Face(refusing.address).ask(method, target, {**JSON, **headers})

@@ -82,12 +82,12 @@ def test_a_role_that_has_no_connection_left(stage, own_ledger):
               failed(own_ledger, f'FATAL:  too many connections for role "{own_ledger.role}"'))
 
 
-def test_a_server_that_is_away(stage, ledger):
+def test_a_server_that_is_down(stage, ledger):
     port = free_port()
     not_ready(stage, ledger, f"127.0.0.1 port {port}: Connection refused", postgres_url=f"127.0.0.1:{port}")
 
 
-def test_a_reason_that_changes_is_logged_anew(stage, ledger):
+def test_a_changed_reason_is_logged_again(stage, ledger):
     """First no server listens, then one that refuses the password."""
     wire = stage.wire(ledger.cluster)
     wire.stop_listening()

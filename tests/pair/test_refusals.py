@@ -50,14 +50,14 @@ def test_it_is_refused_as_a_problem_to_json_clients(pair, target, status):
 
 @pytest.mark.parametrize("targets, word", [
     (BAD_ESCAPES, "escape|percent"), (WITH_NUL, "NUL"), (NOT_UTF8, "UTF-8"), (TOO_LONG, "2,?048")])
-def test_the_refusal_says_what_was_wrong(pair, targets, word):
+def test_a_refusal_names_the_error(pair, targets, word):
     for target in targets:
         assert re.search(word, get(pair.address, target, JSON).json()["detail"], re.I), target
         assert re.search(word, page.read(get(pair.address, target)).outside, re.I), target
 
 
 @pytest.mark.parametrize("target", ["/<b>%zz", '/"%zz', "/%3Cscript%3E%zz"])
-def test_what_was_refused_is_not_echoed_as_markup(pair, target):
+def test_a_refused_value_is_not_echoed_as_markup(pair, target):
     text = get(pair.address, target.encode()).text
     assert "<b>" not in text and "<script>" not in text
 
@@ -107,7 +107,7 @@ def test_hits_of_the_same_batch_do_not_suffer(stage):
     assert pair.ledger.totals_by_scanning() == {"paths": 21, "hits": 22}
 
 
-def test_the_longest_paths_fit_the_ledger_however_incompressible(stage):
+def test_the_longest_incompressible_paths_fit_the_ledger(stage):
     pair = stage.pair()
     letters = [chr(n) for n in range(0x100, 0x2000) if chr(n).isalpha()]
     chance = random.Random(1)

@@ -108,7 +108,7 @@ def house(stage):
     return House(stage)
 
 
-def test_every_worker_uses_the_lowest_address_whatever_the_name_server_says_first(house):
+def test_every_worker_uses_the_lowest_address_in_any_order(house):
     house.begin(*HOSTS).start_load()
     house.load.until_acknowledged(200)
     assert [batches(counter) > 0 for counter in house.counters] == [True, False, False]
@@ -146,7 +146,7 @@ def test_a_counter_that_is_stopped_fails_no_request(house):
     house.end()
 
 
-def test_a_counter_that_is_stopped_fails_no_read_though_nobody_counts(house):
+def test_a_frozen_counter_fails_no_read_even_without_hits(house):
     first, _ = house.begin(*HOSTS[:2], **HASTY).counters
     first.freeze()
     assert [get(render.address, "/-/paths").status for render in house.renders] == [200, 200]
@@ -189,7 +189,7 @@ def test_counters_come_and_go_without_a_failed_request(house):
               "every worker to have left what is gone")
 
 
-def test_a_read_that_takes_too_long_moves_nobody(house):
+def test_failed_reads_do_not_change_the_replica_of_hits(house):
     proxy = house.stage.proxy(house.stage.counter(house.ledger), host=HOSTS[0], port=house.port)
     house.counters = [house.counter(HOSTS[1])]
     house.list(*HOSTS[:2])

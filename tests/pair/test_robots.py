@@ -13,7 +13,7 @@ def denying(module_stage):
     return module_stage.pair(render_keys={"robots": "deny", "path_lower_case": "true"})
 
 
-def test_robots_are_kept_away_and_not_counted(denying):
+def test_robots_txt_denies_all_robots_and_is_not_counted(denying):
     before = denying.ledger.totals()
     for target in ("/robots.txt", "/robots.txt?x", "/./robots.txt", "/Robots.TXT"):
         answer = Face(denying.address).get(target)

@@ -97,7 +97,7 @@ def test_it_changes_over_as_often_as_the_password_does(stage, ledger):
     assert ledger.counts() == {"/a": 3}
 
 
-def test_when_both_passwords_are_wrong_that_is_told_and_mended_by_the_right_one(stage, ledger):
+def test_two_wrong_passwords_are_reported_until_one_is_corrected(stage, ledger):
     counter = stage.counter(ledger, ready=False, postgres_pw="wrong-1", postgres_pw_previous="wrong-2")
     lost = until(lambda: counter.events("postgres-lost"), "a failure")
     assert "password authentication failed" in lost[0]["reason"]

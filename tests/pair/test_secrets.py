@@ -49,7 +49,7 @@ def started(stage, name, keys, env):
 
 @pytest.mark.parametrize("way, uri", [
     ("file", False), ("file_FILE", True), ("environment", True), ("environment_FILE", False)])
-def test_no_secret_is_told_whatever_happens(stage, ledger, tmp_path, way, uri):
+def test_no_secret_is_in_any_answer_or_log(stage, ledger, tmp_path, way, uri):
     plain = {**ledger.keys, "counter_token": TOKEN}
     secrets = {"counter_token": plain.pop("counter_token"), "postgres_pw": plain.pop("postgres_pw"),
                "counter_token_previous": OLD_TOKEN, "postgres_pw_previous": OLD_PW}
@@ -97,7 +97,7 @@ def test_no_secret_is_told_whatever_happens(stage, ledger, tmp_path, way, uri):
     {"postgres_url": f"postgresql://u:{MARK}@h/d?nonsense={MARK}"}, {"postgres_url": f"{MARK}:{MARK}:1"},
     {"counter_token": MARK + "\x01"}, {"counter_token_previous": MARK * 2000},
     {"postgres_pw": MARK + "\n\n" + MARK}, {"postgres_pw_previous": "\x7f" + MARK}], ids=str)
-def test_no_secret_is_in_what_the_command_line_says(tmp_path, way, wrong):
+def test_no_secret_is_in_the_output_of_the_command_line(tmp_path, way, wrong):
     plain = {"postgres_user": "u", "postgres_db": "d",
              **{key: value for key, value in wrong.items() if key == "idle_ms"}}
     secrets = {"counter_token": TOKEN, "counter_token_previous": OLD_TOKEN, "postgres_pw": MARK,

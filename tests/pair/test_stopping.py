@@ -143,7 +143,7 @@ def test_a_request_that_was_sent_before_the_signal_is_answered(stage):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_what_the_kernel_has_taken_when_the_signal_comes_is_answered(stage, workers):
+def test_connections_in_the_backlog_at_the_signal_are_answered(stage, workers):
     """The service sees all of it at once: the signal, requests on connections that were idle, and
     connections that it has not accepted yet."""
     pair = stage.pair(render_keys={"workers": workers})

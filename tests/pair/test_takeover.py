@@ -125,7 +125,7 @@ def test_what_is_taken_over_is_shown_on_the_page(stage, ledger):
     assert hit(stage.render(counter).address, "/page") == 42
 
 
-def test_the_order_is_by_bytes_whatever_the_old_collation_was(stage, ledger):
+def test_the_order_is_by_bytes_with_any_old_collation(stage, ledger):
     names = ["/a", "/B", "/b", "/A", "/é", "/z", "/_", "/a/b", "/ab"]
     left_by_the_old_server(ledger, *[(name, 1) for name in names], table=OLD_TABLE.replace(
         "TEXT", 'TEXT COLLATE "und-x-icu"'))

@@ -109,7 +109,7 @@ def test_tracestate_is_not_passed_on(pair):
     assert all(exchange.request.header("tracestate") is None for exchange in pair.proxy.seen)
 
 
-def test_what_postgresql_refuses_is_told_with_the_trace_of_the_request(stage):
+def test_an_error_of_postgresql_is_logged_with_the_trace_of_the_request(stage):
     pair = stage.pair(counter_keys={"lock_timeout_ms": 50})
     hit(pair.address, "/held")
     with pair.ledger.held_appends():
@@ -119,7 +119,7 @@ def test_what_postgresql_refuses_is_told_with_the_trace_of_the_request(stage):
     assert failed[0]["trace"] == "1" * 32 and failed[0]["batches"] == "1"
 
 
-def test_a_visitor_who_is_refused_is_told_what_the_logs_know_it_by(stage):
+def test_an_error_page_names_the_trace_id_of_the_logs(stage):
     pair = stage.pair(render_keys={"request_deadline_ms": 300})
     until(lambda: get(pair.address, "/warm").status == 200, "the first hit")
     with pair.ledger.held_appends():
@@ -129,7 +129,7 @@ def test_a_visitor_who_is_refused_is_told_what_the_logs_know_it_by(stage):
     assert told[0]["trace"] == "2" * 32 and told[0]["route"] == "visit"
 
 
-def test_counter_svc_tells_a_503_with_trace_and_request_id(stage, outage):
+def test_counter_svc_logs_a_503_with_trace_and_request_id(stage, outage):
     counter = stage.counter(stage.ledger())
     outage.stop()
     until(lambda: not counter.is_ready(), "counter-svc to notice")

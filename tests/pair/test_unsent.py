@@ -98,7 +98,7 @@ def test_a_refusal_says_why_and_when_to_come_again(stage, counter, media_type):
     assert answer.media_type == media_type.replace("json", "problem+json")
 
 
-def test_those_who_read_are_not_cut_off(stage, counter):
+def test_clients_that_read_are_not_cut_off(stage, counter):
     """However short room is: a client that takes its answer within a second has all of it."""
     limited = service(stage, counter, "render-svc", max_unsent_bytes=10 * MIB)
     whole = len(ask(limited).body)
@@ -122,7 +122,7 @@ def test_rows_that_many_are_sent_take_room_once(stage, counter):
     until(lambda: limited.metric(UNSENT) == 0, "nothing to be kept")
 
 
-def test_memory_does_not_grow_with_the_number_of_those_who_do_not_read(stage, counter):
+def test_memory_is_bounded_when_many_clients_do_not_read(stage, counter):
     limited = service(stage, counter, "render-svc", max_unsent_bytes=16 * MIB)
     ask(limited)
     before = limited.memory_bytes()
@@ -131,7 +131,7 @@ def test_memory_does_not_grow_with_the_number_of_those_who_do_not_read(stage, co
         assert limited.memory_bytes() - before < 48 * MIB or SANITIZED
 
 
-def test_watchers_who_do_not_read_are_cut_off_when_room_is_short(stage, counter):
+def test_subscribers_that_do_not_read_are_cut_off_when_memory_is_short(stage, counter):
     """The rows of two views are more than half of all there is."""
     limited = service(stage, counter, "render-svc", max_unsent_bytes=MIB)
     with Watcher(limited.address, "?limit=1000") as reading:
