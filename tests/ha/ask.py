@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Commits at the server on 127.0.0.1, twice a second, until standard input ends. Its first line is the
-password of counter-svc's role. Prints [cluster, timeline, start, end] of each commit that was confirmed,
-without a warning. The cluster is PostgreSQL's own number of it, which is another one when it is made anew."""
+"""Commits at the server on 127.0.0.1, twice a second, until standard input ends. The first line of input is
+the password of counter-svc's role. Prints [cluster, timeline, start, end] of each confirmed commit without a
+warning. The cluster is PostgreSQL's system identifier, which differs for a new cluster."""
 import json
 import sys
 import threading

@@ -1,7 +1,7 @@
-"""Synchronous commits at each of the three servers, again and again, and which of them were confirmed.
+"""Repeated synchronous commits at each of the three servers, and the record of confirmed ones.
 
-Each goes through a connection of its own to the one server, in that server's network, so a server that is
-cut off from all others is asked, too.
+Each uses its own connection to one server, inside that server's network, so that it also reaches a server
+that is cut off.
 """
 import json
 import os
@@ -13,7 +13,7 @@ from harness.lab import docker
 from members import MEMBERS
 
 ASK = pathlib.Path(__file__).with_name("ask.py")
-LOOK_S = 2      # how often a server's container is looked for
+LOOK_S = 2      # interval of the search for a server's container
 
 
 class Commits:
@@ -36,7 +36,7 @@ class Commits:
         try:
             return self.stack.tasks(f"postgres-{member}")
         except Exception:  # pylint: disable=broad-except
-            return []       # its engine is being killed
+            return []       # the engine is being killed
 
     def _ask(self, member, task):
         try:
@@ -69,12 +69,12 @@ class Commits:
             thread.join()
 
     def of(self, member, since):
-        """Those that began after a moment of the wall clock and were confirmed by this server."""
+        """The commits that began after this moment (wall clock) and that this server confirmed."""
         return [one for one in list(self.seen) if one[2] == member and one[3] > since]
 
     def check(self):
-        """A timeline belongs to one server; once a commit on a later one was confirmed, none that began
-        afterwards may be confirmed on an earlier one."""
+        """Checks that a timeline belongs to one server, and that after a confirmed commit on a later timeline
+        no commit that began afterwards was confirmed on an earlier one."""
         assert self.seen, "no commit was confirmed at all"
         for cluster in {one[0] for one in self.seen}:
             self._check([one[1:] for one in self.seen if one[0] == cluster])

@@ -1,4 +1,4 @@
-"""Makes a lab of three managers with a database server each and two workers, and hands out the stack."""
+"""Makes a lab of three managers with a database server each, and two workers. Provides the stack on it."""
 import contextlib
 import os
 
@@ -11,7 +11,7 @@ from members import LOAD_HOST, HaStack
 
 HOSTS = 5
 
-# Faults that take long, and are found with HA=long alone.
+# Long tests, which run only with HA=long.
 collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "test_disks.py", "test_upkeep.py"]
 
 
@@ -32,7 +32,7 @@ def _stack(lab):  # pylint: disable=unused-argument
 
 @pytest.fixture
 def stack(_stack):
-    """The stack, whatever the test before did to it: every host up, three servers, a synchronous standby."""
+    """The stack, repaired after the previous test: every host up, three servers, a synchronous standby."""
     _stack.recover()
     return _stack
 

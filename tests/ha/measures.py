@@ -1,15 +1,15 @@
-"""What the tests of faults measure: when pages are served again, and whether every hit is where it belongs."""
+"""Measurements for tests of faults: the time until pages are served again, and the audit of hits."""
 import time
 
 from harness.lab import all_hits, until
 
-TARGET_S = 30       # until pages are served everywhere again
+TARGET_S = 30       # limit until all hosts serve pages again
 FAR_ABOVE_S = 90
 TTL_S = 16          # TTL in swarm/ha/halib/postgres.py
 
 
 def audit(stack, prefix, load, watches):
-    """Ends the load and the watches; what any of them saw must agree with the ledger."""
+    """Ends the load and the watches, and audits their hits against the ledger."""
     report = load.stop()
     sent, acked = all_hits(report, watches)
     stored = stack.audit(prefix, sent, acked, exact=False)
@@ -17,7 +17,7 @@ def audit(stack, prefix, load, watches):
 
 
 def until_whole(watches, since):
-    """Until every host has served pages for 4 s, which began after the fault could be felt."""
+    """Waits until every host has served pages for 4 s, beginning after the fault took effect."""
     until(lambda: time.time() > since + 6 and all(
         watch.steady(4) for watch in watches), "the page whole again", FAR_ABOVE_S)
 

@@ -1,4 +1,4 @@
-"""The stack with three database servers, and what happens to their processes."""
+"""The stack with three database servers, and faults of their processes."""
 import collections
 import json
 import os
@@ -9,8 +9,8 @@ from harness.lab import Stack, Task, docker, until, world
 
 MEMBERS = ("a", "b", "c")
 REPOSITORY_HOST = 4
-LOAD_HOST = 5           # a worker, which no test takes away
-WELL_S = 180            # until three servers and a synchronous standby are there again
+LOAD_HOST = 5           # a worker, which no test stops
+WELL_S = 180            # limit until three servers and a synchronous standby run again
 
 
 class HaStack(Stack):
@@ -24,7 +24,7 @@ class HaStack(Stack):
         return self.places[member]
 
     def away(self, host):
-        """Commands go to another manager from now on."""
+        """Sends commands to another manager from now on."""
         self.manager = next(h for h in (1, 2, 3) if h != host)
 
     def servers(self):
@@ -36,7 +36,7 @@ class HaStack(Stack):
         return found
 
     def ask(self, *words):
-        """What the first member that knows it answers, as lines of words; none when none does."""
+        """The answer of the first member that gives one, as lines of words; empty if none does."""
         for task in self.servers().values():
             if task.host in self.unreachable:
                 continue
@@ -45,7 +45,7 @@ class HaStack(Stack):
                 return [line.split() for line in said.splitlines()]
         return []
 
-    unreachable = frozenset()   # hosts that are cut off: their engines answer, but know nothing new
+    unreachable = frozenset()   # hosts that are cut off: their engines answer with old state
 
     def primary(self):
         """The member that holds the lock, or None."""
@@ -71,7 +71,7 @@ class HaStack(Stack):
         self.until_well()
 
     def etcd_status(self, member):
-        """What a member of etcd's says about itself: `header.member_id`, and which member leads."""
+        """The state of a member of etcd: `header.member_id` and the leader."""
         task, = self.tasks(f"etcd-{member}")
         return json.loads(self._etcdctl(task, "endpoint", "status", "--write-out=json"))[0]["Status"]
 
@@ -95,10 +95,10 @@ class HaStack(Stack):
             self._etcdctl(task, "move-leader", f"{self.etcd_status(member)['header']['member_id']:x}")
 
     def tasks(self, service):
-        """As in Stack. A member is looked for on its own host; `postgres` is the primary."""
+        """Like Stack.tasks. Looks for a member on its own host; `postgres` is the primary."""
         if service == "postgres":
             if not self.servers():
-                return super().tasks(service)   # between two forms of the stack, there is one
+                return super().tasks(service)   # between two forms of the stack there is one
             primary = self.primary()
             return self.tasks(f"postgres-{primary}") if primary else []
         if service[-2:-1] != "-" or service[-1] not in MEMBERS:
@@ -124,7 +124,7 @@ class HaStack(Stack):
                         found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(
                             b"\0", b" ").decode(errors="replace")
                 except OSError:
-                    pass  # it has ended
+                    pass  # the process has ended
         return found
 
     def pids_of(self, program, member):

@@ -1,7 +1,7 @@
-"""What the tests over the overlay have in common: the lab, the stack on it, loads and their audit.
+"""Shared by the tests on a lab: the lab, the stack on it, loads and their audit.
 
-The lab is driven by the commands that people use (swarm/…), looked into by its engines' sockets,
-and asked over HTTP by each host's published port.
+They control the lab with the commands in swarm/, inspect it by its engines' sockets, and send HTTP requests
+to each host's published port.
 """
 import collections
 import contextlib
@@ -26,11 +26,12 @@ CLIENT = REPO / "tests" / "overlay" / "client" / "client.py"
 REACH = CLIENT.with_name("reach.py")
 CLIENT_IMAGE = f"{world.REGISTRY}/test-client:1"
 DEADLINE_S = 5.0       # of a request, REQUEST_DEADLINE_MS in stack.yml
-MARGIN_S = 3.0         # for getting there and back on a busy machine; who waits in vain waits for 15 s
+# for the way there and back on a busy machine; without a deadline, a request would take 15 s
+MARGIN_S = 3.0
 
 
 def traces():
-    """What of the machine itself a lab could change."""
+    """The state of the machine that a lab could change."""
     saved = world.run("iptables-save", check=False).stdout
     mounts = pathlib.Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     return {
@@ -45,8 +46,8 @@ def traces():
 
 @contextlib.contextmanager
 def made_lab(*words):
-    """The lab that `swarm/lab up WORDS` makes. One that is up already is used and left up; one made
-    here is taken down at the end, and must then have left nothing behind."""
+    """The lab of `swarm/lab up WORDS`. Uses a running one and leaves it up. Takes a new one down at the end,
+    and checks that nothing is left."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     settle_with_earlier_labs()
@@ -56,7 +57,7 @@ def made_lab(*words):
         if made.returncode == 3:
             pytest.skip(made.stderr.strip())
         if made.returncode != 0:
-            # Not a failure of each test: without a lab there is nothing to say about any of them.
+            # Without a lab no test can run, so end the session instead of failing each test.
             pytest.exit(f"no lab: {made.stdout}{made.stderr}{logs()}", returncode=1)
         yield
     finally:
@@ -68,8 +69,8 @@ def made_lab(*words):
 
 
 def settle_with_earlier_labs():
-    """Takes down what a test run that was killed has left, awaits the end of one that still goes
-    on, as there is one lab at a time, and in CI takes down whatever else is up."""
+    """Takes down the lab of a killed test run, waits for the end of a running one (there is one lab at a
+    time), and in CI takes down any other lab."""
     deadline = time.monotonic() + 1500
     while known := world.recall():
         owner = known.get("owner")
@@ -90,7 +91,7 @@ def lab(*words, timeout):
 
 
 def logs(lines=12):
-    """The ends of the lab's logs."""
+    """The last lines of the lab's logs."""
     found = ""
     for log in sorted((world.KEEP / "log").glob("*")):
         told = log.read_text(errors="replace").splitlines()[-lines:]
@@ -109,7 +110,7 @@ def docker(host, *arguments, **options):
 
 
 def get(host, path="/", timeout=10, port=None, **headers):
-    """Asks a host's published port: (status, headers, body), or None when nothing answered."""
+    """Requests a page at a host's published port. Returns (status, headers, body), or None without an answer."""
     connection = http.client.HTTPConnection(
         "127.0.0.1", port or world.LOCAL_PORT + host, timeout=timeout)
     try:
@@ -124,13 +125,13 @@ def get(host, path="/", timeout=10, port=None, **headers):
 
 
 def get_count(host, path, timeout=10):
-    """The count that a GET of `path` is answered with, or None when it is not a 200."""
+    """The count in the answer to a GET of `path`, or None if the status is not 200."""
     got = get(host, path, timeout, Accept="application/json", Prefer="return=minimal")
     return json.loads(got[2])["count"] if got and got[0] == 200 else None
 
 
 class Task:
-    """A running task: where it is, and the process and container that it is."""
+    """A running task: its host, container and process."""
 
     def __init__(self, service, host, container):
         self.service, self.host, self.container = service, host, container
@@ -149,7 +150,7 @@ class Task:
                 for name, entry in networks.items()}
 
     def addresses_of(self, name):
-        """How many addresses Docker's resolver gives the task for a name."""
+        """The number of addresses that Docker's resolver gives the task for a name."""
         question = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
         question += b"".join(bytes([len(word)]) + word.encode() for word in name.split("."))
         question += struct.pack(">BHH", 0, 1, socket.AF_INET - 1)
@@ -172,14 +173,14 @@ print(s.recv(4096).hex())
 
 
 class Load:
-    """A running client.py; `stop` ends it and returns what it saw."""
+    """A running client.py. `stop` ends it and returns its report."""
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True)
 
     def stop(self, seconds=60):
-        """Ends it, or awaits its end where it was given a number of requests."""
+        """Ends it, or waits for its end if it has a fixed number of requests."""
         out, err = self.process.communicate(timeout=seconds)
         assert self.process.returncode == 0, err
         return Report(json.loads(out))
@@ -199,7 +200,7 @@ class Report:
                 f"refused {self.refused}, nobody {self.nobody}")
 
     def whole_since(self):
-        """When the last run of nothing but acknowledged requests began, wall clock."""
+        """The begin of the last uninterrupted run of acknowledged requests (wall clock)."""
         since = self.times[0][0]
         for _, end, kind in self.times:
             if kind != "acked":
@@ -211,8 +212,8 @@ class Report:
 
 
 class Watch:
-    """One path of one host asked again and again, by its published port, to see when the page is
-    gone and when it is whole again while it happens; all it sends is counted, too."""
+    """Requests one path at a host's published port repeatedly, to observe an outage while it happens. The
+    audit includes these hits."""
 
     def __init__(self, host, prefix):
         self.host, self.path = host, f"{prefix}watch-h{host}"
@@ -240,7 +241,7 @@ class Watch:
         return [entry for entry in list(self.seen) if entry[0] >= moment]
 
     def steady(self, seconds=5):
-        """Whether the last `seconds` brought nothing but 200, and that at least thrice."""
+        """Whether all answers of the last `seconds` were 200, and there were at least three."""
         now = time.time()
         last = [status for _, end, status in list(self.seen) if end >= now - seconds]
         return len(last) >= 3 and set(last) == {200} and self.seen[0][0] <= now - seconds
@@ -249,13 +250,13 @@ class Watch:
         return [status for *_, status in self.seen[-number:]]
 
     def whole_since(self):
-        """When the last answer that was not a 200 ended."""
+        """The end of the last answer with another status than 200."""
         return max((end for _, end, status in list(self.seen) if status != 200), default=0)
 
 
 class Reach:
-    """reach.py in a task's network: since when PostgreSQL could be reached from there by its name.
-    The name server is Swarm's, so this is Swarm's doing and not the services'."""
+    """reach.py in a task's network: observes when PostgreSQL can be reached there by its name. The name
+    server is Swarm's, so this measures Swarm and not the services."""
 
     def __init__(self, task):
         self.process = subprocess.Popen(
@@ -264,13 +265,13 @@ class Reach:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def stop(self):
-        """When it last became reachable; None where it is not, as the task itself has gone."""
+        """The time when PostgreSQL last became reachable. None if it is not, because the task has ended."""
         changes = json.loads(self.process.communicate(timeout=60)[0])
         return changes[-1][0] if changes and changes[-1][1] else None
 
 
 def all_hits(report, watches):
-    """Ends the watches. Returns what they and the load have sent, and what of it was acknowledged, by path."""
+    """Ends the watches. Returns the sent and the acknowledged hits of the load and the watches, by path."""
     sent, acked = report.sent.copy(), report.acked.copy()
     for watch in watches:
         watch.stop()
@@ -290,16 +291,16 @@ def watching(hosts, prefix):
 
 
 class Stack:
-    """The stack on the lab's Swarm. Made once for a session; `shape` brings it into the form that a
-    test begins with."""
+    """The stack on the lab's Swarm, made once for a session. `shape` changes it to the form that a test
+    needs."""
 
     def __init__(self, hosts, tag="lab", manager=2, patience=1):
         self.hosts, self.tag, self.patience = hosts, tag, patience
-        self.manager = manager      # which host is asked; tests kill others
+        self.manager = manager      # the host of commands; tests kill others
         self.form = None
-        self.disturbed = True       # until it has been seen that it is not
+        self.disturbed = True       # until a check shows that it is not
 
-    # The commands that people use.
+    # Commands.
 
     def command(self, name, *arguments, check=True, host=None, **environ):
         """Runs swarm/NAME; returns it completed."""
@@ -327,13 +328,13 @@ class Stack:
         return done.stdout.strip()
 
     def swarm(self, *words):
-        """Asks a manager, by Docker's client, and asks again while Swarm has no leader or wants that.
+        """Runs Docker's client on a manager, and repeats it while Swarm has no leader or requests a retry.
         Returns the standard output."""
         return self.function("retried", world.DOCKER, *words)
 
     def recover(self):
-        """After a test that has killed hosts or cut them off: brings them back and waits until Swarm is
-        over it, with every node ready and every replica running."""
+        """Brings killed and cut-off hosts back after a test. Waits until every node is ready and every
+        replica runs."""
         if self.disturbed:
             for host in self.hosts:
                 self.lab("revive", host)
@@ -342,9 +343,9 @@ class Stack:
             self.disturbed = False
 
     def shape(self, *overrides, renderers, counters, apart=False):
-        """Deploys stack.yml with these overrides, so many replicas of each, and waits until all
-        runs and a page is served; does nothing when that is how it is. `apart`: counter-svc on the
-        database's host, so that whatever a renderer elsewhere does crosses the overlay."""
+        """Deploys stack.yml with these overrides and numbers of replicas, and waits until all replicas run
+        and a page is served. Does nothing if the stack has this form. `apart`: counter-svc runs on the
+        database's host, so that all traffic of other hosts' renderers crosses the overlay."""
         form = (overrides, renderers, counters, apart)
         if form != self.form or not self.settled():
             self.form = None
@@ -371,7 +372,7 @@ class Stack:
         return len(pairs) >= 3 and all(have == want for have, want in pairs)
 
     def only(self, service, number):
-        """Waits until just so many containers of a service are left: the others have drained."""
+        """Waits until exactly this number of a service's containers is left, and the others have drained."""
         until(lambda: len(self.tasks(service)) == number and self.settled(), f"{number} of {service} alone",
               120 * self.patience, pause=0.2 * self.patience)
 
@@ -380,7 +381,7 @@ class Stack:
         goal = self.stored(prefix).total() + more
         until(lambda: self.stored(prefix).total() >= goal, f"{more} more hits under {prefix}", 60)
 
-    # Looking into it.
+    # Inspection.
 
     def tasks(self, service):
         """The containers of a service that run now, on the hosts that answer."""
@@ -406,8 +407,8 @@ class Stack:
         return [line.split("\t") for line in out.splitlines()]
 
     def counts(self, condition):
-        """The counts of paths at this moment, with the hits that wait for a fold. A ledger of the time
-        before the journal has them in its table."""
+        """The counts of paths now, including hits that are not folded. A schema before the journal has all
+        hits in its table."""
         view = self.sql("SELECT to_regclass('pathcount_now')")[0][0] or "pathcount"
         rows = self.sql(f"SELECT path, count FROM {view} WHERE {condition}")
         return collections.Counter({path: int(count) for path, count in rows})
@@ -416,7 +417,8 @@ class Stack:
         return self.counts(f"starts_with(path, '{prefix}')")
 
     def audit(self, prefix, sent, acked, exact):
-        """acknowledged ≤ stored ≤ sent for every path; equal where nothing was left open."""
+        """Checks acknowledged ≤ stored ≤ sent for every path, with equality if no request had an unknown
+        outcome."""
         stored = self.stored(prefix)
         wrong = [(path, acked[path], stored[path], sent[path]) for path in sent | stored
                  if not acked[path] <= stored[path] <= sent[path]
@@ -427,7 +429,7 @@ class Stack:
     # Loads.
 
     def start_client(self, network="public", host=None):
-        """A task that loads can be started in, on one of the stack's networks."""
+        """A task for loads, on one of the stack's networks."""
         name = f"test-client-{network}"
         known = self.swarm("service", "ls", "--quiet", "--filter", f"name={name}")
         if not known:
@@ -437,8 +439,8 @@ class Stack:
         return until(lambda: self._client(name), f"{name} to run", 180 * self.patience)
 
     def client_knows(self, name, number):
-        """Waits until the client's host knows so many addresses for a name. Hosts tell each other of
-        tasks by gossip, which can take half a minute on a busy machine."""
+        """Waits until the client's host resolves a name to this number of addresses. Hosts exchange them by
+        gossip, which can take half a minute on a busy machine."""
         client = self.start_client()
         until(lambda: client.addresses_of(name) == number,
               f"{number} addresses for {name}", 120 * self.patience)
@@ -489,7 +491,7 @@ def flags(options):
 
 
 def vxlan_packets(host):
-    """How many VXLAN packets have come to the host since it was first asked."""
+    """The number of VXLAN packets that have reached the host since the first call."""
     rules = [*net.within(world.host_netns(host)), "iptables", "-w"]
     rule = ["INPUT", "-p", "udp", "--dport", "4789"]
     if world.run(*rules, "-C", *rule, check=False).returncode != 0:

@@ -1,4 +1,4 @@
-"""Makes a lab of two virtual machines with Debian's kernel, with stack.yml on it as it is."""
+"""Makes a lab of two virtual machines with Debian's kernel, with the unchanged stack.yml on it."""
 import pytest
 from harness.fixtures import note  # noqa: F401 (pytest finds fixtures here)
 from harness.lab import Stack, made_lab

@@ -1,6 +1,6 @@
 """Searches the models of the journal's protocol with spin (README.md).
 
-    tests/model [NAME...]           every search, or those whose names begin so
+    tests/model [NAME...]           every search, or those whose names begin with NAME
     tests/model --large [NAME...]   the complete searches in larger sizes
     tests/model --trail NAME...     the steps to a fault's violation, once it has been found
 
@@ -109,8 +109,8 @@ def run(search, large):
 
 
 def run_all(searches, large):
-    """Runs searches, prints a line when one ends, and writes the results. Returns whether all of
-    them are as they should be."""
+    """Runs searches, prints a line at the end of each, and writes the results. Returns whether all have the
+    expected result."""
     checks = []
     OUT.mkdir(parents=True, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor(LARGE_AT_ONCE if large else AT_ONCE) as pool:
@@ -124,7 +124,7 @@ def run_all(searches, large):
 
 
 def print_trail(search):
-    """Prints a line for each step of a fault's trail. What a step leads to at once is indented."""
+    """Prints a line for each step of a fault's trail. Immediate consequences of a step are indented."""
     trail = folder_of(search) / f"{search.model}.pml.trail"
     if not trail.exists():
         sys.exit(f"tests/model: there is no trail of {search.name} yet; search it first")

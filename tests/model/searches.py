@@ -1,4 +1,4 @@
-"""What is searched. A complete search visits every state and finds no violation. A planted fault is
+"""The searches. A complete search visits every state and finds no violation. A planted fault is
 searched in the sizes of a complete search until its violation is found."""
 
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ COMPLETE = (
 _TWICE, _MISSING = "hit_counted_twice", "acknowledged_hit_missing"
 _FALSE, _EMPTY, _WRONG = "conflict_false", "journal_empty", "count_wrong"
 
-# Without the check of 409s, the search goes on to the harm that a false one does.
+# Without the check of 409s, the search continues to the damage of a false one.
 _UNCHECKED = {"ALLOW_FALSE_CONFLICTS": 1}
 
 

@@ -1,5 +1,5 @@
-"""What an operator relies on: each piece by the tool that an operator uses. The parts of the tests of
-the running pair (tests/harness) are at hand here, too."""
+"""Tests of everything that operators use, with the tools that they use. They share tests/harness with the
+tests of the running pair."""
 
 import pathlib
 
@@ -20,7 +20,7 @@ def cluster():
 
 @pytest.fixture
 def stage(cluster, tmp_path):
-    """A stage of the test's own."""
+    """The test's own stage."""
     stage = Stage(cluster, tmp_path)
     yield stage
     stage.close()

@@ -1,5 +1,5 @@
-"""etcd and database servers under Patroni on loopback, from Debian's packages, with the configuration that
-swarm/ha/halib makes for its containers."""
+"""etcd and database servers under Patroni on loopback, from Debian's packages, with the configuration of
+swarm/ha/halib."""
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -41,7 +41,7 @@ def load(name):
 
 
 def as_postgres():
-    """How a command begins that must not run as root, and must not outlive the test run."""
+    """The prefix of a command that runs as postgres instead of root, and ends with the test run."""
     command = ["setpriv", "--pdeathsig", "KILL"]
     if os.geteuid() == 0:
         command += ["--reuid=postgres", "--regid=postgres", "--init-groups"]
@@ -58,7 +58,7 @@ def folder_of_postgres():
 
 
 class Etcd:
-    """The only member of its cluster."""
+    """An etcd cluster of one member."""
 
     def __init__(self, folder):
         self.client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
@@ -88,7 +88,7 @@ class Etcd:
 
 class Server:
     """A database server under Patroni: swarm/ha/halib's configuration, with this machine's ports and folders.
-    `change` is given the configuration before it is written."""
+    `change(config)` may change the configuration before it is written."""
 
     def __init__(self, name, etcd, folder, change=lambda config: None):
         self.name, self.folder = name, folder / name
@@ -143,7 +143,7 @@ class Server:
         return (self.folder / "log").read_text(errors="replace")
 
     def state(self):
-        """What Patroni says about itself; {} while it does not answer."""
+        """Patroni's state; {} while it does not answer."""
         try:
             with urllib.request.urlopen("http://%s:%d/patroni" % self.rest, timeout=5) as answer:
                 return json.load(answer)
@@ -164,7 +164,7 @@ class Server:
                                autocommit=True)
 
     def kill(self):
-        """Patroni, the postmaster and all that it started, as when the power goes."""
+        """Kills Patroni, the postmaster and its processes, like a power failure."""
         if self.process is None:
             return
         self.process.kill()
@@ -176,7 +176,7 @@ class Server:
 
 
 def kill_family(pid):
-    """A process and its children, the parent stopped first so that it starts no more of them."""
+    """Kills a process and its children. Stops the parent first, so that it starts no more."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
     with contextlib.suppress(FileNotFoundError):
@@ -197,8 +197,8 @@ def has_ended(pid):
 
 class Archive:
     """A repository, and pgBackRest's server beside each database server, with the configuration and the
-    certificate that they have in the stack. They differ in names, ports and folders. `programs` has
-    swarm/ha/ha as each container would run it."""
+    certificate of the stack, except for names, ports and folders. `programs` has swarm/ha/ha as each
+    container runs it."""
 
     def __init__(self, folder, etcd, names):
         self.folder, self.names = folder, names
@@ -263,7 +263,8 @@ class Archive:
         return server
 
     def _of_this_machine(self, line):
-        """A line of the repository's configuration: the servers do not share folder and port here."""
+        """Adapts a line of the repository's configuration to this machine, where each server has its own
+        folder and port."""
         key, _, value = line.partition("=")
         which = {f"pg{number}": server for number, server in enumerate(self.servers, start=1)}
         server = which.get(key.partition("-")[0])
@@ -272,8 +273,8 @@ class Archive:
         return f"{key}={server.data}" if server and key.endswith("-path") else line
 
     def begin_restored(self, server):
-        """What a container that is started now does before it becomes Patroni; without the last step, which
-        runs programs by their paths in the container."""
+        """Does the steps of a starting container before it becomes Patroni, except the last one, which runs
+        programs by their paths in the container."""
         program = self.programs[server.name]
         wanted = program.restore.await_turn()
         program.restore.set_aside(wanted["id"])

@@ -1,10 +1,10 @@
-"""Draws the dashboard (swarm/monitoring/dashboard.json) as it looks with real data: its panels, titles,
-units and places, each query answered by a real Prometheus. Not by Grafana, which Debian does not have.
+"""Draws the dashboard (swarm/monitoring/dashboard.json) with real data: panels, titles, units and layout,
+with each query answered by a real Prometheus. It does not use Grafana, which Debian lacks.
 
     PYTHONPATH=tests /usr/bin/python3 tests/operation/picture.py [FOLDER]
 
-A pair of two and two carries 300 hits a second, for a while three times that, and PostgreSQL is killed
-and away for 15 s. Writes dashboard.png and dashboard-exactness.png.
+Two services of each kind serve 300 hits a second, for a while three times that, and PostgreSQL is down for 15
+s. Writes dashboard.png and dashboard-exactness.png.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def client(render, rate, seconds):
 
 @contextlib.contextmanager
 def watched(folder):
-    """Something has happened, and Prometheus has watched: it, and the times between which it did."""
+    """Runs the load while Prometheus scrapes. Yields Prometheus, and the begin and the end of the load."""
     with contextlib.ExitStack() as stack:
         cluster = Cluster()
         stack.callback(cluster.remove)
@@ -71,7 +71,7 @@ def watched(folder):
 
 
 def name_of(target, labels):
-    """The legend, as Grafana makes it."""
+    """The name of a series, as Grafana makes it."""
     return re.sub(r"\{\{(\w+)\}\}", lambda label: labels.get(label[1], ""),
                   target.get("legendFormat", ""))
 
@@ -81,7 +81,7 @@ def at(when):
 
 
 def draw(axes, panel, prometheus, begin, end):
-    """One panel: a line for each series, or for a single number that number."""
+    """Draws one panel: a line for each series, or the number of a stat panel."""
     axes.set_title(panel["title"], loc="left", fontsize=9, fontweight="bold")
     unit = UNITS[panel["fieldConfig"]["defaults"].get("unit", "short")]()
     axes.yaxis.set_major_formatter(unit)
@@ -110,7 +110,7 @@ def draw(axes, panel, prometheus, begin, end):
 
 
 def draw_rows(rows, path, *seen):
-    """The panels that stand under these rows of the dashboard, where they stand in it."""
+    """Draws the panels below these rows of the dashboard, in their places."""
     row, panels = "", []
     for panel in dashboard():
         row = panel["title"] if panel["type"] == "row" else row

@@ -11,7 +11,7 @@ import pytest
 
 from harness.services import ROOT
 
-SCHEMA = ":(glob)counter-svc/**/schema.h"    # which has moved
+SCHEMA = ":(glob)counter-svc/**/schema.h"    # the file has moved
 KEEP = pathlib.Path(ROOT) / "build" / "previous"
 
 
@@ -26,9 +26,9 @@ def git(*words, **options):
 
 
 def commit_before(version):
-    """The last commit whose programs were of an older schema version than this."""
+    """The last commit with an older schema version than this one."""
     if git("rev-parse", "--git-dir").returncode != 0:
-        pytest.skip("the previous version is built from the repository's history, and here is none")
+        pytest.skip("the previous version is built from the repository's history, which is missing here")
     came = git("log", "--format=%H", f"-S#define SCHEMA_VERSION {version}", "--", SCHEMA, text=True)
     commit = came.stdout.split()[-1] + "^" if came.stdout.strip() else "HEAD"
     found = git("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}", text=True).stdout.strip()
@@ -37,8 +37,8 @@ def commit_before(version):
 
 
 def build_previous(version):
-    """Builds the last programs with an older schema than `version`, if that has not been done yet;
-    returns their folder and their schema version."""
+    """Builds the last programs with an older schema than `version`, unless they exist. Returns their folder
+    and their schema version."""
     commit = commit_before(version)
     older = schema_version(git("grep", "-h", "#define SCHEMA_VERSION", commit, "--", SCHEMA, text=True).stdout)
     assert older < version

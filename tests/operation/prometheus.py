@@ -1,4 +1,4 @@
-"""Debian's own Prometheus on loopback, as an operator has it: scraping what a test started."""
+"""Debian's Prometheus on loopback, which scrapes the services of a test."""
 
 import json
 import os
@@ -19,7 +19,7 @@ HA_ROW, ARCHIVE_ROW = "Three database servers (--ha)", "Backups and archived WAL
 
 
 def promtool(*arguments, stdin=None):
-    """Runs promtool; returns its status and what it said."""
+    """Runs promtool. Returns its status and its output."""
     done = subprocess.run(["promtool", *arguments], input=stdin, capture_output=True, text=True,
                           timeout=300, check=False)
     return done.returncode, done.stdout + done.stderr
@@ -32,8 +32,8 @@ def dashboard():
 
 
 def dashboard_queries(*rows):
-    """The queries of the dashboard as (panel, query): those below these rows, or those that every deployment
-    can answer."""
+    """The dashboard's queries as (panel, query): those below these rows, by default those that every
+    deployment can answer."""
     found, row = [], None
     for panel in dashboard():
         row = panel["title"] if panel["type"] == "row" else row
@@ -67,7 +67,7 @@ class Prometheus:
         self._write_config(targets)
 
     def _write_config(self, targets):
-        # as in the stack, but for where the targets are and how often they are asked
+        # as in the stack, with other targets and scrape intervals
         with open(os.path.join(MONITORING, "prometheus.yml"), encoding="utf-8") as file:
             config = yaml.safe_load(file)
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
@@ -115,13 +115,13 @@ class Prometheus:
                 for one in self._ask("query", query=expression)]
 
     def course(self, expression, begin, end):
-        """What a query found in each second between two times: a list of (labels, times, values)."""
+        """The values of a query in each second between two times: a list of (labels, times, values)."""
         found = self._ask("query_range", query=expression, start=begin, end=end, step=1)
         return [(one["metric"], *zip(*((when, float(value)) for when, value in one["values"])))
                 for one in found]
 
     def value(self, expression):
-        """The value of a query that has just one."""
+        """The value of a query with exactly one sample."""
         found = self.query(expression)
         assert len(found) == 1, f"{expression}: {found}"
         return found[0][1]

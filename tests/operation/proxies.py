@@ -1,5 +1,4 @@
-"""nginx, HAProxy and Caddy from Debian, on loopback: with the configurations that docs/proxies.md gives, or
-others."""
+"""nginx, HAProxy and Caddy from Debian, on loopback, with the configurations of docs/proxies.md or others."""
 
 import contextlib
 import csv
@@ -13,9 +12,9 @@ from harness.ports import free_port
 from harness.services import ROOT
 from harness.wait import PATIENCE_S, until
 
-HOSTS = ("10.0.0.1:9090", "10.0.0.2:9090")  # which stand for render-svc in the documentation
+HOSTS = ("10.0.0.1:9090", "10.0.0.2:9090")  # the addresses of render-svc in the documentation
 
-# How each language says where to listen: as documented, and with a port of ours on loopback.
+# The listening address in each language: as documented, and with a free port on loopback.
 LISTEN = {"nginx": ("listen {};", "listen 127.0.0.1:{};"), "haproxy": ("bind :{}\n", "bind 127.0.0.1:{}\n"),
           "caddyfile": (":{} {{", ":{} {{")}
 
@@ -50,7 +49,7 @@ import {folder}/site
 
 
 def documented(language):
-    """A configuration as it stands in docs/proxies.md."""
+    """A configuration from docs/proxies.md."""
     with open(os.path.join(ROOT, "docs", "proxies.md"), encoding="utf-8") as file:
         block, = re.findall(rf"^```{language}\n(.*?)^```$", file.read(), re.DOTALL | re.MULTILINE)
     return block
@@ -62,8 +61,8 @@ def _once(text, old, new):
 
 
 class Proxy:
-    """A program, with a main configuration of our own that includes the `site` in question. Its listener
-    and the two hosts in that get addresses of ours."""
+    """A proxy with a main configuration that includes `site`. The site's listener and its two hosts get
+    addresses on loopback."""
 
     def __init__(self, folder, language, site, hosts):
         self.folder = str(folder)
@@ -97,7 +96,7 @@ class Proxy:
         raise AssertionError(self.log())
 
     def _start(self):
-        """Starts it on a port of its own; returns whether it runs."""
+        """Starts it on a free port. Returns whether it runs."""
         self.address = ("127.0.0.1", free_port())
         old, new = LISTEN[self._language]
         self._write("site", _once(self._site, old.format(80), new.format(self.address[1])))
@@ -109,7 +108,7 @@ class Proxy:
         return self._process.poll() is None
 
     def _listens(self):
-        """Whether the socket that listens at its port is its own."""
+        """Whether it owns the socket that listens at its port."""
         port = "0100007F:%04X" % self.address[1]
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file]
@@ -127,7 +126,7 @@ class Proxy:
             self._process.wait()
 
     def servers(self):
-        """Of an HAProxy: what it knows of each server, by name, as its statistics have it."""
+        """HAProxy only: the statistics of each server, by name."""
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(PATIENCE_S)
             sock.connect(self._path("socket"))

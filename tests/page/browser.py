@@ -1,5 +1,5 @@
-"""A headless Chromium, held to what the tests need: no word to the outside, no animation that a test
-would have to wait for, and everything waited for by its condition."""
+"""A headless Chromium for the tests: no requests to the outside, no animations, and every wait has a
+condition."""
 
 import base64
 import json
@@ -22,14 +22,14 @@ ARGUMENTS = [
     "--disable-component-update", "--disable-sync", "--disable-default-apps",
     "--disable-extensions", "--disable-domain-reliability", "--metrics-recording-only",
     "--disable-features=OptimizationHints,MediaRouter,Translate",
-    # whatever it wanted to look up outside, it could not
+    # it cannot resolve names outside
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
 JAVASCRIPT_OFF = {"profile.managed_default_content_settings.javascript": 2}
 
 
 class Browser:
-    """One window. `address` is where the pages are that `open` opens."""
+    """One window. `address` is the server of the pages that `open` opens."""
 
     def __init__(self, script=True):
         options = webdriver.ChromeOptions()
@@ -48,10 +48,10 @@ class Browser:
     def quit(self):
         self.driver.quit()
 
-    # --- what the window is like
+    # --- the window
 
     def look(self, width=1280, height=800, dark=False, still=False):
-        """Sets the window's size and what its user prefers: dark pages, still ones."""
+        """Sets the window's size and its user's preferences: dark pages, reduced motion."""
         self._command("Emulation.setDeviceMetricsOverride", width=width, height=height,
                       deviceScaleFactor=1, mobile=False)
         self._command("Emulation.setEmulatedMedia", features=[
@@ -61,28 +61,28 @@ class Browser:
     def _command(self, name, **arguments):
         return self.driver.execute_cdp_cmd(name, arguments)
 
-    # --- going about
+    # --- navigation
 
     def open(self, target):
         self.driver.get("http://%s:%d%s" % (*self.address, target))
         return self
 
     def forget_cookies(self):
-        """Those of every origin: they are not told apart by port."""
+        """Deletes the cookies of every origin: cookies do not distinguish ports."""
         self._command("Network.clearBrowserCookies")
 
     def forget(self):
-        """Empties what the browser remembers of the pages."""
+        """Clears the browser's cache of pages."""
         self._command("Storage.clearDataForOrigin", origin="http://%s:%d" % self.address,
                       storageTypes="all")
 
     @property
     def target(self):
-        """The path and query of the page that is open."""
+        """The path and query of the open page."""
         return self.driver.current_url.partition("//")[2].partition("/")[2].join(["/", ""])
 
     def click(self, selector):
-        """Clicks what must lead to another page, and waits for that."""
+        """Clicks an element that leads to another page, and waits for that page."""
         page = self.find("html")
         self.find(selector).click()
         until(lambda: self._is_gone(page), f"{selector} to lead to another page")
@@ -90,7 +90,7 @@ class Browser:
     def _is_gone(self, element):
         try:
             element.is_displayed()
-        except Exception as error:  # whatever the driver says of an element of the page before
+        except Exception as error:  # any error of the driver about an element of the previous page
             if "stale" in type(error).__name__.lower() or "NoSuch" in type(error).__name__:
                 return self.find_all("body") != []
             raise
@@ -113,10 +113,10 @@ class Browser:
             until(lambda: self._is_gone(page), "the form to be sent")
 
     def save_nothing(self):
-        """What would be saved to a file is dropped."""
+        """Discards downloads."""
         self._command("Browser.setDownloadBehavior", behavior="deny")
 
-    # --- what is there
+    # --- the page
 
     def find(self, selector):
         return self.driver.find_element(By.CSS_SELECTOR, selector)
@@ -128,20 +128,20 @@ class Browser:
         return self.find(selector).text
 
     def shows(self, selector):
-        """Whether such an element is there and visible."""
+        """Whether a matching element exists and is visible."""
         return any(element.is_displayed() for element in self.find_all(selector))
 
     def run(self, script, *arguments):
-        """What a piece of JavaScript returns; also where the page's own is off."""
+        """The value that JavaScript code returns. Works without the page's own scripts, too."""
         return self.driver.execute_script(script, *arguments)
 
     def ask(self, script, *arguments):
-        """What a piece of JavaScript hands to its last argument, a function."""
+        """The value that JavaScript code passes to its last argument, a function."""
         return self.driver.execute_async_script(script, *arguments)
 
     @property
     def rows(self):
-        """The table's (path, count), a path as a person reads it or a screen reader says it."""
+        """The table's (path, count), with each path as shown or as read by a screen reader."""
         return [(path, int(count.replace(",", ""))) for path, count in self.run(
             "return [...document.querySelectorAll('section tbody tr')].map(row => ["
             "row.querySelector('a').title || row.querySelector('a').textContent,"
@@ -149,17 +149,17 @@ class Browser:
 
     @property
     def hrefs(self):
-        """Where the table's links lead."""
+        """The targets of the table's links."""
         return self.run("return [...document.querySelectorAll('section tbody a')]"
                         ".map(a => a.getAttribute('href'))")
 
     @property
     def number(self):
-        """The number in large figures."""
+        """The large count of the page."""
         return int(self.text(".count strong").replace(",", ""))
 
     def fonts_of(self, selector):
-        """The names of the fonts that the text of an element is shown in."""
+        """The names of the fonts that show the text of an element."""
         self._command("DOM.enable")
         self._command("CSS.enable")
         root = self._command("DOM.getDocument")["root"]["nodeId"]
@@ -174,7 +174,7 @@ class Browser:
             "return top >= 0 && bottom <= innerHeight", selector)
 
     def wider_than_the_window(self):
-        """What sticks out to the right, or None."""
+        """An element that overflows to the right, or None."""
         return self.run(
             "const most = document.documentElement.clientWidth;"
             "if (document.documentElement.scrollWidth <= most) return null;"
@@ -183,14 +183,13 @@ class Browser:
             ".slice(0, 5)")
 
     def complaints(self):
-        """What the console has to complain of since it was last asked, but for the status of a page
-        that is an error on purpose."""
+        """The console's errors since the last call, except statuses of intended error pages."""
         return [entry["message"] for entry in self.driver.get_log("browser")
                 if entry["level"] in ("SEVERE", "WARNING")
                 and "the server responded with a status of" not in entry["message"]]
 
     def violations(self):
-        """What axe-core finds wrong with the page as it is now."""
+        """The violations that axe-core finds on the page as it is now."""
         if not self.run("return typeof axe === 'object'"):
             self.run(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(
@@ -201,7 +200,7 @@ class Browser:
                               for node in violation["nodes"][:3]]) for violation in found]
 
     def picture(self, name):
-        """Writes what the window shows to build/screenshots/."""
+        """Saves a picture of the window to build/screenshots/."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         data = self._command("Page.captureScreenshot", format="png")["data"]
         (SCREENSHOTS / f"{name}.png").write_bytes(base64.b64decode(data))

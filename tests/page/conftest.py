@@ -1,5 +1,4 @@
-"""The pair on a PostgreSQL of its own, and browsers before it: one with the page's script, one that
-runs no scripts at all."""
+"""The pair on its own PostgreSQL, and two browsers: one with scripts, one without."""
 
 import datetime
 import re
@@ -39,7 +38,7 @@ def pair_on(stage, hits, **keys):
     return SimpleNamespace(ledger=ledger, counter=counter, api=counter.api, render=render, address=render.address)
 
 
-# 259 paths, so that there are three pages of them.
+# 259 paths, which fill three pages.
 MANY = {f"/section-{n % 7}/page-{n:03}": 9_000 - 30 * (n * 97 % 251) for n in range(1, 251)} | {
     "/": 123_456, "/blog/": 45_678, "/about": 12_345,
     "/docs/reference/configuration/environment-variables/of/the/services/and/their/defaults.html":
@@ -60,7 +59,7 @@ def full(stage):
 
 
 def past_of(now):
-    """(time, path, hits, of them by bots): what was counted in forty days, by day and night, on weekends too."""
+    """(time, path, hits, hits by bots) of forty days, by day and night, on weekends too."""
     for ago in range(40 * 24):
         at = now - datetime.timedelta(hours=ago)
         awake = max(0, 12 - abs(at.hour - 14))
@@ -77,7 +76,7 @@ NOW = datetime.datetime(2026, 11, 18, 14, 20, tzinfo=datetime.timezone.utc)
 
 @pytest.fixture(scope="session")
 def clocked_stage(tmp_path_factory):
-    """A stage whose PostgreSQL is always on the same day, and far from its end and the hour's."""
+    """A stage whose PostgreSQL always starts on the same day, far from the end of the day and of the hour."""
     cluster = ClockedCluster()
     cluster.clock.set(NOW)
     stage = Stage(cluster, tmp_path_factory.mktemp("clocked"))
@@ -88,7 +87,7 @@ def clocked_stage(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def historic(clocked_stage):
-    """A pair on which hits were counted for forty days. Nothing more is counted there."""
+    """A pair with the hits of forty days. Tests count nothing more there."""
     pair = pair_on(clocked_stage, {})
     pair.now = NOW
     past.count(pair.ledger, past_of(NOW), NOW - datetime.timedelta(days=45))
@@ -126,19 +125,19 @@ def forgetful(clocked_stage):
 
 @pytest.fixture(scope="session")
 def empty(stage):
-    """A pair with nothing counted, which stays so."""
+    """A pair without hits. Tests count nothing there."""
     return pair_on(stage, {})
 
 
 @pytest.fixture
 def own(stage):
-    """What makes a pair of the test's own, with the hits and the keys of counter-svc it wants."""
+    """A function that makes the test's own pair, with these hits and keys of counter-svc."""
     return lambda hits=None, **keys: pair_on(stage, hits or {}, **keys)
 
 
 @pytest.fixture(scope="session")
 def unreachable(stage):
-    """A render-svc whose counter-svc is not there."""
+    """A render-svc without a counter-svc."""
     return stage.render(("127.0.0.1", 1), ready=False, request_deadline_ms=100)
 
 
@@ -175,20 +174,20 @@ def ready(browser):
 
 @pytest.fixture
 def browser(scripting):
-    """The browser with scripts, nothing of the test before in it."""
+    """The browser with scripts, without any state of earlier tests."""
     return ready(scripting)
 
 
 @pytest.fixture(params=["with script", "without script"])
 def either(request):
-    """Both browsers, one after the other: what works in both."""
+    """Each browser, one after the other."""
     return ready(request.getfixturevalue(
         "scripting" if request.param == "with script" else "scriptless"))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item):
-    """A failed test leaves a picture and shows the end of its services' logs."""
+    """Saves a picture of a failed test, and shows the end of its services' logs."""
     report = (yield).get_result()
     if not report.failed:
         return

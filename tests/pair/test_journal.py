@@ -203,7 +203,8 @@ def test_paths_that_are_hit_after_they_were_forgotten_are_counted_on(stage, ledg
 
 
 def test_beyond_the_memory_for_unfolded_paths_hits_are_503_and_none_is_lost(stage, ledger):
-    api = stage.counter(ledger, max_cached_bytes=1048576, batch_deadline_ms=300).api
+    api = stage.counter(ledger, max_cached_bytes=1048576, batch_deadline_ms=300,
+                        statement_timeout_ms=20000).api
     names = (f"/{n:05}/" + "x" * 1500 for n in itertools.count())
     counted, statuses = [], set()
     with folds_kept_from(ledger, "/held"):

@@ -1,4 +1,4 @@
-"""What Debian's tools for finding holes find in a running pair, on loopback."""
+"""Debian's security scanners against a running pair, on loopback."""
 
 import pytest
 from harness.postgres import Cluster
@@ -14,7 +14,7 @@ def pair(tmp_path_factory):
         pair = stage.pair()
         pair.api.count({"/": 9, "/a": 3, "/b": 2, "/blog/x": 1, "/<b>&\"'": 1})
         yield pair
-        stage.close()  # and the services have kept their promises
+        stage.close()  # the stage checks the promises of the services
     finally:
         stage.close()
         cluster.remove()

@@ -1,4 +1,4 @@
-"""A server that has the holes which the tools look for: that they find nothing elsewhere means something
+"""A server with the vulnerabilities that the scanners look for. Their silence about pathcount means something
 only if they find these."""
 
 import http.server

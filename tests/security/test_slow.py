@@ -1,4 +1,4 @@
-"""slowhttptest: while it holds as many connections as it can, slowly, others are answered."""
+"""slowhttptest: other clients are answered while it holds as many slow connections as it can."""
 
 import re
 

@@ -8,7 +8,7 @@ import holes
 import tools
 from harness.services import TOKEN
 
-TECHNIQUES = "BEUSTQ" if tools.THOROUGH else "BEU"  # what takes its time is told by time
+TECHNIQUES = "BEUSTQ" if tools.THOROUGH else "BEU"  # blind tests measure time
 LEVEL = "5" if tools.THOROUGH else "1"
 
 PUBLIC = {
@@ -60,7 +60,7 @@ def test_a_batch_has_no_injection(pair, tmp_path):
 
 
 def test_the_ledger_is_what_it_was(pair):
-    """Whatever was tried: the tables are there, and their totals agree with their rows."""
+    """Checks that the tables still exist, and that their totals agree with their rows."""
     assert pair.ledger.totals() == pair.ledger.totals_by_scanning()
     assert pair.ledger.count("/blog/x") == 1
 

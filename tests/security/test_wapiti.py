@@ -1,18 +1,18 @@
-"""wapiti crawls the pages below /-/, and attacks whatever takes a parameter there."""
+"""wapiti crawls the pages below /-/, and attacks their parameters."""
 
 import json
 
 import holes
 import tools
 
-# Not ssrf and xxe, which ask a server of wapiti's on the internet, and not nikto and wapp, which fetch
-# lists from there; nothing here fetches an address that it is told, or reads XML.
+# Without ssrf and xxe, which use a server of wapiti on the internet, and nikto and wapp, which fetch lists
+# from there. pathcount fetches no address from a request, and reads no XML.
 MODULES = ("backup,blindsql,cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,methods,permanentxss,"
            "redirect,shellshock,sql,xss")
 IN_SHORT = "cookieflags,crlf,csp,csrf,exec,file,htaccess,http_headers,methods,permanentxss,redirect,shellshock,sql,xss"
 
-# What it misses, and why it stays so: browsers have dropped the filter that X-XSS-Protection switches,
-# and Strict-Transport-Security means nothing without TLS (RFC 6797, 7.2): who terminates TLS sets it.
+# Accepted findings: browsers have removed the filter of X-XSS-Protection, and Strict-Transport-Security has
+# no effect without TLS (RFC 6797, 7.2); the TLS terminator sets it.
 NOT_OURS = {"X-XSS-Protection is not set", "Strict-Transport-Security is not set"}
 
 

@@ -1,15 +1,15 @@
-"""Running the tools: each as a command that can be repeated by hand, which is printed."""
+"""Runs the scanners. Prints each command, so that it can be repeated by hand."""
 
 import os
 import shlex
 import subprocess
 
 THOROUGH = os.environ.get("THOROUGH") == "1"
-"""`make security` instead of `make test`: more of everything, for some hours."""
+"""`make security` instead of `make test-security`: more tests of each kind, for some hours."""
 
 
 def run(command, folder, seconds):
-    """Runs a command in a folder, which is its home, too; returns what it said."""
+    """Runs a command in a folder, which is also its home. Returns its output."""
     print("$", shlex.join(command), flush=True)
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "TERM": "dumb", "LANG": "C.UTF-8"}
     done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, text=True,
