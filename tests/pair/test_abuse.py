@@ -1,5 +1,4 @@
-"""Clients that mean no good, or are broken: each costs a socket, for a limited time, and nobody else
-notices."""
+"""Malicious or broken clients: each costs one socket for a limited time, and other clients are still served."""
 
 import contextlib
 import os
@@ -115,7 +114,7 @@ def test_a_connection_may_be_silent_at_first(short):
 
 
 def test_a_half_closed_client_is_answered(short):
-    """Half-closed: its requests were whole."""
+    """The client half-closes the connection after complete requests."""
     with connected(short.address) as [sock]:
         sock.sendall(HEAD + b"\r\n" + HEAD + b"\r\n")
         sock.shutdown(socket.SHUT_WR)

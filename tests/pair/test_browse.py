@@ -26,7 +26,7 @@ FORMS = [("?format=html", {}, "text/html"), ("?format=json", {}, "application/js
 
 @pytest.fixture(scope="module")
 def stocked(module_stage):
-    """A pair with ROWS in its ledger, which nobody changes."""
+    """A pair with ROWS in its ledger. Tests do not change it."""
     pair = module_stage.pair()
     pair.api.count(ROWS)
     pair.face = Face(pair.address)

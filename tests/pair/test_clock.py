@@ -32,7 +32,7 @@ def clock():
 
 @pytest.fixture(scope="module")
 def machine(clock, tmp_path_factory):
-    """A PostgreSQL and stages whose services go by the clock."""
+    """A PostgreSQL and stages whose services use the clock."""
     cluster = Cluster(environment=clock.environment)
     yield cluster
     cluster.remove()

@@ -127,7 +127,7 @@ def test_totals_add_up(module_stage):
 
 
 def test_rows_that_are_behind_say_how_old_they_are(module_stage):
-    """A row's lock keeps what was counted from the table, not from memory."""
+    """A locked row keeps hits out of the table, not out of memory."""
     ledger = module_stage.ledger()
     api = module_stage.counter(ledger).api
     api.count({"/held": 1})

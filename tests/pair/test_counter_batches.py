@@ -88,7 +88,7 @@ def frozen_reader(module_stage):
 
 
 def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(frozen_reader):
-    """What is committed is confirmed all the same."""
+    """Committed hits are confirmed."""
     answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?order=path").json()
     assert answer["counts"] == [2] and "rows" not in answer
 

@@ -54,7 +54,7 @@ def ask(sock, version, target):
 
 @contextlib.contextmanager
 def answers(service, target, receive_bytes=None):
-    """A connection for each version, whose answer has begun, and is not read."""
+    """A connection for each version, whose answer has begun and is not read."""
     with connected(service.address, len(REQUESTS), receive_bytes) as socks:
         for sock, version in zip(socks, REQUESTS):
             ask(sock, version, target)
@@ -168,7 +168,7 @@ def test_answers_that_are_not_taken_in_time(stage, counter, name):
 # --- what is complete
 
 def test_exports_that_are_whole(stage, counter):
-    """In HTTP/1.0 the connection's end is theirs, whatever the client asks for."""
+    """With HTTP/1.0 they end with the connection, whatever the client requests."""
     render = stage.render(counter)
     with answers(render, EVERYTHING) as socks:
         for sock, version in zip(socks, REQUESTS):

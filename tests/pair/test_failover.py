@@ -129,7 +129,7 @@ def test_a_primary_left_behind_answers_no_read(servers):
 
 
 def test_sessions_stay_with_the_journal(servers):
-    """Views and folds that lose their connection do not go to the old primary, whose tables are old."""
+    """Views and folds that lose their connection do not use the old primary, whose tables are outdated."""
     counter = counter_on(servers, servers.primary, servers.standby, **HURRIED)
     lane = lane_of(counter)
     promote(servers)

@@ -1,4 +1,4 @@
-"""Answers that are compressed: read by curl, requests and Python's gzip, they are what they are without."""
+"""Compressed answers: curl, requests and Python's gzip decompress them to the uncompressed answers."""
 
 import gzip
 import json

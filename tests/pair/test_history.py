@@ -135,7 +135,7 @@ def test_steps_are_small_and_can_be_done_again(book):
 
 
 def test_a_fold_beside_a_step_adds_once_and_a_step_takes_out_once(book):
-    """A fold that waits for a row adds to what the step has written; a step sees what was folded before."""
+    """A fold that waits for a row adds to the result of the step. A step sees the folds before it."""
     book.count(START, {"/a": 3, "/b": 3})
     now = START + timedelta(hours=24)
     with book.ledger.connect_as_owner() as other:
@@ -208,7 +208,7 @@ def test_periods_wait_for_hits_that_are_not_folded_yet(book):
 
 
 def test_a_refresh_at_midnight_keeps_what_a_fold_has_counted_on_the_new_day(book):
-    """A refresh may wait for a fold whose hits came after the time that it works with."""
+    """A refresh may wait for a fold with hits that came after the time of the refresh."""
     midnight = utc("2026-03-11T00:00")
     before = midnight - timedelta(milliseconds=50)
     book.count(START, {"/a": 3})

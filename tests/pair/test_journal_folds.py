@@ -132,7 +132,7 @@ def test_the_journal_is_cleared_but_for_what_a_slow_counter_may_want(stage, ledg
 
 
 def test_a_counter_that_was_stopped_while_the_journal_was_cleared_counts_on(stage, ledger):
-    """Longer than any of its connections lasts: it wakes up with a state whose entry is gone."""
+    """It is frozen for longer than its connections last, and continues with a state whose entry is gone."""
     one, other = (stage.counter(ledger, fold_interval_ms=100) for _ in range(2))
     lane = one.api.lane()
     one.api.post(lane, 1, {"/a": 1, "/gone": 1})

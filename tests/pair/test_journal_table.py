@@ -114,7 +114,7 @@ def test_edits_while_hits_are_counted_lose_none(stage, ledger):
 
 
 def test_a_journal_that_went_back_to_an_earlier_state_is_read_anew(ledger, counter):
-    """As after a restore, or at a standby that lacks what was not confirmed: the positions are the same
+    """As after a restore, or at a standby without the unconfirmed entries: the positions are the same
     again, the entries are others."""
     api = counter.api
     lane = api.lane()

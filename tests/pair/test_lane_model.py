@@ -38,7 +38,7 @@ class Lane:
 
 
 def machine(ledger, counters):
-    """A machine whose counters serve `ledger`, which is empty at the beginning of each example."""
+    """A state machine whose counters serve `ledger`. The ledger is empty at the beginning of each example."""
 
     class Model(RuleBasedStateMachine):
         lanes, ended = Bundle("lanes"), Bundle("ended")

@@ -17,7 +17,7 @@ LOSSES = [swallow, drop, reset, cut, refuse, lose]
 
 @pytest.fixture
 def one_lane(stage):
-    """A pair whose render-svc has one lane, and gives a call to counter-svc 300 ms."""
+    """A pair whose render-svc has one lane, and a deadline of 300 ms for each call of counter-svc."""
     return stage.pair(render_keys=QUICK)
 
 

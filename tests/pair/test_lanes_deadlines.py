@@ -14,7 +14,7 @@ from harness.wait import Later, Stopwatch, until
 
 @pytest.fixture
 def hasty(stage):
-    """A pair whose render-svc gives every request 500 ms."""
+    """A pair whose render-svc has a deadline of 500 ms for each request."""
     return stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 500})
 
 

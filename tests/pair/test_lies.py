@@ -1,6 +1,6 @@
 """render-svc believes no answer that is not the answer to what it asked, and no byte it did not ask for.
 
-The lies are told by the proxy, about true answers of a real counter-svc: so whatever render-svc does
+The proxy falsifies true answers of a real counter-svc: so whatever render-svc does
 next, asking again brings the truth, and the ledger says whether it was counted once.
 """
 

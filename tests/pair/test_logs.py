@@ -1,4 +1,4 @@
-"""What is written down: one line for each event worth telling, and nobody's traces (docs/logs.md).
+"""The log: one line for each event, without data about visitors (docs/logs.md).
 
 That every line is key=value, or JSON where that is asked for, and holds no secret is checked at the
 end of every service, whatever the test (harness.services).

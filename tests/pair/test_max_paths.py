@@ -27,7 +27,7 @@ def post(api, hits):
 
 
 def with_max_paths(counter, most):
-    """Starts a counter anew with another max_paths."""
+    """Restarts a counter with another max_paths."""
     counter.stop()
     counter.keys["max_paths"] = most
     return counter.restart().until_ready().api

@@ -1,4 +1,4 @@
-"""What cannot be counted is refused, says why, counts nothing, and hurts nobody else."""
+"""Requests that cannot be counted get an error with its reason, count nothing, and affect no other request."""
 
 import random
 import re

@@ -1,4 +1,4 @@
-"""The token and the database's password are changed while everybody counts, and nobody notices."""
+"""The token and the database's password are changed under load, without a failed request."""
 
 import signal
 
@@ -55,7 +55,7 @@ def test_the_previous_token_is_refused_once_it_is_dropped(stage):
 
 @pytest.fixture
 def ledger(cluster):
-    """One whose password the test changes, so it is nobody else's."""
+    """A ledger for one test, which changes its password."""
     return cluster.new_ledger()
 
 

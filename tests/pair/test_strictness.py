@@ -252,7 +252,7 @@ def test_there_is_one_way_to_say_where_a_body_ends(pair, codings):
 
 
 def test_the_length_is_not_waited_for_when_the_head_contradicts_itself(pair):
-    """libh2o waits for the body by the first length: the refusal comes all the same."""
+    """libh2o waits for the body by the first length. The request is still refused."""
     for codings, status in ((b"Content-Length: 60000\r\nContent-Length: 5\r\n", 400),
                             (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
                             (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),

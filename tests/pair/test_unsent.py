@@ -23,7 +23,7 @@ TARGETS = {"render-svc": "/-/paths?limit=1000", "counter-svc": "/v1/paths?limit=
 
 @pytest.fixture(scope="module")
 def counter(module_stage):
-    """A counter-svc whose ledger has the longest rows there can be."""
+    """A counter-svc whose ledger has rows of the maximum length."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     counter.keys = ledger.keys
