@@ -23,7 +23,7 @@ def until(condition, what, seconds=PATIENCE_S, pause=0.01):
         except AssertionError as error:
             trouble = last = error
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain: {what}; at last: {shown(condition, last)}") from trouble
+            raise AssertionError(f"{what}: not within {seconds} s; last value: {shown(condition, last)}") from trouble
         time.sleep(pause)
 
 

@@ -1,4 +1,4 @@
-"""What a wait in vain says: the last value that it saw."""
+"""The message of a failed wait shows the last value."""
 
 import pytest
 
@@ -12,16 +12,16 @@ def said_by(condition):
 
 
 def test_a_value_is_shown():
-    assert said_by(lambda: []) == "waited 0.01 s in vain: a wonder; at last: []"
+    assert said_by(lambda: []) == "a wonder: not within 0.01 s; last value: []"
 
 
 def test_both_sides_of_a_comparison_are_shown():
     seen, wanted = [1], 5
     message = said_by(lambda: len(seen) ==
                       wanted)
-    assert message.endswith("a wonder; at last: False; len(seen) is 1; wanted is 5")
+    assert message == "a wonder: not within 0.01 s; last value: False; len(seen) is 1; wanted is 5"
     message = said_by(lambda many=seen: {"é": sum(many)} == {"é": 2})
-    assert message.endswith("at last: False; {'é': sum(many)} is {'é': 1}; {'é': 2} is {'é': 2}")
+    assert message.endswith("last value: False; {'é': sum(many)} is {'é': 1}; {'é': 2} is {'é': 2}")
 
 
 def test_a_side_that_cannot_be_looked_at_again_says_so():
@@ -35,7 +35,7 @@ def test_a_side_that_cannot_be_looked_at_again_says_so():
 def test_the_error_of_a_condition_is_shown():
     def condition():
         assert not "here", "not there yet"
-    assert "at last: not there yet" in said_by(condition)
+    assert "last value: not there yet" in said_by(condition)
 
 
 def test_a_long_value_is_cut():
