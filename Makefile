@@ -335,7 +335,7 @@ update-bots: ## take over the newest list of bots' user agents: render-svc/bots/
 	@tools/update-bots
 
 .PHONY: lint
-lint: ## clang-format, clang-tidy, cppcheck, shellcheck, yamllint
+lint: ## clang-format, clang-tidy, cppcheck, direction of includes, shellcheck, yamllint
 	@tools/need lint
 	@tests/run lint
 
