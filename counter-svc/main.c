@@ -14,7 +14,6 @@
     .name = name_, .type = type_, .offset = offsetof(struct counter_config, field_)
 
 static const struct config_key KEYS[] = {
-    SERVICE_KEYS("127.0.0.1:8081", "127.0.0.1:8091"),
     {KEY("counter_token_previous", CONFIG_SECRET, counter_token_previous),
      .help = "A second valid token during a rotation."},
     {KEY("admin_token", CONFIG_SECRET, admin_token),
@@ -43,7 +42,7 @@ static const struct config_key KEYS[] = {
     {KEY("batch_deadline_ms", CONFIG_INTEGER, journal.batch_deadline_ms), .fallback = "3000",
      .min = 100, .max = 60000, .unit = "ms",
      .help = "Maximum time that a batch waits before it is sent to PostgreSQL."},
-    {KEY("lane_forget_s", CONFIG_INTEGER, journal.lane_forget_s), .fallback = "86400", .min = 1,
+    {KEY("lane_ttl_s", CONFIG_INTEGER, journal.lane_ttl_s), .fallback = "86400", .min = 1,
      .max = 31536000, .unit = "s",
      .help = "Time after which an unused lane expires; set it above the longest outage."},
     {KEY("max_paths", CONFIG_INTEGER, journal.max_paths), .fallback = "10000000", .min = 1,
@@ -197,8 +196,8 @@ static void stop(struct worker *worker)
     free(counter);
 }
 
-/* `counter-svc change …`, with the service's configuration. Returns the exit status. */
-static int change(int argc, char **argv)
+/* `counter-svc change …`, with the service's configuration, by these keys. Returns the exit status. */
+static int change(const struct config_key *keys, int argc, char **argv)
 {
     struct counter_config config = {0};
     struct command command;
@@ -208,7 +207,7 @@ static int change(int argc, char **argv)
     if (status != -1)
         return status;
     sandbox_memory();
-    if (config_load(KEYS, &config, command.config_path, error, sizeof(error)) != 0) {
+    if (config_load(keys, &config, command.config_path, error, sizeof(error)) != 0) {
         fprintf(stderr, "counter-svc change: %s\n", error);
         return 2;
     }
@@ -223,16 +222,17 @@ static int change(int argc, char **argv)
                                                 .admin_token = config.admin_token,
                                                 .counter_token = config.service.counter_token,
                                                 .rules = &config.path_rules});
-    config_free(KEYS, &config);
+    config_free(keys, &config);
     return status;
 }
 
 int main(int argc, char **argv)
 {
-    static const struct service SERVICE = {
+    const struct config_key *keys = service_keys(KEYS, "127.0.0.1:8081", "127.0.0.1:8091");
+    const struct service service = {
         .name = "counter-svc",
         .summary = "Counts hits in PostgreSQL, each exactly once, for render-svc.",
-        .keys = KEYS,
+        .keys = keys,
         .config_size = sizeof(struct counter_config),
         .metrics = counter_metrics,
         .metrics_size = sizeof(struct counter_metrics),
@@ -246,6 +246,6 @@ int main(int argc, char **argv)
     };
 
     if (argc > 1 && strcmp(argv[1], "change") == 0)
-        return change(argc - 1, argv + 1);
-    return service_main(&SERVICE, argc, argv);
+        return change(keys, argc - 1, argv + 1);
+    return service_main(&service, argc, argv);
 }

@@ -20,8 +20,8 @@
     .name = name_, .type = type_, .offset = offsetof(struct render_config, field_)
 
 static const struct config_key KEYS[] = {
-    SERVICE_KEYS("0.0.0.0:8080", "127.0.0.1:8090"),
-    SERVICE_WORKERS_KEY,
+    {KEY("workers", CONFIG_INTEGER, service.workers), .fallback = "1", .min = 0, .max = 256,
+     .help = "Threads, each with its own event loop; 0: one per core."},
     {KEY("counter_url", CONFIG_STRING, counter_url), .fallback = "http://127.0.0.1:8081",
      .help = "URL of counter-svc; each address of its host name is one replica."},
     {KEY("request_deadline_ms", CONFIG_INTEGER, request_deadline_ms), .fallback = "5000",
@@ -165,14 +165,14 @@ static void stop(struct worker *worker)
 
 int main(int argc, char **argv)
 {
-    static const struct service SERVICE = {
+    const struct service service = {
         .name = "render-svc",
         .summary = "Counts every GET of every path through counter-svc and shows the counts.",
-        .keys = KEYS,
+        .keys = service_keys(KEYS, "0.0.0.0:8080", "127.0.0.1:8090"),
         .config_size = sizeof(struct render_config),
         .metrics = render_metrics,
         .metrics_size = sizeof(struct render_metrics),
-        .max_body_bytes = 65536, /* what a browser sends as a embed; nobody reads it */
+        .max_body_bytes = 65536, /* a beacon of a browser, which is not read */
         .check = check,
         .release = release,
         .start = start,
@@ -181,5 +181,5 @@ int main(int argc, char **argv)
         .stop = stop,
     };
 
-    return service_main(&SERVICE, argc, argv);
+    return service_main(&service, argc, argv);
 }

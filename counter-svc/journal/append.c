@@ -78,7 +78,7 @@ static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
     struct pg_parameter parameters[ENTRY_N_PARAMETERS];
-    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_forget_s * 1000;
+    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000;
 
     append_check_entry(journal);
     if (journal->lanes_expired)

@@ -154,7 +154,7 @@ static void refresh(struct timer *timer)
 {
     struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, refresh, timer);
 
-    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_forget_s * 1000, lane;
+    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000, lane;
 
     if (session_is_ready(journal->session))
         fold_migrate(journal->fold); /* its session may have looked at the schema later */

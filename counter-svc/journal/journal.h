@@ -49,7 +49,7 @@ struct journal_request;
 struct journal_settings {
     int64_t max_batches;       /* that may wait; further ones are JOURNAL_UNAVAILABLE */
     int64_t batch_deadline_ms; /* how long a request may wait until it is sent */
-    int64_t lane_forget_s;     /* the TTL of a lane that is not used */
+    int64_t lane_ttl_s;        /* the TTL of a lane that is not used */
     int64_t max_paths;         /* with a row of their own */
     int64_t max_cached_bytes;  /* memory for paths */
     int64_t max_unfolded;      /* entries behind the checkpoint */

@@ -1,4 +1,4 @@
-/* The settings that both services have. server/service.h has the table of their keys. */
+/* The settings that both services have. */
 #ifndef SERVER_OPS_SETTINGS_H
 #define SERVER_OPS_SETTINGS_H
 
@@ -30,5 +30,11 @@ struct service_config {
     bool sandbox; /* see sandbox.h */
     char *counter_token;
 };
+
+/* Returns the table of all keys of a program: those of struct service_config, with the defaults of its
+ * addresses, and `program_keys` behind them. Static memory that the next call overwrites. Before any
+ * thread starts. */
+const struct config_key *service_keys(const struct config_key *program_keys, const char *listen,
+                                      const char *admin_listen);
 
 #endif

@@ -108,7 +108,7 @@ def test_an_error_in_a_variable_names_it(name, variable, value):
     ("render-svc", "counter_url", "http://"), ("render-svc", "counter_url", "http://h:99999"),
     ("render-svc", "request_deadline_ms", "0"), ("render-svc", "max_waiting", "0"),
     ("render-svc", "lanes", "0"), ("render-svc", "call_deadline_ms", "0"),
-    ("counter-svc", "lane_forget_s", "0"), ("counter-svc", "lane_forget_s", "x"),
+    ("counter-svc", "lane_ttl_s", "0"), ("counter-svc", "lane_ttl_s", "x"),
     ("counter-svc", "max_paths", "0"), ("counter-svc", "max_paths", "1000000000001"),
     ("counter-svc", "max_cached_bytes", "1048575"), ("counter-svc", "max_unfolded", "999"),
     ("counter-svc", "fold_interval_ms", "99"), ("counter-svc", "fold_interval_ms", "60001"),
@@ -253,7 +253,7 @@ def test_help_names_every_key_with_its_variable(name):
     keys = {"listen", "admin_listen", "log_level", "access_log", "drain_ms", "shutdown_ms",
             "idle_ms", "counter_token", "sandbox"}
     keys |= {"counter-svc": {"postgres_user", "postgres_pw", "postgres_db", "postgres_url",
-                             "postgres_pw_previous", "counter_token_previous", "lane_forget_s",
+                             "postgres_pw_previous", "counter_token_previous", "lane_ttl_s",
                              "max_paths", "max_cached_bytes", "max_unfolded", "fold_interval_ms"},
              "render-svc": {"workers", "counter_url", "request_deadline_ms", "max_waiting", "call_deadline_ms",
                             "lanes", "max_reads", "max_exports", "max_watchers", "max_watched_views"}}[name]

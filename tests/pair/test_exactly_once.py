@@ -279,7 +279,7 @@ def test_the_largest_batches_of_many_lanes_are_counted(ledger, api, other):
 
 
 def test_silent_lanes_end_and_their_counts_stay(stage, ledger):
-    api = stage.counter(ledger, lane_forget_s=10).api
+    api = stage.counter(ledger, lane_ttl_s=10).api
     old, fresh = api.lane(), api.lane()
     api.post(old, 1, {"/a": 3, "/b": 1})
     ledger.edited("UPDATE pathcount_lanes SET used_at = now() - interval '11 s' WHERE lane = %s", old)
@@ -296,7 +296,7 @@ def test_silent_lanes_end_and_their_counts_stay(stage, ledger):
 
 
 def test_a_lane_that_is_used_does_not_end(stage, ledger):
-    api = stage.counter(ledger, lane_forget_s=60).api
+    api = stage.counter(ledger, lane_ttl_s=60).api
     lane = api.lane()
     ledger.edited("UPDATE pathcount_lanes SET used_at = now() - interval '50 s' WHERE lane = %s", lane)
     api.post(lane, 1, {"/a": 1})
