@@ -157,7 +157,7 @@ compile_commands.json:
 # --- running ---
 
 .PHONY: run
-run: ## install what is missing, start PostgreSQL and both services, show where (PORT=9090)
+run: ## install missing packages, start PostgreSQL and both services (PORT=9090)
 	@tools/need build run
 	@exec $(MAKE) --no-print-directory -j$$(nproc) all
 	@PORT=$(PORT) exec setpriv --pdeathsig TERM tools/run
@@ -190,7 +190,7 @@ NEED_TEST := build test page lint $(if $(ROOT_HERE),operation lab)
 NEED_TEST_ALL := $(NEED_TEST) model operation security bench $(if $(ROOT_HERE),guests)
 
 .PHONY: check
-check: ## before each commit: lint of changed files, unit tests, a few of the pair; two minutes
+check: ## before each commit: lint of changed files, unit tests, a few of the pair; 2 minutes
 	@tools/need build test lint
 	@tests/run check
 
@@ -200,7 +200,7 @@ test: ## lint, unit, pair under AddressSanitizer, browser, a short Swarm; 15 min
 	@tests/run $(if $(SANITIZER),test-unit test-pair,test)
 
 .PHONY: test-all
-test-all: ## all of that and every other suite; an hour
+test-all: ## every suite, as CI runs it; an hour
 	@tools/need $(NEED_TEST_ALL)
 	@tests/run test-all
 
@@ -219,7 +219,7 @@ test-pair: ## the tests of the running pair alone
 	@tests/run test-pair
 
 .PHONY: test-coverage
-test-coverage: ## both under AddressSanitizer, and how many lines they run: build/coverage/report/
+test-coverage: ## both under AddressSanitizer, with line coverage: build/coverage/report/
 	@tools/need build test
 	@tests/run test-coverage
 
@@ -232,17 +232,17 @@ test-page: ## the tests of the page in a browser alone; pictures in build/screen
 fuzzers: $(FUZZERS)
 
 .PHONY: test-fuzz
-test-fuzz: ## feed the decoders with what nobody would send, 30 s each (FUZZ_SECONDS=…)
+test-fuzz: ## run each fuzzer for 30 s (FUZZ_SECONDS=…)
 	@tools/need build lint
 	@tests/run test-fuzz
 
 .PHONY: test-operation
-test-operation: ## the tests of what an operator relies on alone
+test-operation: ## the tests of operators' tools alone: commands, upgrades, monitoring
 	@tools/need build test operation
 	@tests/run test-operation
 
 .PHONY: test-faults
-test-faults: ## faults under load, as root; FAULTS=long: for hours, FAULTS_SEED=… replays
+test-faults: ## inject faults under load, as root; FAULTS=long: hours, FAULTS_SEED=…: repeat a run
 	@tools/need build test
 	@tests/run test-faults
 
@@ -273,7 +273,7 @@ test-security: ## sqlmap, wapiti and slowhttptest against a running pair; two mi
 	@tests/run test-security
 
 .PHONY: security
-security: ## the same, thoroughly: some hours
+security: ## the same, thorough: some hours
 	@tools/need build test security
 	@THOROUGH=1 tests/run test-security
 
@@ -301,7 +301,7 @@ bench-profile: bench-ready ## CPU time per page by process and, with perf, by fu
 	@$(PYTHON) tests/bench/cpu_profile.py
 
 .PHONY: bench-overload
-bench-overload: bench-ready ## offer four times the load that can be served, over 2,000 connections; three minutes
+bench-overload: bench-ready ## offer four times the maximum load over 2,000 connections; 3 minutes
 	@$(PYTHON) tests/bench/overload.py
 
 .PHONY: bench-curve
@@ -317,13 +317,13 @@ bench-hops: ## count the source files and functions that one hit runs in each se
 encoding-program: $(BENCH_ENCODING)
 
 .PHONY: bench-encoding
-bench-encoding: ## what a message between the services takes to write and to read; a few seconds
+bench-encoding: ## measure encoding and decoding of the messages between the services; a few seconds
 	@tools/need build bench
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc encoding-program
 	@build/release/obj/tests/bench/encoding
 
 .PHONY: dashboard-pictures
-dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboard*.png; five minutes
+dashboard-pictures: ## render the dashboard with real data: docs/dashboard*.png; 5 minutes
 	@tools/need build run operation pictures
 	@$(MAKE) --no-print-directory -j$$(nproc) SANITIZER= CC=gcc all bench-programs
 	@$(PYTHON) tests/operation/picture.py
@@ -331,7 +331,7 @@ dashboard-pictures: ## draw the dashboard's panels with real data: docs/dashboar
 # --- the source ---
 
 .PHONY: update-bots
-update-bots: ## take over the newest list of bots' user agents: render-svc/bots/
+update-bots: ## update the list of bots' user agents from isbot: render-svc/bots/
 	@tools/update-bots
 
 .PHONY: lint
@@ -340,7 +340,7 @@ lint: ## clang-format, clang-tidy, cppcheck, direction of includes, shellcheck, 
 	@tests/run lint
 
 .PHONY: format
-format: ## let clang-format have its way
+format: ## format all C files with clang-format
 	clang-format -i $(C_FILES)
 
 .PHONY: hooks
