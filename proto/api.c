@@ -5,12 +5,6 @@
 
 #include <stdlib.h>
 
-static int fail(const char **error, const char *text)
-{
-    *error = text;
-    return -1;
-}
-
 /* --- lanes --- */
 
 void lane_encode(struct buffer *to, int64_t lane)
@@ -36,7 +30,7 @@ int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
     good = value_is_int(message_member(&message, message.root, "lane"), 1, LANE_MAX, lane) &&
            value_is_int(message_member(&message, message.root, "sequence"), 0, 0, &sequence);
     message_free(&message);
-    return good ? 0 : fail(error, "The response has no new lane.");
+    return good ? 0 : message_fail(error, "The response has no new lane.");
 }
 
 /* --- batches --- */
@@ -86,11 +80,12 @@ static int decode_bot_hits(const struct message *message, struct batch *batch, c
     if (numbers.type == VALUE_NONE)
         return 0;
     if (numbers.type != VALUE_LIST || numbers.size != batch->size)
-        return fail(error, "\"bot_hits\" is not a list of one number for each path.");
+        return message_fail(error, "\"bot_hits\" is not a list of one number for each path.");
     for (size_t i = 0; i < batch->size; ++i)
         if (!value_is_int(message_item(message, numbers, i), 0, batch->entries[i].hits,
                           &batch->entries[i].bot_hits))
-            return fail(error, "A number in \"bot_hits\" is not from 0 to the path's hits.");
+            return message_fail(error,
+                                "A number in \"bot_hits\" is not from 0 to the path's hits.");
     return 0;
 }
 
@@ -103,9 +98,10 @@ static int decode_entries(const struct message *message, struct batch *batch, co
 
     batch->size = value_items(paths);
     if (batch->size == 0 || batch->size != value_items(numbers))
-        return fail(error, "\"paths\" and \"hits\" are not two lists of the same length from 1.");
+        return message_fail(error,
+                            "\"paths\" and \"hits\" are not two lists of the same length from 1.");
     if (batch->size > BATCH_MAX_PATHS)
-        return fail(error, "The batch has more than 1,024 paths.");
+        return message_fail(error, "The batch has more than 1,024 paths.");
     batch->entries = memory_allocate(batch->size, sizeof(*batch->entries));
 
     for (size_t i = 0; i < batch->size; ++i) {
@@ -113,29 +109,30 @@ static int decode_entries(const struct message *message, struct batch *batch, co
         struct value path = message_item(message, paths, i);
         struct value number = message_item(message, numbers, i);
         if (path.type != VALUE_TEXT || number.type != VALUE_INT)
-            return fail(error, "\"paths\" is not all text or \"hits\" not all whole numbers.");
+            return message_fail(error,
+                                "\"paths\" is not all text or \"hits\" not all whole numbers.");
         *entry = (struct batch_entry){path.text, path.size, number.number, 0};
         bytes += entry->path_len;
         if (!path_is_valid(entry->path, entry->path_len))
-            return fail(error, "A path is not a canonical path.");
+            return message_fail(error, "A path is not a canonical path.");
         if (entry->hits < 1 || entry->hits > BATCH_MAX_HITS)
-            return fail(error, "The hits of a path must be between 1 and 1,000,000,000.");
+            return message_fail(error, "The hits of a path must be between 1 and 1,000,000,000.");
         if (i != 0 &&
             path_compare(entry[-1].path, entry[-1].path_len, entry->path, entry->path_len) >= 0)
-            return fail(error, "The paths are not unique and in ascending byte order.");
+            return message_fail(error, "The paths are not unique and in ascending byte order.");
     }
     if (bytes > BATCH_MAX_PATH_BYTES)
-        return fail(error, "The paths have more than 131,072 bytes in total.");
+        return message_fail(error, "The paths have more than 131,072 bytes in total.");
     return decode_bot_hits(message, batch, error);
 }
 
 static int decode_hits(const struct message *message, struct batch *batch, const char **error)
 {
     if (!value_is_int(message_member(message, message->root, "lane"), 1, LANE_MAX, &batch->lane))
-        return fail(error, "\"lane\" is not a whole number from 1 to 2^53.");
+        return message_fail(error, "\"lane\" is not a whole number from 1 to 2^53.");
     if (!value_is_int(message_member(message, message->root, "sequence"), 1, LANE_MAX,
                       &batch->sequence))
-        return fail(error, "\"sequence\" is not a whole number from 1 to 2^53.");
+        return message_fail(error, "\"sequence\" is not a whole number from 1 to 2^53.");
     return decode_entries(message, batch, error);
 }
 
@@ -157,186 +154,6 @@ void hits_free(struct hits *hits)
     free(hits->batch.entries);
     message_free(&hits->_message);
     *hits = (struct hits){0};
-}
-
-/* --- rows --- */
-
-static void encode_totals(struct encoder *encoder, const struct totals *totals)
-{
-    encode_map(encoder, 3);
-    encode_name(encoder, "paths");
-    encode_int(encoder, totals->paths);
-    encode_name(encoder, "hits");
-    encode_int(encoder, totals->hits);
-    encode_name(encoder, "bots");
-    encode_int(encoder, totals->bots);
-    encode_map_end(encoder);
-}
-
-void totals_encode(struct buffer *to, const struct totals *totals)
-{
-    encode_totals(&(struct encoder){.to = to, .encoding = ENCODING_JSON}, totals);
-}
-
-void row_encode(struct buffer *to, const struct row *row)
-{
-    struct encoder encoder = {.to = to, .encoding = ENCODING_JSON};
-    bool is_overflow = path_is_overflow(row->path, row->path_len);
-
-    encode_map(&encoder, is_overflow ? 4 : 3);
-    encode_name(&encoder, "path");
-    encode_text(&encoder, row->path, row->path_len);
-    encode_name(&encoder, "count");
-    encode_int(&encoder, row->count);
-    encode_name(&encoder, "bots");
-    encode_int(&encoder, row->bots);
-    if (is_overflow) {
-        encode_name(&encoder, "overflow");
-        encode_bool(&encoder, true);
-    }
-    encode_map_end(&encoder);
-}
-
-static void encode_period(struct encoder *encoder, const struct period_hits *period)
-{
-    encode_name(encoder, "period");
-    encode_map(encoder, 3);
-    encode_name(encoder, "hits");
-    encode_int(encoder, period->hits);
-    encode_name(encoder, "bots");
-    encode_int(encoder, period->bots);
-    encode_name(encoder, "begins");
-    encode_text(encoder, period->begins, period->begins_len);
-    encode_map_end(encoder);
-}
-
-void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *rows)
-{
-    struct encoder encoder = {.to = to, .encoding = encoding};
-
-    encode_map(&encoder, rows->period.begins != NULL ? 7 : 6);
-    encode_name(&encoder, "paths");
-    encode_list(&encoder, rows->size);
-    for (size_t i = 0; i < rows->size; ++i)
-        encode_text(&encoder, rows->rows[i].path, rows->rows[i].path_len);
-    encode_list_end(&encoder);
-    encode_name(&encoder, "counts");
-    encode_list(&encoder, rows->size);
-    for (size_t i = 0; i < rows->size; ++i)
-        encode_int(&encoder, rows->rows[i].count);
-    encode_list_end(&encoder);
-    encode_name(&encoder, "bots");
-    encode_list(&encoder, rows->size);
-    for (size_t i = 0; i < rows->size; ++i)
-        encode_int(&encoder, rows->rows[i].bots);
-    encode_list_end(&encoder);
-    if (rows->period.begins != NULL)
-        encode_period(&encoder, &rows->period);
-    encode_name(&encoder, "next");
-    encode_text(&encoder, rows->next, rows->next_len);
-    encode_name(&encoder, "previous");
-    encode_text(&encoder, rows->previous, rows->previous_len);
-    encode_name(&encoder, "totals");
-    encode_totals(&encoder, &rows->totals);
-    encode_map_end(&encoder);
-}
-
-/* Reads a cursor; false when it is something else. One that is missing is none. */
-static bool decode_cursor(struct value value, const char **cursor, size_t *len)
-{
-    *cursor = value.type == VALUE_TEXT ? value.text : NULL;
-    *len = value.type == VALUE_TEXT ? value.size : 0;
-    return value.type == VALUE_TEXT || value.type == VALUE_NULL || value.type == VALUE_NONE;
-}
-
-/* Fills how many hits of each row came from bots; an earlier version does not say. */
-static bool decode_bots(const struct message *message, struct value bots, struct rows *rows)
-{
-    if (bots.type == VALUE_NONE)
-        return true;
-    if (bots.type != VALUE_LIST || bots.size != rows->size)
-        return false;
-    for (size_t i = 0; i < rows->size; ++i)
-        if (!value_is_int(message_item(message, bots, i), 0, INT64_MAX, &rows->rows[i].bots))
-            return false;
-    return true;
-}
-
-static bool decode_period(const struct message *message, struct value map,
-                          struct period_hits *period)
-{
-    struct value begins = message_member(message, map, "begins");
-
-    if (map.type == VALUE_NONE)
-        return true;
-    period->begins = begins.text;
-    period->begins_len = begins.size;
-    return begins.type == VALUE_TEXT &&
-           value_is_int(message_member(message, map, "hits"), 0, INT64_MAX, &period->hits) &&
-           value_is_int(message_member(message, map, "bots"), 0, INT64_MAX, &period->bots);
-}
-
-static bool decode_totals(const struct message *message, struct value map, struct totals *totals)
-{
-    struct value bots = message_member(message, map, "bots");
-
-    return value_is_int(message_member(message, map, "paths"), 0, INT64_MAX, &totals->paths) &&
-           value_is_int(message_member(message, map, "hits"), 0, INT64_MAX, &totals->hits) &&
-           (bots.type == VALUE_NONE || value_is_int(bots, 0, INT64_MAX, &totals->bots));
-}
-
-/* Fills the rows; paths and cursors stay the property of the message. */
-static int decode_rows(const struct message *message, struct value map, struct rows *rows,
-                       const char **error)
-{
-    struct value paths = message_member(message, map, "paths");
-    struct value counts = message_member(message, map, "counts");
-    struct value next = message_member(message, map, "next");
-
-    rows->size = value_items(paths);
-    if (paths.type != VALUE_LIST || counts.type != VALUE_LIST || counts.size != rows->size ||
-        rows->size > VIEW_MAX_ROWS)
-        return fail(error, "\"paths\" and \"counts\" are not two lists of the same length.");
-    rows->rows = memory_allocate(rows->size, sizeof(*rows->rows));
-    for (size_t i = 0; i < rows->size; ++i) {
-        struct value path = message_item(message, paths, i);
-        struct value count = message_item(message, counts, i);
-        if (path.type != VALUE_TEXT || count.type != VALUE_INT)
-            return fail(error, "A row is not a string and an integer.");
-        rows->rows[i] = (struct row){path.text, path.size, count.number, 0};
-        if (count.number < 0)
-            return fail(error, "The count of a row is not a non-negative integer.");
-    }
-    if (next.type == VALUE_NONE || !decode_cursor(next, &rows->next, &rows->next_len) ||
-        !decode_cursor(message_member(message, map, "previous"), &rows->previous,
-                       &rows->previous_len))
-        return fail(error, "\"next\" or \"previous\" is neither a cursor nor null.");
-    if (!decode_totals(message, message_member(message, map, "totals"), &rows->totals))
-        return fail(error, "\"totals\" does not hold the numbers of paths and hits.");
-    if (!decode_bots(message, message_member(message, map, "bots"), rows) ||
-        !decode_period(message, message_member(message, map, "period"), &rows->period))
-        return fail(error, "\"bots\" or \"period\" does not hold numbers of hits.");
-    return 0;
-}
-
-int rows_decode(const char *body, size_t len, enum encoding encoding, struct rows *rows,
-                const char **error)
-{
-    *rows = (struct rows){0};
-    if (message_read(&rows->_message, body, len, encoding, error) != 0)
-        return -1;
-    if (decode_rows(&rows->_message, rows->_message.root, rows, error) != 0) {
-        rows_free(rows);
-        return -1;
-    }
-    return 0;
-}
-
-void rows_free(struct rows *rows)
-{
-    free(rows->rows);
-    message_free(&rows->_message);
-    *rows = (struct rows){0};
 }
 
 /* --- the answer to a batch --- */
@@ -406,18 +223,19 @@ static int decode_counts(const struct message *message, const struct batch *batc
                       &echo) ||
         !value_is_int(message_member(message, message->root, "sequence"), batch->sequence,
                       batch->sequence, &echo))
-        return fail(error, "The response is for another lane or sequence.");
+        return message_fail(error, "The response is for another lane or sequence.");
     if (value_items(numbers) != batch->size || repeat.type != VALUE_BOOL)
-        return fail(error, "The response does not have one count for each path.");
+        return message_fail(error, "The response does not have one count for each path.");
     counts->repeat = repeat.number != 0;
     for (size_t i = 0; i < batch->size; ++i) {
         int64_t least = counts->repeat ? 0 : batch->entries[i].hits;
         if (!value_is_int(message_item(message, numbers, i), least, INT64_MAX, &count))
-            return fail(error, "A count in the response is not an integer of at least the hits.");
+            return message_fail(error,
+                                "A count in the response is not an integer of at least the hits.");
         counts->numbers[i] = (struct hit_count){count, false};
     }
     if (!decode_overflow(message, batch->size, counts->numbers))
-        return fail(error, "\"overflow\" is not a list of places in the batch.");
+        return message_fail(error, "\"overflow\" is not a list of places in the batch.");
     return 0;
 }
 
@@ -433,7 +251,7 @@ int counts_decode(const char *body, size_t len, enum encoding encoding, const st
     rows = message_member(message, message->root, "rows");
     counts->has_rows = rows.type != VALUE_NONE;
     if (decode_counts(message, batch, counts, error) != 0 ||
-        (counts->has_rows && decode_rows(message, rows, &counts->rows, error) != 0)) {
+        (counts->has_rows && rows_decode_value(message, rows, &counts->rows, error) != 0)) {
         rows_free(&counts->rows);
         return -1;
     }

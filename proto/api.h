@@ -15,6 +15,7 @@
 #include "base/buffer.h"
 #include "proto/batch.h"
 #include "proto/message.h"
+#include "proto/rows.h"
 
 #include <stdbool.h>
 
@@ -26,11 +27,8 @@
 #define API_CHANGES "/v1/changes"
 #define API_HISTORY "/v1/history"
 
-/* The most rows of one view, and the most bytes that their paths have together, unless it is one row
- * alone: with longer ones it has fewer rows than its limit. The most bytes of an answer, which leaves
- * room for a counter-svc of an earlier version, where paths had no limit together. */
-#define VIEW_MAX_ROWS        1000
-#define VIEW_MAX_PATH_BYTES  ((size_t)256 * 1024)
+/* The maximum length of an answer. It leaves room for a counter-svc of an earlier version, which did not
+ * limit the paths of an answer together. */
 #define API_MAX_ANSWER_BYTES ((size_t)16 * 1024 * 1024)
 
 /* A new lane: {"lane": 17, "sequence": 0}. */
@@ -50,55 +48,6 @@ struct hits {
 int hits_decode(const char *body, size_t len, enum encoding encoding, struct hits *hits,
                 const char **error) __attribute__((warn_unused_result));
 void hits_free(struct hits *hits);
-
-/* How many paths and hits there are in all, and how many of the hits came from bots. */
-struct totals {
-    int64_t paths;
-    int64_t hits;
-    int64_t bots;
-};
-void totals_encode(struct buffer *to, const struct totals *totals);
-
-/* A path, its count, and how many hits came from bots (in the count, unless bots=exclude). */
-struct row {
-    const char *path;
-    size_t path_len;
-    int64_t count;
-    int64_t bots;
-};
-
-/* One row alone: {"path": "/a", "count": 8, "bots": 2}; the overflow row also has "overflow": true. */
-void row_encode(struct buffer *to, const struct row *row);
-
-/* The rows of a view:
- * {"paths": ["/b", "/a"], "counts": [9, 8], "bots": [0, 2], "next": "8:/a", "previous": null,
- *  "totals": {"paths": 2, "hits": 17, "bots": 2}}.
- * `next` is the cursor for the rows behind these (after=), `previous` for those in front (before=),
- * null when there are none. Rows of a period also have all hits in it, and when it began:
- * "period": {"hits": 17, "bots": 2, "begins": "2026-01-31T00:00:00+01:00"}. An answer of an earlier
- * version has no bots and no period. */
-struct period_hits {
-    int64_t hits;
-    int64_t bots;
-    const char *begins; /* NULL: there is no period */
-    size_t begins_len;
-};
-
-struct rows {
-    size_t size;
-    struct row *rows;
-    const char *next; /* NULL: none */
-    size_t next_len;
-    const char *previous; /* NULL: none */
-    size_t previous_len;
-    struct totals totals;
-    struct period_hits period;
-    struct message _message; /* of decoded rows, owns the paths and the cursors */
-};
-void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *rows);
-int rows_decode(const char *body, size_t len, enum encoding encoding, struct rows *rows,
-                const char **error) __attribute__((warn_unused_result));
-void rows_free(struct rows *rows);
 
 /* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
  * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the

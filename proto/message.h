@@ -23,6 +23,13 @@ int message_read(struct message *message, const char *bytes, size_t len, enum en
 /* Takes one of all zero, and leaves it so. */
 void message_free(struct message *message);
 
+/* For decoders: stores why a message is wrong, a constant sentence, and returns -1. */
+static inline int message_fail(const char **error, const char *sentence)
+{
+    *error = sentence;
+    return -1;
+}
+
 /* The member with this name, of type VALUE_NONE when there is none or `map` is not a map. */
 struct value message_member(const struct message *message, struct value map, const char *name);
 
