@@ -5,6 +5,7 @@
 
 void invariant_violated(const char *condition, const char *file, int line)
 {
-    fprintf(stderr, "%s:%d: invariant violated: %s\n", file, line, condition);
+    fprintf(stderr, "level=error event=invariant-violated at=%s:%d condition=%s\n", file, line,
+            condition);
     abort();
 }

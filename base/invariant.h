@@ -1,9 +1,10 @@
-/* Assertions of the rules on which exactly-once counting rests. They stay on in every build: a program
- * that breaks one of its rules must not count another hit. Any thread. */
+/* Assertions about our own code, never about input. They stay on in every build: a program that breaks
+ * one of its rules must not count another hit. Any thread. */
 #ifndef BASE_INVARIANT_H
 #define BASE_INVARIANT_H
 
-/* Ends the program with SIGABRT unless the condition holds; names it on standard error. */
+/* Unless the condition holds, ends the program with SIGABRT, after a line with
+ * event=invariant-violated on standard error. */
 #define INVARIANT(condition)                                                                       \
     ((condition) ? (void)0 : invariant_violated(#condition, __FILE__, __LINE__))
 

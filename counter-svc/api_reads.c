@@ -16,7 +16,7 @@ struct api_read {
     struct counter *counter;
     struct journal_request *journal_request; /* NULL: none is in flight */
     struct view_request *view_request;       /* NULL: none is in flight */
-    struct view view;                        /* of rows in memory */
+    const struct view *view;                 /* of rows in memory; otherwise NULL */
     char *path;                              /* of GET /v1/paths/{path}; in the request's pool */
     size_t path_len;
 };
@@ -68,12 +68,13 @@ void api_rows(struct counter *counter, h2o_req_t *req)
     if (api_read_view(req, &view) != 0)
         return;
     read = read_create(counter, req);
-    read->view = view;
-    if (view_is_in_memory(&view))
+    if (view_is_in_memory(&view)) {
+        read->view = memcpy(h2o_mem_alloc_pool(&req->pool, sizeof(view)), &view, sizeof(view));
         read->journal_request =
             journal_add_read(counter->journal, trace, answer_rows_in_memory, read);
-    else
+    } else {
         read->view_request = views_rows(counter->views, &view, trace, answer_rows, read);
+    }
 }
 
 static void answer_rows_in_memory(void *data, const struct journal_result *result)
@@ -84,7 +85,7 @@ static void answer_rows_in_memory(void *data, const struct journal_result *resul
 
     if (state == NULL)
         return;
-    view_page_of_state(&page, state, &read->view);
+    view_page_of_state(&page, state, read->view);
     answer_rows(read, &(struct view_result){.rows = &page.rows});
     view_page_free(&page);
 }

@@ -131,7 +131,7 @@ int detail_decode(const char *json, size_t len, struct path_detail *detail, cons
                                    .count = json_integer_value(count),
                                    .rank = json_integer_value(rank),
                                    ._json = object};
-    if (json_is_string(path) && json_is_integer(count) && detail->count >= 0 &&
+    if (detail->path_len != 0 && json_is_integer(count) && detail->count >= 0 &&
         (rank == NULL || json_is_null(rank) || json_is_integer(rank)) && detail->rank >= 0 &&
         detail->rank <= DETAIL_MAX_RANK &&
         decode_time(json_object_get(object, "first"), detail->first) &&

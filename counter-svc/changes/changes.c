@@ -227,7 +227,6 @@ static void send_next(struct deferred *deferred)
     }
     if (h2o_linklist_is_empty(&changes->queue))
         return;
-    INVARIANT(!changes->is_in_flight);
     changes->is_in_flight = true;
     request = request_of(changes->queue.next);
     timer_stop(&request->deadline);

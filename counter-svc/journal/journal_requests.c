@@ -104,6 +104,7 @@ const struct batch *journal_batch(const struct journal_request *request)
 static void dequeue(struct journal_request *request)
 {
     INVARIANT(request->state == REQUEST_QUEUED && request->journal->n_queued > 0);
+    INVARIANT(h2o_linklist_is_linked(&request->link));
     h2o_linklist_unlink(&request->link);
     --request->journal->n_queued;
 }

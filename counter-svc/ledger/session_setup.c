@@ -28,29 +28,26 @@ static const char NO_TABLES[] = "The tables of the ledger could not be made";
 static const struct {
     void (*send)(struct session *session);
     void (*read)(struct session *session, const struct pg_answer *answer);
-    const char *event;   /* of a refusal; NULL: none besides the loss of the connection */
-    const char *failure; /* the beginning of its reason */
+    const char *failure; /* the beginning of the reason of a refusal */
 } STEPS[] = {
-    [SETUP_SETTINGS] = {send_settings, read_encoding, NULL, "A setting of the session was refused"},
-    [SETUP_SCHEMA_EXISTS] = {send_schema_exists, read_schema_exists, "schema-failed", NO_TABLES},
-    [SETUP_SCHEMA_VERSION] = {send_schema_version, read_schema_version, "schema-failed", NO_TABLES},
-    [SETUP_SCHEMA_LOCK] = {send_schema_lock, read_locked_version, "schema-failed", NO_TABLES},
-    [SETUP_SCHEMA_MIGRATE] = {NULL, read_migrated, "schema-failed", NO_TABLES},
-    [SETUP_PREPARE] = {send_prepare, read_prepared, "prepare-failed",
-                       "A statement could not be prepared"},
+    [SETUP_SETTINGS] = {send_settings, read_encoding, "A setting of the session was refused"},
+    [SETUP_SCHEMA_EXISTS] = {send_schema_exists, read_schema_exists, NO_TABLES},
+    [SETUP_SCHEMA_VERSION] = {send_schema_version, read_schema_version, NO_TABLES},
+    [SETUP_SCHEMA_LOCK] = {send_schema_lock, read_locked_version, NO_TABLES},
+    [SETUP_SCHEMA_MIGRATE] = {NULL, read_migrated, NO_TABLES},
+    [SETUP_PREPARE] = {send_prepare, read_prepared, "A statement could not be prepared"},
 };
 
 static void fail_step(struct session *session, const struct pg_answer *answer)
 {
-    const char *event = STEPS[session->step].event;
     char name[STATEMENT_NAME_BYTES];
 
     if (session->step == SETUP_PREPARE)
-        log_event(LOG_LEVEL_ERROR, event, "statement=%s sqlstate=%s error=%s",
+        log_event(LOG_LEVEL_ERROR, "prepare-failed", "statement=%s sqlstate=%s error=%s",
                   statement_name(session->preparing, name), answer->sqlstate,
                   LOG_QUOTED(answer->message));
-    else if (event != NULL)
-        log_event(LOG_LEVEL_ERROR, event, "sqlstate=%s error=%s", answer->sqlstate,
+    else if (session->step != SETUP_SETTINGS)
+        log_event(LOG_LEVEL_ERROR, "schema-failed", "sqlstate=%s error=%s", answer->sqlstate,
                   LOG_QUOTED(answer->message));
     session_fail(session, STEPS[session->step].failure, answer);
 }

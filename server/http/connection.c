@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+/* The kernel gives up a client that takes nothing so much later than a handler, which logs it. */
+#define KERNEL_MARGIN_MS 2000
+
 /* A response that is given up at the end of the turn; in the request's pool. */
 struct cut {
     struct deferred deferred;
@@ -32,7 +35,7 @@ static void on_incomplete_freed(void *data);
 void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_close)(void *))
 {
     struct connection *connection = h2o_mem_alloc(sizeof(*connection));
-    unsigned timeout_ms = (unsigned)worker->settings->idle_ms;
+    unsigned timeout_ms = (unsigned)worker->settings->idle_ms + KERNEL_MARGIN_MS;
 
     setsockopt(h2o_socket_get_fd(socket), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms,
                sizeof(timeout_ms));

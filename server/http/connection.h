@@ -11,7 +11,8 @@
  *   answer  a handler has the request and keeps its deadline. From then on the client has answer_ms
  *           to take the answer, if its length is known: what is written in pieces has deadlines of
  *           its own
- * A client that takes nothing at all is given up by the kernel (TCP_USER_TIMEOUT, after idle_ms).
+ * The kernel gives up a client that takes nothing at all (TCP_USER_TIMEOUT), two seconds after idle_ms:
+ * first a handler with a deadline of its own may do it, and log it.
  *
  * A response that is cut short ends with a reset (RST), never with an orderly close (FIN). In HTTP/1.0
  * a body without Content-Length is complete when the connection closes (RFC 9112, 6.3 and 8), so only

@@ -3,6 +3,7 @@
 #include "base/invariant.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* More keys than any program has. */
 #define MAX_KEYS 96
@@ -64,6 +65,7 @@ const struct config_key *service_keys(const struct config_key *program_keys, con
 
     for (const struct config_key *key = KEYS; key->name != NULL; ++key)
         keys[count++] = *key;
+    INVARIANT(strcmp(keys[0].name, "listen") == 0 && strcmp(keys[1].name, "admin_listen") == 0);
     keys[0].fallback = listen;
     keys[1].fallback = admin_listen;
     for (const struct config_key *key = program_keys; key->name != NULL; ++key) {

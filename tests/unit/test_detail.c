@@ -78,6 +78,7 @@ static void what_the_contract_does_not_allow_is_refused(void **state)
         "{}",
         "{\"path\": \"/a\"}",
         "{\"path\": 1, \"count\": 1}",
+        "{\"path\": \"\", \"count\": 1}",
         "{\"path\": \"/a\", \"count\": -1}",
         "{\"path\": \"/a\", \"count\": 1.0}",
         "{\"path\": \"/a\", \"count\": 1, \"rank\": -1}",

@@ -35,7 +35,7 @@ static void assert_violates(void (*violate)(void), const char *condition)
     assert_true(WIFSIGNALED(status));
     assert_int_equal(WTERMSIG(status), SIGABRT);
     assert_true(len > 0);
-    assert_non_null(strstr(said, "invariant violated: "));
+    assert_non_null(strstr(said, "event=invariant-violated at="));
     assert_non_null(strstr(said, condition));
 }
 
