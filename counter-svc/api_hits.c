@@ -1,10 +1,12 @@
 /* POST /v1/hits: counts a batch of hits. From the request to the answer:
  *
  *   1. api_hits               decodes the batch and, from the query, which rows are wanted
- *   2. journal_add_batch      puts the batch into the journal's queue (journal/journal.c)
+ *   2. journal_add_batch      puts the batch into the journal's queue
+ *                             (journal/journal_requests.c)
  *      --- the end of the loop's turn ---
- *   3. gather                 judges every batch that waits and puts the new ones into one entry;
- *      append_send            sends the entry in one write (journal/gather.c, append.c)
+ *   3. append_send            makes an entry and sends it in one write (journal/append.c):
+ *      gather                 judges every batch that waits and puts the new ones into the entry
+ *                             (journal/gather.c)
  *      --- PostgreSQL commits ---
  *   4. on_appended            applies the entry to the state in memory, sends the next entry, then
  *                             answers the batches of this one (journal/append.c)

@@ -1,8 +1,8 @@
 /* The limits of a client's connection, and how a connection ends that does not end well. A client that
  * stalls, in reading or in writing, costs its socket and little memory, for a limited time.
  *
- * libh2o's limits are too wide, and its one timeout runs on the wall clock, which may jump: worker.c
- * takes it out of the loop. Instead a worker looks over its connections a few times a second, by the
+ * libh2o's limits are too wide, and its one timeout runs on the wall clock, which may jump:
+ * http_server.c takes it out of the loop. Instead a worker looks over its connections a few times a second, by the
  * state of the request on each, and ends those that exceed their limits. Phases:
  *   idle    no byte of the next request has come; after idle_ms the connection is closed
  *   head    at most max_head_bytes, within head_ms; else 408, 414 or 431

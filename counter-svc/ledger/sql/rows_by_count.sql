@@ -1,5 +1,5 @@
 -- Rows behind (count $1, path $2) in the ranking, with paths from $3 up to but not including $4, at
--- most $5. `pathcount_rows` stands for the table or the view of what is ranked (rows_sql.h).
+-- most $5. `pathcount_rows` stands for the table or the view of what is ranked (ledger/statement.h).
 --
 -- Where up to 10,000 rows have the prefix they are read by path, and sorted. Otherwise the ranking is
 -- read from the cursor on: equal counts first, then lower ones.
