@@ -45,7 +45,7 @@ struct counter_client {
     struct timer next_look_up, next_probes;
     struct replicas replicas;
     h2o_linklist_t calls;
-    bool reachable; /* by the last call */
+    bool reachable; /* as the last call or probe showed */
 };
 
 static void look_up(struct counter_client *client);
@@ -105,6 +105,7 @@ struct counter_client *counter_client_create(struct worker *worker,
 
 /* --- replicas --- */
 
+/* Looks up the addresses of counter-svc. */
 static void look_up(struct counter_client *client)
 {
     resolver_start(&client->resolver, client->worker, client->settings->host, LOOK_UP_MS,
@@ -150,6 +151,7 @@ static void on_next_look_up(struct timer *timer)
 
 /* --- calls --- */
 
+/* Creates a call with a copy of the request and its trace. */
 static struct counter_call *call_create(struct counter_client *client,
                                         const struct http_request *request)
 {
@@ -165,6 +167,7 @@ static struct counter_call *call_create(struct counter_client *client,
     return call;
 }
 
+/* Sends a call to this address. `callback` gets the call as its data. */
 static void send_call(struct counter_call *call, const struct http_address *address,
                       http_callback callback)
 {
@@ -213,6 +216,7 @@ static void set_reachable(const struct counter_call *call, const char *why_not)
     atomic_store(&client->worker->not_ready, why_not);
 }
 
+/* Ends a call that no address can take. */
 static void on_no_address(struct timer *timer)
 {
     static const struct http_answer UNREACHED = {.outcome = HTTP_NOT_SENT,
@@ -237,8 +241,8 @@ static const char *failure_of(const struct http_answer *answer)
     return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
 }
 
-/* Reports the outcome of a call to the replicas and to readiness. After a failed read, which may have
- * requested too much, a probe decides whether the address works. */
+/* Reports the outcome of a call to the replicas and to readiness. After a failed read a probe decides whether
+ * the address works: the read may have requested too much. */
 static void report(const struct counter_call *call, enum http_outcome outcome, const char *failure)
 {
     struct counter_client *client = call->client;
@@ -268,7 +272,7 @@ static bool on_call_answered(void *data, const struct http_answer *answer)
     INVARIANT(call->call != NULL);
     call->call = NULL;
     if (failure != NULL)
-        report(call, answer->outcome, failure); /* first, so that the callback can call elsewhere */
+        report(call, answer->outcome, failure); /* before the callback, which may call elsewhere */
     if (answer->outcome == HTTP_NOT_SENT && call->tries_left != 0) {
         try_next(call);
         return true;

@@ -3,9 +3,9 @@
  *
  * The name is looked up every `resolve_ms`, regardless of the TTL of its records.
  *
- * The address in use has failed if a call cannot be sent, is not answered, or is answered with 401, 5xx or something
- * that the caller does not believe. A read that was sent and failed is an exception, because a visitor can request
- * a read that takes too long: a probe then decides.
+ * The address in use has failed if a call cannot be sent, is not answered, or is answered with 401, 5xx or an answer
+ * that the caller rejects. A read that was sent and failed is an exception: a visitor can request a read that takes
+ * too long, so a probe decides whether the address works.
  *
  * A call that could not be sent goes to the next address at once. If it may have been sent, only its caller can
  * decide whether it may be repeated. The next address is in use before the callback runs, so a repeat goes

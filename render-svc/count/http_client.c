@@ -1,3 +1,4 @@
+/* Calls from their request to their answer, and the pool of idle connections. http_client.h has the states. */
 #include "render-svc/count/http_client.h"
 
 #include "base/invariant.h"
@@ -46,7 +47,7 @@ struct http_client {
     struct buffer body;  /* of the request being written */
     struct timer_queue idle, deadlines, connect_deadlines;
     uint64_t next_id;
-    unsigned n_callbacks; /* that are running */
+    unsigned n_callbacks; /* callbacks that are running */
 };
 
 static void on_connected(h2o_socket_t *socket, const char *error);
@@ -90,6 +91,7 @@ static void close_connection(struct connection *connection)
     free(connection);
 }
 
+/* Takes an idle connection to this address out of the pool. Returns NULL if there is none. */
 static struct connection *take_idle(struct http_client *client, const struct http_address *address)
 {
     for (h2o_linklist_t *link = client->pool.next; link != &client->pool; link = link->next) {
@@ -124,7 +126,7 @@ static struct connection *connect_to(struct http_client *client, const struct ht
     return connection;
 }
 
-/* Puts a connection into the pool. Reading goes on, to notice its end and unexpected bytes. */
+/* Puts a connection into the pool. It continues to read, to notice its end and unexpected bytes. */
 static void put_idle(struct connection *connection)
 {
     struct http_client *client = connection->client;
@@ -155,6 +157,7 @@ static void close_idle(struct http_client *client, const struct http_address *ad
 
 /* --- the request --- */
 
+/* Appends the headers of a body, the end of the head, and the body. */
 static void write_body(struct buffer *to, enum encoding encoding, const struct buffer *body)
 {
     buffer_add_literal(to, "\r\naccept: " MEDIA_BOTH "\r\ncontent-type: ");
@@ -165,6 +168,7 @@ static void write_body(struct buffer *to, enum encoding encoding, const struct b
     buffer_add(to, body->bytes, body->len);
 }
 
+/* Writes the request into the buffer of its connection. */
 static void write_request(const struct http_call *call, const struct http_request *request)
 {
     struct connection *connection = call->connection;
@@ -206,7 +210,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
     h2o_linklist_insert(&client->calls, &call->link);
     timer_start(&client->deadlines, &call->deadline, on_deadline);
-    /* 1. A connection. */
+    /* 1. Take an idle connection, or start a new one. */
     call->connection = take_idle(client, address);
     if (call->connection == NULL)
         call->connection = connect_to(client, address);
@@ -215,10 +219,10 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
         timer_start_after(&client->worker->timers, &call->connect_deadline, 0, on_connect_deadline);
         return call;
     }
-    /* 2. The request, encoded for this connection. */
+    /* 2. Encode the request for this connection. */
     call->connection->call = call;
     write_request(call, request);
-    /* 3. An idle connection takes it now; a new one in on_connected. */
+    /* 3. Send it now if the connection was idle. on_connected sends it on a new one. */
     if (call->connection->state == CONNECTION_IN_USE)
         send_request(call);
     else
@@ -272,7 +276,8 @@ static void on_read(h2o_socket_t *socket, const char *error)
     int result;
 
     if (call == NULL) {
-        close_connection(connection); /* idle: this is its end, or unexpected bytes */
+        close_connection(
+            connection); /* idle: the connection has ended, or received unexpected bytes */
         return;
     }
     if (error != NULL) {
@@ -286,7 +291,7 @@ static void on_read(h2o_socket_t *socket, const char *error)
         finish(call, &head);
 }
 
-/* The answer is complete. */
+/* Ends a call whose answer is complete. Keeps the connection if it can be used again. */
 static void finish(struct http_call *call, const struct http_head *head)
 {
     struct connection *connection = call->connection;
@@ -296,7 +301,7 @@ static void finish(struct http_call *call, const struct http_head *head)
                                  .body = socket->input->bytes + head->size,
                                  .len = head->body_len,
                                  .encoding = head->encoding};
-    /* an answer before the end of the request may also be the last one on this connection */
+    /* If the answer came before the whole request was written, the connection is not used again. */
     bool is_reusable = head->keep_alive && socket->input->size == head->size + head->body_len &&
                        !h2o_socket_is_writing(socket);
 
@@ -343,6 +348,7 @@ static void on_connect_deadline(struct timer *timer)
 
 _Static_assert(HTTP_UNKNOWN + 1 == METRICS_N_CALL_OUTCOMES, "each outcome has its metric");
 
+/* Takes the call out of the list and stops its timers. */
 static void stop_call(struct http_call *call)
 {
     h2o_linklist_unlink(&call->link);

@@ -58,8 +58,8 @@ struct http_answer {
     const char *reason;     /* of the other outcomes: static text */
 };
 
-/* Returns whether the answer is believed. If not, its connection is closed. The result is ignored unless
- * the outcome is HTTP_ANSWERED. */
+/* Returns whether the answer is believed, that is, matches the request. If it does not, its connection is closed.
+ * The result is ignored unless the outcome is HTTP_ANSWERED. */
 typedef bool (*http_callback)(void *data, const struct http_answer *answer);
 
 /* Appends the body of a request in this encoding. `data` is the request's `encode_data`. */
@@ -71,7 +71,7 @@ struct http_request {
     const char *target;
     http_encode encode; /* NULL: no body. Runs once, in http_call. */
     void *encode_data;
-    const struct trace *trace; /* that the request belongs to */
+    const struct trace *trace; /* the trace that the request belongs to */
 };
 
 struct http_client;

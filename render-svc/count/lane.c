@@ -1,3 +1,4 @@
+/* One lane: sends its batch, repeats it, and gives each hit its count. lanes.h has the states. */
 #include "base/invariant.h"
 #include "proto/api.h"
 #include "render-svc/count/lanes_private.h"
@@ -10,7 +11,7 @@
 #define MIN_PAUSE_MS 10
 #define MAX_PAUSE_MS 500
 
-/* The states that may follow each state, one bit for each: the diagram in lanes.h. */
+/* The states that may follow each state, one bit for each. lanes.h has the diagram. */
 #define BIT(state) (1U << (state))
 static const unsigned FOLLOWING[N_LANE_STATES] = {
     [LANE_OPENING] = BIT(LANE_FREE) | BIT(LANE_IN_FLIGHT) | BIT(LANE_PAUSING),
@@ -49,6 +50,7 @@ static void set_state(struct lane *lane, enum lane_state state)
 
 /* --- opening --- */
 
+/* Asks counter-svc for a new lane id. */
 static void open_lane(struct lane *lane)
 {
     set_state(lane, LANE_OPENING);
@@ -63,7 +65,7 @@ static void request_lane(struct lane *lane)
     lane->call = counter_call(lane->lanes->client, &REQUEST, on_lane_opened, lane);
 }
 
-/* Frees the lane. The open batch, if it has hits, leaves at the end of the turn. */
+/* Marks the lane as free. The open batch, if it has hits, leaves at the end of the turn. */
 static void set_free(struct lane *lane)
 {
     set_state(lane, LANE_FREE);
@@ -73,6 +75,7 @@ static void set_free(struct lane *lane)
         lanes_schedule(lane->lanes);
 }
 
+/* Receives the lane id. A batch that waits for it is sent at once. */
 static bool on_lane_opened(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
@@ -97,6 +100,7 @@ static bool on_lane_opened(void *data, const struct http_answer *answer)
 
 /* --- a batch --- */
 
+/* Returns the sum of the hits of all entries. */
 static int64_t hits_of(const struct batch *batch)
 {
     int64_t hits = 0;
@@ -116,7 +120,7 @@ void lane_depart(struct lane *lane)
     INVARIANT(lane->batch.size == 0 && h2o_linklist_is_empty(&lane->hits));
     lane->wants_rows = false;
     lane->trace = *hit_of(lanes->open.next)->trace;
-    /* 1. Move hits from the open batch, as many as one batch may have. */
+    /* 1. Move as many hits from the open batch as one batch may have. */
     while (lanes->n_open != 0 && size < BATCH_MAX_PATHS) {
         const struct hit *hit = hit_of(lanes->open.next);
         if (bytes + hit->path_len > BATCH_MAX_PATH_BYTES)
@@ -132,10 +136,10 @@ void lane_depart(struct lane *lane)
     lane->left_ns = monotonic_ns();
     metric_add(&lanes->metrics->waiting[WAITING_IN_FLIGHT], size);
     histogram_add_size(&lanes->metrics->batch_hits, size);
-    /* 2. Sort them, with one entry for each path. */
+    /* 2. Sort them by path, and merge the entries of each path. */
     lane->batch.size = batch_sort(lane->entries, size);
     INVARIANT(hits_of(&lane->batch) == (int64_t)lane->n_hits);
-    /* 3. Send them. */
+    /* 3. Send the batch. */
     lane->was_sent = false;
     send_batch(lane);
 }
@@ -159,6 +163,7 @@ static void send_batch(struct lane *lane)
     lane->call = counter_call(lane->lanes->client, &request, on_batch_answered, lane);
 }
 
+/* Runs when the connection is known, because the connection decides the encoding. */
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
 {
     const struct lane *lane = data;
@@ -166,7 +171,7 @@ static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
     hits_encode(to, encoding, &lane->batch);
 }
 
-/* Decides by the table in lanes.h. */
+/* Decides what happens to the batch: the table in lanes.h. */
 static bool on_batch_answered(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
@@ -187,8 +192,8 @@ static bool on_batch_answered(void *data, const struct http_answer *answer)
         pause_lane(lane); /* then the batch moves to a new lane */
         return true;
     }
-    if (status >= 400 && status < 500 && status != 401) {
-        give_up(lane, status); /* after 401 the token may be corrected, so that is repeated */
+    if (status >= 400 && status < 500 && status != 401) { /* an operator may correct the token */
+        give_up(lane, status);
         return true;
     }
     log_event(LOG_LEVEL_DEBUG, "batch-unanswered",
@@ -200,6 +205,7 @@ static bool on_batch_answered(void *data, const struct http_answer *answer)
     return status >= 400;
 }
 
+/* Repeats the failed step, opening or sending, after a pause. */
 static void pause_lane(struct lane *lane)
 {
     uint64_t pause_ms = lane->pause_ms;
@@ -224,7 +230,7 @@ static void on_pause_over(struct timer *timer)
 
 /* --- the end of a batch --- */
 
-/* Returns the count of the next hit of this path. With three hits of the path in the batch and a new count of
+/* Returns the count of the next hit of this path. If the batch has three hits of the path and its new count is
  * 12, the hits get 10, 11 and 12. */
 static struct hit_count next_count(struct lane *lane, const struct hit *hit,
                                    const struct hit_count *counts)
@@ -238,13 +244,13 @@ static struct hit_count next_count(struct lane *lane, const struct hit *hit,
         INVARIANT(entry->hits > 0);
         count.count -= --entry->hits;
     }
-    /* the answer to a repeat has the present counts, which an operator may have lowered since */
+    /* The answer to a repeat has the current counts. An operator may have lowered them. */
     if (count.count < 1)
         count.count = 1;
     return count;
 }
 
-/* The batch is on disk: gives each hit that still waits its own count, in their order of arrival. */
+/* The batch is on disk: gives each hit that still waits its own count, in the order of arrival. */
 static void confirm(struct lane *lane, const struct counts *counts)
 {
     struct render_metrics *metrics = lane->lanes->metrics;
@@ -269,7 +275,7 @@ static void confirm(struct lane *lane, const struct counts *counts)
     set_free(lane);
 }
 
-/* Gives up the batch and its lane: it was refused, or its fate cannot be known any more. */
+/* Gives up the batch and its lane: counter-svc refused the batch, or its outcome can no longer be found out. */
 static void give_up(struct lane *lane, int status)
 {
     log_event(LOG_LEVEL_WARNING, "batch-given-up",

@@ -1,3 +1,4 @@
+/* Hits and the open batch: when a batch leaves. lane.c sends it. */
 #include "render-svc/count/lanes.h"
 
 #include "base/invariant.h"
@@ -6,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a few hits may wait for more while a larger batch is in flight: about as long as a large batch
- * takes. */
+/* How long a small batch waits for more hits while a larger one is in flight, in milliseconds: about as long as
+ * a large batch takes. */
 #define LINGER_MS 5
 
 static void dispatch_open_batch(struct deferred *deferred);
@@ -33,20 +34,22 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 
 /* --- hits --- */
 
-/* When this turn of the loop began. */
-static uint64_t now_ms(const struct lanes *lanes)
+/* Returns when this turn of the loop began. */
+static uint64_t turn_began_ms(const struct lanes *lanes)
 {
     return atomic_load_explicit(&lanes->worker->last_turn_ms, memory_order_relaxed);
 }
 
-/* Returns whether more than one batch is waiting, and the oldest hit for longer than max_wait_ms. A new hit would
- * wait at least as long, and hardly be confirmed before its deadline. */
-static bool is_expired(const struct lanes *lanes)
+/* Returns whether more than one batch is waiting, and the oldest hit has waited for longer than max_wait_ms. A new
+ * hit would wait at least as long, and would hardly be confirmed before its deadline. */
+static bool is_overloaded(const struct lanes *lanes)
 {
     return lanes->n_open >= BATCH_MAX_PATHS &&
-           now_ms(lanes) - hit_of(lanes->open.next)->_since_ms > lanes->settings->max_wait_ms;
+           turn_began_ms(lanes) - hit_of(lanes->open.next)->_since_ms >
+               lanes->settings->max_wait_ms;
 }
 
+/* Sets the number of hits in the open batch, also in the metrics. */
 static void set_n_open(struct lanes *lanes, int64_t n_open)
 {
     INVARIANT(n_open >= 0);
@@ -59,11 +62,11 @@ bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
 {
     INVARIANT(hit->state == HIT_NONE);
     metric_add(&lanes->metrics->accepted, 1);
-    if (lanes->n_open >= lanes->settings->max_waiting || is_expired(lanes)) {
+    if (lanes->n_open >= lanes->settings->max_waiting || is_overloaded(lanes)) {
         metric_add(&lanes->metrics->refused[REFUSED_FULL], 1);
         return false;
     }
-    hit->_since_ms = now_ms(lanes);
+    hit->_since_ms = turn_began_ms(lanes);
     hit->_lanes = lanes;
     hit->_callback = callback;
     hit->state = HIT_OPEN;
@@ -128,6 +131,7 @@ static bool is_large_enough(const struct lanes *lanes)
     return (size_t)lanes->n_open >= most / 2;
 }
 
+/* Sends the open batch on the free lanes: as many batches as its hits need, or as there are free lanes. */
 static void depart_all(struct lanes *lanes)
 {
     timer_stop(&lanes->linger);
@@ -136,7 +140,7 @@ static void depart_all(struct lanes *lanes)
             lane_depart(&lanes->lanes[i]);
 }
 
-/* At the end of the turn. */
+/* Runs at the end of the turn: sends the open batch, or lets it linger. */
 static void dispatch_open_batch(struct deferred *deferred)
 {
     struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, deferred, deferred);

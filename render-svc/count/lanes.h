@@ -26,9 +26,9 @@
  * The answer decides what happens to a batch:
  *   200                     confirmed: each hit gets its own count
  *   409 at the first send   not applied, now or later: the batch moves to a new lane
- *   409 later, 422, 400     the batch and its lane are given up; its hits are not confirmed
- *   anything else           unknown: the same batch is sent again with the same sequence, to the same or another
- *                           counter-svc, until its fate is known, even if no hit waits for it
+ *   409 later, other 4xx    the batch and its lane are given up; its hits are not confirmed
+ *   anything else, and 401  unknown: the same batch is sent again with the same sequence, to the same or another
+ *                           counter-svc, until its outcome is known, even if no hit waits for it
  *
  * A batch belongs to the trace of its first hit in every try. Log lines about a batch have that trace and
  * the number of hits that left with it.

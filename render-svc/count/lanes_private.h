@@ -1,4 +1,4 @@
-/* The state that lanes.c and lane.c share. For them alone.
+/* The state that lanes.c and lane.c share. No other file includes it.
  *
  * lanes.c owns the hits and the open batch, and decides when a batch leaves. lane.c moves one batch: it sends
  * it, repeats it, and gives each hit its count.
@@ -27,9 +27,9 @@ struct lane {
     struct batch_entry entries[BATCH_MAX_PATHS];
     char *paths;         /* the bytes of the entries' paths */
     struct trace trace;  /* of the first hit */
-    size_t n_hits;       /* that left with the batch */
+    size_t n_hits;       /* hits that left with the batch */
     uint64_t left_ns;    /* when it left */
-    h2o_linklist_t hits; /* that still wait for it, in their order of arrival */
+    h2o_linklist_t hits; /* hits that still wait for it, in their order of arrival */
     bool wants_rows;     /* at least one of its hits does */
     bool was_sent;       /* counter-svc may have processed an earlier try */
 };
@@ -54,7 +54,7 @@ static inline struct hit *hit_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct hit, _link, link);
 }
 
-/* Has the open batch dispatched at the end of the turn. */
+/* Dispatches the open batch at the end of the turn. */
 void lanes_schedule(struct lanes *lanes);
 
 /* Moves the first hit of the open batch to the lane's batch. */
@@ -68,7 +68,7 @@ void lanes_answer_hit(struct hit *hit, struct hit_count count, struct shared_row
 /* Initialises a zeroed lane and asks counter-svc to open it. */
 void lane_init(struct lane *lane, struct lanes *lanes);
 
-/* Cancels what is in flight. Cancels the hits that wait. */
+/* Cancels the call and the hits that wait. */
 void lane_fini(struct lane *lane);
 
 /* Takes as many hits from the open batch as fit into one batch, and sends it. The lane must be free. */

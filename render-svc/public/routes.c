@@ -1,4 +1,4 @@
-/* Routes a public request to a visit (visit.c) or to what is below /-/ (reserved.c). */
+/* The entry of each public request. A path below /-/ goes to reserved.c, any other path to visit.c. */
 
 #include "render-svc/html/link.h"
 #include "render-svc/public/accept.h"
@@ -31,7 +31,7 @@ void render_normalize(h2o_req_t *req, const char **path, size_t *len)
     *path = room;
 }
 
-/* Removes base_path from the beginning of a path. Returns false if the path is not below it. */
+/* Takes base_path off the beginning of a path. Returns false if the path is not below it. */
 static bool take_base(const char **path, size_t *len)
 {
     if (*len < link_base.len || memcmp(*path, link_base.at, link_base.len) != 0 ||
@@ -65,9 +65,9 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
 
     (void)self;
     reply_add_headers(req);
-    /* 1. The canonical path. */
+    /* 1. Make the path canonical. */
     error = path_resolve(target.base, target.len, room, &len);
-    /* 2. Without base_path. */
+    /* 2. Remove base_path from the path and from the target. */
     if (render->config->base_is_in_targets) {
         if (error == PATH_OK && (!take_base(&path, &len) || len == 0)) {
             answer_outside(req, room, len + (size_t)(path - room));
@@ -78,7 +78,7 @@ int render_handle(h2o_handler_t *self, h2o_req_t *req)
             target.len -= link_base.len;
         }
     }
-    /* 3. The route. */
+    /* 3. Choose the route. */
     if (error == PATH_OK && reserved_is(path, len))
         reserved_handle(req, path, len);
     else

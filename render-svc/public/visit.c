@@ -6,7 +6,7 @@
  *   3. on_hit_counted      has the hit's count, and usually the rows of the table
  *   4. on_table_rows       has the rows if the answer to the batch had none
  *   5. answer_visit        renders and sends the page or the JSON
- *   6. on_visit_disposed   libh2o frees the request: cancels whatever still waits
+ *   6. on_visit_disposed   libh2o frees the request: cancels the hit and the read, if they still wait
  *
  * on_visit_deadline answers 503 if the hit is not confirmed within request_deadline_ms. */
 
@@ -34,14 +34,14 @@ struct visit {
     enum form form;
     const char *path; /* canonical */
     size_t path_len;
-    struct hit_count number; /* its count is 0 until the hit is confirmed */
+    struct hit_count count; /* its count is 0 until the hit is confirmed */
     struct hit hit;
     struct ranking_wait wait;
     struct timer deadline;
 };
 
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form);
-static void on_hit_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows);
+static void on_hit_counted(struct hit *hit, struct hit_count count, struct shared_rows *rows);
 static void on_table_rows(struct ranking_wait *wait, struct shared_rows *rows);
 static void answer_visit(struct visit *visit, struct shared_rows *rows);
 static void refuse_visit(struct visit *visit, const char *detail);
@@ -50,6 +50,7 @@ static void on_visit_disposed(void *data);
 
 /* --- requests that are not counted --- */
 
+/* Chooses the form by Accept and Prefer. */
 static enum form choose_form(h2o_req_t *req)
 {
     h2o_iovec_t accept = request_header(req, "accept");
@@ -66,10 +67,10 @@ static bool answer_invalid(h2o_req_t *req, h2o_iovec_t target, enum path_error e
 {
     bool is_get_or_head = method_is(req, "GET") || method_is(req, "HEAD");
 
-    /* `*` is no path. validate.h allows it for OPTIONS only. */
+    /* `*` is not a path. validate.h allows it for OPTIONS only. */
     if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))
         error = PATH_OK;
-    /* Below /-/ some routes allow other methods, so there the error is the invalid path. */
+    /* Some routes below /-/ allow other methods. An invalid target there gets the error of its path. */
     if (!is_get_or_head && !method_is(req, "OPTIONS") &&
         (error == PATH_OK || !reserved_is(target.base, target.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);
@@ -102,7 +103,7 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
     enum form form = choose_form(req);
     bool is_json = form != FORM_HTML; /* errors are problem documents */
 
-    /* 1. The answer's route and CORS headers. */
+    /* 1. Set the route and the CORS headers. */
     request_of(req)->route = ROUTE_VISIT;
     if (reserved_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
@@ -110,7 +111,7 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
     } else {
         reply_is_public(req);
     }
-    /* 2. The path as it is counted. */
+    /* 2. Normalise the path, and answer requests that are not visits. */
     if (error == PATH_OK)
         render_normalize(req, &path, &len);
     if (error == PATH_OK && len > PATH_MAX_BYTES)
@@ -124,18 +125,20 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
     }
     if (answer_robots(req, path, len))
         return;
-    /* 3. The visitors that are not counted. */
+    /* 3. Answer visitors that are not counted. */
     if (method_is(req, "GET") && visitor_is_uncounted(req)) {
         uncounted_visit(req, path, len, form != FORM_HTML);
         return;
     }
     if (method_is(req, "GET") && reply_refuse_prefetch(req, is_json))
         return;
+    /* 4. Count the visit. */
     begin_visit(req, path, len, form);
 }
 
 /* --- the hit --- */
 
+/* Adds the hit of a GET to the open batch. A HEAD only waits for the rows. */
 static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form form)
 {
     struct render *render = worker_of(req)->app;
@@ -157,13 +160,13 @@ static void begin_visit(h2o_req_t *req, const char *path, size_t len, enum form 
 }
 
 /* The hit is confirmed, or its batch was given up. */
-static void on_hit_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
+static void on_hit_counted(struct hit *hit, struct hit_count count, struct shared_rows *rows)
 {
     struct visit *visit = H2O_STRUCT_FROM_MEMBER(struct visit, hit, hit);
     struct render *render = worker_of(visit->req)->app;
 
-    visit->number = number;
-    if (number.count == 0)
+    visit->count = count;
+    if (count.count == 0)
         refuse_visit(visit, "The visit could not be counted.");
     else if (visit->form == FORM_MINIMAL)
         answer_visit(visit, NULL);
@@ -173,6 +176,7 @@ static void on_hit_counted(struct hit *hit, struct hit_count number, struct shar
         ranking_wait_start(render->ranking, &visit->wait, on_table_rows);
 }
 
+/* The rows have arrived; `rows` is NULL if they are unavailable. */
 static void on_table_rows(struct ranking_wait *wait, struct shared_rows *rows)
 {
     answer_visit(H2O_STRUCT_FROM_MEMBER(struct visit, wait, wait), rows);
@@ -180,7 +184,7 @@ static void on_table_rows(struct ranking_wait *wait, struct shared_rows *rows)
 
 /* --- rendering --- */
 
-/* The parts of an answer. `shared` of their bytes are also sent to others. */
+/* The parts of an answer. `shared` counts the bytes that are also sent to other visitors. */
 struct parts {
     h2o_iovec_t parts[PAGE_PARTS];
     size_t count;
@@ -194,7 +198,7 @@ static void add_own(struct visit *visit, struct parts *to, struct buffer *own)
     buffer_free(own);
 }
 
-/* Adds bytes of `linked`, which then lives as long as the request. */
+/* Adds bytes of `linked`, and keeps `linked` alive as long as the request. */
 static void add_shared(struct visit *visit, struct parts *to, void *linked, const char *bytes,
                        size_t len)
 {
@@ -203,12 +207,13 @@ static void add_shared(struct visit *visit, struct parts *to, void *linked, cons
     to->shared += len;
 }
 
+/* Adds the visitor's own part of the JSON, then the shared rows. */
 static void add_json(struct visit *visit, struct rendered_rows *rows, struct parts *to)
 {
     struct buffer own = {0};
     struct rows_text *text;
 
-    json_add_own(&own, visit->path, visit->path_len, visit->number);
+    json_add_own(&own, visit->path, visit->path_len, visit->count);
     if (rows == NULL) {
         if (visit->form == FORM_JSON)
             json_add_rows(&own, NULL);
@@ -222,6 +227,7 @@ static void add_json(struct visit *visit, struct rendered_rows *rows, struct par
     add_shared(visit, to, text, text->bytes, text->len);
 }
 
+/* The same, compressed. */
 static void add_packed_json(struct visit *visit, struct rendered_rows *rows, struct gzip *gzip,
                             struct parts *to)
 {
@@ -229,7 +235,7 @@ static void add_packed_json(struct visit *visit, struct rendered_rows *rows, str
     struct buffer own = {0}, packed_own = {0}, end = {0};
     struct gzip_sum sum;
 
-    json_add_own(&own, visit->path, visit->path_len, visit->number);
+    json_add_own(&own, visit->path, visit->path_len, visit->count);
     buffer_add_literal(&packed_own, GZIP_HEAD);
     sum = gzip_join(gzip_add_plain(&packed_own, own.bytes, own.len), packed->sum);
     buffer_free(&own);
@@ -247,10 +253,11 @@ static struct page_visit begin_page(struct visit *visit, struct rows_text *text)
     if (text != NULL)
         page =
             (struct page_visit){.rows = text->bytes, .rows_len = text->len, .index = &text->index};
-    page_begin_visit(&page, &visit->req->pool, visit->path, visit->path_len, visit->number);
+    page_begin_visit(&page, &visit->req->pool, visit->path, visit->path_len, visit->count);
     return page;
 }
 
+/* Adds the parts of the page. */
 static void add_page(struct visit *visit, struct rendered_rows *rows, struct parts *to)
 {
     struct rows_text *text = rows != NULL ? rendered_rows_text(rows, ROWS_HTML) : NULL;
@@ -262,6 +269,7 @@ static void add_page(struct visit *visit, struct rendered_rows *rows, struct par
     to->shared = page.rows_len;
 }
 
+/* The same, compressed. The piece with the visited row is compressed again. */
 static void add_packed_page(struct visit *visit, struct rendered_rows *rows, struct gzip *gzip,
                             struct parts *to)
 {
@@ -287,6 +295,7 @@ static const char *content_type(const struct visit *visit)
 
 /* --- the answer --- */
 
+/* Stops the deadline and records the duration. */
 static void end_visit(struct visit *visit)
 {
     const struct render *render = worker_of(visit->req)->app;
@@ -327,6 +336,7 @@ static void answer_visit(struct visit *visit, struct shared_rows *rows)
                 visit->form != FORM_HTML);
 }
 
+/* Answers 503. */
 static void refuse_visit(struct visit *visit, const char *detail)
 {
     end_visit(visit);
@@ -339,7 +349,7 @@ static void on_visit_deadline(struct timer *timer)
 
     hit_cancel(&visit->hit);
     ranking_wait_cancel(&visit->wait);
-    if (visit->number.count != 0)
+    if (visit->count.count != 0)
         answer_visit(visit, NULL); /* counted; only the rows are missing */
     else
         refuse_visit(visit, "The visit could not be counted in time.");
