@@ -42,7 +42,7 @@ static const struct api_route {
     {ROUTE_HISTORY, API_HISTORY, false, false, api_history, NULL},
 };
 
-/* Compares tokens of one length in constant time. */
+/* Compares in constant time. Only the length of the token can be measured. */
 static bool is_token(h2o_iovec_t given, const char *token)
 {
     size_t len = strlen(token);
@@ -50,8 +50,8 @@ static bool is_token(h2o_iovec_t given, const char *token)
     return given.len == len && CRYPTO_memcmp(given.base, token, len) == 0;
 }
 
-/* Whether the request has a valid token: admin_token for a route of administrators, else
- * counter_token or, during a rotation, counter_token_previous. */
+/* Returns whether the request has a valid token: admin_token for a route of administrators,
+ * otherwise counter_token or, during a rotation, counter_token_previous. */
 static bool is_authorized(const struct counter_config *config, h2o_req_t *req, bool for_admin)
 {
     static const char SCHEME[] = "Bearer ";
@@ -70,7 +70,7 @@ static bool is_authorized(const struct counter_config *config, h2o_req_t *req, b
     return is_current || is_previous;
 }
 
-/* Returns the client's X-Request-Id, so that the client can match the answer to its request. */
+/* Echoes the client's X-Request-Id, so that the client can match the answer to its request. */
 static void echo_request_id(h2o_req_t *req)
 {
     h2o_iovec_t id = request_header(req, "x-request-id");
@@ -88,7 +88,7 @@ static bool route_matches(const struct api_route *route, const char *path, size_
            memcmp(path, route->path, route_len) == 0;
 }
 
-/* The route of a path; NULL: there is none. */
+/* Returns the route of a path, or NULL. */
 static const struct api_route *find_route(const char *path, size_t len)
 {
     for (size_t i = 0; i < sizeof(ROUTES) / sizeof(ROUTES[0]); ++i)
@@ -97,6 +97,7 @@ static const struct api_route *find_route(const char *path, size_t len)
     return NULL;
 }
 
+/* Calls the route's handler for the method, or answers 405. */
 static void handle_route(struct counter *counter, h2o_req_t *req, const struct api_route *route)
 {
     request_of(req)->route = route->id;

@@ -1,8 +1,8 @@
-/* The internal API, which proto/counter-api.yml describes: its handlers and what they share.
+/* The handlers of the internal API (proto/counter-api.yml), and the answers that they share.
  *
  * api.c authorizes a request and finds its handler. Each handler's file reads from top to bottom:
- * the request, then its answer once the journal, a view or a change has a result. Every request is
- * answered within their deadlines. A request whose connection closes earlier is cancelled.
+ * the request, then its answer once the journal, a view or a change has a result. Each of these
+ * gives a result within a deadline. A request whose connection closes earlier is cancelled.
  *
  * All calls from the request's loop.
  */
@@ -51,7 +51,7 @@ void api_answer_unread(h2o_req_t *req, const struct view_result *result);
 /* Adds the header Age (RFC 9111, 5.1) unless `age_ms` is 0. */
 void api_add_age(h2o_req_t *req, int64_t age_ms);
 
-/* Reads which rows the query of the request wants. Returns 0, or -1 after a 400. */
+/* Reads from the query of the request which rows it wants. Returns 0, or -1 after a 400. */
 int api_read_view(h2o_req_t *req, struct view *view) __attribute__((warn_unused_result));
 
 #endif

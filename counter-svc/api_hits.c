@@ -48,7 +48,7 @@ static void answer_without_rows(struct timer *timer);
 static void answer_counts(struct api_batch *api_batch);
 static void cancel_batch(void *data);
 
-/* The encoding that a header of the request names. */
+/* Returns the encoding that a header of the request names. */
 static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_name)
 {
     h2o_iovec_t value = request_header(req, lower_case_name);
@@ -85,6 +85,7 @@ void api_hits(struct counter *counter, h2o_req_t *req)
                                                    answer_batch, api_batch);
 }
 
+/* The journal has a result. */
 static void answer_batch(void *data, const struct journal_result *result)
 {
     struct api_batch *api_batch = data;
@@ -143,6 +144,7 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
     answer_counts(api_batch);
 }
 
+/* The view has a result. */
 static void add_rows_of_table(void *data, const struct view_result *result)
 {
     struct api_batch *api_batch = data;
@@ -153,7 +155,7 @@ static void add_rows_of_table(void *data, const struct view_result *result)
     answer_counts(api_batch);
 }
 
-/* The rows are late, and the confirmation of a commit does not wait any longer. */
+/* The rows are late: sends the confirmation without them. */
 static void answer_without_rows(struct timer *timer)
 {
     struct api_batch *api_batch = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
@@ -163,6 +165,7 @@ static void answer_without_rows(struct timer *timer)
     answer_counts(api_batch);
 }
 
+/* Sends the counts, with the rows if they were added. */
 static void answer_counts(struct api_batch *api_batch)
 {
     timer_stop(&api_batch->linger);
@@ -170,6 +173,7 @@ static void answer_counts(struct api_batch *api_batch)
                 api_batch->counts.bytes, api_batch->counts.len);
 }
 
+/* The request ends: cancels what still waits. */
 static void cancel_batch(void *data)
 {
     struct api_batch *api_batch = data;

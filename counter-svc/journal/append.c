@@ -6,7 +6,7 @@
 
 static void on_appended(void *data, const struct pg_answer *answer);
 
-/* Removes the paths that gather has added. */
+/* Removes the paths that gather has added to the entry. */
 static void remove_paths(struct journal_entry *entry)
 {
     for (size_t i = 0; i < entry->n_paths; ++i)
@@ -16,7 +16,7 @@ static void remove_paths(struct journal_entry *entry)
 
 /* --- sending --- */
 
-/* A lane with a batch in the entry does not expire. */
+/* Removes the lanes that have a batch in the entry from those that end with it. */
 static void keep_used_lanes(struct journal_entry *entry)
 {
     size_t n = 0;
@@ -31,7 +31,7 @@ static void keep_used_lanes(struct journal_entry *entry)
     entry->n_ended = n;
 }
 
-/* The hits, batches and lanes of the taken requests, against those of the entry. */
+/* Compares the hits, batches and lanes of the taken requests with those of the entry. */
 static void check_requests(const struct journal *journal)
 {
     const struct journal_entry *entry = &journal->entry;
@@ -74,16 +74,17 @@ void append_check_entry(const struct journal *journal)
     INVARIANT(new_paths == entry->new_paths);
 }
 
+/* Checks, encodes and sends the entry. Adds the lanes that end with it. */
 static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
     struct pg_parameter parameters[ENTRY_N_PARAMETERS];
-    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000;
+    int64_t used_before_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000;
 
     append_check_entry(journal);
     if (journal->lanes_expired)
         entry->n_ended =
-            state_silent_lanes(&journal->state, silent_ms, entry->ended, ENTRY_MAX_LANES);
+            state_silent_lanes(&journal->state, used_before_ms, entry->ended, ENTRY_MAX_LANES);
     journal->lanes_expired = entry->n_ended == ENTRY_MAX_LANES;
     keep_used_lanes(entry);
     entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
@@ -98,8 +99,8 @@ static void send_entry(struct journal *journal)
                 journal);
 }
 
-/* Whether to look up paths before the append. After a look-up the complete batches leave first:
- * otherwise an endless stream of new paths would stop all counting. */
+/* Returns whether paths must be looked up before the append. After a look-up the complete batches
+ * leave first: otherwise an endless stream of new paths would stop all counting. */
 static bool must_look_up(const struct gathering *gathering)
 {
     const struct journal *journal = gathering->journal;
@@ -114,7 +115,9 @@ bool append_send(struct journal *journal)
 
     if (h2o_linklist_is_empty(&journal->queue) && !journal->lanes_expired)
         return false;
+    /* 1. Take the requests that can leave together. */
     gather(&gathering);
+    /* 2. Send the statement that they need: a look-up, */
     if (must_look_up(&gathering)) {
         remove_paths(&journal->entry);
         journal_put_back(journal);
@@ -122,12 +125,14 @@ bool append_send(struct journal *journal)
         return true;
     }
     journal->just_looked_up = false;
+    /* an append, */
     if (gathering.has_content || journal->lanes_expired) {
         send_entry(journal);
         return true;
     }
+    /* or a read of the head, because only reads wait. */
     if (!h2o_linklist_is_empty(&journal->taken)) {
-        head_send(journal); /* only reads wait */
+        head_send(journal);
         return true;
     }
     if (must_look_up(&gathering))
@@ -159,7 +164,7 @@ static void apply_entry(struct journal *journal)
 }
 
 /* The entry is committed here, but a standby may lack it, so nothing is confirmed. The renderers
- * send the batches again: they are repeats unless another server takes over. */
+ * send the batches again. They are repeats, unless another server takes over. */
 static void on_warned(struct journal *journal)
 {
     metric_add(&journal->metrics->commit_failures[FAILURE_STANDBY], 1);
@@ -167,6 +172,7 @@ static void on_warned(struct journal *journal)
     session_leave_host(journal->session, "a commit may not be safe on a standby");
 }
 
+/* The Sync of the append is answered, or the append has failed. */
 static void on_appended(void *data, const struct pg_answer *answer)
 {
     struct journal *journal = data;
@@ -178,6 +184,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
     if (!journal_is_done(journal, answer))
         return;
     journal->refused_since_ms = 0;
+    /* 1. No row: others have appended. Catch up and judge all batches again. */
     if (PQntuples(answer->result) == 0) {
         metric_add(&journal->metrics->conflicts, 1);
         remove_paths(&journal->entry);
@@ -186,6 +193,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
         journal_step(journal);
         return;
     }
+    /* 2. Apply the entry to the state. */
     histogram_add_ns(&journal->metrics->commit_seconds, monotonic_ns() - journal->sent_ns);
     journal->entry.at_ms = pg_int8(PQgetvalue(answer->result, 0, 0));
     checkpoint = pg_int8(PQgetvalue(answer->result, 0, 1));
@@ -194,6 +202,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
         on_warned(journal);
         return;
     }
+    /* 3. Send the next entry, then answer the requests of this one. */
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
     if (note_checkpoint(journal, checkpoint))

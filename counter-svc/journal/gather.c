@@ -1,5 +1,5 @@
-/* From the requests that wait to an entry: judges every batch by the state in memory, and takes the
- * requests that one entry can answer. */
+/* Makes an entry from the requests that wait: judges every batch by the state in memory, and takes
+ * the requests that one entry can answer. */
 #include "counter-svc/journal/journal_private.h"
 
 #include "base/memory.h"
@@ -7,6 +7,7 @@
 #include "counter-svc/ledger/pg_array.h"
 #include "server/ops/log.h"
 
+/* Returns whether a batch of this lane was taken: an entry has at most one of each lane. */
 static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
 {
     for (size_t i = 0; i < gathering->n_lanes; ++i)
@@ -15,7 +16,8 @@ static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
     return false;
 }
 
-/* Finds the slots of a batch's paths. Notes the missing ones, to be looked up. */
+/* Finds the slots of a batch's paths. Returns whether all have one. Notes the paths without a slot,
+ * to look them up. */
 static bool find_slots(struct gathering *gathering, const struct batch *batch)
 {
     struct journal *journal = gathering->journal;
@@ -36,6 +38,7 @@ static bool find_slots(struct gathering *gathering, const struct batch *batch)
     return all;
 }
 
+/* Takes a batch: moves its request from the queue to the taken ones. */
 static void take(struct gathering *gathering, struct journal_request *request,
                  enum journal_outcome outcome)
 {
@@ -44,16 +47,16 @@ static void take(struct gathering *gathering, struct journal_request *request,
     journal_take(request, outcome);
 }
 
-/* The count of a slot's row after the entry. */
-static struct hit_count number_of(const struct journal *journal, const struct slot *slot)
+/* Returns the count that a slot's row has after the entry. */
+static struct hit_count count_after(const struct journal *journal, const struct slot *slot)
 {
     int64_t hits = slot->place != 0 ? journal->entry.paths[slot->place - 1].hits : 0;
 
     return (struct hit_count){saturating_add(slot->count, hits), slot == journal->state.overflow};
 }
 
-/* Adds a path's hits to the entry: to its own row, or to the overflow row if it has no row yet and
- * max_paths is reached. */
+/* Adds a path's hits to the entry: to the path's own row, or to the overflow row if the path has no
+ * row yet and max_paths is reached. Returns the count of that row. */
 static struct hit_count add_path(struct gathering *gathering, struct slot *slot,
                                  const struct batch_entry *added)
 {
@@ -77,10 +80,10 @@ static struct hit_count add_path(struct gathering *gathering, struct slot *slot,
     path = &entry->paths[slot->place - 1];
     path->hits = saturating_add(path->hits, added->hits);
     path->bot_hits = saturating_add(path->bot_hits, added->bot_hits);
-    return number_of(journal, slot);
+    return count_after(journal, slot);
 }
 
-/* Takes the next batch of its lane. */
+/* Takes a batch that is the next of its lane: adds its hits to the entry. */
 static void take_next(struct gathering *gathering, struct journal_request *request)
 {
     const struct batch *batch = &request->hits.batch;
@@ -94,7 +97,7 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
     take(gathering, request, JOURNAL_APPLIED);
 }
 
-/* Takes a batch that was applied before; its answer has the present counts. */
+/* Takes a batch that was applied before. Its answer has the current counts. */
 static void take_repeat(struct gathering *gathering, struct journal_request *request)
 {
     const struct batch *batch = &request->hits.batch;
@@ -102,7 +105,7 @@ static void take_repeat(struct gathering *gathering, struct journal_request *req
 
     request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] = number_of(
+        request->numbers[i] = count_after(
             journal, gathering->slots[i]->has_row ? gathering->slots[i] : journal->state.overflow);
     take(gathering, request, JOURNAL_REPEAT);
 }
@@ -134,8 +137,8 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
     }
 }
 
-/* The new lane is random: after a restore of a backup a serial number could come again, and two
- * renderers would share a lane. */
+/* Takes a request for a lane. The lane's id is random: consecutive ids would be issued again after
+ * the restore of a backup, and two renderers would share a lane. */
 static void gather_lane(struct gathering *gathering, struct journal_request *request)
 {
     struct journal_entry *entry = &gathering->journal->entry;
@@ -150,7 +153,7 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     journal_take(request, JOURNAL_APPLIED);
 }
 
-/* A read needs an append only if another server may have replaced this one. */
+/* Takes a read. It needs an append only if another server may have replaced this one. */
 static void gather_read(struct gathering *gathering, struct journal_request *request)
 {
     if (session_has_several_hosts(gathering->journal->session))
@@ -166,14 +169,14 @@ void gather_make_room(struct journal *journal)
         state_evict(&journal->state, max_bytes - max_bytes / 16);
 }
 
-/* Whether the entries or the pinned paths have reached their limit: then new batches wait for a
- * fold. */
+/* Returns whether the unfolded entries or the pinned paths have reached their limit. Then new
+ * batches wait for a fold. */
 static bool is_full(struct journal *journal)
 {
     struct state *state = &journal->state;
     size_t max_bytes = (size_t)journal->settings->max_cached_bytes;
 
-    /* paths that were looked up for this entry stay, whatever the limit */
+    /* Paths that were looked up for this entry stay in memory, even beyond the limit. */
     if (!journal->just_looked_up)
         gather_make_room(journal);
     if (state->position - state->checkpoint < journal->settings->max_unfolded &&
@@ -187,7 +190,7 @@ static bool is_full(struct journal *journal)
     return true;
 }
 
-/* Makes the entry an empty one behind the last one. */
+/* Begins an empty entry, chained to the last one. */
 static void begin_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -200,7 +203,6 @@ static void begin_entry(struct journal *journal)
     entry->new_paths = 0;
 }
 
-/* Takes the requests of the queue that can leave together. */
 void gather(struct gathering *gathering)
 {
     struct journal *journal = gathering->journal;

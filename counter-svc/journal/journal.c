@@ -1,3 +1,4 @@
+/* Which statement is next, and failures. README.md has the diagram. */
 #include "counter-svc/journal/journal_private.h"
 
 #include "base/memory.h"
@@ -93,8 +94,8 @@ void journal_kick(struct journal *journal)
     worker_defer(journal->worker, &journal->deferred, end_turn);
 }
 
-/* A batch or a lane proves that a renderer has reached this program, so the migration may exclude
- * older programs. A read does not prove that. */
+/* Migrates the schema once a batch or a lane waits: that proves that a renderer has reached this
+ * program, so the migration may exclude older programs. A read does not prove that. */
 static void migrate_if_wanted(struct journal *journal)
 {
     if (!session_awaits_migration(journal->session))
@@ -107,6 +108,7 @@ static void migrate_if_wanted(struct journal *journal)
     }
 }
 
+/* Runs at the end of the turn, when everything that the turn brought is queued. */
 static void end_turn(struct deferred *deferred)
 {
     struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, deferred, deferred);
@@ -150,21 +152,22 @@ static void end_pause(struct timer *timer)
     journal_kick(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
 }
 
+/* Runs every REFRESH_MS: notices entries of others, edits and expired lanes while no hits arrive.
+ * */
 static void refresh(struct timer *timer)
 {
     struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, refresh, timer);
-
-    int64_t silent_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000, lane;
+    int64_t used_before_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000, lane;
 
     if (session_is_ready(journal->session))
         fold_migrate(journal->fold); /* its session may have looked at the schema later */
     journal->head_wanted = true;
-    journal->lanes_expired = state_silent_lanes(&journal->state, silent_ms, &lane, 1) != 0;
+    journal->lanes_expired = state_silent_lanes(&journal->state, used_before_ms, &lane, 1) != 0;
     timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, refresh);
     journal_kick(journal);
 }
 
-/* The next append or head has the checkpoint. */
+/* A fold has succeeded. The answer to the next append or head has the checkpoint. */
 static void note_folded(void *data, int64_t position)
 {
     struct journal *journal = data;
@@ -176,14 +179,14 @@ static void note_folded(void *data, int64_t position)
 
 /* --- failures --- */
 
-/* Whether a failure may pass: a conflict of transactions, a full disk, a lock, a server that stops
- * or is busy, the connection. */
+/* Returns whether a failure may pass: a conflict of transactions, a full disk, a lock, a server
+ * that stops or is busy, the connection. */
 static bool is_passing(const char *sqlstate)
 {
     return refusal_is_of_class(sqlstate, "40 53 55 57 08");
 }
 
-/* The trace is that of the first request, if there is one. */
+/* Logs a failure with the trace of the first request, if there is one. */
 static void log_failure(const struct journal *journal, const struct pg_answer *answer)
 {
     const char *trace = "none";
@@ -198,9 +201,9 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
               answer->sqlstate, batches, LOG_QUOTED(answer->message), trace);
 }
 
-/* Whether appends have been refused for as long as one may go unanswered, and there is another
- * host. At a primary that was replaced, one append that hangs holds the next position: all further
- * appends of every process wait for its lock and are refused. */
+/* Returns whether appends have been refused for as long as a statement may take, and there is
+ * another host. At a primary that was replaced, one append that hangs holds the next position: all
+ * further appends of every process wait for its lock and are refused. */
 static bool must_leave_host(struct journal *journal)
 {
     uint64_t now_ms = monotonic_ms();
@@ -255,7 +258,7 @@ void journal_reset(struct journal *journal, const char *reason)
 
 /* --- the session --- */
 
-/* The state is still good: catching up finds what was appended meanwhile. */
+/* The state stays valid: catching up reads the entries that were appended meanwhile. */
 static void note_session_ready(void *data)
 {
     struct journal *journal = data;
@@ -272,6 +275,7 @@ static void note_session_ready(void *data)
     journal_kick(journal);
 }
 
+/* The session has failed. session_problem has the reason. */
 static void note_session_lost(void *data)
 {
     struct journal *journal = data;

@@ -28,7 +28,7 @@
 /* In the order of their names in metrics. */
 enum journal_outcome {
     JOURNAL_APPLIED,
-    JOURNAL_REPEAT,     /* it was applied before; its numbers are the present counts */
+    JOURNAL_REPEAT,     /* it was applied before; its numbers are the current counts */
     JOURNAL_CONFLICT,   /* the lane is unknown, or the sequence is neither its last nor its next */
     JOURNAL_UNAVAILABLE /* the outcome is unknown, or nothing was done: the client repeats it */
 };
@@ -72,7 +72,7 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
 /* Takes NULL. No callback runs afterwards. */
 void journal_close(struct journal *journal);
 
-/* Counts a batch; takes the hits over. `trace`, here and below, is the request's; it is copied. */
+/* Counts a batch. Takes over the hits. `trace`, here and below, is the request's; it is copied. */
 struct journal_request *journal_add_batch(struct journal *journal, struct hits *hits,
                                           const struct trace *trace, journal_callback callback,
                                           void *data);

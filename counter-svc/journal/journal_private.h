@@ -1,4 +1,4 @@
-/* What the parts of the journal share, and no other module uses:
+/* What the files of the journal share. No other module includes it.
  *
  *   journal_requests.c  requests, from their start to their answer
  *   journal.c           which statement is next, and failures
@@ -69,9 +69,9 @@ struct journal {
     unsigned broken_loads;     /* loads in a row whose checkpoint's entry was missing */
     const char *problem;       /* NULL: none */
 
-    h2o_linklist_t queue; /* requests that wait */
+    h2o_linklist_t queue; /* requests that wait, in the order of their arrival */
     int64_t n_queued;
-    h2o_linklist_t taken;       /* requests that the statement in flight is for */
+    h2o_linklist_t taken;       /* requests that the statement in flight will answer */
     struct journal_entry entry; /* the one in flight */
     struct buffer parameters;
     struct buffer missing; /* paths to look up, as an array's elements */
@@ -97,14 +97,14 @@ void journal_step(struct journal *journal);
 /* Notes that a statement is about to be sent: none is in flight. */
 void journal_begin(struct journal *journal, enum journal_activity activity);
 
-/* Sets why the journal cannot work (NULL: it can), and tells the owner. */
+/* Sets why the journal cannot work (NULL: it can), and notifies the owner. */
 void journal_set_problem(struct journal *journal, const char *problem);
 
 /* Waits a moment before the next statement. */
 void journal_pause(struct journal *journal, uint64_t pause_ms);
 
-/* Moves a request from the queue to those that the next statement is for; `outcome` is its answer
- * if the statement is confirmed. */
+/* Moves a request from the queue to those that the next statement will answer; `outcome` is the
+ * answer if the statement is confirmed. */
 void journal_take(struct journal_request *request, enum journal_outcome outcome);
 
 /* Puts the taken requests back to the head of the queue, in their order. */
@@ -130,10 +130,10 @@ void journal_reset(struct journal *journal, const char *reason);
 
 /* --- gather.c --- */
 
-/* An entry that is being made. */
+/* The progress of gather. */
 struct gathering {
     struct journal *journal;
-    struct slot *slots[BATCH_MAX_PATHS]; /* of the present batch */
+    struct slot *slots[BATCH_MAX_PATHS]; /* of the batch that is being judged */
     int64_t lanes[ENTRY_MAX_BATCHES];    /* of all batches that were taken */
     size_t n_lanes;
     size_t path_bytes; /* in the entry */
@@ -141,8 +141,8 @@ struct gathering {
     bool has_content;  /* an append is needed, perhaps of an empty entry */
 };
 
-/* Makes the next entry: takes the requests of the queue that can leave together, and notes the paths
- * that have to be looked up before the others can. */
+/* Makes the next entry: takes the requests of the queue that can leave together, and notes the
+ * paths that have to be looked up before the others can. */
 void gather(struct gathering *gathering);
 
 /* Evicts paths until the rest fits max_cached_bytes or is needed. */

@@ -1,4 +1,4 @@
-/* Requests of the journal, from their start to their answer. */
+/* Requests of the journal, from their start to their answer: the queue, deadlines, metrics. */
 #include "counter-svc/journal/journal_private.h"
 
 #include "base/memory.h"
@@ -7,6 +7,7 @@
 
 static void expire_request(struct timer *timer);
 
+/* Returns the sum of the hits of all entries. */
 static int64_t hits_of(const struct batch *batch)
 {
     int64_t hits = 0;
@@ -30,7 +31,7 @@ static void count_received(const struct journal_request *request)
     metric_add(&metrics->hits_waiting, (uint64_t)request->n_hits);
 }
 
-_Static_assert(METRICS_N_OUTCOMES == JOURNAL_UNAVAILABLE + 1, "each outcome has its number");
+_Static_assert(METRICS_N_OUTCOMES == JOURNAL_UNAVAILABLE + 1, "each outcome has its metric");
 
 static void count_answered(const struct journal_request *request, enum journal_outcome outcome)
 {
@@ -48,12 +49,13 @@ static void count_answered(const struct journal_request *request, enum journal_o
     metric_add(&metrics->hits_answered[outcome], (uint64_t)request->n_hits);
 }
 
-/* Whether requests may wait: the session is ready, or awaits only the migration. */
+/* Returns whether requests may wait: the session is ready, or only awaits the migration. */
 static bool can_wait(const struct journal *journal)
 {
     return session_problem(journal->session) == NULL;
 }
 
+/* Adds a request to the queue. Takes over `hits`, which is NULL unless the request is a batch. */
 static struct journal_request *add(struct journal *journal, enum journal_request_kind kind,
                                    struct hits *hits, const struct trace *trace,
                                    journal_callback callback, void *data)
@@ -101,6 +103,7 @@ const struct batch *journal_batch(const struct journal_request *request)
     return &request->hits.batch;
 }
 
+/* Removes a request from the queue. */
 static void dequeue(struct journal_request *request)
 {
     INVARIANT(request->state == REQUEST_QUEUED && request->journal->n_queued > 0);
@@ -182,7 +185,7 @@ void journal_answer_unavailable(h2o_linklist_t *list)
     }
 }
 
-/* A request that still waits at the end of the turn is then answered. */
+/* The deadline has passed: if the request still waits at the end of the turn, it is answered. */
 static void expire_request(struct timer *timer)
 {
     struct journal_request *request =

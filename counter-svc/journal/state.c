@@ -1,3 +1,4 @@
+/* The state in memory: slots of paths in a hash table, the ranking, lanes in a tree. */
 #include "counter-svc/journal/state.h"
 
 #include "base/memory.h"
@@ -103,6 +104,7 @@ static void grow(struct state *state)
     }
 }
 
+/* Frees a slot. */
 static void evict(struct state *state, struct slot *slot)
 {
     struct slot **at = bucket_of(state, slot->path, slot->path_len);
@@ -119,7 +121,7 @@ static void evict(struct state *state, struct slot *slot)
 
 /* --- the ranking's first rows --- */
 
-/* Whether `path` with this count ranks before `slot`. */
+/* Returns whether `path` with this count ranks before `slot`. */
 static bool is_before(int64_t count, const struct slot *path, const struct slot *slot)
 {
     if (count != slot->count)
@@ -127,7 +129,7 @@ static bool is_before(int64_t count, const struct slot *path, const struct slot 
     return path_compare(path->path, path->path_len, slot->path, slot->path_len) < 0;
 }
 
-/* The place of a slot with this count among the first `n` rows. */
+/* Returns the place of a slot with this count among the first `n` rows. */
 static size_t place_of(const struct state *state, const struct slot *slot, int64_t count, size_t n)
 {
     size_t low = 0;
@@ -142,7 +144,8 @@ static size_t place_of(const struct state *state, const struct slot *slot, int64
     return low;
 }
 
-/* The rows of the ranking stay in memory, so they do not count as memory that eviction can free. */
+/* Notes whether a slot is among the first rows. These are never evicted, so their bytes do not
+ * count. */
 static void set_in_top(struct state *state, struct slot *slot, bool in_top)
 {
     slot->in_top = in_top;
@@ -188,7 +191,7 @@ struct slot *state_add(struct state *state, const char *path, size_t len, int64_
                           .has_row = count >= 0};
     memcpy(slot->path, path, len);
     *bucket = slot;
-    /* the list is in the order of positions, and its head is evicted first */
+    /* The list is in the order of positions, and its head is evicted first. */
     h2o_linklist_insert(checkpoint <= state->checkpoint ? state->_slots.next : &state->_slots,
                         &slot->link);
     ++state->_n_slots;
