@@ -172,7 +172,7 @@ int main(int argc, char **argv)
         .config_size = sizeof(struct render_config),
         .metrics = render_metrics,
         .metrics_size = sizeof(struct render_metrics),
-        .max_body_bytes = 65536, /* a beacon of a browser, which is not read */
+        .max_body_bytes = 65536, /* a POST to /-/hit/ may have a body, which is ignored */
         .check = check,
         .release = release,
         .start = start,

@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A turn that takes longer is a stall: no code in a loop may block. */
+/* A loop is stalled if a turn takes longer than this, in milliseconds. No code in a loop may block.
+ * */
 #define MAX_TURN_MS 5000
 
 enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY, ADMIN_METRICS };
@@ -31,6 +32,7 @@ static const char *why_not_live(const struct admin *admin)
     return NULL;
 }
 
+/* Answers 200 with "live" or "ready", or 503 with the reason. */
 static void answer_status(h2o_req_t *req, const char *what, const char *why_not)
 {
     struct buffer body = {0};
@@ -48,7 +50,7 @@ static void answer_status(h2o_req_t *req, const char *what, const char *why_not)
     buffer_free(&body);
 }
 
-/* The host name. In a monitored stack a task has the name of its host. */
+/* Appends the host name. In a monitored stack a task has the name of its host. */
 static void add_host(struct buffer *to)
 {
     char host[65] = "";
@@ -64,7 +66,7 @@ static void add_host(struct buffer *to)
     buffer_add_literal(to, "\"} 1\n");
 }
 
-/* Metrics of the process as a whole. */
+/* Appends the metrics of the process as a whole. */
 static void add_own_metrics(struct buffer *to, const struct admin *admin)
 {
     metrics_add_head(to, "pathcount_build_info",
@@ -94,6 +96,7 @@ static void answer_metrics(h2o_req_t *req, const struct admin *admin)
     buffer_free(&text);
 }
 
+/* Returns the route of the request's target without its query. */
 static enum admin_route find_route(const h2o_req_t *req)
 {
     static const char *const PATHS[] = {

@@ -21,17 +21,20 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Descriptors besides clients' connections: listeners, loops, PostgreSQL, counter-svc. */
+/* File descriptors that are reserved for listeners, loops, PostgreSQL and counter-svc. Clients get
+ * the rest. */
 #define RESERVED_FILES            32
 #define RESERVED_FILES_PER_WORKER 32
 
-/* Names that are resolved at the same time: a dead name server must not delay other names. */
+/* Maximum of concurrent name look-ups: a dead name server must not delay the look-ups of other
+ * names. */
 #define MAX_LOOK_UPS 8
 
-/* Deadline of --probe. */
+/* Deadline of --probe, in milliseconds. */
 #define PROBE_MS 2000
 
-/* Distance of the workers' metrics, so that no two workers write to the same cache line. */
+/* Alignment of each worker's metrics, in bytes, so that no two workers write to the same cache
+ * line. */
 #define METRICS_ALIGNMENT 128
 
 /* The process. */
@@ -42,13 +45,13 @@ static struct {
     struct http_server *servers; /* one for each worker */
     size_t n_workers;
     const void **metrics; /* of each worker */
-    /* The main thread starts one worker after the other: */
-    int listener;    /* its listener, */
-    sem_t started;   /* posted once it has started or failed to, */
-    int start_error; /* its errno, or 0. */
+    /* The start of one worker after the other by the main thread. */
+    int listener;    /* the listener of all workers */
+    sem_t started;   /* posted once the worker has started, or has failed to */
+    int start_error; /* errno of the worker that failed to start, or 0 */
     struct http_server admin_server;
     struct admin admin;
-    struct service_metrics admin_metrics; /* not shown */
+    struct service_metrics admin_metrics; /* not exported */
     h2o_socket_t *signals;
     struct timer drain;
     atomic_bool stopping;
@@ -78,7 +81,7 @@ int service_main(const struct service *service, int argc, char **argv)
     if (load(service, &cli) != 0) {
         status = 2;
     } else if (cli.action == CLI_CHECK_CONFIG) {
-        puts("the configuration is right");
+        puts("The configuration is valid.");
         status = 0;
     } else if (cli.action == CLI_PROBE) {
         status = cli_probe(&process.settings->admin_listen, PROBE_MS);
@@ -94,6 +97,7 @@ int service_main(const struct service *service, int argc, char **argv)
     return status;
 }
 
+/* Loads and checks the configuration. Returns 0, or -1 after printing the error. */
 static int load(const struct service *service, const struct cli *cli)
 {
     char error[512];
@@ -116,8 +120,8 @@ static int load(const struct service *service, const struct cli *cli)
 
 /* --- running --- */
 
-/* Raises the limit of descriptors as far as allowed, and lowers max_connections where it would leave
- * too few for the service itself. */
+/* Raises the limit of file descriptors as far as allowed. Lowers max_connections if it would leave
+ * too few descriptors for the service itself. */
 static void reserve_descriptors(struct service_config *settings)
 {
     int64_t reserve = RESERVED_FILES + RESERVED_FILES_PER_WORKER * settings->workers;
@@ -138,7 +142,7 @@ static void reserve_descriptors(struct service_config *settings)
     }
 }
 
-/* Cores that this process may use. */
+/* Returns the number of cores that this process may use. */
 static int64_t count_cores(void)
 {
     cpu_set_t cores;
@@ -148,6 +152,7 @@ static int64_t count_cores(void)
     return CPU_COUNT(&cores);
 }
 
+/* Logs the address of a listener, with the port that the kernel chose. */
 static void log_listening(const char *name, int fd)
 {
     struct sockaddr_storage address = {0};
@@ -164,6 +169,7 @@ static void log_listening(const char *name, int fd)
               name, host, (int)h2o_socket_getport(generic));
 }
 
+/* Runs the service until it has stopped. Returns the exit status. */
 static int run(void)
 {
     char error[256];
@@ -192,12 +198,12 @@ static int run(void)
     process.admin_server.worker.metrics = &process.admin_metrics;
     process.admin_server.worker.routes = admin_routes;
     process.admin_server.worker.app = &process.admin;
-    /* Signals are blocked before the threads start, which inherit that. */
+    /* Threads inherit the blocked signals, so watch_signals runs before the workers start. */
     if (http_server_init(&process.admin_server, process.settings, admin_listener, 0,
                          admin_handle) != 0 ||
         watch_signals() != 0 || start_workers(listener) != 0) {
         log_event(LOG_LEVEL_ERROR, "not-started", "error=%s", LOG_QUOTED(strerror(errno)));
-        _exit(1); /* workers may be running that use memory which a return would free */
+        _exit(1); /* running workers may use memory that a return would free */
     }
     process.admin = (struct admin){
         .settings = process.settings,
@@ -229,7 +235,8 @@ static int run(void)
     return atomic_load(&process.status);
 }
 
-/* Zeroed metrics for a worker, or NULL. They stay until the process ends. */
+/* Allocates zeroed metrics for a worker. Returns NULL if there is no memory. They are never freed:
+ * the admin listener reads them until the process ends. */
 static struct service_metrics *allocate_metrics(void)
 {
     size_t size =
@@ -239,7 +246,7 @@ static struct service_metrics *allocate_metrics(void)
     return metrics != NULL ? memset(metrics, 0, size) : NULL;
 }
 
-/* Starts the thread of the next worker and waits until it has begun to accept. Returns 0, or -1 with
+/* Starts the thread of the next worker and waits until the worker listens. Returns 0, or -1 with
  * errno. */
 static int start_worker(struct http_server *server)
 {
@@ -287,7 +294,7 @@ static void *run_worker(void *data)
     struct http_server *server = data;
     bool has_started;
 
-    /* 1. Create the loop, here and not in the main thread: see worker_init. */
+    /* 1. Create the loop in this thread: worker_init has the reason. */
     has_started = http_server_init(server, process.settings, process.listener,
                                    process.service->max_body_bytes, process.service->handle) == 0;
     process.start_error = has_started ? 0 : errno;
@@ -312,6 +319,7 @@ static void *run_worker(void *data)
 
 /* --- stopping --- */
 
+/* Blocks the signals and reads them from the admin loop instead. Returns 0, or -1 with errno. */
 static int watch_signals(void)
 {
     sigset_t set;
@@ -332,7 +340,7 @@ static int watch_signals(void)
     return 0;
 }
 
-/* Moves all workers on to a state. */
+/* Moves all workers to a later state. */
 static void want_all(enum http_server_state state)
 {
     for (size_t i = 0; i < process.n_workers; ++i)
@@ -383,7 +391,8 @@ const char *service_why_not_ready(void)
 {
     if (atomic_load(&process.stopping))
         return "it is stopping";
-    /* All servers exist before the first thread starts, while process.n_workers may still grow. */
+    /* All servers exist before the first thread starts. process.n_workers may still grow
+     * meanwhile. */
     for (int64_t i = 0; i < process.settings->workers; ++i) {
         const char *why = atomic_load(&process.servers[i].worker.not_ready);
         if (why != NULL)

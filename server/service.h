@@ -1,5 +1,6 @@
-/* The frame of both services. A program provides its keys and its handlers; service_main does the
- * rest: command line, configuration, listeners, workers, admin listener, signals, graceful stop.
+/* The frame of both services. A program provides its configuration keys and its handler.
+ * service_main does the rest: command line, configuration, listeners, workers, admin listener,
+ * signals, graceful stop.
  *
  * The admin listener answers GET /live (no event loop is stalled), GET /ready (the service can do
  * its work now; if not, why) and GET /metrics for Prometheus. SIGTERM stops gracefully after the
@@ -19,37 +20,39 @@ struct service {
     const struct config_key *keys;
     size_t config_size;
     size_t max_body_bytes; /* of a request */
-    /* What each worker counts besides struct service_metrics, which its struct begins with. */
+    /* The table of the program's own metrics, and the size of the struct that each worker has. The
+     * struct begins with a struct service_metrics. */
     const struct metric *metrics;
     size_t metrics_size;
 
-    /* Looks over a configuration that is right key by key, once, before any thread: what depends on
-     * several keys, or is costly. Returns 0, or -1 with a sentence in `error`. May be NULL. */
+    /* Checks what depends on several keys, and prepares what takes long. Each key is already valid.
+     * Runs once, before any thread starts. Returns 0, or -1 with a sentence in `error`. May be
+     * NULL. */
     int (*check)(void *config, char *error, size_t error_size);
-    /* Frees what check made. May be NULL. */
+    /* Frees what check has allocated. May be NULL. */
     void (*release)(void *config);
-    /* Makes the worker's `app`, in its loop's thread, before any request. Returns 0 or -1, after
-     * logging why. */
+    /* Creates the worker's `app`, in its loop's thread, before any request. Returns 0, or -1 after
+     * logging the reason. */
     int (*start)(struct worker *worker, const void *config);
     /* Handles a request, as h2o_handler_t's on_req. */
     int (*handle)(h2o_handler_t *self, h2o_req_t *req);
-    /* The names of the routes that it knows (request.h), ending with NULL; the first is for what is
-     * none of them. Fixed words, at most METRICS_MAX_ROUTES: they stand in logs and metrics. */
+    /* The names of the program's routes (request.h) in logs and metrics. At most METRICS_MAX_ROUTES
+     * fixed words, then NULL. The first one is for requests without a route. */
     const char *const *routes;
-    /* Frees the worker's `app`: no request is pending any more, or the process is about to end. */
+    /* Frees the worker's `app`. No request is pending, or the process is about to end. */
     void (*stop)(struct worker *worker);
 };
 
-/* Runs the program; returns its exit status: 0 after an orderly stop, 1 when it could not go on, 2
- * for a wrong command line or configuration. */
+/* Runs the program. Returns its exit status: 0 after a graceful stop, 1 after a failure, 2 if the
+ * command line or the configuration is invalid. */
 int service_main(const struct service *service, int argc, char **argv);
 
-/* Says why the process cannot do its work now, as static text, or NULL when it can. One worker that can
- * would be enough to do work, but connections spread over all of them, so each must. Any thread. */
+/* Returns why the process cannot do its work now (a static text), or NULL if it can. All workers
+ * must be able to work, because the kernel spreads connections over all of them. Any thread. */
 const char *service_why_not_ready(void);
 
-/* Lets the whole process stop, in an orderly way, with exit status 1: for what no waiting mends.
- * The reason has been logged. Any thread. */
+/* Stops the whole process gracefully, with exit status 1, after a failure that waiting cannot
+ * repair. The caller has logged the reason. Any thread. */
 void service_give_up(void);
 
 #endif

@@ -17,7 +17,8 @@ bool access_log_is_on(void)
     return atomic_load_explicit(&is_on, memory_order_relaxed);
 }
 
-/* A request whose connection ended before a response began has no status and is not counted. */
+/* Counts a request by route and status. A request has no status, and is not counted, if its
+ * connection ended before a response began. */
 static void count(h2o_req_t *req)
 {
     int at = req->res.status - METRICS_FIRST_STATUS;

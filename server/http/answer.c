@@ -20,7 +20,7 @@ void answer_header_named(h2o_req_t *req, const char *name, const char *value)
                           strlen(value));
 }
 
-/* Adds what a browser may do with an answer of which the handler has not said it: nothing. */
+/* Forbids the browser everything, unless the handler has added a policy. */
 static void add_policy(h2o_req_t *req)
 {
     if (h2o_find_header_by_str(&req->res.headers, H2O_STRLIT(POLICY), -1) >= 0)
@@ -39,7 +39,7 @@ static void begin_response(h2o_req_t *req, int status, const char *content_type,
         answer_header(req, H2O_TOKEN_CONTENT_TYPE, content_type);
         add_policy(req);
     }
-    /* a request that was read before the stop began is still marked as one to be kept alive */
+    /* libh2o keeps the connection alive if it read the request before the stop began. */
     if (req->conn->ctx->shutdown_requested)
         req->http1_is_persistent = 0;
     h2o_start_response(req, generator);
@@ -72,7 +72,7 @@ void answer_head(h2o_req_t *req, int status, const char *content_type)
 void answer_stream(h2o_req_t *req, const char *content_type, h2o_generator_t *generator)
 {
     if (req->version < 0x101)
-        req->http1_is_persistent = 0; /* there are no chunks: the connection's end is the body's */
+        req->http1_is_persistent = 0; /* HTTP/1.0 has no chunks: the connection ends the body */
     connection_reset_unless_complete(req);
     begin_response(req, 200, content_type, SIZE_MAX, generator);
 }

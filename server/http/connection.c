@@ -9,10 +9,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The kernel gives up a client that takes nothing so much later than a handler, which logs it. */
+/* The kernel drops the connection of a client that reads nothing so much later than a handler, which
+ * logs it. */
 #define KERNEL_MARGIN_MS 2000
 
-/* A response that is given up at the end of the turn; in the request's pool. */
+/* A response that is cut at the end of the turn; in the request's pool. */
 struct cut {
     struct deferred deferred;
     h2o_req_t *req;
@@ -54,7 +55,8 @@ void connections_check(struct worker *worker)
 {
     uint64_t now_ms = monotonic_ms();
 
-    /* one of every connection, also where no request has begun; none of them is freed meanwhile */
+    /* It visits one request of every connection, even if none has begun. None is freed
+     * meanwhile. */
     worker->context.globalconf->http1.callbacks.foreach_request(&worker->context, check_connection,
                                                                 &now_ms);
 }
@@ -74,7 +76,8 @@ struct connection_finding *connection_finding(h2o_req_t *req)
     return &connection_of(socket_of(req))->finding;
 }
 
-/* More came while the request is handled: the next request, or the end. It waits in the kernel. */
+/* The next request, or the end of the connection, arrived while a request is handled. It waits in
+ * the kernel. */
 static void on_readable(h2o_socket_t *socket, const char *error)
 {
     (void)error;
@@ -90,7 +93,8 @@ void connection_request_begin(h2o_req_t *req)
     h2o_socket_read_start(socket, on_readable);
 }
 
-/* libh2o goes on reading in the same turn, or closes the socket: epoll notices nothing. */
+/* libh2o continues to read in the same turn, or closes the socket, so epoll needs no system call.
+ * */
 void connection_request_end(h2o_req_t *req)
 {
     h2o_socket_t *socket = socket_of(req);
@@ -102,6 +106,7 @@ void connection_request_end(h2o_req_t *req)
     h2o_socket_read_stop(socket);
 }
 
+/* Returns the phase of the request on a connection. */
 static enum connection_phase phase_of(const h2o_req_t *req, h2o_socket_t *socket)
 {
     if (req->timestamps.request_begin_at.tv_sec == 0)
@@ -111,6 +116,7 @@ static enum connection_phase phase_of(const h2o_req_t *req, h2o_socket_t *socket
     return req->timestamps.request_body_begin_at.tv_sec != 0 ? CONNECTION_BODY : CONNECTION_HEAD;
 }
 
+/* Ends a connection that exceeds the limit of its phase. */
 static int check_connection(h2o_req_t *req, void *data)
 {
     const uint64_t *now_ms = data;
@@ -138,7 +144,7 @@ static int check_connection(h2o_req_t *req, void *data)
     return 0;
 }
 
-/* libh2o, which is reading, then finds the end of what the client sends, and closes. */
+/* Ends reading. libh2o, which is reading, then finds the end of the connection and closes it. */
 static void check_idle(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms)
 {
     if (for_ms > (uint64_t)connection->worker->settings->idle_ms)
@@ -170,9 +176,9 @@ static void check_body(struct connection *connection, h2o_socket_t *socket, uint
         refuse(socket, 408, "The request body did not arrive in time.");
 }
 
-/* Answers beside libh2o, which is still reading and has written nothing for this request, and ends the
- * connection: libh2o finds it closed. An answer that does not fit the kernel's buffer is not worth
- * waiting for. */
+/* Answers past libh2o, which is still reading and has written nothing for this request, and shuts
+ * the connection down. libh2o then finds it closed. Does not wait if the kernel's buffer is full.
+ * */
 static void refuse(h2o_socket_t *socket, int status, const char *detail)
 {
     struct buffer answer = {0}, body = {0};
@@ -194,9 +200,9 @@ static void refuse(h2o_socket_t *socket, int status, const char *detail)
 
 /* --- responses that are cut short --- */
 
-/* Resets a connection at once, while libh2o keeps its descriptor: to connect a TCP socket to no address
- * ends its connection as SO_LINGER with 0 and close() would (connect(2)). libh2o finds it closed at its
- * next write, or now if it waits for one. */
+/* Resets a connection at once, while libh2o keeps its descriptor. Connecting a TCP socket to
+ * AF_UNSPEC ends its connection as close() with SO_LINGER 0 would (connect(2)). libh2o finds it
+ * closed at its next write, or now if it waits for one. */
 static void reset(h2o_socket_t *socket)
 {
     static const struct sockaddr NOWHERE = {.sa_family = AF_UNSPEC};
@@ -214,8 +220,8 @@ void connection_cut(h2o_req_t *req)
     worker_defer(worker_of(req), &cut->deferred, cut_unless_taken);
 }
 
-/* What the client has taken in this turn, libh2o knows by now: if that was everything, the request's
- * memory has gone, and this with it. */
+/* libh2o has handled by now what the client took in this turn. If the client took everything, the
+ * request was freed, and on_cut_freed has cancelled this call. */
 static void cut_unless_taken(struct deferred *deferred)
 {
     struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);
@@ -223,7 +229,7 @@ static void cut_unless_taken(struct deferred *deferred)
 
     if (!h2o_socket_is_writing(socket))
         return;
-    cut->req->http1_is_persistent = 0; /* no further request is taken from what was read */
+    cut->req->http1_is_persistent = 0; /* no further request is parsed from the bytes read */
     reset(socket);
 }
 
@@ -254,6 +260,7 @@ void connections_abort(struct worker *worker)
                                                                 abort_if_answering, NULL);
 }
 
+/* Makes close() reset the connection, or end it in an orderly way. */
 static void reset_at_close(h2o_socket_t *socket, bool on)
 {
     struct linger linger = {.l_onoff = on, .l_linger = 0};
@@ -270,7 +277,7 @@ void connection_reset_unless_complete(h2o_req_t *req)
     reset_at_close(socket_of(req), true);
 }
 
-/* The request's memory goes, before libh2o closes the connection or takes the next request from it. */
+/* Runs before libh2o closes the connection or parses its next request. */
 static void on_incomplete_freed(void *data)
 {
     const h2o_req_t *req = ((struct incomplete *)data)->req;

@@ -18,18 +18,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Connections that a turn of the loop accepts: few, so that workers share a burst. */
+/* Maximum of connections that a turn of the loop accepts: few, so that workers share a burst. */
 #define ACCEPTS_PER_TURN 16
 
-/* Pause of a listener after the process has run out of descriptors. */
+/* Pause of a listener after the process has run out of descriptors, in milliseconds. */
 #define ACCEPT_PAUSE_MS 100
 
-/* After the listener's end an idle connection may still bring a request for so long. From then on
- * idle connections are closed at this interval. */
+/* How long idle connections stay open after the listener is closed, so that their clients can send
+ * a last request, and the interval at which idle connections are closed from then on. In
+ * milliseconds. */
 #define IDLE_GRACE_MS 500
 #define CLOSE_IDLE_MS 50
 
-/* Interval at which connections are held to their limits, while there are any. */
+/* Interval at which the limits of connections are checked while there are any, in milliseconds. */
 #define CHECK_MS 200
 
 static void register_handlers(struct http_server *server, size_t max_body_bytes,
@@ -75,7 +76,7 @@ int http_server_listen(const struct config_address *address, char *error, size_t
     return fd;
 }
 
-/* The server of a worker. */
+/* Returns the server of a worker. */
 static struct http_server *server_of(struct worker *worker)
 {
     return H2O_STRUCT_FROM_MEMBER(struct http_server, worker, worker);
@@ -107,15 +108,15 @@ int http_server_init(struct http_server *server, const struct service_config *se
     return 0;
 }
 
-/* Takes a timeout of libh2o's out of its loop for good: connection.h limits connections, by a clock
- * that does not jump. A timer that libh2o links to it never expires. */
+/* Disables a timeout of libh2o by removing it from the loop: a timer that libh2o links to it never
+ * expires. connection.h limits connections instead, by a clock that does not jump. */
 static void disable_timeout(h2o_timeout_t *timeout)
 {
     h2o_linklist_unlink(&timeout->_link);
-    h2o_linklist_init_anchor(&timeout->_link); /* from which libh2o unlinks it again at the end */
+    h2o_linklist_init_anchor(&timeout->_link); /* libh2o unlinks it again at the end */
 }
 
-/* Configures libh2o: one host, and for all of its paths the steps of a request. */
+/* Configures libh2o: one host, with the same steps of a request for every target. */
 static void register_handlers(struct http_server *server, size_t max_body_bytes,
                               int (*handle)(h2o_handler_t *, h2o_req_t *))
 {
@@ -127,9 +128,9 @@ static void register_handlers(struct http_server *server, size_t max_body_bytes,
     conf->server_name = h2o_iovec_init(H2O_STRLIT(""));
     conf->max_request_entity_size = max_body_bytes;
     conf->http1.upgrade_to_http2 = 0; /* this version lacks the fix for CVE-2023-44487 */
-    conf->http2.callbacks.request_shutdown = NULL; /* would leave a timeout linked at the end */
+    conf->http2.callbacks.request_shutdown = NULL; /* it would leave a timeout linked at the end */
     host = h2o_config_register_host(conf, h2o_iovec_init(H2O_STRLIT("default")), 65535);
-    /* No prefix: a target that is not a path reaches the handlers, too. */
+    /* Handlers without a path prefix also get targets that are not paths. */
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = on_request;
     h2o_create_handler(&host->fallback_path, sizeof(h2o_handler_t))->on_req = handle;
     h2o_create_logger(&host->fallback_path, sizeof(h2o_logger_t))->log_access = on_request_end;
@@ -138,6 +139,7 @@ static void register_handlers(struct http_server *server, size_t max_body_bytes,
     server->_accept = (h2o_accept_ctx_t){.ctx = context, .hosts = conf->hosts};
 }
 
+/* Starts to accept connections, up to the worker's share of max_connections. */
 static void start_listening(struct http_server *server, int listener)
 {
     const struct service_config *settings = server->worker.settings;
@@ -145,7 +147,8 @@ static void start_listening(struct http_server *server, int listener)
     int unread = (int)settings->max_unread_bytes;
 
     server->_max_connections = share > 0 ? (size_t)share : 1;
-    /* Connections inherit it. It bounds what one read, and one turn of the loop, may bring. */
+    /* Connections inherit the size. It bounds the bytes of one read, and of one turn of the
+     * loop. */
     setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread));
     server->_listener =
         h2o_evloop_socket_create(server->worker.loop, listener, H2O_SOCKET_FLAG_DONT_READ);
@@ -163,7 +166,7 @@ void http_server_run(struct http_server *server)
 
 /* --- requests --- */
 
-/* The first handler of each request. */
+/* The first handler of each request: refuses invalid heads. */
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
     const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
@@ -174,14 +177,14 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     connection_request_begin(req);
     fault = validate_head(input->bytes, input->size, &limits);
     if (fault == NULL)
-        return -1; /* libh2o calls the next handler, the program's */
+        return -1; /* libh2o calls the next handler, which is the program's */
     req->http1_is_persistent = 0;
     answer_header(req, H2O_TOKEN_CACHE_CONTROL, "no-store");
     answer_problem(req, fault->status, fault->detail);
     return 0;
 }
 
-/* libh2o calls it when the request is over, whether it was answered or the client left. */
+/* libh2o calls it when the request has ended, whether it was answered or the client has left. */
 static void on_request_end(h2o_logger_t *self, h2o_req_t *req)
 {
     (void)self;
@@ -191,6 +194,7 @@ static void on_request_end(h2o_logger_t *self, h2o_req_t *req)
 
 /* --- connections --- */
 
+/* Hands a new connection to libh2o, and starts to check its limits. */
 static void accept_connection(struct http_server *server, h2o_socket_t *socket)
 {
     struct service_metrics *metrics = server->worker.metrics;
@@ -273,9 +277,10 @@ void http_server_want(struct http_server *server, enum http_server_state state)
 
     atomic_store(&server->_wanted_state, (int)state);
     if (write(server->_wake_fd, &one, sizeof(one)) != sizeof(one))
-        return; /* the counter is full: the loop wakes up anyway */
+        return; /* the counter of the eventfd is full, so the loop wakes up anyway */
 }
 
+/* Moves to the state that http_server_want has set. */
 static void on_wanted_state(h2o_socket_t *wake, const char *error)
 {
     struct http_server *server = wake->data;
@@ -285,7 +290,7 @@ static void on_wanted_state(h2o_socket_t *wake, const char *error)
     (void)error;
     if (read(h2o_socket_get_fd(wake), &times, sizeof(times)) != sizeof(times))
         return;
-    /* After the read: a state that is set from here on wakes the loop again. */
+    /* Load the state after the read: a state that is set later wakes the loop again. */
     wanted = (enum http_server_state)atomic_load(&server->_wanted_state);
     if (wanted > server->_state && server->_state == HTTP_SERVER_RUNNING)
         h2o_context_request_shutdown(&server->worker.context);
@@ -299,7 +304,7 @@ static void on_wanted_state(h2o_socket_t *wake, const char *error)
     }
 }
 
-/* Accepts the connections that the kernel has already established, then closes. */
+/* Accepts the connections that the kernel has already established, then closes the listener. */
 static void close_listener(struct http_server *server)
 {
     h2o_socket_t *socket;
@@ -312,7 +317,7 @@ static void close_listener(struct http_server *server)
     server->_listener = NULL;
 }
 
-/* Ends the reading of a connection on which no request has begun; libh2o then closes it. */
+/* Ends reading on a connection without a request. libh2o then closes it. */
 static int close_if_idle(h2o_req_t *req, void *data)
 {
     (void)data;
@@ -321,6 +326,7 @@ static int close_if_idle(h2o_req_t *req, void *data)
     return 0;
 }
 
+/* Closes idle connections. Stops the server if none is left, or if shutdown_ms are over. */
 static void close_idle_connections(struct timer *timer)
 {
     struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, _close_idle, timer);
@@ -352,7 +358,7 @@ void http_server_fini(struct http_server *server)
     h2o_socket_close(server->_wake);
     worker_fini(worker);
     if (server->_connections != 0 || worker->keep_context)
-        return;                      /* the process is about to end, and its connections with it */
+        return;                      /* the process is about to end, with its connections */
     h2o_evloop_run(worker->loop, 0); /* libh2o frees closed sockets */
     h2o_context_dispose(&worker->context);
     h2o_config_dispose(&server->_globalconf);

@@ -7,13 +7,13 @@
  *
  *   RUNNING   accepts and answers
  *   DRAINING  the same, with `Connection: close` in each response, so that load balancers leave
- *   CLOSING   the listener is closed. Requests in flight are answered, and those that still arrive on
- *             open connections. Idle connections are closed after half a second, the rest at the
- *             deadline
+ *   CLOSING   the listener is closed. Requests in flight are answered, and so are requests that
+ *             still arrive on open connections. Idle connections are closed after half a second,
+ *             the rest when shutdown_ms are over
  *   STOPPED   http_server_run returns
  *
- * A request passes, in this order: validate.h, the program's handler, and at its end the access log.
- * The main thread runs one as well: the admin listener.
+ * A request passes validate.h, the program's handler, and at its end access_log.h. The main thread
+ * runs an HTTP server, too: the admin listener.
  */
 #ifndef SERVER_HTTP_HTTP_SERVER_H
 #define SERVER_HTTP_HTTP_SERVER_H
@@ -30,10 +30,10 @@ enum http_server_state {
     HTTP_SERVER_STOPPED
 };
 
-/* Zeroed, then with the `index`, `routes`, `metrics` and `app` of its worker set. */
+/* The caller zeroes it, and sets `index`, `routes`, `metrics` and `app` of its worker. */
 struct http_server {
     struct worker worker; /* first: worker_of(req) is the server of the request as well */
-    pthread_t thread;     /* set by its user */
+    pthread_t thread;     /* set by the caller */
 
     /* private */
     atomic_int _wanted_state; /* enum http_server_state, from any thread */
@@ -43,7 +43,7 @@ struct http_server {
     h2o_accept_ctx_t _accept;
     h2o_socket_t *_listener; /* NULL once closed */
     h2o_socket_t *_wake;     /* an eventfd: _wanted_state has changed */
-    int _wake_fd;            /* the same for other threads, open until http_server_joined */
+    int _wake_fd; /* a duplicate of it for other threads, open until http_server_joined */
     size_t _connections, _max_connections;
     struct timer _accept_pause, _close_idle, _check_connections;
     uint64_t _closing_since_ms;
@@ -53,9 +53,10 @@ struct http_server {
 int http_server_listen(const struct config_address *address, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* Creates the worker's loop and starts to accept from a duplicate of `listener`. `handle` gets every
- * valid request and must answer it within a deadline of its own. libh2o answers 413 to bodies of more
- * than `max_body_bytes`. In the thread that will run it. Returns 0, or -1 with errno. */
+/* Creates the worker's loop and starts to accept from a duplicate of `listener`. `handle` gets
+ * every valid request and must answer it within a deadline of its own. libh2o answers 413 to bodies
+ * of more than `max_body_bytes`. Call it in the thread that will run the server. Returns 0, or -1
+ * with errno. */
 int http_server_init(struct http_server *server, const struct service_config *settings,
                      int listener, size_t max_body_bytes,
                      int (*handle)(h2o_handler_t *, h2o_req_t *))
@@ -64,13 +65,14 @@ int http_server_init(struct http_server *server, const struct service_config *se
 /* Runs the loop until the server has stopped. */
 void http_server_run(struct http_server *server);
 
-/* Frees the loop and everything in it. After http_server_run, in the same thread. */
+/* Frees everything in the loop. Call it after http_server_run, in the same thread. */
 void http_server_fini(struct http_server *server);
 
-/* Closes what other threads use of the server. After its thread has ended, from the main thread. */
+/* Closes the descriptor for http_server_want. Call it from the main thread, after the server's
+ * thread has ended. */
 void http_server_joined(struct http_server *server);
 
-/* Moves the server on to a later state. Any thread, until http_server_joined. */
+/* Moves the server to a later state. Any thread, until http_server_joined. */
 void http_server_want(struct http_server *server, enum http_server_state state);
 
 #endif

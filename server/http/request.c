@@ -2,12 +2,14 @@
 
 #include <string.h>
 
-/* libh2o has a list for each request that its extensions use and we do not. Its only entry is ours. */
+/* libh2o has a list of environment variables for each request, which only its extensions use. Its
+ * only entry here points to our struct. */
 struct kept {
     h2o_iovec_t entry;
     struct request request;
 };
 
+/* Creates the struct, with the request's trace. */
 static struct request *keep(h2o_req_t *req)
 {
     struct kept *kept = h2o_mem_alloc_pool(&req->pool, sizeof(*kept));

@@ -1,5 +1,5 @@
-/* A request beside libh2o's own struct: its route, its trace, its query and headers. They live in the
- * request's pool, as long as the request. All calls from the request's loop.
+/* Data of a request beside libh2o's own struct: its route and trace, and access to its query and
+ * headers. They live in the request's pool. All calls from the request's loop.
  */
 #ifndef SERVER_HTTP_REQUEST_H
 #define SERVER_HTTP_REQUEST_H
@@ -16,23 +16,25 @@ struct request {
     uint64_t begun_us; /* on CLOCK_MONOTONIC, when request_of was first called */
 };
 
-/* Never NULL. The first call takes over the trace of the request, or begins one. */
+/* Never NULL. The first call takes over the trace of the request's traceparent, or begins a trace.
+ * */
 struct request *request_of(h2o_req_t *req);
 
-/* The name of its route. A constant. */
+/* Returns the name of the request's route, a constant. */
 const char *request_route(h2o_req_t *req);
 
-/* The id of its trace, 32 hexadecimal digits. */
+/* Returns the id of the request's trace, 32 hexadecimal digits. */
 const char *request_trace(h2o_req_t *req);
 
-/* The query without the question mark, "" when there is none. A part of the request's target. */
+/* Returns the query without the question mark, a part of the request's target; "" if there is none.
+ * */
 h2o_iovec_t request_query(const h2o_req_t *req);
 
-/* `method` in upper case; methods are case-sensitive. */
+/* Returns whether the request has this method. Methods are case-sensitive. */
 bool method_is(const h2o_req_t *req, const char *method);
 
-/* The value of a header, or an empty one with a NULL base. The values of several headers of this name
- * are joined with commas (RFC 9110, 5.2), in the request's pool. */
+/* Returns the value of a header, or an empty one with a NULL base. The values of several headers of
+ * this name are joined with commas (RFC 9110, 5.2), in the request's pool. */
 h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name);
 
 #endif

@@ -9,7 +9,7 @@ struct line {
     size_t len; /* without its CR LF */
 };
 
-/* The header lines that say where a request ends, and whom it is for. */
+/* The header lines that decide where a request ends, and which host it is for. */
 struct headers {
     unsigned hosts, lengths, codings;
     bool host_is_wrong;
@@ -37,7 +37,7 @@ static const struct head_fault *check_request_line(const struct line *line,
 static void note_header(struct headers *headers, const struct line *line);
 static const struct head_fault *check_headers(const struct headers *headers, bool is_old);
 
-/* Takes the next line. Returns what is wrong with its end, or NULL. */
+/* Takes the next line. Returns the error of its line end, or NULL. */
 static const struct head_fault *next_line(const char **at, const char *end, struct line *line)
 {
     const char *lf = memchr(*at, '\n', (size_t)(end - *at));
@@ -82,7 +82,7 @@ const struct head_fault *validate_head(const char *bytes, size_t len,
 
 /* --- the request line --- */
 
-/* Whether a character may stand in a token (RFC 9110, 5.6.2). */
+/* Returns whether a character may be part of a token (RFC 9110, 5.6.2). */
 static bool is_token_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -118,20 +118,22 @@ static const struct head_fault *check_request_line(const struct line *line,
 
 /* --- headers --- */
 
-/* Whether the line's name is this one; in any case, as a test has it, or lower, as libh2o leaves it. */
+/* Returns whether the line has this name, in any case: libh2o has changed names to lower case, unit
+ * tests pass them as they are. */
 static bool is_named(const struct line *line, const char *name, size_t name_len)
 {
     return line->len > name_len && line->start[name_len] == ':' &&
            strncasecmp(line->start, name, name_len) == 0;
 }
 
-/* Whether a character may stand in a host with its port (RFC 3986, 3.2.2). */
+/* Returns whether a character may be part of a host with its port (RFC 3986, 3.2.2). */
 static bool is_host_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            (c != '\0' && strchr("-._~%!$&'()*+,;=:[]", c) != NULL);
 }
 
+/* Returns whether the value, without white space around it, can be a host. */
 static bool is_host(const char *value, size_t len)
 {
     while (len > 0 && (value[0] == ' ' || value[0] == '\t'))
@@ -144,6 +146,7 @@ static bool is_host(const char *value, size_t len)
     return len > 0;
 }
 
+/* Counts a header line that decides where a request ends, or which host it is for. */
 static void note_header(struct headers *headers, const struct line *line)
 {
     static const size_t HOST_LEN = sizeof("host:") - 1;

@@ -45,7 +45,7 @@ void resolver_cancel(struct resolver *resolver)
         return;
     h2o_hostinfo_getaddr_cancel(resolver->_request);
     resolver->_request = NULL;
-    /* the answer may still be on its way to the context */
+    /* libh2o's thread may still send the result to the context. */
     resolver->_worker->keep_context = true;
 }
 
@@ -64,7 +64,7 @@ static void on_deadline(struct timer *timer)
     resolver->_callback(resolver->_data, &resolver->_found, "no answer from the name server");
 }
 
-/* What addresses are sorted by: bytes only, so that it has no padding. */
+/* The sort key of an address: only bytes, so that it has no padding. */
 struct sort_key {
     unsigned char is_ip6;
     unsigned char bytes[16];
@@ -103,6 +103,7 @@ void addresses_add(struct addresses *addresses, const char *host)
     snprintf(addresses->hosts[at], sizeof(addresses->hosts[at]), "%s", host);
 }
 
+/* Adds an address of getaddrinfo's list. */
 static void add(struct addresses *found, const struct addrinfo *entry)
 {
     char host[46];

@@ -64,7 +64,7 @@ void timer_queue_fini(struct timer_queue *queue)
     h2o_linklist_unlink(&queue->_link);
 }
 
-/* Makes the timerfd fire at `due_ms`, unless it does so before. */
+/* Makes the timerfd fire at `due_ms`, unless it fires earlier. */
 static void arm(struct timers *timers, uint64_t due_ms)
 {
     struct itimerspec when = {.it_value = {.tv_sec = (time_t)(due_ms / 1000),
@@ -109,13 +109,14 @@ bool timer_is_waiting(const struct timer *timer)
     return timer->_link.next != NULL;
 }
 
-/* The first timer of a list, or NULL. */
+/* Returns the first timer of a list, or NULL. */
 static struct timer *first(h2o_linklist_t *list)
 {
     return h2o_linklist_is_empty(list) ? NULL
                                        : H2O_STRUCT_FROM_MEMBER(struct timer, _link, list->next);
 }
 
+/* Fires the timers of a list that are due. */
 static void fire_due(h2o_linklist_t *list, uint64_t now)
 {
     struct timer *timer;
@@ -126,6 +127,7 @@ static void fire_due(h2o_linklist_t *list, uint64_t now)
     }
 }
 
+/* Arms the timerfd for the first timer of a list. */
 static void arm_for(struct timers *timers, h2o_linklist_t *list)
 {
     struct timer *timer = first(list);
@@ -139,6 +141,7 @@ static struct timer_queue *queue_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct timer_queue, _link, link);
 }
 
+/* The timerfd has fired: fires the timers that are due, then arms it for the next one. */
 static void on_tick(h2o_socket_t *socket, const char *error)
 {
     struct timers *timers = socket->data;
@@ -147,7 +150,7 @@ static void on_tick(h2o_socket_t *socket, const char *error)
 
     (void)error;
     if (read(h2o_socket_get_fd(socket), &ticks, sizeof(ticks)) != sizeof(ticks))
-        return; /* it was set anew since */
+        return; /* the timerfd has been set again meanwhile */
     timers->_armed_ms = 0;
     fire_due(&timers->_odd, now);
     for (link = timers->_queues.next; link != &timers->_queues; link = link->next)

@@ -1,11 +1,12 @@
 /* Deadlines of one loop, on CLOCK_MONOTONIC.
  *
- * libh2o's own timeouts run on the wall clock and stop when it steps back; whatever must happen in
- * time waits here instead. One timerfd per loop serves them all. Most deadlines have one of a few
- * durations, so they wait in queues of one duration each, in which the next to fall due is always
- * the first: starting and stopping one takes constant time and, nearly always, no system call.
+ * libh2o's own timeouts run on the wall clock and stop when it steps back. Everything that must
+ * happen in time uses these timers instead. One timerfd per loop serves all of them. Most deadlines
+ * have one of a few durations, so they wait in one queue for each duration. The first timer of a
+ * queue is always the next one due. Starting and stopping a timer takes constant time and almost
+ * never a system call.
  *
- * A timer fires once, from the loop, never from within timer_start; never after timer_stop. All
+ * A timer fires once, from the loop, never before timer_start returns, never after timer_stop. All
  * calls from the loop's thread.
  */
 #ifndef SERVER_LOOP_TIMERS_H
@@ -16,9 +17,9 @@
 
 struct timers {
     h2o_socket_t *_socket;  /* of the timerfd */
-    uint64_t _armed_ms;     /* when the timerfd fires, 0: not at all */
+    uint64_t _armed_ms;     /* when the timerfd fires; 0: never */
     h2o_linklist_t _queues; /* every timer_queue */
-    h2o_linklist_t _odd;    /* timers of no queue, the next to fall due first */
+    h2o_linklist_t _odd;    /* timers without a queue, the next one due first */
 };
 
 /* Deadlines of one duration. */
@@ -29,42 +30,43 @@ struct timer_queue {
     h2o_linklist_t _waiting;
 };
 
-/* One deadline; lives inside what waits for it, zeroed before its first use. */
+/* One deadline. Lives inside the caller's struct, zeroed before its first use. */
 struct timer {
     h2o_linklist_t _link;
     uint64_t _due_ms;
     void (*_on_due)(struct timer *timer);
 };
 
-/* Returns 0, or -1 with errno when the kernel has no timerfd to give. */
+/* Returns 0, or -1 with errno if the kernel cannot create a timerfd. */
 int timers_init(struct timers *timers, h2o_loop_t *loop) __attribute__((warn_unused_result));
 
-/* Every timer must have been stopped, every queue finished. */
+/* All timers must be stopped and all queues finished before. */
 void timers_fini(struct timers *timers);
 
 void timer_queue_init(struct timer_queue *queue, struct timers *timers, uint64_t duration_ms);
 void timer_queue_fini(struct timer_queue *queue);
 
-/* Lets `on_due` be called after the queue's duration. The timer must not be waiting. */
+/* Runs `on_due` after the queue's duration. The timer must not be waiting. */
 void timer_start(struct timer_queue *queue, struct timer *timer, void (*on_due)(struct timer *));
 
-/* The same after any duration: takes time in proportion to the number of such timers, so it is for
- * what is few (lanes, connections to PostgreSQL), not for hits. */
+/* The same after any duration. Takes time in proportion to the number of such timers, so use it for
+ * few objects (lanes, connections to PostgreSQL), not for hits. */
 void timer_start_after(struct timers *timers, struct timer *timer, uint64_t duration_ms,
                        void (*on_due)(struct timer *));
 
-/* Does nothing when the timer is not waiting. */
+/* Stops the timer. Does nothing if it is not waiting. */
 void timer_stop(struct timer *timer);
 
 bool timer_is_waiting(const struct timer *timer);
 
-/* Milliseconds on CLOCK_MONOTONIC. */
+/* Returns the milliseconds of CLOCK_MONOTONIC. */
 uint64_t monotonic_ms(void);
 
-/* Nanoseconds on the same clock, for measuring. */
+/* Returns the nanoseconds of the same clock, for measurements. */
 uint64_t monotonic_ns(void);
 
-/* A random number from 0 to `limit` - 1, for jitter: not for secrets. Any thread. */
+/* Returns a random number from 0 to `limit` - 1 for jitter, not for secrets. 0 if there is none.
+ * Any thread. */
 uint64_t jitter(uint64_t limit);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A turn waits no longer than this, so that last_turn_ms shows a loop that is stuck. */
+/* Maximum wait of a turn, in milliseconds, so that last_turn_ms shows whether the loop is stuck. */
 #define MAX_WAIT_MS 1000
 
 static void on_deferred_due(h2o_timeout_entry_t *trigger);
@@ -22,7 +22,7 @@ int worker_init(struct worker *worker, const struct service_config *settings)
     return timers_init(&worker->timers, worker->loop);
 }
 
-/* Returns whether anything was due. */
+/* Runs the deferred functions, also those that they defer. Returns whether there were any. */
 static bool run_deferred(struct worker *worker)
 {
     bool any = false;
@@ -49,7 +49,7 @@ void worker_turn(struct worker *worker)
         log_event(LOG_LEVEL_ERROR, "loop-failed", "error=%s", LOG_QUOTED(strerror(errno)));
         abort();
     }
-    /* Nothing is left here, unless the wall clock stepped back and libh2o waits for it. */
+    /* libh2o has already run them, unless the wall clock stepped back. */
     worker->_wait_ms = run_deferred(worker) ? 0 : MAX_WAIT_MS;
     log_sum_up(false);
 }
