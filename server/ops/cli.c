@@ -11,7 +11,7 @@
 #error "PATHCOUNT_VERSION is the build's to define"
 #endif
 
-/* Above every character, so that getopt's optopt tells a long option from a short one. */
+/* Above every character, so that getopt's optopt distinguishes long options from short ones. */
 enum option_id {
     OPTION_CONFIG = 256,
     OPTION_CHECK_CONFIG,
@@ -41,7 +41,7 @@ struct cli cli_parse(int argc, char **argv, const char *name, const char *summar
     struct cli cli = {.action = CLI_RUN};
     int result;
 
-    optind = 0; /* glibc's way to begin anew; the ":" is the one to keep it silent */
+    optind = 0; /* 0 restarts glibc's getopt; the leading ":" turns its messages off */
     while (cli.action != CLI_EXIT && (result = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         switch (result) {
         case OPTION_CONFIG:

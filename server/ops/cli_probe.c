@@ -1,4 +1,4 @@
-/* cli_probe: an HTTP client for one question, with one deadline over all of it. */
+/* cli_probe: an HTTP client for one request, with one deadline for all steps. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -21,13 +21,13 @@ struct probe {
         struct sockaddr_in6 v6;
     } to;
     socklen_t to_size;
-    char authority[64]; /* HOST:PORT, as asked */
+    char authority[64]; /* HOST:PORT of the request */
     int timeout_ms;
     int64_t deadline_ms; /* on CLOCK_MONOTONIC */
     int fd;
 };
 
-/* In the order in which they are used. Each has said what is wrong when it returns -1. */
+/* The steps, in order. Each logs the error if it returns -1. */
 static int resolve(struct probe *p, const struct config_address *address);
 static int connect_to(struct probe *p);
 static int send_question(struct probe *p);
@@ -58,7 +58,7 @@ static int resolve(struct probe *p, const struct config_address *address)
     bool is_ipv6 = strchr(address->host, ':') != NULL;
     char host[INET6_ADDRSTRLEN] = "";
 
-    log_quote(address->host, p->authority, sizeof(p->authority)); /* until it is known better */
+    log_quote(address->host, p->authority, sizeof(p->authority)); /* the default */
     if (is_ipv6) {
         p->to.v6.sin6_family = AF_INET6;
         p->to.v6.sin6_port = htons(address->port);
@@ -126,7 +126,7 @@ static int send_question(struct probe *p)
     return 0;
 }
 
-/* Reads no further than it takes to know the status. */
+/* Reads the answer up to its status. */
 static int read_status(struct probe *p)
 {
     char answer[1024];
@@ -154,7 +154,7 @@ static int read_status(struct probe *p)
     }
 }
 
-/* The status of RFC 9112's status-line, or -1. */
+/* Returns the status of the status-line (RFC 9112, 4), or -1. */
 static int parse_status(const char *answer)
 {
     static const char version[] = "HTTP/1.";
@@ -168,7 +168,7 @@ static int parse_status(const char *answer)
     return (status[0] - '0') * 100 + (status[1] - '0') * 10 + status[2] - '0';
 }
 
-/* Until the socket is ready or broken, or the deadline has come. */
+/* Waits until the socket is ready or broken, or the deadline has passed. */
 static int wait_for(struct probe *p, short events, const char *doing)
 {
     for (;;) {

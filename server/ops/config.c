@@ -12,10 +12,10 @@
 #include "server/ops/config_private.h"
 #include "server/ops/log.h"
 
-/* How far a key has come. */
+/* Where a key's value has been found so far. */
 struct given {
-    size_t line; /* in the file, 0: not there */
-    bool file;   /* there as key_file */
+    size_t line; /* in the file; 0: not there */
+    bool file;   /* the file has its key_file */
     bool set;
 };
 
@@ -28,7 +28,7 @@ struct loader {
     size_t error_size;
 };
 
-/* Large enough for what stands before a message: FILE:LINE: KEY. */
+/* Room for the place at the beginning of a message: FILE:LINE: KEY. */
 #define WHERE_BYTES (512 + 32 + CONFIG_VARIABLE_BYTES)
 
 static int load_file(struct loader *l);
@@ -133,7 +133,7 @@ static int take_pair(void *context, const struct config_pair *pair)
     return set_from_file(l, key, where, pair->value);
 }
 
-/* The key that `name` gives, itself or, with `file` set, by a secret's _file. */
+/* Returns the key with this name, or NULL. Sets `file` if the name is that of a secret's _file. */
 static const struct config_key *find_key(const struct config_key *keys, const char *name,
                                          bool *file)
 {
@@ -247,7 +247,7 @@ static int set(struct loader *l, const struct config_key *key, const char *where
     return fail_value(l, key, where, config_value_found(key, text, length, found, sizeof(found)));
 }
 
-/* The path is not in the messages: it may be the secret itself, in the wrong place. */
+/* Reads a secret from its file. No message contains the path, which may be the secret itself. */
 static int set_from_file(struct loader *l, const struct config_key *key, const char *where,
                          const char *path)
 {
@@ -286,9 +286,9 @@ static int fail(struct loader *l, const char *format, ...)
     return -1;
 }
 
-/* Returns the whole file with a NUL behind it, the caller's to wipe and free; or NULL with errno,
- * EFBIG when it holds more than `max_bytes`. Reads, rather than trusting a size: it may be a pipe.
- */
+/* Returns the whole file and a NUL. The caller wipes and frees it. Returns NULL with errno on
+ * errors, EFBIG if the file has more than `max_bytes`. Does not use the file's size, because it may
+ * be a pipe. */
 static char *read_file(const char *path, size_t max_bytes, size_t *length)
 {
     char *bytes = malloc(max_bytes + 1);

@@ -5,7 +5,8 @@
 
 #include "server/ops/log.h"
 
-/* Of the pairs in one line of the log; leaves room for what log_event puts before them. */
+/* Maximum bytes of the pairs in one log line. Leaves room for the beginning of the line
+ * (log_event). */
 #define PAIRS_BYTES 1536
 
 static int name_width(const struct config_key *keys);

@@ -71,7 +71,7 @@ static int parse(const struct config_key *key, void *field, const char *text, si
         break;
     case CONFIG_STRING:
     case CONFIG_SECRET:
-        break; /* taken as they are, by the caller */
+        break; /* the caller copies these */
     }
     if (result != 0)
         errno = EINVAL;

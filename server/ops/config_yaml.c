@@ -12,7 +12,7 @@ struct reader {
     void *context;
 };
 
-/* In the order in which a file is read. */
+/* The steps, in the order of the file. */
 static int read_stream(struct reader *r);
 static int read_root(struct reader *r, const yaml_event_t *root);
 static int read_pairs(struct reader *r);
@@ -125,7 +125,7 @@ static int take_pair(struct reader *r, const yaml_event_t *key, const yaml_event
         .line = key->start_mark.line + 1,
         .value = (const char *)value->data.scalar.value,
         .value_length = value->data.scalar.length,
-        /* What is not there has no line of its own: libyaml puts it where the next thing begins. */
+        /* An empty value has no line of its own: libyaml gives it the line of the next token. */
         .value_line = (value->data.scalar.length > 0 ? value : key)->start_mark.line + 1,
         .value_is_null = is_null(value),
     };
@@ -138,7 +138,7 @@ static int next_event(struct reader *r, yaml_event_t *event)
     return yaml_parser_parse(&r->parser, event) ? 0 : invalid(r);
 }
 
-/* Any scalar may be a secret. */
+/* Wipes and frees an event: any scalar may be a secret. */
 static void finish_event(yaml_event_t *event)
 {
     if (event->type == YAML_SCALAR_EVENT)
@@ -178,7 +178,7 @@ static bool is_null(const yaml_event_t *event)
     return false;
 }
 
-/* libyaml's own words; they never hold anything from the file. */
+/* Reports an error of libyaml. Its messages never contain text of the file. */
 static int invalid(struct reader *r)
 {
     const yaml_parser_t *parser = &r->parser;
@@ -217,7 +217,8 @@ static int fail(struct reader *r, size_t line, const char *format, ...)
     return -1;
 }
 
-/* What libyaml still holds of the file: its two buffers and the scalars it has read ahead. */
+/* Wipes the rest of the file in libyaml: its two buffers, and the scalars that it has read
+ * ahead. */
 static void wipe_parser(yaml_parser_t *parser)
 {
     explicit_bzero(parser->raw_buffer.start,

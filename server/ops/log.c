@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* How long a reader may take before lines are lost. */
-#define PATIENCE_MS 1000
+/* How long a write waits for a slow reader before lines are lost, in milliseconds. */
+#define SLOW_READER_MS 1000
 
 static const char cut_mark[] = "...";
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
@@ -71,7 +71,7 @@ void log_each(enum log_level level, const char *event, const char *format, ...)
     errno = kept;
 }
 
-/* How much of it is there. What is longer is too long for a line, and is cut there. */
+/* Returns the length that snprintf has written. A longer text is cut. */
 static size_t length_of(int wanted)
 {
     if (wanted < 0)
@@ -114,7 +114,7 @@ void log_write(enum log_level level, const char *event, const char *format, cons
     }
 }
 
-/* The level and the event are short, fixed words: it always fits. */
+/* Writes the beginning of a line. It always fits: level and event are short, fixed words. */
 static size_t put_head(char *line, enum log_level level, const char *event)
 {
     char now[40];
@@ -126,7 +126,7 @@ static size_t put_head(char *line, enum log_level level, const char *event)
     return wanted < 0 ? 0 : (size_t)wanted;
 }
 
-/* Not gmtime_r: glibc's takes the time zone's lock, for UTC too. */
+/* Writes the present time. Avoids gmtime_r, which locks the time zone in glibc even for UTC. */
 static void format_now(char *buffer, size_t buffer_size)
 {
     const int64_t day_s = 86400;
@@ -143,8 +143,8 @@ static void format_now(char *buffer, size_t buffer_size)
              (int)(now.tv_nsec / 1000000));
 }
 
-/* The Gregorian date of a day that is not before 1970-01-01. Years are counted from March, so that
- * the leap day is the last of its year; after Howard Hinnant's "chrono-Compatible Low-Level Date
+/* Computes the Gregorian date of a day from 1970-01-01 on. Years begin in March, so that the leap
+ * day is the last day of its year. Source: Howard Hinnant, "chrono-Compatible Low-Level Date
  * Algorithms". */
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 {
@@ -160,7 +160,7 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
-/* The largest length up to `length` that does not end inside a UTF-8 sequence. */
+/* Returns the largest length up to `length` that does not end inside a UTF-8 sequence. */
 static size_t cut_before(const char *text, size_t length)
 {
     size_t cut = length;
@@ -170,14 +170,14 @@ static size_t cut_before(const char *text, size_t length)
     return cut;
 }
 
-/* Waits for a slow reader, but not for one that does not read at all: its lines are lost, from the
- * first that had to wait for so long on, until there is room again. A loop must not stand still for
- * them. */
+/* Returns whether standard error has room. Waits up to SLOW_READER_MS for a slow reader. After one
+ * such wait it does not wait again until there is room, because a loop must not block; lines are
+ * lost until then. */
 static bool has_room(void)
 {
     static atomic_bool stuck;
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
-    bool any = poll(&room, 1, atomic_load(&stuck) ? 0 : PATIENCE_MS) != 0;
+    bool any = poll(&room, 1, atomic_load(&stuck) ? 0 : SLOW_READER_MS) != 0;
 
     atomic_store(&stuck, !any);
     return any;

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a script's numbers hold exactly (RFC 8259, 6). */
+/* The largest integer that JavaScript keeps exact (RFC 8259, 6). */
 #define MAX_SAFE 9007199254740992ULL
 
 static const char cut_end[] = ",\"cut\":true}";
 
-/* What is being written; `fits`: the length up to the last whole pair. */
+/* The output. `full`: something did not fit, and nothing more is added. */
 struct json {
     char *to;
     size_t size, len;
@@ -26,7 +26,8 @@ static void add(struct json *json, const char *text, size_t len)
     json->len += len;
 }
 
-/* Adds a character that is not ASCII, or what stands for bytes that are none. Returns its length. */
+/* Adds a character that is not ASCII, or U+FFFD for an invalid byte. Returns the length in the
+ * input. */
 static size_t add_character(struct json *json, const char *at, const char *end)
 {
     size_t len = 1;
@@ -48,8 +49,8 @@ static bool is_hex_digit(char c)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* Adds what log_quote made of a character, behind its backslash. JSON writes most of it alike.
- * Returns how many bytes it was with the backslash; a cut may have left less than log_quote wrote. */
+/* Adds an escape sequence of log_quote. JSON has the same ones, except \xHH. Returns its length
+ * with the backslash. It may be incomplete if the line was cut. */
 static size_t add_escape(struct json *json, const char *at, const char *end)
 {
     if (end - at >= 2 && strchr("\"\\nrt", at[1]) != NULL) {
@@ -90,7 +91,7 @@ static void add_string(struct json *json, const char *at, size_t len, bool quote
     add(json, "\"", 1);
 }
 
-/* Whether a value is a whole number as JSON has them, and small enough. */
+/* Returns whether a value is an integer in JSON's form, and at most MAX_SAFE. */
 static bool is_safe_number(const char *value, size_t len)
 {
     size_t sign = len > 1 && value[0] == '-', digits = len - sign;
@@ -118,7 +119,9 @@ static void add_value(struct json *json, const char *format, const struct log_pa
     }
     if (quoted) {
         ++value;
-        len -= len > 1 && value[len - 2] == '"' ? 2 : 1; /* a cut has left no closing quote */
+        len -= len > 1 && value[len - 2] == '"'
+                   ? 2
+                   : 1; /* the closing quote is missing if the line was cut */
     }
     add_string(json, value, len, quoted);
 }

@@ -4,25 +4,25 @@
 #include <string.h>
 #include <time.h>
 
-/* What is kept of a line that is held back: more than any event has. */
+/* Maximum bytes that are kept of a line that is held back. No event has more. */
 #define PAIRS_BYTES 1024
 
-/* The last one is for what no other has room for. */
+/* The last kind is for lines that no other kind has room for. */
 #define OVERFLOW LOG_KINDS
 
-/* Lines that differ in nothing but numbers and ids. */
+/* Lines that differ only in numbers and ids. */
 struct kind {
-    uint64_t hash;     /* of what they have in common */
+    uint64_t hash;     /* of their common text */
     uint64_t since_ms; /* when its interval began; 0: not in use */
     uint64_t count;    /* held back since then */
-    /* the last of them */
+    /* the last of these lines */
     enum log_level level;
     const char *event, *format;
     size_t len;
     char pairs[PAIRS_BYTES];
 };
 
-/* Of this thread. */
+/* The lines that this thread holds back. */
 static _Thread_local struct {
     size_t n_used;
     uint64_t due_ms; /* when the first interval is over */
@@ -38,7 +38,7 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + 1; /* never 0 */
 }
 
-/* FNV-1a. */
+/* Continues an FNV-1a hash. */
 static uint64_t hash_add(uint64_t hash, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; ++i)
@@ -69,7 +69,7 @@ static uint64_t hash_of(enum log_level level, const char *event, const char *for
     return hash;
 }
 
-/* The lines' kind, whether it is in use or not yet. */
+/* Returns the kind with this hash, or an unused one, or else the last one. */
 static struct kind *kind_of(uint64_t hash)
 {
     struct kind *unused = NULL;

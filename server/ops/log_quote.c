@@ -9,7 +9,8 @@ static size_t quote_character(const char *text, char piece[8], size_t *taken);
 const char *log_quote(const char *text, char *buffer, size_t buffer_size)
 {
     static const char cut_end[] = "...\"";
-    size_t length, at = 0, fits = 1; /* `fits`: where a cut's end still has room */
+    size_t length, at = 0,
+                   fits = 1; /* `fits`: the length up to which the end of a cut value has room */
 
     if (text == NULL)
         text = "";
@@ -50,8 +51,8 @@ static bool is_plain(const char *text, size_t length)
     return length > 0;
 }
 
-/* Writes the first character of `text` as it stands between quotes and returns its size; `taken` is
- * how many bytes of `text` it was. The bytes of a UTF-8 sequence stay together. */
+/* Writes the first character of `text` as it is written between quotes, and returns its length.
+ * `taken` is its length in `text`. Keeps the bytes of a UTF-8 sequence together. */
 static size_t quote_character(const char *text, char piece[8], size_t *taken)
 {
     static const char named[] = "\"\\\n\r\t", names[] = "\"\\nrt";
@@ -76,7 +77,7 @@ static size_t quote_character(const char *text, char piece[8], size_t *taken)
 
 /* --- the pairs of a line --- */
 
-/* Whether a key and its = stand here. */
+/* Returns whether a key and its = begin here. */
 static bool is_key(const char *at, const char *end, size_t *len)
 {
     const char *from = at;
@@ -87,7 +88,8 @@ static bool is_key(const char *at, const char *end, size_t *len)
     return *len != 0 && at < end && *at == '=';
 }
 
-/* Where the word that begins here ends: at a space or the line's end; one in quotes behind them. */
+/* Returns the end of the word that begins here: a space, the closing quote, or the end of the
+ * line. */
 static const char *word_end(const char *at, const char *end)
 {
     if (at < end && *at == '"') {

@@ -6,8 +6,8 @@
 
 #define NS_PER_S 1000000000ULL
 
-/* Upper bounds of the buckets; the last bucket has none. A commit takes from half a millisecond to
- * its deadline of some seconds. */
+/* Upper bounds of the buckets; the last bucket has none. A commit takes between half a millisecond
+ * and its deadline of some seconds. */
 static const struct bound {
     uint64_t value;
     const char *text;
@@ -69,7 +69,7 @@ void histogram_add_size(struct histogram *histogram, uint64_t size)
 
 /* --- exposition --- */
 
-/* The workers' structs, of which one number after the other is read. */
+/* The structs of the workers, and the place of the number that is read. */
 struct workers {
     const void *const *structs;
     size_t count;

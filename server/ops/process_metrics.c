@@ -1,4 +1,4 @@
-/* What is known of the process itself, from the kernel. */
+/* The metrics of the process, from the kernel. */
 
 #include "server/ops/metrics.h"
 
@@ -47,7 +47,7 @@ static void add_cpu(struct buffer *to)
     buffer_add_string(to, text);
 }
 
-/* The entries of /proc/self/fd without the folder's own descriptor. */
+/* Appends the number of entries of /proc/self/fd, without the descriptor of the folder itself. */
 static void add_open_files(struct buffer *to)
 {
     DIR *folder = opendir("/proc/self/fd");

@@ -23,8 +23,8 @@
 #define SANITIZED false
 #endif
 
-/* Calls that are allowed whatever their arguments: found by strace in the tests of the pair, and in
- * the sources of glibc for what they do not reach. */
+/* Calls that are allowed with any arguments. Found with strace during the tests of the pair and,
+ * for calls that these do not reach, in the sources of glibc. */
 static const int ALLOWED[] = {
     /* connections and the loop */
     SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(epoll_create),
@@ -34,7 +34,7 @@ static const int ALLOWED[] = {
     SCMP_SYS(recvmsg), SCMP_SYS(select), SCMP_SYS(sendmmsg), SCMP_SYS(sendmsg), SCMP_SYS(sendto),
     SCMP_SYS(setsockopt), SCMP_SYS(shutdown), SCMP_SYS(signalfd4), SCMP_SYS(timerfd_create),
     SCMP_SYS(timerfd_settime),
-    /* descriptors, and files that are there */
+    /* descriptors, and existing files */
     SCMP_SYS(access), SCMP_SYS(close), SCMP_SYS(dup), SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
     SCMP_SYS(fcntl), SCMP_SYS(fstat), SCMP_SYS(getcwd), SCMP_SYS(getdents64), SCMP_SYS(lseek),
     SCMP_SYS(lstat), SCMP_SYS(newfstatat), SCMP_SYS(pread64), SCMP_SYS(read), SCMP_SYS(readlink),
@@ -46,7 +46,7 @@ static const int ALLOWED[] = {
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
     SCMP_SYS(restart_syscall), SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_yield),
     SCMP_SYS(set_robust_list),
-    /* the time, chance, and who we are */
+    /* time, random numbers, ids of the process */
     SCMP_SYS(clock_getres), SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(getegid),
     SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(getrusage),
     SCMP_SYS(gettimeofday), SCMP_SYS(getuid), SCMP_SYS(nanosleep), SCMP_SYS(sysinfo),
@@ -86,7 +86,7 @@ static void drop_capabilities(void)
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
 
-    /* refused to whoever lacks CAP_SETPCAP, who has none to gain by it: see no-new-privileges */
+    /* It fails without CAP_SETPCAP. Then no-new-privileges already prevents new capabilities. */
     for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0;)
         ++capability;
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -112,7 +112,7 @@ static int filter_calls(void)
     return error;
 }
 
-/* An argument of a call, of which some bits must be as said. */
+/* A condition: the masked bits of an argument have this value. */
 #define BITS(argument, mask, value)                                                                \
     SCMP_CMP64(argument, SCMP_CMP_MASKED_EQ, (scmp_datum_t)(mask), (scmp_datum_t)(value))
 #define EQUALS(argument, value) SCMP_CMP64(argument, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
@@ -130,24 +130,24 @@ static int allow_with_arguments(scmp_filter_ctx filter)
         unsigned count;
         struct scmp_arg_cmp arguments[2];
     } rules[] = {
-        /* reading only; the flags that make a file or cut it are of no use then, and not ours */
+        /* only for reading; neither creates nor truncates a file */
         {SCMP_SYS(open), 1, {BITS(1, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}},
         {SCMP_SYS(openat), 1, {BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)}},
-        /* a library that getaddrinfo or OpenSSL loads is a file; nothing else is to be run */
+        /* executable only from a file: libraries that getaddrinfo and OpenSSL load */
         {SCMP_SYS(mmap), 1, {BITS(2, PROT_EXEC, 0)}},
         {SCMP_SYS(mmap),
          2,
          {BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), BITS(3, MAP_ANONYMOUS, 0)}},
         {SCMP_SYS(mprotect), 1, {BITS(2, PROT_EXEC, 0)}},
         {SCMP_SYS(clone), 1, {BITS(0, THREAD | NO_NAMESPACE, THREAD)}},
-        /* give up, abort */
+        /* service_give_up, abort */
         {SCMP_SYS(kill), 1, {EQUALS(0, getpid())}},
         {SCMP_SYS(tgkill), 1, {EQUALS(0, getpid())}},
-        /* limits can be read (and are, for a thread's stack), not set */
+        /* limits can be read, as for the stack of a thread, but not set */
         {SCMP_SYS(prlimit64), 1, {EQUALS(2, 0)}},
-        /* how much there is to read, of the resolver */
+        /* for the resolver: the number of readable bytes */
         {SCMP_SYS(ioctl), 1, {EQUALS(1, FIONREAD)}},
-        /* which addresses this host has, for AI_ADDRCONFIG */
+        /* for AI_ADDRCONFIG: the addresses of this host */
         {SCMP_SYS(socket), 2, {EQUALS(0, AF_NETLINK), EQUALS(2, 0)}},
     };
     int error = 0;
@@ -155,11 +155,12 @@ static int allow_with_arguments(scmp_filter_ctx filter)
     for (size_t i = 0; error == 0 && i < sizeof(rules) / sizeof(rules[0]); ++i)
         error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].count,
                                        rules[i].arguments);
-    /* SOCK_RAW is refused by the kernel without a capability */
+    /* Without a capability the kernel refuses SOCK_RAW. */
     for (size_t i = 0; error == 0 && i < sizeof(FAMILIES) / sizeof(FAMILIES[0]); ++i)
         error =
             seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, EQUALS(0, FAMILIES[i]));
-    /* its flags are in memory, where a filter does not see: pthread_create then takes clone */
+    /* A filter cannot see the flags of clone3, which are in memory. pthread_create falls back to
+     * clone. */
     if (error == 0)
         error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     return error;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Where the parts of a header stand: 00-TRACE-PARENT-FLAGS. */
+/* The offsets of the parts of a header: 00-TRACE-PARENT-FLAGS. */
 #define ID_AT     ((size_t)3)
 #define PARENT_AT (ID_AT + TRACE_ID_LEN + 1)
 #define FLAGS_AT  (PARENT_AT + TRACE_PARENT_LEN + 1)
@@ -14,7 +14,8 @@ static uint64_t rotate(uint64_t x, int by)
     return x << by | x >> (64 - by);
 }
 
-/* xoshiro256** (Blackman and Vigna, 2018); its state, all zero, is not seeded yet. */
+/* Returns 64 random bits: xoshiro256** (Blackman and Vigna, 2018). A state of all zero is not
+ * seeded yet. */
 static uint64_t draw(void)
 {
     static _Thread_local uint64_t state[4];
@@ -62,7 +63,7 @@ static bool is_hex(const char *text, size_t len)
     return true;
 }
 
-/* An id: hexadecimal digits that are not all zero. */
+/* Returns whether the text is an id: lower-case hexadecimal digits that are not all zero. */
 static bool is_id(const char *text, size_t len)
 {
     size_t zeros = 0;
@@ -78,7 +79,7 @@ bool trace_take(struct trace *trace, const char *value, size_t len)
 
     if (len < TRACE_HEADER_LEN || !is_hex(value, 2) || memcmp(value, "ff", 2) == 0)
         return false;
-    /* a version that is yet to come may have more behind a dash */
+    /* a later version may have more parts, after a dash */
     if (longer && (memcmp(value, "00", 2) == 0 || value[TRACE_HEADER_LEN] != '-'))
         return false;
     if (value[ID_AT - 1] != '-' || value[PARENT_AT - 1] != '-' || value[FLAGS_AT - 1] != '-' ||

@@ -1,12 +1,12 @@
-/* Which trace a request belongs to, so that what several programs say about it can be brought
- * together: W3C Trace Context, level 1 (https://www.w3.org/TR/trace-context-1/).
+/* The trace of a request, which connects the log lines of several programs: W3C Trace Context,
+ * level 1 (https://www.w3.org/TR/trace-context-1/).
  *
- * A request that bears a `traceparent` belongs to that trace; for any other one is begun. What is
- * taken over is looked over strictly, and is nothing but hexadecimal digits. `tracestate` is for
- * programs that record traces; this one does not, and does not pass it on.
+ * A request with a valid `traceparent` belongs to that trace. Any other request begins one. A trace
+ * that is taken over is validated strictly: it contains only hexadecimal digits. `tracestate` is
+ * for programs that record traces. These services do not, and do not pass it on.
  *
- * Ids are drawn from a generator of the thread's own, which the kernel seeds once: they are unique,
- * and no secret. Any thread.
+ * Ids come from a generator of the thread, which the kernel seeds once. They are unique but not
+ * secret. Any thread.
  */
 #ifndef SERVER_OPS_TRACE_H
 #define SERVER_OPS_TRACE_H
@@ -22,18 +22,19 @@
 
 struct trace {
     char id[TRACE_ID_LEN + 1]; /* lower-case hexadecimal, never all zero */
-    bool sampled;              /* whoever began it records it */
+    bool sampled;              /* the program that began it records it */
 };
 
 /* Begins a trace. */
 void trace_begin(struct trace *trace);
 
-/* Takes over the trace of a `traceparent` header's value. Returns false, and leaves `trace` alone,
- * when that is not a valid one (3.2: version 00, or a higher one that begins as 00 does). */
+/* Takes over the trace of the value of a `traceparent` header. Returns false and does not change
+ * `trace` if the value is invalid (3.2: version 00, or a higher version that begins in the same
+ * way). */
 bool trace_take(struct trace *trace, const char *value, size_t len);
 
-/* Writes the value of a `traceparent` for a request of ours, and a NUL. `parent` is the id of that
- * very request: 16 lower-case hexadecimal digits, not all zero. */
+/* Writes the value of the `traceparent` header of a request to counter-svc, and a NUL. `parent` is
+ * the id of that request: 16 lower-case hexadecimal digits, not all zero. */
 void trace_write(const struct trace *trace, const char *parent, char header[TRACE_HEADER_LEN + 1]);
 
 #endif
