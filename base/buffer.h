@@ -1,7 +1,7 @@
-/* A growable run of bytes to write an answer into.
+/* A growable buffer of bytes, to write an answer into.
  *
- * Used by one thread at a time. Running out of memory ends the process, as it does in libh2o: there
- * is nothing useful left to answer with, and a count that was not confirmed is not lost by it.
+ * One thread at a time. If memory runs out, the process ends, as it does in libh2o: there is no
+ * useful answer left, and a hit that was not confirmed may be lost.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -16,10 +16,10 @@ struct buffer {
     size_t capacity;
 };
 
-/* Makes room for `more` bytes behind `len`, when there is not enough. */
+/* Makes room for `more` bytes after `len`, if there is not enough. */
 void buffer_grow(struct buffer *buffer, size_t more);
 
-/* Makes sure that `more` bytes can be written behind `len`, and returns where. */
+/* Makes room for `more` bytes after `len`, and returns their address. */
 static inline char *buffer_reserve(struct buffer *buffer, size_t more)
 {
     if (more > buffer->capacity - buffer->len)
@@ -45,12 +45,12 @@ void buffer_add_string(struct buffer *buffer, const char *string);
 /* Appends a number in decimal. */
 void buffer_add_int(struct buffer *buffer, int64_t number);
 
-/* Appends the text as a JSON string, quotes included. The text must be valid UTF-8, which is kept
- * as it is; quotes, backslashes and control characters are escaped (RFC 8259, 7). */
+/* Appends the text as a JSON string with its quotes. The text must be valid UTF-8, which stays as
+ * it is. Quotes, backslashes and control characters are escaped (RFC 8259, 7). */
 void buffer_add_json(struct buffer *buffer, const char *text, size_t len);
 
-/* Appends the text so that it is one value in a URL's path or query: everything but unreserved
- * characters as %XX (RFC 3986, 2.3). */
+/* Appends the text as one value of a URL's path or query: every byte except unreserved characters
+ * as %XX (RFC 3986, 2.3). */
 void buffer_add_percent(struct buffer *buffer, const char *text, size_t len);
 
 /* Frees the bytes and makes the buffer empty again. */

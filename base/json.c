@@ -9,8 +9,8 @@ static void *allocate(size_t size)
     return memory_resize(NULL, size);
 }
 
-/* When memory is refused jansson may leave a character out of a text that it reads and go on: a hit
- * would be counted on another path. It never learns of it. */
+/* Makes jansson use allocations that end the process if memory runs out. Otherwise it might drop a
+ * character from a text and continue, and a hit would be counted on another path. */
 static void __attribute__((constructor)) set_memory(void)
 {
     json_set_alloc_funcs(allocate, free);

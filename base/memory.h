@@ -1,17 +1,17 @@
-/* Memory that is there or ends the process, as libh2o's is. A hit is safe then: it is in the ledger, or
- * its visitor was never told so. From any thread.
+/* Allocations that end the process if memory runs out, like those of libh2o. That is safe for hits:
+ * a hit is either in the ledger or was never confirmed. Any thread.
  */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* Room for `count` things of `size` bytes, all zero; never NULL, not even for none. To be freed with
- * free(). */
+/* Allocates `count` zeroed objects of `size` bytes. Never returns NULL, not even for a count of 0.
+ * The caller frees them with free(). */
 void *memory_allocate(size_t count, size_t size) __attribute__((warn_unused_result, malloc));
 
-/* Makes what memory_allocate or this returned, or NULL, `size` bytes large, from 1. The old pointer is
- * gone. */
+/* Resizes memory of memory_allocate or memory_resize, or NULL, to `size` bytes, at least 1. The old
+ * pointer is invalid afterwards. */
 void *memory_resize(void *memory, size_t size) __attribute__((warn_unused_result));
 
 #endif

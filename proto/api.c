@@ -72,7 +72,7 @@ void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *
     encode_map_end(&encoder);
 }
 
-/* Reads how many of the hits are of bots. A missing list has none. */
+/* Decodes the hits that came from bots. If the list is missing, there are none. */
 static int decode_bot_hits(const struct message *message, struct batch *batch, const char **error)
 {
     struct value numbers = message_member(message, message->root, "bot_hits");
@@ -89,7 +89,7 @@ static int decode_bot_hits(const struct message *message, struct batch *batch, c
     return 0;
 }
 
-/* Fills the batch's entries; paths stay the property of the message. */
+/* Fills the batch's entries. The message keeps the paths. */
 static int decode_entries(const struct message *message, struct batch *batch, const char **error)
 {
     struct value paths = message_member(message, message->root, "paths");
@@ -196,7 +196,8 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
     encode_map_end(&encoder);
 }
 
-/* Reads which paths have no row: their places, in ascending order. A missing list has none. */
+/* Decodes the indexes of the paths without a row, in ascending order. If the list is missing, there
+ * are none. */
 static bool decode_overflow(const struct message *message, size_t size, struct hit_count *numbers)
 {
     struct value places = message_member(message, message->root, "overflow");
@@ -211,7 +212,7 @@ static bool decode_overflow(const struct message *message, size_t size, struct h
     return places.type == VALUE_NONE || places.type == VALUE_LIST;
 }
 
-/* Reads everything but the rows. */
+/* Decodes everything except the rows. */
 static int decode_counts(const struct message *message, const struct batch *batch,
                          struct counts *counts, const char **error)
 {

@@ -1,13 +1,13 @@
-/* What the two services say to each other: requests and answers of the internal API, both ways.
- * counter-api.yml describes the same for people and tests; nothing here does any I/O.
+/* The messages of the internal API: requests and answers, encoded and decoded. counter-api.yml
+ * describes them for people and tests. No I/O.
  *
  * A batch, its answer and rows have two encodings with the same members (encoding.h), shown here as
- * JSON; everything else is JSON.
+ * JSON. Everything else is JSON.
  *
- * Encoders append to a buffer and cannot fail. Decoders take what a stranger may have sent: they
- * accept what the contract allows, ignore members that they do not know, and say in one sentence
- * what else is wrong, the same one in both encodings. What a decoder returned owns its memory, so that the
- * body may be gone, and is freed by its own function.
+ * Encoders append to a buffer and cannot fail. Decoders get untrusted input. They accept what the
+ * contract allows and ignore unknown members. For anything else they return an error, one sentence,
+ * the same in both encodings. The result of a decoder owns its memory, does not need the body, and
+ * is freed by a function of its own.
  */
 #ifndef PROTO_API_H
 #define PROTO_API_H
@@ -19,7 +19,7 @@
 
 #include <stdbool.h>
 
-/* Where things are. */
+/* The paths of the API. */
 #define API_LANES   "/v1/lanes"
 #define API_HITS    "/v1/hits"
 #define API_PATHS   "/v1/paths"
@@ -36,8 +36,9 @@ void lane_encode(struct buffer *to, int64_t lane);
 int lane_decode(const char *json, size_t len, int64_t *lane, const char **error)
     __attribute__((warn_unused_result));
 
-/* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}; with "bot_hits": [1, 0] when any of
- * the hits are of bots. A counter-svc of an earlier version ignores that member and counts the hits. */
+/* A batch: {"lane": 17, "sequence": 4, "paths": ["/a", "/b"], "hits": [2, 1]}; with "bot_hits": [1,
+ * 0] if any of the hits came from bots. An earlier version of counter-svc ignores that member and
+ * counts the hits. */
 void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *batch);
 
 /* A batch as it was received. It owns its paths. */
@@ -49,33 +50,33 @@ int hits_decode(const char *body, size_t len, enum encoding encoding, struct hit
                 const char **error) __attribute__((warn_unused_result));
 void hits_free(struct hits *hits);
 
-/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: each
- * path's count right after the batch's hits, in the order of the batch. With "overflow": [1] the
- * path of that place, counted from 0, has no row, and its count is the overflow row's. */
+/* The answer to a batch: {"lane": 17, "sequence": 4, "repeat": false, "counts": [8, 3]}: the count
+ * of each path right after the batch's hits, in the order of the batch. "overflow": [1] lists the
+ * indexes, from 0, of paths without a row: their counts are those of the overflow row. */
 void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
                    bool repeat, const struct hit_count *numbers);
 
-/* Adds the member `rows` to such an answer, which the buffer holds alone: the rows of a view, read after
- * the commit and encoded by rows_encode in the same encoding. They are copied as they are, so many answers
- * can share them. */
+/* Adds the member `rows` to an answer, which must be the only content of the buffer: the rows of a
+ * view, read after the commit and encoded by rows_encode in the same encoding. The encoded rows are
+ * copied, so many answers can share them. */
 void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct buffer *rows);
 
-/* What an answer to a batch holds. */
+/* A decoded answer to a batch. */
 struct counts {
     struct hit_count numbers[BATCH_MAX_PATHS]; /* as many as the batch has paths */
     bool repeat;
-    struct rows rows; /* to be freed */
-    bool has_rows;    /* it may go without, also when rows were asked for */
+    struct rows rows; /* the caller frees it */
+    bool has_rows;    /* may be false even if rows were requested */
 };
 
-/* Reads an answer to this very batch: anything that does not echo its lane and sequence, or has
- * another number of counts, is an error. */
+/* Decodes the answer to this batch. An answer with another lane or sequence, or another number of
+ * counts, is an error. */
 int counts_decode(const char *body, size_t len, enum encoding encoding, const struct batch *batch,
                   struct counts *counts, const char **error) __attribute__((warn_unused_result));
 
 /* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …,
- * "trace": "4bf9…"}. `trace`: under which the log of the service knows the request; NULL: the log does
- * not know it. */
+ * "trace": "4bf9…"}. `trace` is the trace of the request in the log of the service; NULL: it is not
+ * logged. */
 void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
                     const char *trace);
 

@@ -1,6 +1,6 @@
-/* A batch: hits of one worker gathered as path → number, on its way in a lane.
+/* A batch: hits of one worker, collected as path → number of hits, in a lane.
  *
- * Paths are in ascending byte order and each stands once: so one is found by bisection.
+ * The paths are in ascending byte order, and each occurs once, so batch_find can use bisection.
  */
 #ifndef PROTO_BATCH_H
 #define PROTO_BATCH_H
@@ -10,24 +10,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The most hits, and paths, in one batch; and the most bytes that its paths have together. So a
- * batch as JSON has at most BATCH_MAX_BODY_BYTES: six bytes for each, and the numbers. */
+/* The maximum of paths in a batch, and of bytes of all its paths. render-svc puts at most as many
+ * hits into a batch. Escaped in JSON, a byte takes at most six bytes. With the numbers a batch has
+ * at most BATCH_MAX_BODY_BYTES. */
 #define BATCH_MAX_PATHS      1024
 #define BATCH_MAX_PATH_BYTES ((size_t)128 * 1024)
 #define BATCH_MAX_BODY_BYTES ((size_t)1024 * 1024)
 
-/* The most hits that one path may have in a batch: far more than a batch of ours ever holds. */
+/* The maximum of hits that a path may have in a received batch. render-svc never sends so many. */
 #define BATCH_MAX_HITS 1000000000
 
-/* The largest lane or sequence: what every JSON reader keeps exact (RFC 8259, 6). */
+/* The largest lane or sequence: every JSON parser keeps numbers up to this exact (RFC 8259, 6). */
 #define LANE_MAX ((int64_t)1 << 53)
 
-/* A path and how often it was hit, in all and by bots. Whoever made the entry owns the path's bytes. */
+/* A path, its hits, and those of them by bots. The caller owns the bytes of the path. */
 struct batch_entry {
     const char *path;
     size_t path_len;
     int64_t hits;
-    int64_t bot_hits; /* of the hits */
+    int64_t bot_hits; /* part of `hits` */
 };
 
 struct batch {
@@ -37,15 +38,15 @@ struct batch {
     struct batch_entry *entries; /* sorted by path_compare, no path twice */
 };
 
-/* Sorts `size` entries by path and makes equal paths one entry with the sums of their hits. Returns
- * how many remain. */
+/* Sorts `size` entries by path and merges entries with equal paths, adding up their hits. Returns
+ * the number of entries that remain. */
 size_t batch_sort(struct batch_entry *entries, size_t size);
 
-/* The batch's entry of a path, or NULL. */
+/* Returns the batch's entry of a path, or NULL. */
 struct batch_entry *batch_find(const struct batch *batch, const char *path, size_t path_len);
 
-/* What a hit of a path is answered with: a count of the path's row or, if it has none, of the
- * overflow row. */
+/* The count in the answer to a hit: that of the path's row or, if it has none, of the overflow
+ * row. */
 struct hit_count {
     int64_t count;
     bool overflow;

@@ -70,7 +70,7 @@ void detail_encode(struct buffer *to, const struct path_detail *detail)
     buffer_add_literal(to, "}}");
 }
 
-/* Whether the text has the form of a time as detail_set_time writes it. */
+/* Returns whether the text has the form of detail_set_time. */
 static bool is_time(const char *text)
 {
     static const char FORM[] = "0000-00-00T00:00:00.000Z";
@@ -85,7 +85,7 @@ static bool is_time(const char *text)
     return true;
 }
 
-/* Reads a time; one that is null or missing is not known. */
+/* Decodes a time. Null or a missing one is not known. */
 static bool decode_time(const json_t *value, char time[DETAIL_TIME_BYTES])
 {
     *time = '\0';
@@ -97,7 +97,7 @@ static bool decode_time(const json_t *value, char time[DETAIL_TIME_BYTES])
     return true;
 }
 
-/* Reads a number of hits; one that is missing is none. */
+/* Decodes a number of hits. A missing one is 0. */
 static bool decode_hits(const json_t *value, int64_t *hits)
 {
     *hits = json_integer_value(value);

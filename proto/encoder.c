@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <msgpack/pack.h>
 
-/* Where msgpack-c's functions put their bytes. */
+/* msgpack-c calls it to write bytes. */
 static inline int add_bytes(void *data, const char *bytes, size_t len)
 {
     buffer_add(data, bytes, len);
@@ -20,7 +20,7 @@ static bool is_json(const struct encoder *encoder)
     return encoder->encoding == ENCODING_JSON;
 }
 
-/* Before a value or name of JSON. */
+/* Writes the comma before a value or name of JSON, if it needs one. */
 static void separate(struct encoder *encoder)
 {
     if (encoder->_comma)

@@ -8,7 +8,7 @@ const char *encoding_media_type(enum encoding encoding)
     return encoding == ENCODING_MSGPACK ? MEDIA_MSGPACK : MEDIA_JSON;
 }
 
-/* The length of what comes before `separator`, or of everything. */
+/* Returns the length of the text before `separator`, or of all. */
 static size_t length_before(const char *text, size_t len, char separator)
 {
     const char *at = memchr(text, separator, len);
@@ -28,7 +28,7 @@ static const char *trim(const char *text, size_t *len)
     return text;
 }
 
-/* Whether a parameter is a weight of 0: "q=0", "q=0.0" (RFC 9110, 12.4.2). */
+/* Returns whether a parameter is a weight of 0: "q=0", "q=0.0" (RFC 9110, 12.4.2). */
 static bool is_weight_0(const char *parameter, size_t len)
 {
     parameter = trim(parameter, &len);
@@ -40,7 +40,7 @@ static bool is_weight_0(const char *parameter, size_t len)
     return true;
 }
 
-/* Whether one member of a list is MEDIA_MSGPACK, and not refused by its weight. */
+/* Returns whether a member of a list is MEDIA_MSGPACK, with a weight above 0. */
 static bool is_msgpack(const char *member, size_t len)
 {
     size_t type_len = length_before(member, len, ';'), at = type_len;

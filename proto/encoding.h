@@ -1,9 +1,10 @@
-/* The two encodings of a message between the services: JSON (RFC 8259), which every program can ask
- * for, and MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), which is read and
- * written in a fraction of the time. Both hold the same members under the same names.
+/* The two encodings of a message between the services: JSON (RFC 8259), which every program can
+ * use, and MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), which takes a
+ * fraction of the time to read and write. Both have the same members under the same names.
  *
- * Content-Type says which encoding a body has, Accept which one an answer shall have, and Accept-Post
- * (W3C Linked Data Platform 1.0, 7.1) which ones counter-svc reads. All functions from any thread.
+ * Content-Type names the encoding of a body, Accept the one that an answer shall have, and
+ * Accept-Post (W3C Linked Data Platform 1.0, 7.1) those that counter-svc reads. All functions from
+ * any thread.
  */
 #ifndef PROTO_ENCODING_H
 #define PROTO_ENCODING_H
@@ -19,12 +20,13 @@ enum encoding { ENCODING_JSON, ENCODING_MSGPACK, N_ENCODINGS };
 /* The value of Accept and Accept-Post for both encodings. */
 #define MEDIA_BOTH MEDIA_MSGPACK ", " MEDIA_JSON
 
-/* The media type of an encoding. */
+/* Returns the media type of an encoding. */
 const char *encoding_media_type(enum encoding encoding) __attribute__((const));
 
-/* The encoding that a header names, by the `len` bytes of its value: MessagePack where the value is or
- * lists MEDIA_MSGPACK (in any case, with any parameters but a weight of 0), otherwise JSON. So a missing
- * header, an unknown type and a wildcard mean JSON. For Content-Type, Accept and Accept-Post. */
+/* Returns the encoding that a header names, by the `len` bytes of its value: MessagePack if the
+ * value is or lists MEDIA_MSGPACK (in any case, with any parameters except a weight of 0),
+ * otherwise JSON. So a missing header, an unknown type and a wildcard mean JSON. For Content-Type,
+ * Accept and Accept-Post. */
 enum encoding encoding_named(const char *value, size_t len);
 
 #endif

@@ -8,7 +8,8 @@
 static const char HOUR_FORM[] = "0000-00-00T00:00:00+00:00";
 static const char DAY_FORM[] = "0000-00-00";
 
-/* Whether a text has a form, in which 0 stands for a digit and + for the sign of an offset. */
+/* Returns whether a text has a form. 0 in the form stands for a digit, + for the sign of an
+ * offset. */
 static bool has_form(struct value value, const char *form)
 {
     if (value.type != VALUE_TEXT || value.size != strlen(form))

@@ -1,4 +1,4 @@
-/* The hits of one path, or of all together, in each hour or day: the answer to GET /v1/history
+/* The hits in each hour or day, of one path or of all together: the answer to GET /v1/history
  * (counter-api.yml, History).
  */
 #ifndef PROTO_HISTORY_H
@@ -15,27 +15,29 @@ struct history_point {
     const char *time;
     size_t time_len;
     int64_t hits;
-    int64_t bots; /* of the hits */
+    int64_t bots; /* part of the hits */
 };
 
-/* Its texts end with NUL and belong to it, as do the points. */
+/* A decoded history. It owns its points and its texts, which end with NUL. */
 struct history {
     bool by_hour;
     const char *zone;   /* by its name in the IANA database */
-    const char *begins; /* since when hits are in it; with the zone's offset */
+    const char *begins; /* the time from which on hits are recorded, with the zone's offset */
     size_t size;
     struct history_point *points; /* the oldest first */
     struct message _message;
 };
 
-/* Reads one; times have the form of their unit. Returns 0, or -1 with a sentence in `error`. */
+/* Decodes a history. Times must have the form of their unit. Returns 0, or -1 with a sentence in
+ * `error`. */
 int history_decode(const char *json, size_t len, struct history *history, const char **error)
     __attribute__((warn_unused_result));
 
-/* Takes one of all zero, and leaves it so. */
+/* Frees a history, and zeroes it. Takes a zeroed one. */
 void history_free(struct history *history);
 
-/* Which hour of its day the point of an hour is, from 0; where clocks go back, two points have the same. */
+/* Returns the hour of the day of a point, from 0. When clocks are set back, two points have the
+ * same hour. */
 unsigned history_hour(const struct history_point *point);
 
 #endif

@@ -1,5 +1,5 @@
-/* A message as it was received, in either encoding: values to look at, which api.h's decoders judge. The
- * message owns all that its values point to. From any thread.
+/* A received message in either encoding: untyped values, which the decoders of api.h validate. The
+ * message owns everything that its values point to. Any thread.
  */
 #ifndef PROTO_MESSAGE_H
 #define PROTO_MESSAGE_H
@@ -15,12 +15,12 @@ struct message {
     struct value *_values; /* of MessagePack */
 };
 
-/* Reads a body, which may be gone afterwards. Returns 0, and the message is to be freed; or -1 with a
- * sentence in `error`, and there is nothing to free. */
+/* Parses a body, which is not needed afterwards. Returns 0, and the caller frees the message; or -1
+ * with a sentence in `error` and nothing to free. */
 int message_read(struct message *message, const char *bytes, size_t len, enum encoding encoding,
                  const char **error) __attribute__((warn_unused_result));
 
-/* Takes one of all zero, and leaves it so. */
+/* Frees a message, and zeroes it. Takes a zeroed one. */
 void message_free(struct message *message);
 
 /* For decoders: stores why a message is wrong, a constant sentence, and returns -1. */
@@ -30,26 +30,27 @@ static inline int message_fail(const char **error, const char *sentence)
     return -1;
 }
 
-/* The member with this name, of type VALUE_NONE when there is none or `map` is not a map. */
+/* Returns the member with this name; of type VALUE_NONE if there is none, or if `map` is not a
+ * map. */
 struct value message_member(const struct message *message, struct value map, const char *name);
 
-/* Item `i` of a list of JSON. */
+/* Returns item `i` of a list of JSON. */
 struct value message_json_item(struct value list, size_t i);
 
-/* Item `i` of a list, which must have it. */
+/* Returns item `i` of a list, which must exist. */
 static inline struct value message_item(const struct message *message, struct value list, size_t i)
 {
     return message->_encoding == ENCODING_JSON ? message_json_item(list, i)
                                                : message->_values[list._first + i];
 }
 
-/* How many items a list has; 0 for anything else. */
+/* Returns the number of items of a list; 0 for any other value. */
 static inline size_t value_items(struct value value)
 {
     return value.type == VALUE_LIST ? value.size : 0;
 }
 
-/* Whether the value is a whole number from `least` to `most`, which is put into `number`. */
+/* Returns whether the value is an integer from `least` to `most`, and stores it in `number`. */
 static inline bool value_is_int(struct value value, int64_t least, int64_t most, int64_t *number)
 {
     if (value.type != VALUE_INT || value.number < least || value.number > most)

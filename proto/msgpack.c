@@ -9,8 +9,8 @@
 
 _Static_assert(MSGPACK_DEPTH == MSGPACK_EMBED_STACK_SIZE, "the parser's stack has these levels");
 
-/* The parser is a template: these say what its functions are called and what they work on. A callback
- * returns 0, or MSGPACK_UNPACK_PARSE_ERROR to refuse the message. */
+/* The parser is a template. These macros set the names of its functions and the type of its data. A
+ * callback returns 0, or MSGPACK_UNPACK_PARSE_ERROR to refuse the message. */
 #define msgpack_unpack_struct(name)     struct parser##name
 #define msgpack_unpack_func(type, name) static inline type parser##name
 #define msgpack_unpack_callback(name)   on##name
@@ -31,7 +31,7 @@ static inline int take_int(int64_t number, struct value *value)
     return 0;
 }
 
-/* A callback for each of the widths in which MessagePack has whole numbers. */
+/* A callback for each width of an integer in MessagePack. */
 #define ON_INT(name, number_type)                                                                  \
     static inline int on_##name(struct msgpack_values **values, number_type number,                \
                                 struct value *value)                                               \
@@ -94,7 +94,7 @@ static inline int on_str(struct msgpack_values **values, const char *begin, cons
     (void)values;
     (void)begin;
     if (len == 0)
-        text = ""; /* the parser's pointer leads nowhere then */
+        text = ""; /* the parser's pointer is invalid then */
     if (!utf8_is_valid(text, len) || memchr(text, '\0', len) != NULL)
         return MSGPACK_UNPACK_PARSE_ERROR;
     *value = (struct value){.type = VALUE_TEXT, .size = len, .text = text};
@@ -116,7 +116,8 @@ static inline int on_ext(struct msgpack_values **values, const char *begin, cons
 
 /* --- lists and maps --- */
 
-/* Reserves the values of a list or map; they are filled as they come, and counted in its size. */
+/* Reserves the values of a list or map. Each value that arrives is stored there and counted in the
+ * size. */
 static int begin_container(struct msgpack_values *values, enum value_type type, size_t count,
                            struct value *container)
 {
@@ -175,7 +176,7 @@ bool msgpack_read(const char *bytes, size_t len, struct msgpack_values *values, 
     struct parser_context parser;
     size_t read = 0;
 
-    /* an eighth: what a batch or an answer has, whose paths are of usual length */
+    /* An eighth of the bytes: enough for a batch or an answer with paths of usual length. */
     *values = (struct msgpack_values){.limit = len, .capacity = 16 + len / 8};
     values->values = memory_resize(NULL, values->capacity * sizeof(*values->values));
     parser.user = values;

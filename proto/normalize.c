@@ -40,7 +40,7 @@ static size_t collapse_slashes(char *path, size_t len)
     return to;
 }
 
-/* Applies the rules about a path's end; returns how much of it stays. */
+/* Applies the rules for the end of a path. Returns the remaining length. */
 static size_t strip_end(const struct path_rules *rules, const char *path, size_t len)
 {
     size_t index = strlen(INDEX), before;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* Decodes the value that follows `equals`, and has it read. */
+/* Decodes the value after `equals`, and passes it to the parameter's function. */
 static const char *read_value(const struct parameter *parameter, const char *equals,
                               size_t value_len, size_t max_bytes, void *data)
 {

@@ -71,8 +71,8 @@ int path_compare(const char *a, size_t a_len, const char *b, size_t b_len)
     return (a_len > b_len) - (a_len < b_len);
 }
 
-/* How many bytes of a character follow this lead byte, which is not ASCII, or -1; and the bounds of the
- * first of them (RFC 3629, 4). */
+/* Returns the number of bytes that follow this lead byte, which is not ASCII, or -1. `low` and
+ * `high` are the bounds of the first of them (RFC 3629, 4). */
 static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high)
 {
     *low = 0x80;
@@ -81,7 +81,7 @@ static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high
         return 1;
     if (lead >= 0xE0 && lead <= 0xEF) {
         if (lead == 0xE0)
-            *low = 0xA0; /* nothing overlong */
+            *low = 0xA0; /* no overlong forms */
         else if (lead == 0xED)
             *high = 0x9F; /* no surrogates */
         return 2;
@@ -96,7 +96,7 @@ static int utf8_tail(unsigned char lead, unsigned char *low, unsigned char *high
     return -1;
 }
 
-/* Skips ASCII, eight bytes at a time: most paths are nothing else. */
+/* Skips ASCII, eight bytes at a time: most paths contain nothing else. */
 static const unsigned char *skip_ascii(const unsigned char *at, const unsigned char *end)
 {
     uint64_t word;
@@ -162,9 +162,9 @@ bool percent_decode(const char *text, size_t len, char *out, size_t *out_len)
     return true;
 }
 
-/* RFC 3986, 5.2.4 for a path that begins with a slash, in place. Each turn moves one segment with
- * its leading slash, unless it is `.` (dropped) or `..` (takes the segment before it along); one of
- * these at the very end leaves its slash. */
+/* Removes dot segments in place (RFC 3986, 5.2.4), from a path that begins with a slash. Each
+ * iteration moves one segment with its leading slash. It drops `.`, and `..` with the segment
+ * before it. At the end of the path, these leave their slash. */
 static size_t remove_dot_segments(char *path, size_t len)
 {
     size_t from = 0, to = 0;

@@ -1,16 +1,17 @@
 /* The canonical path: what is counted, and under which name.
  *
  * A request target becomes a path in these steps:
- *  1. The query is cut off (RFC 3986, 3.4).
- *  2. Percent-escapes are decoded, once (2.1).
- *  3. What came out must be UTF-8 (RFC 3629) without NUL.
- *  4. Dot segments are removed (RFC 3986, 5.2.4), after the decoding, so that `%2e%2e` cannot hide
- *     one. Case, a trailing slash and empty segments (`//`) are kept.
- *  5. At most PATH_MAX_BYTES remain. (A row must fit a PostgreSQL index entry, 2,704 bytes.)
+ *  1. Cut off the query (RFC 3986, 3.4).
+ *  2. Decode percent-escapes, once (2.1).
+ *  3. Reject a result that is not UTF-8 (RFC 3629), or that contains NUL.
+ *  4. Remove dot segments (RFC 3986, 5.2.4). This comes after the decoding, so that `%2e%2e` cannot
+ *     hide one. Case, a trailing slash and empty segments (`//`) stay.
+ *  5. Reject a path of more than PATH_MAX_BYTES, so that a row fits an index entry of PostgreSQL
+ *     (2,704 bytes).
  *
- * What normalize.h does, if it is asked for, comes after that.
+ * The rules of normalize.h, if there are any, apply afterwards.
  *
- * A canonical path that is percent-encoded again and canonicalised is itself.
+ * A canonical path that is percent-encoded and canonicalised again does not change.
  */
 #ifndef PROTO_PATH_H
 #define PROTO_PATH_H
@@ -20,9 +21,9 @@
 
 #define PATH_MAX_BYTES 2048
 
-/* What the overflow row has in place of a path: the row in which the hits of paths are counted that
- * have none of their own, as there are as many paths as there may be. It is nobody's path: those
- * begin with a slash, which is behind it in byte order. */
+/* The path of the overflow row, which counts the hits of paths without a row once max_paths is
+ * reached. It is not a canonical path: those begin with a slash, which comes after it in byte
+ * order. */
 #define PATH_OVERFLOW "(other paths)"
 
 enum path_error {
@@ -36,35 +37,35 @@ enum path_error {
 
 /* Canonicalises the target of a request.
  *
- * `path` must have room for `target_len` bytes; it is not terminated. On PATH_OK `*path_len` is the
- * length of the path, otherwise neither is of use. Any thread. */
+ * `path` must have room for `target_len` bytes and is not terminated. On PATH_OK `*path_len` is its
+ * length; otherwise both are undefined. Any thread. */
 enum path_error path_canonicalize(const char *target, size_t target_len, char *path,
                                   size_t *path_len) __attribute__((warn_unused_result));
 
-/* The same but for step 5: for what is longer than a path because it has one in it. */
+/* The same without step 5, for targets that contain a path and are longer than a path. */
 enum path_error path_resolve(const char *target, size_t target_len, char *path, size_t *path_len)
     __attribute__((warn_unused_result));
 
-/* Says in one sentence what is wrong, for whoever sent it. Not for PATH_OK. */
+/* Returns a sentence about the error for the client. Not for PATH_OK. */
 const char *path_error_text(enum path_error error);
 
-/* Whether these bytes can be a canonical path: what counter-svc demands of every path that reaches
- * it. (It does not look for dot segments: they cannot hurt the ledger.) */
+/* Returns whether these bytes can be a canonical path. counter-svc requires this of every path that
+ * it receives. (Dot segments are not checked: they do no harm in the ledger.) */
 bool path_is_valid(const char *path, size_t len);
 
-/* Whether it is the overflow row's. */
+/* Returns whether it is the path of the overflow row. */
 bool path_is_overflow(const char *path, size_t len);
 
-/* Orders two paths by their bytes, as PostgreSQL's "C" collation does: below, equal to or above 0.
- */
+/* Compares two paths by their bytes, like PostgreSQL's collation "C". Returns a number below, equal
+ * to or above 0. */
 int path_compare(const char *a, size_t a_len, const char *b, size_t b_len);
 
-/* Whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, nothing overlong, at most
- * U+10FFFF). NUL passes. */
+/* Returns whether the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms, at
+ * most U+10FFFF). NUL is valid. */
 bool utf8_is_valid(const char *text, size_t len);
 
 /* Decodes the percent-escapes of one URL component. `out` must have room for `len` bytes. Returns
- * false when an escape is not two hexadecimal digits. */
+ * false if an escape is not two hexadecimal digits. */
 bool percent_decode(const char *text, size_t len, char *out, size_t *out_len)
     __attribute__((warn_unused_result));
 

@@ -86,7 +86,7 @@ void rows_encode(struct buffer *to, enum encoding encoding, const struct rows *r
     encode_map_end(&encoder);
 }
 
-/* Reads a cursor; false when it is something else. One that is missing is none. */
+/* Decodes a cursor, which may be missing. Returns false if the value is anything else. */
 static bool decode_cursor(struct value value, const char **cursor, size_t *len)
 {
     *cursor = value.type == VALUE_TEXT ? value.text : NULL;
@@ -94,7 +94,7 @@ static bool decode_cursor(struct value value, const char **cursor, size_t *len)
     return value.type == VALUE_TEXT || value.type == VALUE_NULL || value.type == VALUE_NONE;
 }
 
-/* Fills how many hits of each row came from bots; an earlier version does not say. */
+/* Fills the hits of each row that came from bots. An earlier version does not send them. */
 static bool decode_bots(const struct message *message, struct value bots, struct rows *rows)
 {
     if (bots.type == VALUE_NONE)

@@ -1,5 +1,5 @@
 /* Rows of a view as the services exchange them: paths with their counts, totals, and cursors to the rows
- * before and behind. api.h has the rules of encoders and decoders.
+ * before and after them. api.h has the rules of encoders and decoders.
  */
 #ifndef PROTO_ROWS_H
 #define PROTO_ROWS_H
@@ -14,7 +14,7 @@
 #define VIEW_MAX_ROWS       1000
 #define VIEW_MAX_PATH_BYTES ((size_t)256 * 1024)
 
-/* How many paths and hits there are in all, and how many of the hits came from bots. */
+/* The number of all paths and hits, and of the hits that came from bots. */
 struct totals {
     int64_t paths;
     int64_t hits;
@@ -22,7 +22,7 @@ struct totals {
 };
 void totals_encode(struct buffer *to, const struct totals *totals);
 
-/* A path, its count, and how many hits came from bots (in the count, unless bots=exclude). */
+/* A path, its count, and the hits that came from bots (part of the count, unless bots=exclude). */
 struct row {
     const char *path;
     size_t path_len;
@@ -36,8 +36,8 @@ void row_encode(struct buffer *to, const struct row *row);
 /* The rows of a view:
  * {"paths": ["/b", "/a"], "counts": [9, 8], "bots": [0, 2], "next": "8:/a", "previous": null,
  *  "totals": {"paths": 2, "hits": 17, "bots": 2}}.
- * `next` is the cursor for the rows behind these (after=), `previous` for those in front (before=),
- * null when there are none. Rows of a period also have all hits in it, and when it began:
+ * `next` is the cursor for the rows after these (after=), `previous` for those before (before=),
+ * null if there are none. Rows of a period also have all hits in it, and its begin:
  * "period": {"hits": 17, "bots": 2, "begins": "2026-01-31T00:00:00+01:00"}. An answer of an earlier
  * version has no bots and no period. */
 struct period_hits {

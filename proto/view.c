@@ -84,7 +84,8 @@ static const char *read_prefix(void *data, const char *value, size_t len)
     return NULL;
 }
 
-/* Keeps the cursor as it is: what it means depends on the order, which may stand behind it. */
+/* Parses a cursor of either form. view_parse compares it with the order, which may come later in
+ * the query. */
 static const char *read_cursor(void *data, const char *value, size_t len)
 {
     struct view *view = data;
@@ -161,7 +162,7 @@ void cursor_encode(struct buffer *to, enum view_order order, const char *path, s
     buffer_add(to, path, path_len);
 }
 
-/* Reads the last character of valid UTF-8 text and cuts it off. */
+/* Cuts off the last character of valid UTF-8 text, and returns it. */
 static uint32_t take_last_character(const char *text, size_t *len)
 {
     uint32_t character = 0;
@@ -196,8 +197,9 @@ static void add_character(char *text, size_t *len, uint32_t character)
     *len = (size_t)(to - text);
 }
 
-/* UTF-8 orders as its characters do, so the bound is the prefix with its last character raised by
- * one; the highest character cannot be raised and is dropped in favour of the one before it. */
+/* UTF-8 has the order of its characters. So the bound is the prefix with its last character raised
+ * by one. The highest character cannot be raised, so it is dropped and the one before it is
+ * raised. */
 bool prefix_upper_bound(const char *prefix, size_t len, char *above, size_t *above_len)
 {
     memcpy(above, prefix, len);
