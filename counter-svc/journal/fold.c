@@ -1,4 +1,4 @@
-/* What has to be folded, and when. */
+/* Decides what is folded, and when. */
 #include "counter-svc/journal/fold_private.h"
 
 #include "base/memory.h"
@@ -66,7 +66,7 @@ void fold_migrate(struct fold *fold)
         session_migrate(fold->session);
 }
 
-/* --- what is to be folded --- */
+/* --- what must be folded --- */
 
 static void add_cut(struct fold *fold, int64_t position)
 {

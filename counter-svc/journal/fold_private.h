@@ -1,4 +1,4 @@
-/* What fold.c (what has to be folded, and when) and fold_run.c (the statements) share. */
+/* The state that fold.c (what is folded, and when) and fold_run.c (the statements) share. */
 #ifndef COUNTER_JOURNAL_FOLD_PRIVATE_H
 #define COUNTER_JOURNAL_FOLD_PRIVATE_H
 
@@ -23,7 +23,7 @@ struct fold {
     uint64_t sent_ns;            /* when the statement in flight was sent */
     uint64_t folded_ns, took_ns; /* when the last fold ended, and how long it took */
 
-    /* what has to be folded */
+    /* what must be folded */
     int64_t *cuts; /* the last positions of slices, ascending; owned */
     size_t n_cuts, max_cuts;
     size_t slice_paths, slice_mentions; /* behind the last cut */
@@ -40,7 +40,7 @@ struct fold {
     size_t own_entries;         /* since the last tick */
     bool is_follower;           /* another process has appended last */
 
-    /* what has to be cleared and vacuumed */
+    /* what must be cleared and vacuumed */
     int64_t cleared_upto;
     size_t dead_entries, dead_rows;
     uint64_t vacuumed_at_ms, table_vacuumed_at_ms;

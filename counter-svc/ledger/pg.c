@@ -189,7 +189,7 @@ static const char *error_field(const PGresult *result, int field, const char *fa
     return value != NULL ? value : fallback;
 }
 
-/* ReadyForQuery has come: the query is over. */
+/* ReadyForQuery has arrived: the query has ended. */
 static void finish_query(struct pg *pg)
 {
     pg_callback callback = pg->callback;

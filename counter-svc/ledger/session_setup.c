@@ -1,6 +1,6 @@
 /* The steps that set a session up. Each step sends one query; when PostgreSQL has answered, the
  * step reads the answer and chooses the next step. A refused query drops the connection, and the
- * session begins anew. */
+ * setup starts again. */
 #include "counter-svc/ledger/refusal.h"
 #include "counter-svc/ledger/schema.h"
 #include "counter-svc/ledger/session_private.h"
@@ -98,24 +98,25 @@ static void send_settings(struct session *session)
 {
     char sql[1024];
 
-    snprintf(sql, sizeof(sql),
-             "SET synchronous_commit = %s;"
-             "SET client_min_messages = warning;" /* warnings tell that a commit is not safe */
-             "SET default_transaction_isolation = 'read committed';"
-             "SET plan_cache_mode = force_generic_plan;"
-             "SET enable_bitmapscan = off;"
-             "SET enable_seqscan = off;"
-             "SET enable_sort = off;"
-             "SET jit = off;"
-             "SET max_parallel_workers_per_gather = 0;"
-             "SET statement_timeout = %lld;"
-             "SET lock_timeout = %lld;"
-             "SET idle_in_transaction_session_timeout = %lld;"
-             "SELECT getdatabaseencoding()",
-             session->role == SESSION_FOLDS ? "off" : "on",
-             (long long)session->settings->statement_timeout_ms,
-             (long long)session->settings->lock_timeout_ms,
-             (long long)session->settings->statement_timeout_ms);
+    snprintf(
+        sql, sizeof(sql),
+        "SET synchronous_commit = %s;"
+        "SET client_min_messages = warning;" /* a warning reports that a standby may lack a commit */
+        "SET default_transaction_isolation = 'read committed';"
+        "SET plan_cache_mode = force_generic_plan;"
+        "SET enable_bitmapscan = off;"
+        "SET enable_seqscan = off;"
+        "SET enable_sort = off;"
+        "SET jit = off;"
+        "SET max_parallel_workers_per_gather = 0;"
+        "SET statement_timeout = %lld;"
+        "SET lock_timeout = %lld;"
+        "SET idle_in_transaction_session_timeout = %lld;"
+        "SELECT getdatabaseencoding()",
+        session->role == SESSION_FOLDS ? "off" : "on",
+        (long long)session->settings->statement_timeout_ms,
+        (long long)session->settings->lock_timeout_ms,
+        (long long)session->settings->statement_timeout_ms);
     run_text(session, sql, session_deadline_ms(session));
 }
 
@@ -153,7 +154,7 @@ static void send_schema_version(struct session *session)
     run_text(session, SCHEMA_VERSION_SQL, SCHEMA_QUERY_MS);
 }
 
-/* The session can be used, or can be as soon as it may migrate. */
+/* The setup is complete: the session is ready, or awaits the migration. */
 static void note_set_up(struct session *session, enum session_state state)
 {
     session_set_state(session, state);

@@ -1,6 +1,6 @@
--- Entry $1 and those behind it, at most $2, in order; each with its paths' counts and hits of bots in
--- the tables (NULL: no row) as of the checkpoint, and with the checkpoint's position, its generation and the
--- time. One row of NULLs stands in place of entries when there are none.
+-- Returns entry $1 and those after it, at most $2, in order. Each has the counts and the hits by bots
+-- that its paths have in the tables as of the checkpoint (NULL: no row), the position of the checkpoint,
+-- its generation and the time. If there are no entries, returns one row with NULL for the entry.
 SELECT
     checkpoint.position,
     checkpoint.generation,

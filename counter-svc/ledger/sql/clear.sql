@@ -1,6 +1,6 @@
--- Deletes the oldest $2 of the entries that were folded, but neither the last $1 of those nor the last
--- entry of all: the next one is chained to it. Answers how many. Both ends are read here: a position
--- from memory may be one of a fold that a crash of PostgreSQL has undone.
+-- Deletes the oldest $2 of the folded entries, but neither the last $1 of them nor the last entry of
+-- all: the next one is chained to it. Returns the number of deleted entries. The statement reads both
+-- bounds itself: a position from memory may belong to a fold that a crash of PostgreSQL has undone.
 WITH gone AS (
     DELETE FROM pathcount_journal
     WHERE position IN (

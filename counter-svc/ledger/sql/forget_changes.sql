@@ -1,5 +1,5 @@
--- Deletes the oldest changes of the audit trail, at most two, that are older than $1 days. A change goes only with
--- or after all changes before it: an undo must not go before the change that it has undone.
+-- Deletes the oldest changes of the audit trail, at most two, if they are older than $1 days. A change is deleted only
+-- with or after all changes before it: an undo must not be deleted before the change that it has undone.
 WITH old AS MATERIALIZED (
     SELECT change
     FROM (

@@ -1,3 +1,3 @@
--- Does one piece of the work that time brings, for up to $1 paths (schema/006-history.sql): whether there is
--- more to do.
+-- Makes one step of the upkeep of history, for up to $1 paths (schema/006-history.sql). Returns whether more steps
+-- are due.
 SELECT pathcount_history_step(now(), $1::bigint)

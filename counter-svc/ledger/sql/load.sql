@@ -1,7 +1,7 @@
--- Everything that a state begins with, from one snapshot: the checkpoint's position, id and
--- generation; how many paths, hits and hits of bots there are in all; the lanes with their sequences and when they
--- were used, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2
--- and how many of its hits are of bots, NULL when there is none; and the time. What the table has refused of a row belongs to its count.
+-- Returns the data of a new state, from one snapshot: position, id and generation of the checkpoint; the
+-- numbers of paths, hits and hits by bots; the lanes with their sequences and the times of their last
+-- use, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2 and its hits
+-- by bots, NULL if there is no such row; and the time. Counts include the quarantine.
 SELECT
     checkpoint.position,
     checkpoint.id,

@@ -1,5 +1,6 @@
--- The counts of the paths $1 in the tables, and how many of those hits are of bots, in their order, NULL for those
--- without a row; with the checkpoint's position and generation, and the id of entry $2, all from one snapshot.
+-- Returns the counts of the paths $1 in the tables and their hits by bots, in the order of $1, NULL for a
+-- path without a row; the position and generation of the checkpoint; and the id of entry $2. All from one
+-- snapshot.
 SELECT
     checkpoint.position,
     checkpoint.generation,

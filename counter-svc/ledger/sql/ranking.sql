@@ -1,6 +1,6 @@
--- What is to be done for the indexes of the rankings: nothing any more; all of it; what comes behind the
--- index on counts (column); only the index on counts without bots (people); or another process does it
--- (elsewhere).
+-- Returns the next work on the indexes of the rankings: nothing; all steps; the steps after the index on
+-- counts (column); only the index on counts without bots (people); or elsewhere: another process builds
+-- them.
 WITH index AS (
     SELECT
         coalesce(bool_or(indexrelid = to_regclass('pathcount_by_count')), false) AS has_count,

@@ -1,5 +1,5 @@
--- The last rows in front of (count $1, path $2) in the ranking, with paths from $3 up to but not
--- including $4, at most $5; the nearest first. The mirror image of rows_by_count.sql.
+-- Returns the last rows before (count $1, path $2) in the ranking with paths from $3 up to but not
+-- including $4, at most $5, the nearest first. The mirror image of rows_by_count.sql.
 WITH few AS MATERIALIZED (
     SELECT path, count, bot_count
     FROM pathcount_rows

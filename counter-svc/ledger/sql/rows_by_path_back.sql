@@ -1,4 +1,4 @@
--- The last rows by path in front of $1, from $2 up to but not including $3, at most $4; the nearest
+-- Returns the last rows by path before $1, from $2 up to but not including $3, at most $4, the nearest
 -- first.
 SELECT path, count, bot_count
 FROM pathcount_rows
