@@ -9,8 +9,8 @@
  *
  * A slot's count is exact as of the slot's position: no entry between that position and the state's
  * has the path. Everything else follows:
- *   - A slot that was read from the tables has the position of their checkpoint, which may be before
- *     or behind the state's position. An entry that the count already includes is skipped.
+ *   - A slot that was read from the tables has the position of their checkpoint, which may be
+ *     before or behind the state's position. An entry that the count already includes is skipped.
  *   - A slot whose position is behind the checkpoint is pinned: the tables lack its last hits.
  *   - A path without a slot was not hit between the checkpoint and the state's position: its count
  *     in the tables is its count.

@@ -98,25 +98,24 @@ static void send_settings(struct session *session)
 {
     char sql[1024];
 
-    snprintf(
-        sql, sizeof(sql),
-        "SET synchronous_commit = %s;"
-        "SET client_min_messages = warning;" /* a warning reports that a standby may lack a commit */
-        "SET default_transaction_isolation = 'read committed';"
-        "SET plan_cache_mode = force_generic_plan;"
-        "SET enable_bitmapscan = off;"
-        "SET enable_seqscan = off;"
-        "SET enable_sort = off;"
-        "SET jit = off;"
-        "SET max_parallel_workers_per_gather = 0;"
-        "SET statement_timeout = %lld;"
-        "SET lock_timeout = %lld;"
-        "SET idle_in_transaction_session_timeout = %lld;"
-        "SELECT getdatabaseencoding()",
-        session->role == SESSION_FOLDS ? "off" : "on",
-        (long long)session->settings->statement_timeout_ms,
-        (long long)session->settings->lock_timeout_ms,
-        (long long)session->settings->statement_timeout_ms);
+    snprintf(sql, sizeof(sql),
+             "SET synchronous_commit = %s;"
+             "SET client_min_messages = warning;" /* a standby may lack a commit */
+             "SET default_transaction_isolation = 'read committed';"
+             "SET plan_cache_mode = force_generic_plan;"
+             "SET enable_bitmapscan = off;"
+             "SET enable_seqscan = off;"
+             "SET enable_sort = off;"
+             "SET jit = off;"
+             "SET max_parallel_workers_per_gather = 0;"
+             "SET statement_timeout = %lld;"
+             "SET lock_timeout = %lld;"
+             "SET idle_in_transaction_session_timeout = %lld;"
+             "SELECT getdatabaseencoding()",
+             session->role == SESSION_FOLDS ? "off" : "on",
+             (long long)session->settings->statement_timeout_ms,
+             (long long)session->settings->lock_timeout_ms,
+             (long long)session->settings->statement_timeout_ms);
     run_text(session, sql, session_deadline_ms(session));
 }
 

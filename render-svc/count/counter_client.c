@@ -16,8 +16,8 @@
 /* The deadline of a look-up. The known addresses stay in use meanwhile. */
 #define LOOK_UP_MS 2000
 
-/* The interval at which due probes are sent. Up to the same time is added at random, to spread the probes of
- * many workers. */
+/* The interval at which due probes are sent. Up to the same time is added at random, to spread the
+ * probes of many workers. */
 #define PROBE_TICK_MS 200
 
 _Static_assert(REPLICAS_STAYS == METRICS_N_MOVES, "each move has its metric");
@@ -202,7 +202,8 @@ static void try_next(struct counter_call *call)
     send_call(call, address, on_call_answered);
 }
 
-/* Sets whether counter-svc is reachable, for readiness, and logs a change. `why_not` is NULL if it is. */
+/* Sets whether counter-svc is reachable, for readiness, and logs a change. `why_not` is NULL if it
+ * is. */
 static void set_reachable(const struct counter_call *call, const char *why_not)
 {
     struct counter_client *client = call->client;
@@ -241,8 +242,8 @@ static const char *failure_of(const struct http_answer *answer)
     return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
 }
 
-/* Reports the outcome of a call to the replicas and to readiness. After a failed read a probe decides whether
- * the address works: the read may have requested too much. */
+/* Reports the outcome of a call to the replicas and to readiness. After a failed read a probe
+ * decides whether the address works: the read may have requested too much. */
 static void report(const struct counter_call *call, enum http_outcome outcome, const char *failure)
 {
     struct counter_client *client = call->client;

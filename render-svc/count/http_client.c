@@ -1,4 +1,5 @@
-/* Calls from their request to their answer, and the pool of idle connections. http_client.h has the states. */
+/* Calls from their request to their answer, and the pool of idle connections. http_client.h has the
+ * states. */
 #include "render-svc/count/http_client.h"
 
 #include "base/invariant.h"
@@ -317,8 +318,8 @@ static void finish(struct http_call *call, const struct http_head *head)
         close_connection(connection);
 }
 
-/* Ends a call without an answer. Closes its connection, and the idle ones to the same address: if the network
- * silently drops one flow, each of the others could cost a deadline, too. */
+/* Ends a call without an answer. Closes its connection, and the idle ones to the same address: if
+ * the network silently drops one flow, each of the others could cost a deadline, too. */
 static void fail(struct http_call *call, const char *reason)
 {
     struct http_answer answer = {.outcome = call->sent ? HTTP_UNKNOWN : HTTP_NOT_SENT,

@@ -1,17 +1,17 @@
 /* A small HTTP/1.1 client for the internal API, on libh2o's sockets and its response parser.
  *
- * Exactly-once counting needs certainty about each call: whether the request may have been sent, that it was sent
- * at most once, and that the answer belongs to it. Therefore, unlike libh2o's own client and libcurl
- * (docs/design.md compares them):
+ * Exactly-once counting needs certainty about each call: whether the request may have been sent,
+ * that it was sent at most once, and that the answer belongs to it. Therefore, unlike libh2o's own
+ * client and libcurl (docs/design.md compares them):
  *  - The client never repeats a request.
  *  - Each request has an id. An answer that does not echo the id is rejected (http_head.h).
- *  - An answer has exactly one Content-Length, no Transfer-Encoding, and a limited size. A truncated, malformed or
- *    overlong answer is rejected.
- *  - A connection is closed at once if it receives unexpected bytes or its end, in use or idle, and if a call on
- *    it exceeds its deadline.
- *  - The client remembers for each connection, not for each address, whether the other side reads MessagePack.
- *    During an upgrade another version may answer at the same address. A version that cannot read MessagePack would
- *    refuse the batch (400), and its hits would be lost.
+ *  - An answer has exactly one Content-Length, no Transfer-Encoding, and a limited size. A
+ *    truncated, malformed or overlong answer is rejected.
+ *  - A connection is closed at once if it receives unexpected bytes or its end, in use or idle, and
+ *    if a call on it exceeds its deadline.
+ *  - The client remembers for each connection, not for each address, whether the other side reads
+ *    MessagePack. During an upgrade another version may answer at the same address. A version that
+ *    cannot read MessagePack would refuse the batch (400), and its hits would be lost.
  *
  * States of a call:
  *
@@ -27,11 +27,13 @@
  *                                       ^                                   |
  *                                       +---------- the next call ----------+
  *
- *     Closed from each of them: a call that fails or is cancelled, an answer that is not believed, max_idle_ms,
- *     unexpected bytes. When a call fails, all idle connections to the same address are closed, too.
+ *     Each state ends with the close of the connection: after a call that fails or is cancelled, an
+ *     answer that is not believed, max_idle_ms, or unexpected bytes. When a call fails, all idle
+ *     connections to the same address are closed, too.
  *
- * A callback runs exactly once, from the loop, never before http_call returns, never after http_call_cancel. It must
- * not cancel its own call or destroy the client. All calls from the loop's thread.
+ * A callback runs exactly once, from the loop, never before http_call returns, never after
+ * http_call_cancel. It must not cancel its own call or destroy the client. All calls from the
+ * loop's thread.
  */
 #ifndef RENDER_COUNT_HTTP_CLIENT_H
 #define RENDER_COUNT_HTTP_CLIENT_H
@@ -58,8 +60,8 @@ struct http_answer {
     const char *reason;     /* of the other outcomes: static text */
 };
 
-/* Returns whether the answer is believed, that is, matches the request. If it does not, its connection is closed.
- * The result is ignored unless the outcome is HTTP_ANSWERED. */
+/* Returns whether the answer is believed, that is, matches the request. If it does not, its
+ * connection is closed. The result is ignored unless the outcome is HTTP_ANSWERED. */
 typedef bool (*http_callback)(void *data, const struct http_answer *answer);
 
 /* Appends the body of a request in this encoding. `data` is the request's `encode_data`. */
@@ -90,9 +92,9 @@ struct http_client *http_client_create(struct worker *worker, const struct http_
 /* Cancels every call. Takes NULL. */
 void http_client_destroy(struct http_client *client);
 
-/* Sends a request to this address, on an idle connection if there is one. The body is MessagePack if the last
- * answer on that connection offered to read it, otherwise JSON. A request with a body accepts an answer in either
- * encoding. The request's id is also its parent-id in the trace. */
+/* Sends a request to this address, on an idle connection if there is one. The body is MessagePack
+ * if the last answer on that connection offered to read it, otherwise JSON. A request with a body
+ * accepts an answer in either encoding. The request's id is also its parent-id in the trace. */
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
                             const struct http_request *request, http_callback callback, void *data);
 

@@ -8,8 +8,8 @@
 #define MAX_HEAD_BYTES 16384
 #define MAX_HEADERS    32
 
-/* picohttpparser (https://github.com/h2o/picohttpparser). libh2o exports its functions but installs no
- * header for them. */
+/* picohttpparser (https://github.com/h2o/picohttpparser). libh2o exports its functions but installs
+ * no header for them. */
 struct phr_header {
     const char *name;
     size_t name_len;

@@ -144,8 +144,8 @@ void lane_depart(struct lane *lane)
     send_batch(lane);
 }
 
-/* Sends the batch, for the first time or again. A batch that may have been processed keeps its lane and its
- * sequence, by which counter-svc recognises a repeat. */
+/* Sends the batch, for the first time or again. A batch that may have been processed keeps its lane
+ * and its sequence, by which counter-svc recognises a repeat. */
 static void send_batch(struct lane *lane)
 {
     struct http_request request = {.method = "POST",
@@ -230,8 +230,8 @@ static void on_pause_over(struct timer *timer)
 
 /* --- the end of a batch --- */
 
-/* Returns the count of the next hit of this path. If the batch has three hits of the path and its new count is
- * 12, the hits get 10, 11 and 12. */
+/* Returns the count of the next hit of this path. If the batch has three hits of the path and its
+ * new count is 12, the hits get 10, 11 and 12. */
 static struct hit_count next_count(struct lane *lane, const struct hit *hit,
                                    const struct hit_count *counts)
 {
@@ -275,7 +275,8 @@ static void confirm(struct lane *lane, const struct counts *counts)
     set_free(lane);
 }
 
-/* Gives up the batch and its lane: counter-svc refused the batch, or its outcome can no longer be found out. */
+/* Gives up the batch and its lane: counter-svc refused the batch, or its outcome can no longer be
+ * found out. */
 static void give_up(struct lane *lane, int status)
 {
     log_event(LOG_LEVEL_WARNING, "batch-given-up",

@@ -1,9 +1,11 @@
-/* Hits on their way to the ledger: the worker's open batch, and the lanes that carry batches to counter-svc.
+/* Hits on their way to the ledger: the worker's open batch, and the lanes that carry batches to
+ * counter-svc.
  *
- * A hit joins the open batch. The open batch leaves on a free lane at the end of the loop's turn, or as soon as a
- * lane becomes free. While it is in flight, the next batch fills. At low load a batch has one hit and nothing
- * waits; at high load one commit serves all hits that have waited. A batch with less than half of the hits of
- * a batch in flight lingers for a few milliseconds, so that more hits join it.
+ * A hit joins the open batch. The open batch leaves on a free lane at the end of the loop's turn,
+ * or as soon as a lane becomes free. While it is in flight, the next batch fills. At low load a
+ * batch has one hit and nothing waits; at high load one commit serves all hits that have waited. A
+ * batch with less than half of the hits of a batch in flight lingers for a few milliseconds, so
+ * that more hits join it.
  *
  * A lane has at most one batch in flight. States of a lane:
  *
@@ -27,11 +29,12 @@
  *   200                     confirmed: each hit gets its own count
  *   409 at the first send   not applied, now or later: the batch moves to a new lane
  *   409 later, other 4xx    the batch and its lane are given up; its hits are not confirmed
- *   anything else, and 401  unknown: the same batch is sent again with the same sequence, to the same or another
- *                           counter-svc, until its outcome is known, even if no hit waits for it
+ *   anything else, and 401  unknown: the same batch is sent again with the same sequence, to the
+ *                           same or another counter-svc, until its outcome is known, even if no hit
+ *                           waits for it
  *
- * A batch belongs to the trace of its first hit in every try. Log lines about a batch have that trace and
- * the number of hits that left with it.
+ * A batch belongs to the trace of its first hit in every try. Log lines about a batch have that
+ * trace and the number of hits that left with it.
  *
  * All calls from the loop's thread.
  */
@@ -42,7 +45,8 @@
 #include "render-svc/count/counter_client.h"
 #include "render-svc/count/shared_rows.h"
 
-/* none --lanes_add--> open --its batch leaves--> in flight --callback--> none. Cancelling ends at none, too. */
+/* none --lanes_add--> open --its batch leaves--> in flight --callback--> none. Cancelling ends at
+ * none, too. */
 enum hit_state {
     HIT_NONE,
     HIT_OPEN,     /* in the open batch: hit_cancel removes it */
@@ -51,10 +55,10 @@ enum hit_state {
 
 struct hit;
 
-/* Receives the outcome of a hit. `count` is the path's count (or the overflow row's) including this hit. Its
- * `count` member is 0 if the hit is not confirmed; it is then counted at most once. `rows` are valid during the
- * callback; NULL: the answer had none, or no hit of the batch wanted them. Runs exactly once unless the hit is
- * cancelled, from the loop, never before lanes_add returns. */
+/* Receives the outcome of a hit. `count` is the path's count (or the overflow row's) including this
+ * hit. Its `count` member is 0 if the hit is not confirmed; it is then counted at most once. `rows`
+ * are valid during the callback; NULL: the answer had none, or no hit of the batch wanted them.
+ * Runs exactly once unless the hit is cancelled, from the loop, never before lanes_add returns. */
 typedef void (*hit_callback)(struct hit *hit, struct hit_count count, struct shared_rows *rows);
 
 /* A hit. Lives in the caller's object, zeroed before its first use. */
@@ -86,8 +90,9 @@ struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
 /* No callback runs afterwards. Must run before the client is destroyed. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, whose path, trace, wants_rows and is_bot are set. Returns false if the open batch is full, or if its
- * oldest hit has waited so long that a new one would hardly be confirmed before its deadline. */
+/* Adds a hit, whose path, trace, wants_rows and is_bot are set. Returns false if the open batch is
+ * full, or if its oldest hit has waited so long that a new one would hardly be confirmed before its
+ * deadline. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 

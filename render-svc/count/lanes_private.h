@@ -1,7 +1,7 @@
 /* The state that lanes.c and lane.c share. No other file includes it.
  *
- * lanes.c owns the hits and the open batch, and decides when a batch leaves. lane.c moves one batch: it sends
- * it, repeats it, and gives each hit its count.
+ * lanes.c owns the hits and the open batch, and decides when a batch leaves. lane.c moves one
+ * batch: it sends it, repeats it, and gives each hit its count.
  */
 #ifndef RENDER_COUNT_LANES_PRIVATE_H
 #define RENDER_COUNT_LANES_PRIVATE_H
@@ -71,7 +71,8 @@ void lane_init(struct lane *lane, struct lanes *lanes);
 /* Cancels the call and the hits that wait. */
 void lane_fini(struct lane *lane);
 
-/* Takes as many hits from the open batch as fit into one batch, and sends it. The lane must be free. */
+/* Takes as many hits from the open batch as fit into one batch, and sends it. The lane must be
+ * free. */
 void lane_depart(struct lane *lane);
 
 #endif

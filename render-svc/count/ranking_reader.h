@@ -1,9 +1,10 @@
-/* Reads the first rows of the ranking for requests that did not get them with the answer to their hit.
+/* Reads the first rows of the ranking for requests that did not get them with the answer to their
+ * hit.
  *
- * One read serves every request that waits when it is sent. A request that starts to wait while a read is
- * in flight waits for the next one, because the read may have seen the rows before the hit was counted. A
- * worker has at most two reads in flight. A read that fails is sent again after a pause, as long as
- * a request waits.
+ * One read serves every request that waits when it is sent. A request that starts to wait while a
+ * read is in flight waits for the next one, because the read may have seen the rows before the hit
+ * was counted. A worker has at most two reads in flight. A read that fails is sent again after a
+ * pause, as long as a request waits.
  *
  * All calls from the loop's thread.
  */
@@ -16,8 +17,8 @@
 struct ranking_reader;
 struct ranking_wait;
 
-/* Receives the rows, which are valid during the callback. Runs exactly once unless the wait is cancelled,
- * from the loop, never before ranking_wait_start returns. */
+/* Receives the rows, which are valid during the callback. Runs exactly once unless the wait is
+ * cancelled, from the loop, never before ranking_wait_start returns. */
 typedef void (*ranking_callback)(struct ranking_wait *wait, struct shared_rows *rows);
 
 /* A request that waits. Lives in the caller's object, zeroed before its first use. */

@@ -1,8 +1,8 @@
-/* Read requests: GETs to counter-svc for requests that look at counts without counting. A read request is repeated
- * until it is answered or its deadline has passed.
+/* Read requests: GETs to counter-svc for requests that look at counts without counting. A read
+ * request is repeated until it is answered or its deadline has passed.
  *
- * A worker has at most 8 read requests in flight. The others wait in a bounded queue. So many readers take
- * little of counter-svc's time from counting.
+ * A worker has at most 8 read requests in flight. The others wait in a bounded queue. So many
+ * readers take little of counter-svc's time from counting.
  *
  *     read_request_start --> queued --> in flight --> ended: callback, once
  *                              ^            |
@@ -23,8 +23,9 @@ struct read_request;
 struct read_queue;
 
 /* Receives an answer with the status 200, 400, 404 or 414, and returns whether it is believed (see
- * http_callback). `answer` is NULL if the deadline has passed or the queue was full. Ends the read request. Runs
- * exactly once, from the loop, never before read_request_start returns, never after read_request_cancel. */
+ * http_callback). `answer` is NULL if the deadline has passed or the queue was full. Ends the read
+ * request. Runs exactly once, from the loop, never before read_request_start returns, never after
+ * read_request_cancel. */
 typedef bool (*read_callback)(struct read_request *read, const struct http_answer *answer);
 
 /* A read request. Lives in the caller's object, zeroed before its first use. */
@@ -39,16 +40,16 @@ struct read_request {
     bool _is_queued;
 };
 
-/* `client` must outlive the queue. `deadline_ms` is the deadline of each read request, `max_waiting` the limit of
- * the queue. */
+/* `client` must outlive the queue. `deadline_ms` is the deadline of each read request,
+ * `max_waiting` the limit of the queue. */
 struct read_queue *read_queue_create(struct worker *worker, struct counter_client *client,
                                      int64_t deadline_ms, int64_t max_waiting);
 
 /* No callback runs afterwards. Takes NULL. */
 void read_queue_destroy(struct read_queue *reads);
 
-/* Starts a read request that has ended or was never started. `target` and `trace` are copied. `trace` is NULL if the
- * read serves several requests: it then begins a trace of its own. */
+/* Starts a read request that has ended or was never started. `target` and `trace` are copied.
+ * `trace` is NULL if the read serves several requests: it then begins a trace of its own. */
 void read_request_start(struct read_queue *reads, struct read_request *read,
                         const struct buffer *target, const struct trace *trace,
                         read_callback callback);

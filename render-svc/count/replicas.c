@@ -25,8 +25,8 @@ static bool is_used(const struct replicas *replicas, const struct replica *repli
     return replica == &replicas->list[replicas->used];
 }
 
-/* Returns the lowest address that has not failed within REPLICAS_FAILED_MS. If all have, returns the one that
- * failed longest ago. */
+/* Returns the lowest address that has not failed within REPLICAS_FAILED_MS. If all have, returns
+ * the one that failed longest ago. */
 static size_t choose(const struct replicas *replicas, uint64_t now_ms)
 {
     size_t oldest = 0;
@@ -50,7 +50,8 @@ static void use(struct replicas *replicas, size_t index, bool returned, uint64_t
     replicas->used_since_ms = now_ms;
     replicas->returned = returned;
     replicas->suspected = false;
-    /* only addresses below the one in use are probed, so the health of the others is no longer known */
+    /* only addresses below the one in use are probed, so the health of the others is no longer
+     * known */
     for (size_t i = index; i < replicas->count; ++i)
         replicas->list[i].healthy_ms = 0;
 }
@@ -113,7 +114,8 @@ bool replicas_answered(struct replicas *replicas, const struct http_address *add
     return true;
 }
 
-/* Sets the hold time of an address that failed in use: how long it must be healthy before the next return. */
+/* Sets the hold time of an address that failed in use: how long it must be healthy before the next
+ * return. */
 static void set_hold(struct replica *replica, bool returned, uint64_t used_ms)
 {
     if (used_ms >= REPLICAS_MAX_HOLD_MS)

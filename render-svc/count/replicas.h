@@ -25,8 +25,8 @@
  * The caller makes the calls and the probes and reports their outcomes here. A call belongs to the
  * address that it was sent to, whichever address is in use when it ends.
  *
- * Times are milliseconds of one monotonic clock and never 0. A time in the future, an empty list, or one that is too
- * long violates an invariant and ends the program. One thread.
+ * Times are milliseconds of one monotonic clock and never 0. A time in the future, an empty list,
+ * or one that is too long violates an invariant and ends the program. One thread.
  */
 #ifndef RENDER_COUNT_REPLICAS_H
 #define RENDER_COUNT_REPLICAS_H
@@ -90,8 +90,8 @@ const struct http_address *replicas_used(const struct replicas *replicas);
 bool replicas_answered(struct replicas *replicas, const struct http_address *address,
                        uint64_t now_ms);
 
-/* A call to the address, begun at `begun_ms`, has failed in a way that is the address's fault. Calls
- * that were under way at the address's last failure have failed with it and count no more. */
+/* A call to the address, begun at `begun_ms`, has failed in a way that is the address's fault.
+ * Calls that were under way at the address's last failure have failed with it and count no more. */
 enum replicas_move replicas_failed(struct replicas *replicas, const struct http_address *address,
                                    uint64_t begun_ms, uint64_t now_ms);
 
@@ -103,8 +103,8 @@ void replicas_suspect(struct replicas *replicas, const struct http_address *addr
 /* Whether every address has failed since one last answered. */
 bool replicas_all_failed(const struct replicas *replicas);
 
-/* The index of an address to be probed now, or `count` if there is none. The address counts as being
- * probed from then on. The one in use is probed when it is suspected and when it has answered
+/* The index of an address to be probed now, or `count` if there is none. The address counts as
+ * being probed from then on. The one in use is probed when it is suspected and when it has answered
  * nothing for `idle_ms`; lower ones are probed as described above. */
 size_t replicas_next_probe(struct replicas *replicas, uint64_t now_ms, uint64_t idle_ms);
 

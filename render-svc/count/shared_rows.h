@@ -1,7 +1,8 @@
 /* The first rows of the ranking, shared by all callbacks of one batch or one read.
  *
- * render-svc/count/ owns the object and frees it after the last callback. The pages are rendered from it
- * once for all callbacks: render-svc/html/rendered_rows.h keeps the rendered forms in the slot below.
+ * render-svc/count/ owns the object and frees it after the last callback. The pages are rendered
+ * from it once for all callbacks: render-svc/html/rendered_rows.h keeps the rendered forms in the
+ * slot below.
  *
  * All calls from the loop's thread.
  */

@@ -59,7 +59,8 @@ struct index {
 
 _Static_assert(VIEW_MAX_ROWS < UINT16_MAX, "a row's index fits a slot");
 
-/* FNV-1a. Paths that collide on purpose cost little, because a view has at most VIEW_MAX_ROWS rows. */
+/* FNV-1a. Paths that collide on purpose cost little, because a view has at most VIEW_MAX_ROWS
+ * rows. */
 static size_t hash(const struct row *row)
 {
     uint64_t hash = 0xcbf29ce484222325;

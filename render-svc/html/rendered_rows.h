@@ -1,8 +1,8 @@
-/* The first rows of the ranking as HTML and JSON, plain and compressed: rendered when a request first needs
- * the form, and shared by all requests that are answered with the same rows.
+/* The first rows of the ranking as HTML and JSON, plain and compressed: rendered when a request
+ * first needs the form, and shared by all requests that are answered with the same rows.
  *
- * The forms live in the slot of struct shared_rows, and with it. A form that an answer still needs after that is
- * linked to the request (h2o_mem_link_shared).
+ * The forms live in the slot of struct shared_rows, and with it. A form that an answer still needs
+ * after that is linked to the request (h2o_mem_link_shared).
  *
  * All calls from the loop's thread.
  */
@@ -34,8 +34,8 @@ struct rows_packed {
 
 struct rendered_rows;
 
-/* Returns the rendered forms of these rows, none of them rendered yet at the first call. They take room in
- * the worker's `budget`. */
+/* Returns the rendered forms of these rows, none of them rendered yet at the first call. They take
+ * room in the worker's `budget`. */
 struct rendered_rows *rendered_rows_of(struct shared_rows *shared, struct output_budget *budget);
 
 /* Returns the rows in this form, rendered at the first call. */
@@ -45,8 +45,8 @@ struct rows_text *rendered_rows_text(struct rendered_rows *rendered, enum rows_f
 struct rows_packed *rendered_rows_packed(struct rendered_rows *rendered, enum rows_form form,
                                          struct gzip *gzip);
 
-/* Returns the piece of ROWS_HTML that has this row, counted from 1, with the row marked. It is rendered and
- * compressed at the first call for this row. */
+/* Returns the piece of ROWS_HTML that has this row, counted from 1, with the row marked. It is
+ * rendered and compressed at the first call for this row. */
 struct rows_packed *rendered_rows_marked(struct rendered_rows *rendered, unsigned row,
                                          struct gzip *gzip);
 

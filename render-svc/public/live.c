@@ -23,8 +23,8 @@
 #define SLICE    50
 #define SLICE_MS 1
 
-/* An idle connection gets a comment: proxies close silent connections, and only a write shows that the client
- * has left. */
+/* An idle connection gets a comment: proxies close silent connections, and only a write shows that
+ * the client has left. */
 #define HEARTBEAT_MS 15000
 
 /* What the kernel may hold for a subscriber that does not read. */
@@ -228,8 +228,8 @@ static bool is_round_due(struct live *live)
            monotonic_ms() - live->round_at_ms >= (pause_ms > ROUND_MS ? pause_ms : ROUND_MS);
 }
 
-/* The output budget is short (server/http/output_budget.h): resets the connections that have been writing for
- * longer than OUTPUT_LINGER_MS. */
+/* The output budget is short (server/http/output_budget.h): resets the connections that have been
+ * writing for longer than OUTPUT_LINGER_MS. */
 static void cut_slow(struct live *live)
 {
     uint64_t now_ms = monotonic_ms();

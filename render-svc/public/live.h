@@ -1,9 +1,10 @@
 /* Live changes: a subscriber of /-/live gets the changes of a view's rows, at most twice a second.
  *
- * In each round a worker reads every view with subscribers once. It renders what has changed once, and all
- * subscribers of the view share that text by reference. A subscriber that is still receiving the last text gets
- * nothing more until it has it; then it gets the whole new state. So a slow subscriber holds one text, however slow
- * it is. A subscriber that receives nothing for idle_ms is reset.
+ * In each round a worker reads every view with subscribers once. It renders what has changed once,
+ * and all subscribers of the view share that text by reference. A subscriber that is still
+ * receiving the last text gets nothing more until it has it; then it gets the whole new state. So a
+ * slow subscriber holds one text, however slow it is. A subscriber that receives nothing for
+ * idle_ms is reset.
  *
  * States of a subscriber:
  *
@@ -11,11 +12,13 @@
  *                       |                                                   ^
  *                       +------------ written, rows are newer --------------+
  *
- * Sending to many subscribers takes time. It is done in slices, so that visits are served in between. The pause
- * between rounds grows until live changes take only a small part of the worker's time.
+ * Sending to many subscribers takes time. It is done in slices, so that visits are served in
+ * between. The pause between rounds grows until live changes take only a small part of the worker's
+ * time.
  *
- * The subscribers and their views are limited, for the process and for each worker. When the service stops,
- * subscribers are disconnected first. They reconnect by themselves, to another replica.
+ * The subscribers and their views are limited, for the process and for each worker. When the
+ * service stops, subscribers are disconnected first. They reconnect by themselves, to another
+ * replica.
  *
  * All calls from the loop's thread.
  */
@@ -39,8 +42,8 @@ struct live *live_create(struct worker *worker, struct read_queue *reads,
 /* Nothing is sent afterwards. Takes NULL. */
 void live_destroy(struct live *live);
 
-/* Answers a request with the stream of changes of this view, which ends with the connection. Returns false, and
- * does not answer, if there are too many subscribers or views. */
+/* Answers a request with the stream of changes of this view, which ends with the connection.
+ * Returns false, and does not answer, if there are too many subscribers or views. */
 bool live_subscribe(struct live *live, h2o_req_t *req, const struct view *view)
     __attribute__((warn_unused_result));
 

@@ -1,4 +1,5 @@
-/* The state that live.c (subscribers, rounds) and live_view.c (the rows of a view) share. For them alone. */
+/* The state that live.c (subscribers, rounds) and live_view.c (the rows of a view) share. For them
+ * alone. */
 #ifndef RENDER_PUBLIC_LIVE_PRIVATE_H
 #define RENDER_PUBLIC_LIVE_PRIVATE_H
 
@@ -61,13 +62,14 @@ struct live {
 /* The time that this thread has run, in microseconds. */
 uint64_t live_thread_us(void);
 
-/* Has a subscriber sent the newest rows in one of the next slices. Does nothing while it is writing: it is
- * then queued again afterwards. */
+/* Has a subscriber sent the newest rows in one of the next slices. Does nothing while it is
+ * writing: it is then queued again afterwards. */
 void live_queue(struct subscriber *subscriber);
 
 /* --- live_view.c --- */
 
-/* Finds the view among those with subscribers, or adds it and reads its rows. Returns NULL if there are too many. */
+/* Finds the view among those with subscribers, or adds it and reads its rows. Returns NULL if there
+ * are too many. */
 struct live_view *live_view_find(struct live *live, const struct view *view);
 
 /* Reads the rows, and queues the subscribers if they have changed. */

@@ -80,8 +80,8 @@ enum route_id {
 };
 extern const char *const render_routes[N_ROUTES + 1];
 
-/* Normalises a path that is counted or looked up by the rules of the configuration. The result is in the
- * request's pool. */
+/* Normalises a path that is counted or looked up by the rules of the configuration. The result is
+ * in the request's pool. */
 void render_normalize(h2o_req_t *req, const char **path, size_t *len);
 
 /* Handles a public request: the handler for worker_init. Returns 0. */

@@ -1,4 +1,5 @@
-/* The entry of each public request. A path below /-/ goes to reserved.c, any other path to visit.c. */
+/* The entry of each public request. A path below /-/ goes to reserved.c, any other path to
+ * visit.c. */
 
 #include "render-svc/html/link.h"
 #include "render-svc/public/accept.h"

@@ -1,12 +1,12 @@
 /* A GET or HEAD of a path that is not below /-/. From top to bottom:
  *
- *   1. visit_handle        answers a request that cannot be counted: method, path, robots.txt, visitor
+ *   1. visit_handle        answers requests that are not counted: method, path, robots.txt, visitor
  *   2. begin_visit         adds the hit to the worker's open batch (a HEAD only waits for rows)
  *      ...                 lanes.c sends the batch; counter-svc confirms it after the commit
  *   3. on_hit_counted      has the hit's count, and usually the rows of the table
  *   4. on_table_rows       has the rows if the answer to the batch had none
  *   5. answer_visit        renders and sends the page or the JSON
- *   6. on_visit_disposed   libh2o frees the request: cancels the hit and the read, if they still wait
+ *   6. on_visit_disposed   libh2o frees the request: cancels the hit and the wait for rows
  *
  * on_visit_deadline answers 503 if the hit is not confirmed within request_deadline_ms. */
 
@@ -70,7 +70,8 @@ static bool answer_invalid(h2o_req_t *req, h2o_iovec_t target, enum path_error e
     /* `*` is not a path. validate.h allows it for OPTIONS only. */
     if (h2o_memis(req->path.base, req->path.len, H2O_STRLIT("*")))
         error = PATH_OK;
-    /* Some routes below /-/ allow other methods. An invalid target there gets the error of its path. */
+    /* Some routes below /-/ allow other methods. An invalid target there gets the error of its
+     * path. */
     if (!is_get_or_head && !method_is(req, "OPTIONS") &&
         (error == PATH_OK || !reserved_is(target.base, target.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);

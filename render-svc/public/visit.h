@@ -1,5 +1,5 @@
-/* Visits: requests for paths that are not below /-/. A GET is counted; a HEAD is answered like a GET, without a
- * body, and not counted.
+/* Visits: requests for paths that are not below /-/. A GET is counted; a HEAD is answered like a
+ * GET, without a body, and not counted.
  *
  * All calls from the request's loop.
  */
@@ -10,9 +10,9 @@
 
 #include <h2o.h>
 
-/* Handles a request of any method for a target that is not below /-/. `target` is the request's target
- * without base_path. `path` is its canonical path, in the request's pool, if `error` is PATH_OK. Answers within
- * request_deadline_ms. */
+/* Handles a request of any method for a target that is not below /-/. `target` is the request's
+ * target without base_path. `path` is its canonical path, in the request's pool, if `error` is
+ * PATH_OK. Answers within request_deadline_ms. */
 void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, const char *path,
                   size_t len);
 
