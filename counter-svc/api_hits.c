@@ -127,7 +127,7 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
     struct view_page page;
 
     counts_encode(&api_batch->counts, api_batch->encoding, batch, result->outcome == JOURNAL_REPEAT,
-                  result->numbers);
+                  result->hit_counts);
     if (api_batch->view != NULL && !view_is_in_memory(api_batch->view)) {
         api_batch->view_request =
             views_rows(counter->views, api_batch->view, &request_of(api_batch->req)->trace,

@@ -75,14 +75,14 @@ void hits_encode(struct buffer *to, enum encoding encoding, const struct batch *
 /* Decodes the hits that came from bots. If the list is missing, there are none. */
 static int decode_bot_hits(const struct message *message, struct batch *batch, const char **error)
 {
-    struct value numbers = message_member(message, message->root, "bot_hits");
+    struct value bot_hits = message_member(message, message->root, "bot_hits");
 
-    if (numbers.type == VALUE_NONE)
+    if (bot_hits.type == VALUE_NONE)
         return 0;
-    if (numbers.type != VALUE_LIST || numbers.size != batch->size)
+    if (bot_hits.type != VALUE_LIST || bot_hits.size != batch->size)
         return message_fail(error, "\"bot_hits\" is not a list of one number for each path.");
     for (size_t i = 0; i < batch->size; ++i)
-        if (!value_is_int(message_item(message, numbers, i), 0, batch->entries[i].hits,
+        if (!value_is_int(message_item(message, bot_hits, i), 0, batch->entries[i].hits,
                           &batch->entries[i].bot_hits))
             return message_fail(error,
                                 "A number in \"bot_hits\" is not from 0 to the path's hits.");
@@ -93,11 +93,11 @@ static int decode_bot_hits(const struct message *message, struct batch *batch, c
 static int decode_entries(const struct message *message, struct batch *batch, const char **error)
 {
     struct value paths = message_member(message, message->root, "paths");
-    struct value numbers = message_member(message, message->root, "hits");
+    struct value hits = message_member(message, message->root, "hits");
     size_t bytes = 0;
 
     batch->size = value_items(paths);
-    if (batch->size == 0 || batch->size != value_items(numbers))
+    if (batch->size == 0 || batch->size != value_items(hits))
         return message_fail(error,
                             "\"paths\" and \"hits\" are not two lists of the same length from 1.");
     if (batch->size > BATCH_MAX_PATHS)
@@ -107,7 +107,7 @@ static int decode_entries(const struct message *message, struct batch *batch, co
     for (size_t i = 0; i < batch->size; ++i) {
         struct batch_entry *entry = &batch->entries[i];
         struct value path = message_item(message, paths, i);
-        struct value number = message_item(message, numbers, i);
+        struct value number = message_item(message, hits, i);
         if (path.type != VALUE_TEXT || number.type != VALUE_INT)
             return message_fail(error,
                                 "\"paths\" is not all text or \"hits\" not all whole numbers.");
@@ -159,13 +159,13 @@ void hits_free(struct hits *hits)
 /* --- the answer to a batch --- */
 
 void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
-                   bool repeat, const struct hit_count *numbers)
+                   bool repeat, const struct hit_count *hit_counts)
 {
     struct encoder encoder = {.to = to, .encoding = encoding};
     size_t n_overflow = 0;
 
     for (size_t i = 0; i < batch->size; ++i)
-        n_overflow += numbers[i].overflow;
+        n_overflow += hit_counts[i].overflow;
     encode_map(&encoder, n_overflow != 0 ? 5 : 4);
     encode_lane_and_sequence(&encoder, batch);
     encode_name(&encoder, "repeat");
@@ -173,13 +173,13 @@ void counts_encode(struct buffer *to, enum encoding encoding, const struct batch
     encode_name(&encoder, "counts");
     encode_list(&encoder, batch->size);
     for (size_t i = 0; i < batch->size; ++i)
-        encode_int(&encoder, numbers[i].count);
+        encode_int(&encoder, hit_counts[i].count);
     encode_list_end(&encoder);
     if (n_overflow != 0) {
         encode_name(&encoder, "overflow");
         encode_list(&encoder, n_overflow);
         for (size_t i = 0; i < batch->size; ++i)
-            if (numbers[i].overflow)
+            if (hit_counts[i].overflow)
                 encode_int(&encoder, (int64_t)i);
         encode_list_end(&encoder);
     }
@@ -198,7 +198,8 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
 
 /* Decodes the indexes of the paths without a row, in ascending order. If the list is missing, there
  * are none. */
-static bool decode_overflow(const struct message *message, size_t size, struct hit_count *numbers)
+static bool decode_overflow(const struct message *message, size_t size,
+                            struct hit_count *hit_counts)
 {
     struct value places = message_member(message, message->root, "overflow");
     int64_t least = 0, place;
@@ -206,7 +207,7 @@ static bool decode_overflow(const struct message *message, size_t size, struct h
     for (size_t i = 0; i < value_items(places); ++i) {
         if (!value_is_int(message_item(message, places, i), least, (int64_t)size - 1, &place))
             return false;
-        numbers[place].overflow = true;
+        hit_counts[place].overflow = true;
         least = place + 1;
     }
     return places.type == VALUE_NONE || places.type == VALUE_LIST;
@@ -216,7 +217,7 @@ static bool decode_overflow(const struct message *message, size_t size, struct h
 static int decode_counts(const struct message *message, const struct batch *batch,
                          struct counts *counts, const char **error)
 {
-    struct value numbers = message_member(message, message->root, "counts");
+    struct value hit_counts = message_member(message, message->root, "counts");
     struct value repeat = message_member(message, message->root, "repeat");
     int64_t echo, count;
 
@@ -225,17 +226,17 @@ static int decode_counts(const struct message *message, const struct batch *batc
         !value_is_int(message_member(message, message->root, "sequence"), batch->sequence,
                       batch->sequence, &echo))
         return message_fail(error, "The response is for another lane or sequence.");
-    if (value_items(numbers) != batch->size || repeat.type != VALUE_BOOL)
+    if (value_items(hit_counts) != batch->size || repeat.type != VALUE_BOOL)
         return message_fail(error, "The response does not have one count for each path.");
     counts->repeat = repeat.number != 0;
     for (size_t i = 0; i < batch->size; ++i) {
         int64_t least = counts->repeat ? 0 : batch->entries[i].hits;
-        if (!value_is_int(message_item(message, numbers, i), least, INT64_MAX, &count))
+        if (!value_is_int(message_item(message, hit_counts, i), least, INT64_MAX, &count))
             return message_fail(error,
                                 "A count in the response is not an integer of at least the hits.");
-        counts->numbers[i] = (struct hit_count){count, false};
+        counts->hit_counts[i] = (struct hit_count){count, false};
     }
-    if (!decode_overflow(message, batch->size, counts->numbers))
+    if (!decode_overflow(message, batch->size, counts->hit_counts))
         return message_fail(error, "\"overflow\" is not a list of places in the batch.");
     return 0;
 }

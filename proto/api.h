@@ -54,7 +54,7 @@ void hits_free(struct hits *hits);
  * of each path right after the batch's hits, in the order of the batch. "overflow": [1] lists the
  * indexes, from 0, of paths without a row: their counts are those of the overflow row. */
 void counts_encode(struct buffer *to, enum encoding encoding, const struct batch *batch,
-                   bool repeat, const struct hit_count *numbers);
+                   bool repeat, const struct hit_count *hit_counts);
 
 /* Adds the member `rows` to an answer, which must be the only content of the buffer: the rows of a
  * view, read after the commit and encoded by rows_encode in the same encoding. The encoded rows are
@@ -63,7 +63,7 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
 
 /* A decoded answer to a batch. */
 struct counts {
-    struct hit_count numbers[BATCH_MAX_PATHS]; /* as many as the batch has paths */
+    struct hit_count hit_counts[BATCH_MAX_PATHS]; /* as many as the batch has paths */
     bool repeat;
     struct rows rows; /* the caller frees it */
     bool has_rows;    /* may be false even if rows were requested */

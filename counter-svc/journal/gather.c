@@ -89,9 +89,9 @@ static void take_next(struct gathering *gathering, struct journal_request *reque
     const struct batch *batch = &request->hits.batch;
     struct journal_entry *entry = &gathering->journal->entry;
 
-    request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
+    request->hit_counts = memory_allocate(batch->size, sizeof(*request->hit_counts));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] = add_path(gathering, gathering->slots[i], &batch->entries[i]);
+        request->hit_counts[i] = add_path(gathering, gathering->slots[i], &batch->entries[i]);
     entry->lanes[entry->n_batches] = batch->lane;
     entry->sequences[entry->n_batches++] = batch->sequence;
     take(gathering, request, JOURNAL_APPLIED);
@@ -103,9 +103,9 @@ static void take_repeat(struct gathering *gathering, struct journal_request *req
     const struct batch *batch = &request->hits.batch;
     struct journal *journal = gathering->journal;
 
-    request->numbers = memory_allocate(batch->size, sizeof(*request->numbers));
+    request->hit_counts = memory_allocate(batch->size, sizeof(*request->hit_counts));
     for (size_t i = 0; i < batch->size; ++i)
-        request->numbers[i] = count_after(
+        request->hit_counts[i] = count_after(
             journal, gathering->slots[i]->has_row ? gathering->slots[i] : journal->state.overflow);
     take(gathering, request, JOURNAL_REPEAT);
 }

@@ -28,15 +28,15 @@
 /* In the order of their names in metrics. */
 enum journal_outcome {
     JOURNAL_APPLIED,
-    JOURNAL_REPEAT,     /* it was applied before; its numbers are the current counts */
+    JOURNAL_REPEAT,     /* it was applied before; its hit counts are the current ones */
     JOURNAL_CONFLICT,   /* the lane is unknown, or the sequence is neither its last nor its next */
     JOURNAL_UNAVAILABLE /* the outcome is unknown, or nothing was done: the client repeats it */
 };
 
 struct journal_result {
     enum journal_outcome outcome;
-    const struct hit_count *numbers; /* of a batch, applied or repeated: one for each path */
-    int64_t lane;                    /* of an applied lane: its id */
+    const struct hit_count *hit_counts; /* of a batch, applied or repeated: one for each path */
+    int64_t lane;                       /* of an applied lane: its id */
 };
 
 /* Runs exactly once for each request that is not cancelled, from the loop, after the call that

@@ -33,7 +33,7 @@ struct journal_request {
     bool expired;
     /* REQUEST_TAKEN: the answer if the statement is confirmed */
     enum journal_outcome outcome;
-    struct hit_count *numbers; /* owned */
+    struct hit_count *hit_counts; /* owned */
     int64_t lane;
 };
 

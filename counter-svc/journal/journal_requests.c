@@ -118,18 +118,18 @@ static void finish(struct journal_request *request, enum journal_outcome outcome
     struct journal_result result = {.outcome = outcome};
 
     if (outcome == JOURNAL_APPLIED || outcome == JOURNAL_REPEAT) {
-        result.numbers = request->numbers;
+        result.hit_counts = request->hit_counts;
         result.lane = request->lane;
     }
     INVARIANT(outcome == JOURNAL_UNAVAILABLE || request->state == REQUEST_TAKEN);
     INVARIANT(request->kind != REQUEST_BATCH || result.outcome > JOURNAL_REPEAT ||
-              request->numbers != NULL);
+              request->hit_counts != NULL);
     count_answered(request, outcome);
     timer_stop(&request->deadline);
     if (request->callback != NULL)
         request->callback(request->data, &result);
     hits_free(&request->hits);
-    free(request->numbers);
+    free(request->hit_counts);
     free(request);
 }
 
@@ -155,8 +155,8 @@ void journal_put_back(struct journal *journal)
     while (!h2o_linklist_is_empty(&journal->taken)) {
         struct journal_request *request = request_of(journal->taken.prev);
         h2o_linklist_unlink(&request->link);
-        free(request->numbers);
-        request->numbers = NULL;
+        free(request->hit_counts);
+        request->hit_counts = NULL;
         if (request->callback == NULL) {
             finish(request, JOURNAL_UNAVAILABLE);
             continue;

@@ -268,7 +268,7 @@ static void confirm(struct lane *lane, const struct counts *counts)
     lane->sequence = lane->batch.sequence;
     while (!h2o_linklist_is_empty(&lane->hits)) {
         struct hit *hit = hit_of(lane->hits.next);
-        lanes_answer_hit(hit, next_count(lane, hit, counts->numbers),
+        lanes_answer_hit(hit, next_count(lane, hit, counts->hit_counts),
                          counts->has_rows ? &rows : NULL);
     }
     shared_rows_fini(&rows);

@@ -194,35 +194,35 @@ static void add_place(struct buffer *to, unsigned row, const struct page_index *
 }
 
 /* Appends the count of the visited path, or of the overflow row. */
-static void add_count(struct buffer *to, struct hit_count number)
+static void add_count(struct buffer *to, struct hit_count hit_count)
 {
     html_add(to,
-             number.overflow
+             hit_count.overflow
                  ? "<p class=\"count\"><strong>%'jd</strong> "
                    "<span>hits on " PATH_TABLE_OVERFLOW "</span></p></div>\n"
                    "<p class=\"note\">The limit of paths is reached. Your visit is counted "
                    "among the " PATH_TABLE_OVERFLOW ".</p>\n"
-             : number.count == 1
+             : hit_count.count == 1
                  ? "<p class=\"count\"><strong>%'jd</strong> <span>hit, the "
                    "first</span></p></div>\n" SINCE
                  : "<p class=\"count\"><strong>%'jd</strong> <span>hits</span></p></div>\n" SINCE,
-             number.count);
+             hit_count.count);
 }
 
 static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
-                          struct hit_count number, const struct page_index *index)
+                          struct hit_count hit_count, const struct page_index *index)
 {
     buffer_add_literal(to, "<tbody class=\"apart\">\n" PATH_TABLE_ROW_MARKED);
-    if (number.overflow)
-        path_table_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, number.count,
+    if (hit_count.overflow)
+        path_table_add_row(to, PATH_OVERFLOW, sizeof(PATH_OVERFLOW) - 1, hit_count.count,
                            index->highest);
     else
-        path_table_add_row(to, path, path_len, number.count, index->highest);
+        path_table_add_row(to, path, path_len, hit_count.count, index->highest);
     buffer_add_literal(to, "</tbody>\n");
 }
 
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
-                      size_t path_len, struct hit_count number)
+                      size_t path_len, struct hit_count hit_count)
 {
     struct buffer own = {0};
     size_t encoded, encoded_len;
@@ -232,16 +232,16 @@ void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char
     encoded = own.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
     encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
     buffer_add_literal(&own, "</h1>\n");
-    add_count(&own, number);
+    add_count(&own, hit_count);
     if (visit->rows != NULL) {
-        visit->row = number.overflow
+        visit->row = hit_count.overflow
                          ? visit->index->overflow
                          : find_row(visit->index, visit->rows, own.bytes + encoded, encoded_len);
         add_place(&own, visit->row, visit->index);
     }
     visit->apart_at = own.len;
     if (visit->rows != NULL && visit->row == 0)
-        add_row_apart(&own, path, path_len, number, visit->index);
+        add_row_apart(&own, path, path_len, hit_count, visit->index);
     visit->own = h2o_strdup(pool, own.bytes, own.len);
     buffer_free(&own);
 }

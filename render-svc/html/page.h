@@ -78,7 +78,7 @@ struct page_visit {
 /* Renders the visitor's own parts, in the pool. The caller has set rows, rows_len and index of
  * `visit`; they must live as long as the parts. */
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
-                      size_t path_len, struct hit_count number);
+                      size_t path_len, struct hit_count hit_count);
 
 #define PAGE_PARTS 6
 
@@ -103,7 +103,7 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
 
 /* Appends `{"path": …, "count": …` and, if the count is the overflow row's, `, "overflow": true`,
  * without the closing brace. */
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number);
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count hit_count);
 
 /* Appends the whole document of a visit that is not counted. */
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count);

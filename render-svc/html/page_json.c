@@ -2,13 +2,13 @@
 
 #include "render-svc/html/page.h"
 
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count number)
+void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count hit_count)
 {
     buffer_add_literal(to, "{\"path\":");
     buffer_add_json(to, path, path_len);
     buffer_add_literal(to, ",\"count\":");
-    buffer_add_int(to, number.count);
-    if (number.overflow)
+    buffer_add_int(to, hit_count.count);
+    if (hit_count.overflow)
         buffer_add_literal(to, ",\"overflow\":true");
 }
 

@@ -90,8 +90,7 @@ static void add_uncounted(struct buffer *to, const struct path_page *page, const
                  "<p>Opening this page counted nothing. <a href=\"%s%s%s\">Visit the path</a> to "
                  "count a "
                  "hit.</p>\n",
-                 link_base.at,
-                 path[1] == '/' ? "/." : "", /* // would lead to another host */
+                 link_base.at, path[1] == '/' ? "/." : "", /* // would lead to another host */
                  path);
 }
 

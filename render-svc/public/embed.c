@@ -43,7 +43,7 @@ struct embed {
     struct read_request read; /* of a badge that counts nothing */
 };
 
-static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows);
+static void on_counted(struct hit *hit, struct hit_count hit_count, struct shared_rows *rows);
 static void read_count(struct embed *embed);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct read_request *read, const struct http_answer *answer);
@@ -193,14 +193,14 @@ static void answer_badge(struct embed *embed, int64_t count)
     buffer_free(&svg);
 }
 
-static void answer_json(struct embed *embed, struct hit_count number)
+static void answer_json(struct embed *embed, struct hit_count hit_count)
 {
     struct buffer json = {0};
 
     if (embed->is_uncounted) {
-        json_add_uncounted(&json, embed->path, embed->path_len, number.count);
+        json_add_uncounted(&json, embed->path, embed->path_len, hit_count.count);
     } else {
-        json_add_own(&json, embed->path, embed->path_len, number);
+        json_add_own(&json, embed->path, embed->path_len, hit_count);
         buffer_add_literal(&json, "}\n");
     }
     answer_copy(embed->req, 200, TYPE_JSON, json.bytes, json.len);
@@ -217,20 +217,20 @@ static void answer_shields(struct embed *embed, int64_t count)
     buffer_free(&json);
 }
 
-static void on_counted(struct hit *hit, struct hit_count number, struct shared_rows *rows)
+static void on_counted(struct hit *hit, struct hit_count hit_count, struct shared_rows *rows)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, hit, hit);
 
     (void)rows;
     timer_stop(&embed->deadline);
-    if (number.count == 0) {
+    if (hit_count.count == 0) {
         reply_unavailable(embed->req, "The visit could not be counted.", true);
     } else if (embed->image == IMAGE_BADGE) {
-        answer_badge(embed, number.overflow ? BADGE_NO_COUNT : number.count);
+        answer_badge(embed, hit_count.overflow ? BADGE_NO_COUNT : hit_count.count);
     } else if (embed->image == IMAGE_GIF) {
         answer_pixel(embed);
     } else if (embed->wants_json) {
-        answer_json(embed, number);
+        answer_json(embed, hit_count);
     } else {
         answer_nothing(embed->req);
     }

@@ -72,7 +72,7 @@ static void check_counts_come_back(const struct counts *counts, enum encoding en
     static struct counts again;
     const char *error = NULL;
 
-    counts_encode(&body, encoding, &asked, counts->repeat, counts->numbers);
+    counts_encode(&body, encoding, &asked, counts->repeat, counts->hit_counts);
     if (counts->has_rows) {
         rows_encode(&rows, encoding, &counts->rows);
         counts_add_rows(&body, encoding, &rows);
@@ -80,8 +80,8 @@ static void check_counts_come_back(const struct counts *counts, enum encoding en
     MUST(counts_decode(body.bytes, body.len, encoding, &asked, &again, &error) == 0);
     MUST(again.repeat == counts->repeat && again.has_rows == counts->has_rows);
     for (size_t i = 0; i < asked.size; ++i) {
-        MUST(again.numbers[i].count == counts->numbers[i].count);
-        MUST(again.numbers[i].overflow == counts->numbers[i].overflow);
+        MUST(again.hit_counts[i].count == counts->hit_counts[i].count);
+        MUST(again.hit_counts[i].overflow == counts->hit_counts[i].overflow);
     }
     if (counts->has_rows)
         check_same(&again.rows, &counts->rows);
@@ -100,7 +100,7 @@ static const char *read_counts(const char *body, size_t len, enum encoding encod
         return error;
     }
     for (size_t i = 0; i < asked.size; ++i)
-        MUST(counts.numbers[i].count >= (counts.repeat ? 0 : entries[i].hits));
+        MUST(counts.hit_counts[i].count >= (counts.repeat ? 0 : entries[i].hits));
     if (counts.has_rows)
         check_rows(&counts.rows);
     for (int i = 0; i < N_ENCODINGS; ++i)

@@ -57,16 +57,16 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
 {
     struct row row = {"/a", 2, 1, 0};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 1, 0}};
-    struct hit_count numbers[N_PATHS];
+    struct hit_count hit_counts[N_PATHS];
     struct batch batch = {.lane = call->batch->lane, .sequence = call->batch->sequence};
     struct buffer encoded = {0};
 
     for (size_t i = 0; i < N_PATHS; ++i) /* a repeat tells the counts of now */
         if (call->batch->hits[i] != 0)
-            numbers[batch.size++] = (struct hit_count){
+            hit_counts[batch.size++] = (struct hit_count){
                 call->batch->repeated ? world.ledger.counts[i] : call->batch->counts[i],
                 i == ROWLESS_PATH};
-    counts_encode(body, call->encoding, &batch, call->batch->repeated, numbers);
+    counts_encode(body, call->encoding, &batch, call->batch->repeated, hit_counts);
     if (!with_rows)
         return;
     rows_encode(&encoded, call->encoding, &rows);

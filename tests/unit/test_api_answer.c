@@ -5,7 +5,7 @@
 
 static void counts_come_back(void **state)
 {
-    static const struct hit_count numbers[] = {{2, false}, {INT64_MAX, false}};
+    static const struct hit_count hit_counts[] = {{2, false}, {INT64_MAX, false}};
 
     (void)state;
     for (int i = 0; i < 2 * N_ENCODINGS; i++) {
@@ -15,14 +15,14 @@ static void counts_come_back(void **state)
         struct counts answer = {.repeat = !repeat};
         const char *error;
 
-        counts_encode(&body, encoding, &asked, repeat, numbers);
+        counts_encode(&body, encoding, &asked, repeat, hit_counts);
         assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
         assert_int_equal(answer.repeat, repeat);
         assert_false(answer.has_rows);
         rows_free(&answer.rows);
-        assert_int_equal(answer.numbers[0].count, 2);
-        assert_int_equal(answer.numbers[1].count, INT64_MAX);
-        assert_false(answer.numbers[0].overflow || answer.numbers[1].overflow);
+        assert_int_equal(answer.hit_counts[0].count, 2);
+        assert_int_equal(answer.hit_counts[1].count, INT64_MAX);
+        assert_false(answer.hit_counts[0].overflow || answer.hit_counts[1].overflow);
         if (encoding == ENCODING_MSGPACK) {
             buffer_free(&body);
             continue;
@@ -42,12 +42,12 @@ static void it_comes_back_which_paths_have_no_row(void **state)
     (void)state;
     for (unsigned i = 0; i < SIZE(overflow) * N_ENCODINGS; i++) {
         enum encoding encoding = (enum encoding)(i / SIZE(overflow));
-        struct hit_count numbers[] = {{70, i & 1}, {71, i & 2}};
+        struct hit_count hit_counts[] = {{70, i & 1}, {71, i & 2}};
         struct buffer body = {0}, expected = {0};
         struct counts answer;
         const char *error;
 
-        counts_encode(&body, encoding, &asked, false, numbers);
+        counts_encode(&body, encoding, &asked, false, hit_counts);
         buffer_add_string(&expected, "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
                                      "\"counts\":[70,71]");
         buffer_add_string(&expected, overflow[i % SIZE(overflow)]);
@@ -55,8 +55,8 @@ static void it_comes_back_which_paths_have_no_row(void **state)
         assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
         rows_free(&answer.rows);
         for (size_t path = 0; path < 2; path++) {
-            assert_int_equal(answer.numbers[path].count, numbers[path].count);
-            assert_int_equal(answer.numbers[path].overflow, numbers[path].overflow);
+            assert_int_equal(answer.hit_counts[path].count, hit_counts[path].count);
+            assert_int_equal(answer.hit_counts[path].overflow, hit_counts[path].overflow);
         }
         if (encoding == ENCODING_JSON)
             assert_text(&body, expected.bytes);
@@ -68,7 +68,7 @@ static void it_comes_back_which_paths_have_no_row(void **state)
 
 static void counts_come_back_with_rows(void **state)
 {
-    static const struct hit_count numbers[] = {{2, false}, {3, false}};
+    static const struct hit_count hit_counts[] = {{2, false}, {3, false}};
     struct row row = {"/a", 2, 7, 2};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 2}};
     struct buffer body, encoded;
@@ -80,12 +80,12 @@ static void counts_come_back_with_rows(void **state)
         enum encoding encoding = (enum encoding)i;
 
         body = encoded = (struct buffer){0};
-        counts_encode(&body, encoding, &asked, false, numbers);
+        counts_encode(&body, encoding, &asked, false, hit_counts);
         rows_encode(&encoded, encoding, &rows);
         counts_add_rows(&body, encoding, &encoded);
         assert_int_equal(counts_decode(body.bytes, body.len, encoding, &asked, &answer, &error), 0);
         memset(body.bytes, 0, body.len);
-        assert_int_equal(answer.numbers[1].count, 3);
+        assert_int_equal(answer.hit_counts[1].count, 3);
         assert_true(answer.has_rows);
         assert_int_equal(answer.rows.size, 1);
         assert_memory_equal(answer.rows.rows[0].path, "/a", 2);

@@ -84,7 +84,7 @@ static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
         "{\"paths\":[\"/a\"],\"counts\":[300],\"bots\":[9],\"next\":null,"
         "\"previous\":\"9:/b\","
         "\"totals\":{\"paths\":1,\"hits\":7,\"bots\":5}}";
-    struct hit_count numbers[] = {{70000, true}, {INT64_MAX, false}};
+    struct hit_count hit_counts[] = {{70000, true}, {INT64_MAX, false}};
     struct row row = {"/a", 2, 300, 9};
     struct rows rows = {.size = 1, .rows = &row, .totals = {1, 7, 5}};
     struct buffer bytes = {0}, encoded = {0};
@@ -97,7 +97,7 @@ static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
     rows.previous = "9:/b";
     rows.previous_len = 4;
     rows_encode(&encoded, ENCODING_MSGPACK, &rows);
-    counts_encode(&bytes, ENCODING_MSGPACK, &asked, true, numbers);
+    counts_encode(&bytes, ENCODING_MSGPACK, &asked, true, hit_counts);
     counts_add_rows(&bytes, ENCODING_MSGPACK, &encoded);
     assert_is_packed(&encoded, rows_json);
     buffer_add_literal(&encoded, "{\"lane\":17,\"sequence\":4,\"repeat\":true,\"counts\":[70000,"
@@ -107,8 +107,8 @@ static void messagepack_has_the_members_of_json_in_the_same_order(void **state)
     assert_is_packed(&bytes, encoded.bytes);
     buffer_free(&encoded);
 
-    numbers[0].overflow = false;
-    counts_encode(&bytes, ENCODING_MSGPACK, &asked, false, numbers);
+    hit_counts[0].overflow = false;
+    counts_encode(&bytes, ENCODING_MSGPACK, &asked, false, hit_counts);
     assert_is_packed(&bytes, "{\"lane\":17,\"sequence\":4,\"repeat\":false,"
                              "\"counts\":[70000,9223372036854775807]}");
 }

@@ -190,7 +190,7 @@ static void confirm_without_counts(void)
 static void a_confirmed_batch_has_counts(void **unused)
 {
     (void)unused;
-    assert_violates(confirm_without_counts, "request->numbers != NULL");
+    assert_violates(confirm_without_counts, "request->hit_counts != NULL");
 }
 
 /* --- folds --- */

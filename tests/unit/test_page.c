@@ -269,7 +269,8 @@ static void assert_packed_is(const struct buffer *page, const struct page_visit 
 }
 
 /* A page as its visitor gets it, whole, in a buffer. `rows` NULL: they could not be had. */
-static struct buffer page_with(const char *path, struct hit_count number, const struct rows *rows)
+static struct buffer page_with(const char *path, struct hit_count hit_count,
+                               const struct rows *rows)
 {
     struct buffer shared = {0}, page = {0};
     struct page_index index;
@@ -283,7 +284,7 @@ static struct buffer page_with(const char *path, struct hit_count number, const 
         page_add_rows(&shared, rows, &index);
     visit = (struct page_visit){
         .rows = rows != NULL ? shared.bytes : NULL, .rows_len = shared.len, .index = &index};
-    page_begin_visit(&visit, &pool, path, strlen(path), number);
+    page_begin_visit(&visit, &pool, path, strlen(path), hit_count);
     count = page_of_visit(&visit, parts);
     assert_in_range(count, 1, PAGE_PARTS);
     for (size_t i = 0; i < count; i++)
