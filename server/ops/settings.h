@@ -1,4 +1,4 @@
-/* The settings that both services have. */
+/* The settings of both services. settings.c has the table of their keys. */
 #ifndef SERVER_OPS_SETTINGS_H
 #define SERVER_OPS_SETTINGS_H
 
