@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* More keys than any program has. */
+/* Maximum of keys of a program, with those of both services. */
 #define MAX_KEYS 96
 
 #define KEY(name_, type_, field_)                                                                  \

@@ -31,9 +31,9 @@ struct service_config {
     char *counter_token;
 };
 
-/* Returns the table of all keys of a program: those of struct service_config, with the defaults of its
- * addresses, and `program_keys` behind them. Static memory that the next call overwrites. Before any
- * thread starts. */
+/* Returns the table of all keys of a program: those of struct service_config, with the defaults of
+ * its addresses, and `program_keys` after them. The memory is static, and the next call overwrites
+ * it. Call it before any thread starts. */
 const struct config_key *service_keys(const struct config_key *program_keys, const char *listen,
                                       const char *admin_listen);
 
