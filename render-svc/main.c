@@ -84,7 +84,7 @@ static int check_base(struct render_config *config, char *error, size_t error_si
         return 0;
     if (strlen(base) > BASE_MAX_BYTES || !link_is_base(base)) {
         snprintf(error, error_size,
-                 "base_path must be segments of A-Z a-z 0-9 - . _ ~, each behind a slash, "
+                 "base_path must be segments of A-Z a-z 0-9 - . _ ~, each after a slash, "
                  "such as /hits, of at most %d bytes together",
                  BASE_MAX_BYTES);
         return -1;

@@ -122,7 +122,7 @@ static int load(const struct service *service, const struct cli *cli)
 
 /* Raises the limit of file descriptors as far as allowed. Lowers max_connections if it would leave
  * too few descriptors for the service itself. */
-static void reserve_descriptors(struct service_config *settings)
+static void set_process_limits(struct service_config *settings)
 {
     int64_t reserve = RESERVED_FILES + RESERVED_FILES_PER_WORKER * settings->workers;
     struct rlimit files;
@@ -178,7 +178,7 @@ static int run(void)
 
     log_init(process.service->name, (enum log_level)process.settings->log_level,
              (enum log_format)process.settings->log_format);
-    reserve_descriptors(process.config);
+    set_process_limits(process.config);
     listener = http_server_listen(&process.settings->listen, error, sizeof(error));
     admin_listener =
         listener < 0 ? -1

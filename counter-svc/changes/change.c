@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sorts behind every path: paths begin with a slash, and this is the next character. */
+/* Sorts after every path: paths begin with a slash, and this is the next character. */
 #define ABOVE_ALL_PATHS "0"
 
 #define MAX_ID_BYTES   64

@@ -67,7 +67,7 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
     return changes;
 }
 
-static struct change_request *request_of(h2o_linklist_t *link)
+static struct change_request *change_request_of(h2o_linklist_t *link)
 {
     return H2O_STRUCT_FROM_MEMBER(struct change_request, link, link);
 }
@@ -165,8 +165,8 @@ static void drop(struct changes *changes)
 
     for (h2o_linklist_t *link = first; link != &changes->queue; link = next) {
         next = link->next;
-        if (request_of(link)->is_expired || request_of(link)->callback == NULL)
-            finish(request_of(link), &NOTHING);
+        if (change_request_of(link)->is_expired || change_request_of(link)->callback == NULL)
+            finish(change_request_of(link), &NOTHING);
     }
 }
 
@@ -228,7 +228,7 @@ static void send_next(struct deferred *deferred)
     if (h2o_linklist_is_empty(&changes->queue))
         return;
     changes->is_in_flight = true;
-    request = request_of(changes->queue.next);
+    request = change_request_of(changes->queue.next);
     timer_stop(&request->deadline);
     if (request->statement == STATEMENT_CHANGE)
         send_change(changes, request);
@@ -258,7 +258,7 @@ static void log_failure(const char *statement, const struct pg_answer *answer)
 static void read_result(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
-    struct change_request *request = request_of(changes->queue.next);
+    struct change_request *request = change_request_of(changes->queue.next);
     struct change_result result = {.outcome = CHANGE_UNAVAILABLE};
 
     INVARIANT(changes->is_in_flight && !h2o_linklist_is_empty(&changes->queue));
@@ -301,8 +301,8 @@ void changes_close(struct changes *changes)
     session_close(changes->session);
     deferred_cancel(&changes->deferred);
     while (!h2o_linklist_is_empty(&changes->queue)) {
-        change_cancel(request_of(changes->queue.next));
-        finish(request_of(changes->queue.next), NULL);
+        change_cancel(change_request_of(changes->queue.next));
+        finish(change_request_of(changes->queue.next), NULL);
     }
     free(changes);
 }

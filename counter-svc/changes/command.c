@@ -40,7 +40,7 @@ static const char HELP[] =
 
 static const struct {
     const char *action;
-    int least, most; /* words behind it */
+    int least, most; /* words after it */
 } ACTIONS[] = {
     {"delete", 0, 1},    {"set", 2, 2},    {"rename", 2, 2}, {"merge", 2, COMMAND_MAX_WORDS},
     {"normalise", 0, 0}, {"import", 1, 1}, {"undo", 1, 1},   {"log", 0, 1},

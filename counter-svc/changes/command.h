@@ -24,7 +24,7 @@ struct command {
     bool dry_run;
 };
 
-/* Reads the command line behind `counter-svc`; argv[0] is `change`. Returns -1 if the command is
+/* Reads the command line after `counter-svc`; argv[0] is `change`. Returns -1 if the command is
  * valid, or the exit status: 0 after --help, 2 after a line on standard error. */
 int command_parse(int argc, char **argv, struct command *command);
 

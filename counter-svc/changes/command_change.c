@@ -209,7 +209,7 @@ static bool write_body(const struct command_session *session, struct buffer *bod
     return true;
 }
 
-/* Deletes the next rows with the prefix, behind the path `after` (NULL: from the first row).
+/* Deletes the next rows with the prefix, after the path `after` (NULL: from the first row).
  * Returns the result. */
 static json_t *delete_part(struct command_session *session, const char *after)
 {

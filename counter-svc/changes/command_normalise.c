@@ -1,5 +1,5 @@
 /* `counter-svc change normalise`: moves rows to their normal paths, in parts. It reads the table by
- * path, page by page, while it changes the table: a page begins behind the last path, and no normal
+ * path, page by page, while it changes the table: a page begins after the last path, and no normal
  * path moves. */
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_private.h"
@@ -97,7 +97,7 @@ static int take_path(struct normaliser *normaliser, const char *path, size_t pat
     return 0;
 }
 
-/* The page of rows behind the path `after` (NULL: the first), or NULL after a line on standard
+/* The page of rows after the path `after` (NULL: the first), or NULL after a line on standard
  * error. */
 static json_t *read_page(struct command_session *session, const json_t *after)
 {

@@ -39,7 +39,7 @@ static bool add(struct buffer *field, int byte)
     return true;
 }
 
-/* Reads the rest of a field in quotes. Returns the byte behind it, or -2 after an error. */
+/* Reads the rest of a field in quotes. Returns the byte after it, or -2 after an error. */
 static int read_quoted(struct csv_reader *reader, struct buffer *field)
 {
     int byte;
@@ -61,13 +61,13 @@ static int read_quoted(struct csv_reader *reader, struct buffer *field)
         }
     }
     if (byte != ',' && byte != '\r' && byte != '\n' && byte != EOF) {
-        fail(reader, "There is text behind a field in quotes.");
+        fail(reader, "There is text after a field in quotes.");
         return -2;
     }
     return byte;
 }
 
-/* Reads a field that begins with `byte`. Returns the byte behind it, or -2 after an error. */
+/* Reads a field that begins with `byte`. Returns the byte after it, or -2 after an error. */
 static int read_field(struct csv_reader *reader, struct buffer *field, int byte)
 {
     if (byte == '"')

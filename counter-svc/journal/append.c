@@ -39,7 +39,7 @@ static void check_requests(const struct journal *journal)
     int64_t hits = 0;
 
     for (h2o_linklist_t *link = journal->taken.next; link != &journal->taken; link = link->next) {
-        const struct journal_request *request = request_of(link);
+        const struct journal_request *request = journal_request_of(link);
         INVARIANT(request->state == REQUEST_TAKEN);
         n_lanes += request->kind == REQUEST_LANE;
         if (request->kind != REQUEST_BATCH || request->outcome != JOURNAL_APPLIED)

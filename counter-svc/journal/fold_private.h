@@ -26,7 +26,7 @@ struct fold {
     /* what must be folded */
     int64_t *cuts; /* the last positions of slices, ascending; owned */
     size_t n_cuts, max_cuts;
-    size_t slice_paths, slice_mentions; /* behind the last cut */
+    size_t slice_paths, slice_mentions; /* after the last cut */
     int64_t max_entries;                /* of a fold, after one that timed out; 0: no limit */
     size_t unfolded_paths, sent_paths;  /* not folded yet, about; of them, in the fold in flight */
     int64_t start, upto;                /* of the fold in flight, or of the last one */
@@ -46,7 +46,7 @@ struct fold {
     uint64_t vacuumed_at_ms, table_vacuumed_at_ms;
 
     struct history_work history;
-    bool is_historys_turn; /* the last statement was a fold */
+    bool history_is_next; /* the last statement was a fold */
 
     struct timer tick, pause;
     struct deferred deferred;
@@ -61,7 +61,7 @@ void fold_kick(struct fold *fold);
  * since. */
 int64_t fold_checkpoint(const struct fold *fold);
 
-/* Whether there are entries behind the checkpoint. */
+/* Whether there are entries after the checkpoint. */
 bool fold_has_work(const struct fold *fold);
 
 /* Drops the cuts that the checkpoint has passed. */

@@ -113,7 +113,7 @@ static bool send_vacuum(struct fold *fold, uint64_t now_ms)
 /* Sends a step of history if one is due. During a series of folds it runs between them. */
 static bool send_history(struct fold *fold, uint64_t now_ms)
 {
-    fold->is_historys_turn = false;
+    fold->history_is_next = false;
     if (!history_send(&fold->history, fold->session, now_ms, on_history, fold))
         return false;
     fold_begin(fold, FOLD_IN_HISTORY);
@@ -146,7 +146,7 @@ void fold_send_next(struct deferred *deferred)
     }
     if (may_force(fold, now_ms))
         fold->target = fold->state->position;
-    if (fold->is_historys_turn && send_history(fold, now_ms))
+    if (fold->history_is_next && send_history(fold, now_ms))
         return;
     if (fold_has_work(fold) && fold->target > fold_checkpoint(fold))
         send_fold(fold);
@@ -234,7 +234,7 @@ static void on_folded(void *data, const struct pg_answer *answer)
     fold->folded_ns = monotonic_ns();
     fold->took_ns = fold->folded_ns - fold->sent_ns;
     histogram_add_ns(&fold->metrics->fold_seconds, fold->took_ns);
-    fold->is_historys_turn = true;
+    fold->history_is_next = true;
     moved = !PQgetisnull(answer->result, 0, 0) &&
             (fold->row_by_row || *PQgetvalue(answer->result, 0, 0) != 0);
     if (moved && fold->row_by_row)

@@ -212,7 +212,7 @@ void gather(struct gathering *gathering)
     journal->missing.len = journal->n_missing = 0;
     gathering->is_full = journal->was_full = is_full(journal);
     for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
-        struct journal_request *request = request_of(link);
+        struct journal_request *request = journal_request_of(link);
         next = link->next;
         if (request->kind == REQUEST_BATCH)
             gather_batch(gathering, request);

@@ -101,7 +101,7 @@ static void migrate_if_wanted(struct journal *journal)
     if (!session_awaits_migration(journal->session))
         return;
     for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = link->next) {
-        if (request_of(link)->kind == REQUEST_READ)
+        if (journal_request_of(link)->kind == REQUEST_READ)
             continue;
         session_migrate(journal->session);
         return;
@@ -194,8 +194,8 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
 
     for (h2o_linklist_t *link = journal->taken.next; link != &journal->taken; link = link->next) {
         if (batches == 0)
-            trace = request_of(link)->trace.id;
-        batches += request_of(link)->kind == REQUEST_BATCH;
+            trace = journal_request_of(link)->trace.id;
+        batches += journal_request_of(link)->kind == REQUEST_BATCH;
     }
     log_event(LOG_LEVEL_WARNING, "journal-failed", "sqlstate=%s batches=%zu error=%s trace=%s",
               answer->sqlstate, batches, LOG_QUOTED(answer->message), trace);

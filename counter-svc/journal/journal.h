@@ -10,7 +10,7 @@
  *   look up    reads the counts of paths that are not in memory
  *   append     adds one entry with all batches that wait; it is committed when its Sync is answered
  *
- * Every batch, also a repeat or a conflict, is answered after the Sync of an append that was sent
+ * Every batch, also a repeat or a conflict, is confirmed or refused with 409 only after the Sync of an append that was sent
  * after the batch came. Only that proves that the server has not been replaced by another one. A
  * read is answered after any statement that was sent after the read came and found the state to be
  * the newest. If the URL names several hosts, that statement must be an append, too.
@@ -52,7 +52,7 @@ struct journal_settings {
     int64_t lane_ttl_s;        /* the TTL of a lane that is not used */
     int64_t max_paths;         /* with a row of their own */
     int64_t max_cached_bytes;  /* memory for paths */
-    int64_t max_unfolded;      /* entries behind the checkpoint */
+    int64_t max_unfolded;      /* entries after the checkpoint */
     struct fold_settings fold;
 };
 

@@ -83,7 +83,7 @@ struct journal {
     struct deferred deferred;
 };
 
-static inline struct journal_request *request_of(h2o_linklist_t *link)
+static inline struct journal_request *journal_request_of(h2o_linklist_t *link)
 {
     return H2O_STRUCT_FROM_MEMBER(struct journal_request, link, link);
 }
@@ -181,7 +181,7 @@ int64_t read_number(const PGresult *result, int row, int column);
 void read_set_broken(struct journal *journal, const char *problem);
 
 /* Notes the checkpoint in an answer. Discards the state and returns false if the checkpoint is
- * behind the known one. */
+ * after the known one. */
 bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     __attribute__((warn_unused_result));
 

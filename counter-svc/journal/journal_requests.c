@@ -153,7 +153,7 @@ void journal_take(struct journal_request *request, enum journal_outcome outcome)
 void journal_put_back(struct journal *journal)
 {
     while (!h2o_linklist_is_empty(&journal->taken)) {
-        struct journal_request *request = request_of(journal->taken.prev);
+        struct journal_request *request = journal_request_of(journal->taken.prev);
         h2o_linklist_unlink(&request->link);
         free(request->hit_counts);
         request->hit_counts = NULL;
@@ -170,7 +170,7 @@ void journal_put_back(struct journal *journal)
 void journal_answer(h2o_linklist_t *list)
 {
     while (!h2o_linklist_is_empty(list)) {
-        struct journal_request *request = request_of(list->next);
+        struct journal_request *request = journal_request_of(list->next);
         h2o_linklist_unlink(&request->link);
         finish(request, request->outcome);
     }
@@ -179,7 +179,7 @@ void journal_answer(h2o_linklist_t *list)
 void journal_answer_unavailable(h2o_linklist_t *list)
 {
     while (!h2o_linklist_is_empty(list)) {
-        struct journal_request *request = request_of(list->next);
+        struct journal_request *request = journal_request_of(list->next);
         h2o_linklist_unlink(&request->link);
         finish(request, JOURNAL_UNAVAILABLE);
     }
@@ -200,7 +200,7 @@ void journal_drop_expired(struct journal *journal)
     h2o_linklist_t *next;
 
     for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
-        struct journal_request *request = request_of(link);
+        struct journal_request *request = journal_request_of(link);
         next = link->next;
         if (!request->expired && can_wait(journal))
             continue;
@@ -215,7 +215,7 @@ void journal_free_requests(struct journal *journal)
 
     for (size_t i = 0; i < 2; ++i) {
         for (h2o_linklist_t *link = lists[i]->next; link != lists[i]; link = link->next)
-            request_of(link)->callback = NULL;
+            journal_request_of(link)->callback = NULL;
         journal_answer_unavailable(lists[i]);
     }
 }

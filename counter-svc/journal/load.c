@@ -130,7 +130,7 @@ static void on_loaded(void *data, const struct pg_answer *answer)
             read_number(result, 0, LOAD_OVERFLOW_BOTS), state->checkpoint);
     state->overflow->kept = true;
     state->is_loaded = true;
-    journal->is_behind = true; /* the entries behind the checkpoint come next */
+    journal->is_behind = true; /* the entries after the checkpoint come next */
     fold_note_load(journal->fold);
     journal_step(journal);
 }

@@ -88,8 +88,8 @@ static void take_reads(struct journal *journal)
 
     for (h2o_linklist_t *link = journal->queue.next; link != &journal->queue; link = next) {
         next = link->next;
-        if (request_of(link)->kind == REQUEST_READ)
-            journal_take(request_of(link), JOURNAL_APPLIED);
+        if (journal_request_of(link)->kind == REQUEST_READ)
+            journal_take(journal_request_of(link), JOURNAL_APPLIED);
     }
 }
 

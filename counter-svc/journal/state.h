@@ -1,17 +1,17 @@
 /* The state: the ledger after an entry of the journal, in memory.
  *
- *     state at position p = tables at the checkpoint + entries behind the checkpoint, up to p
+ *     state at position p = tables at the checkpoint + entries after the checkpoint, up to p
  *
  * It holds the last sequence of every lane, the totals of paths and hits, the first rows of the
- * ranking, and the counts of paths. These are all paths that were hit behind the checkpoint, and as
+ * ranking, and the counts of paths. These are all paths that were hit after the checkpoint, and as
  * many others as fit into memory; the least recently hit path is evicted first. The state can be
  * discarded and loaded again at any time.
  *
  * A slot's count is exact as of the slot's position: no entry between that position and the state's
  * has the path. Everything else follows:
  *   - A slot that was read from the tables has the position of their checkpoint, which may be
- *     before or behind the state's position. An entry that the count already includes is skipped.
- *   - A slot whose position is behind the checkpoint is pinned: the tables lack its last hits.
+ *     before or after the state's position. An entry that the count already includes is skipped.
+ *   - A slot whose position is after the checkpoint is pinned: the tables lack its last hits.
  *   - A path without a slot was not hit between the checkpoint and the state's position: its count
  *     in the tables is its count.
  *

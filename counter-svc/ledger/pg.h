@@ -107,8 +107,8 @@ int pg_announced_process(const struct pg *pg);
 /* The index of the URL's host that it is connected to, or was last. */
 size_t pg_host(const struct pg *pg);
 
-/* Connects only to this host of the URL from now on, and leaves another one. Not in a callback of a
- * query of the same connection. */
+/* Connects only to this host of the URL from now on, and leaves another one. In a callback of a
+ * query of the same connection only as the last call. */
 void pg_follow(struct pg *pg, size_t host);
 
 /* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last

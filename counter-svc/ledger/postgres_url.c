@@ -178,9 +178,9 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return "";
 }
 
-/* The parameters of a URI. NULL: there are none, or the text behind the question mark may be part
+/* The parameters of a URI. NULL: there are none, or the text after the question mark may be part
  * of a password. A password that is not percent-encoded may have a slash, a question mark and an at
- * sign, which end the parts of a URI. The at sign behind the password then follows the question
+ * sign, which end the parts of a URI. The at sign after the password then follows the question
  * mark. */
 static const char *parameters_of(const char *uri)
 {

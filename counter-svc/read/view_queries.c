@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Sorts behind every path: paths begin with a slash, and this is the next character. */
+/* Sorts after every path: paths begin with a slash, and this is the next character. */
 #define ABOVE_ALL_PATHS "0"
 
 static void send_rows(struct views *views, const struct view *view);
@@ -21,13 +21,13 @@ void view_send(struct views *views, const struct view_request *request)
 {
     INVARIANT(request->state == VIEW_IN_FLIGHT);
     switch (request->kind) {
-    case REQUEST_ROWS:
+    case VIEW_OF_ROWS:
         send_rows(views, request->view);
         break;
-    case REQUEST_PATH:
+    case VIEW_OF_PATH:
         send_path(views, &request->path);
         break;
-    case REQUEST_HISTORY:
+    case VIEW_OF_HISTORY:
         send_history(views, request->query);
         break;
     }

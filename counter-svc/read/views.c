@@ -67,7 +67,7 @@ static void kick(struct views *views)
  * a fold. */
 static bool is_continued(const struct view_request *request)
 {
-    return request->kind == REQUEST_ROWS && request->view->order == VIEW_BY_PATH &&
+    return request->kind == VIEW_OF_ROWS && request->view->order == VIEW_BY_PATH &&
            request->view->has_after && monotonic_ms() - request->views->complete_ms <= CONTINUED_MS;
 }
 
@@ -125,7 +125,7 @@ static struct view_request *create(struct views *views, enum view_kind kind,
 struct view_request *views_rows(struct views *views, const struct view *view,
                                 const struct trace *trace, view_callback callback, void *data)
 {
-    struct view_request *request = create(views, REQUEST_ROWS, trace, callback, data);
+    struct view_request *request = create(views, VIEW_OF_ROWS, trace, callback, data);
 
     request->view = memory_resize(NULL, sizeof(*view));
     *request->view = *view;
@@ -135,7 +135,7 @@ struct view_request *views_rows(struct views *views, const struct view *view,
 struct view_request *views_path(struct views *views, const char *path, size_t len,
                                 const struct trace *trace, view_callback callback, void *data)
 {
-    struct view_request *request = create(views, REQUEST_PATH, trace, callback, data);
+    struct view_request *request = create(views, VIEW_OF_PATH, trace, callback, data);
 
     buffer_add(&request->path, path, len);
     return add(views, request);
@@ -144,7 +144,7 @@ struct view_request *views_path(struct views *views, const char *path, size_t le
 struct view_request *views_history(struct views *views, const struct history_query *query,
                                    const struct trace *trace, view_callback callback, void *data)
 {
-    struct view_request *request = create(views, REQUEST_HISTORY, trace, callback, data);
+    struct view_request *request = create(views, VIEW_OF_HISTORY, trace, callback, data);
 
     request->query = memory_resize(NULL, sizeof(*query));
     *request->query = *query;
@@ -260,7 +260,7 @@ static void drop_expired(struct views *views)
 
 static bool can_share(const struct view_request *a, const struct view_request *b)
 {
-    return a->kind == REQUEST_ROWS && b->kind == REQUEST_ROWS && view_equals(a->view, b->view);
+    return a->kind == VIEW_OF_ROWS && b->kind == VIEW_OF_ROWS && view_equals(a->view, b->view);
 }
 
 /* Moves the first request, and all that can share its query, to the requests in flight. */

@@ -6,7 +6,7 @@
 #include "counter-svc/read/history_query.h"
 #include "counter-svc/read/views.h"
 
-enum view_kind { REQUEST_ROWS, REQUEST_PATH, REQUEST_HISTORY };
+enum view_kind { VIEW_OF_ROWS, VIEW_OF_PATH, VIEW_OF_HISTORY };
 
 enum view_state { VIEW_FINDING_HEAD, VIEW_FOLDING, VIEW_QUEUED, VIEW_IN_FLIGHT };
 
@@ -16,9 +16,9 @@ struct view_request {
     struct views *views;
     enum view_kind kind;
     struct trace trace;
-    struct view *view;           /* REQUEST_ROWS */
-    struct buffer path;          /* REQUEST_PATH */
-    struct history_query *query; /* REQUEST_HISTORY */
+    struct view *view;           /* VIEW_OF_ROWS */
+    struct buffer path;          /* VIEW_OF_PATH */
+    struct history_query *query; /* VIEW_OF_HISTORY */
     enum view_state state;
     struct journal_request *head; /* in VIEW_FINDING_HEAD */
     int64_t target;               /* in VIEW_FOLDING: fold up to this position */

@@ -11,7 +11,7 @@
 #define WINDOW_BITS  (-15)
 #define MEMORY_LEVEL 8
 
-/* A stored block (RFC 1951, 3.2.4): at most so many bytes, behind a header of so many. */
+/* A stored block (RFC 1951, 3.2.4): at most so many bytes, after a header of so many. */
 #define STORED_MAX_BYTES  65535
 #define STORED_HEAD_BYTES 5
 

@@ -7,7 +7,7 @@
  *     own      the beginning of the visited row, marked; or a row of its own below the others
  *     shared   the rows after it, the end
  *
- * The same for JSON, in two parts: json_add_own, json_add_rows.
+ * The same for JSON, in two parts: json_add_visit, json_add_rows.
  *
  * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
  * visited row changes one piece, which is compressed again. The visitor's own text goes between the
@@ -103,7 +103,8 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
 
 /* Appends `{"path": …, "count": …` and, if the count is the overflow row's, `, "overflow": true`,
  * without the closing brace. */
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count hit_count);
+void json_add_visit(struct buffer *to, const char *path, size_t path_len,
+                    struct hit_count hit_count);
 
 /* Appends the whole document of a visit that is not counted. */
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count);

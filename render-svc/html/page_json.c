@@ -2,7 +2,8 @@
 
 #include "render-svc/html/page.h"
 
-void json_add_own(struct buffer *to, const char *path, size_t path_len, struct hit_count hit_count)
+void json_add_visit(struct buffer *to, const char *path, size_t path_len,
+                    struct hit_count hit_count)
 {
     buffer_add_literal(to, "{\"path\":");
     buffer_add_json(to, path, path_len);
@@ -14,7 +15,7 @@ void json_add_own(struct buffer *to, const char *path, size_t path_len, struct h
 
 void json_add_uncounted(struct buffer *to, const char *path, size_t path_len, int64_t count)
 {
-    json_add_own(to, path, path_len, (struct hit_count){count, false});
+    json_add_visit(to, path, path_len, (struct hit_count){count, false});
     buffer_add_literal(to, ",\"counted\":false}\n");
 }
 

@@ -97,7 +97,7 @@ static void add_periods(struct buffer *to, const struct paths_page *page)
     buffer_add_literal(to, "</nav>\n");
 }
 
-/* Appends a link to the rows without bots or with them, behind a text that may be empty. */
+/* Appends a link to the rows without bots or with them, after a text that may be empty. */
 static void add_bots_link(struct buffer *to, const struct view *view, const char *text)
 {
     struct view other = *view;

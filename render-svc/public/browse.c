@@ -37,13 +37,13 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
 static bool on_path(struct read_request *read, const struct http_answer *answer);
 static void on_trend_of_all(struct trend *trend);
 static void on_trend_of_path(struct trend *trend);
-static void on_gone(void *data);
+static void on_disposed(void *data);
 
 /* --- both --- */
 
 static struct browse *begin(const struct api_request *request)
 {
-    struct browse *browse = h2o_mem_alloc_shared(&request->req->pool, sizeof(*browse), on_gone);
+    struct browse *browse = h2o_mem_alloc_shared(&request->req->pool, sizeof(*browse), on_disposed);
 
     browse->req = request->req;
     browse->form = (struct form){.type = ACCEPT_HTML};
@@ -408,7 +408,7 @@ static void on_trend_of_path(struct trend *trend)
 }
 
 /* The request's memory is freed. */
-static void on_gone(void *data)
+static void on_disposed(void *data)
 {
     struct browse *browse = data;
 

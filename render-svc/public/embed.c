@@ -47,7 +47,7 @@ static void on_counted(struct hit *hit, struct hit_count hit_count, struct share
 static void read_count(struct embed *embed);
 static void on_deadline(struct timer *timer);
 static bool on_rows(struct read_request *read, const struct http_answer *answer);
-static void on_gone(void *data);
+static void on_disposed(void *data);
 
 /* --- parameters --- */
 
@@ -68,7 +68,7 @@ static bool ends_with_dots(const struct embed *embed)
 
 static struct embed *begin(const struct api_request *request)
 {
-    struct embed *embed = h2o_mem_alloc_shared(&request->req->pool, sizeof(*embed), on_gone);
+    struct embed *embed = h2o_mem_alloc_shared(&request->req->pool, sizeof(*embed), on_disposed);
 
     *embed =
         (struct embed){.req = request->req, .path = request->path, .path_len = request->path_len};
@@ -143,7 +143,7 @@ static void count_hit(struct embed *embed)
 }
 
 /* Answers a hit that is not counted. */
-static void leave_out(struct embed *embed)
+static void answer_uncounted(struct embed *embed)
 {
     embed->is_uncounted = true;
     if (embed->image == IMAGE_BADGE || embed->wants_json)
@@ -178,7 +178,7 @@ void embed_hit(const struct api_request *request)
     if (method_is(request->req, "HEAD"))
         reply_head(request->req, embed->image == IMAGE_GIF ? TYPE_GIF : TYPE_SVG);
     else if (visitor_is_uncounted(request->req))
-        leave_out(embed);
+        answer_uncounted(embed);
     else if (!reply_refuse_prefetch(request->req, true))
         count_hit(embed);
 }
@@ -200,7 +200,7 @@ static void answer_json(struct embed *embed, struct hit_count hit_count)
     if (embed->is_uncounted) {
         json_add_uncounted(&json, embed->path, embed->path_len, hit_count.count);
     } else {
-        json_add_own(&json, embed->path, embed->path_len, hit_count);
+        json_add_visit(&json, embed->path, embed->path_len, hit_count);
         buffer_add_literal(&json, "}\n");
     }
     answer_copy(embed->req, 200, TYPE_JSON, json.bytes, json.len);
@@ -321,7 +321,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
 }
 
 /* The request's memory is freed. */
-static void on_gone(void *data)
+static void on_disposed(void *data)
 {
     struct embed *embed = data;
 

@@ -31,7 +31,7 @@ struct call {
 };
 
 static bool on_history(struct read_request *read, const struct http_answer *answer);
-static void on_gone(void *data);
+static void on_disposed(void *data);
 
 static const char *const NAMES[N_PARAMETERS] = {
     [UNIT] = "unit", [FROM] = "from", [TO] = "to", [BOTS] = "bots"};
@@ -82,7 +82,7 @@ static void add_parameters(struct buffer *to, const struct call *call, enum para
 static void begin(const struct api_request *request, const char *path, size_t len)
 {
     const struct render *render = worker_of(request->req)->app;
-    struct call *call = h2o_mem_alloc_shared(&request->req->pool, sizeof(*call), on_gone);
+    struct call *call = h2o_mem_alloc_shared(&request->req->pool, sizeof(*call), on_disposed);
     struct buffer target = {0};
     const char *error;
 
@@ -266,7 +266,7 @@ static bool on_history(struct read_request *read, const struct http_answer *answ
 }
 
 /* The request's memory is freed. */
-static void on_gone(void *data)
+static void on_disposed(void *data)
 {
     read_request_cancel(&((struct call *)data)->read);
 }

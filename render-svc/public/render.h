@@ -84,7 +84,7 @@ extern const char *const render_routes[N_ROUTES + 1];
  * in the request's pool. */
 void render_normalize(h2o_req_t *req, const char **path, size_t *len);
 
-/* Handles a public request: the handler for worker_init. Returns 0. */
+/* Handles a public request: the `handle` of struct service (server/service.h). Returns 0. */
 int render_handle(h2o_handler_t *self, h2o_req_t *req);
 
 #endif

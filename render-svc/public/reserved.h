@@ -12,7 +12,7 @@
  *     embed.c     /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
  *     asset.c     /-/assets/
  *
- * Every handler answers within a deadline. All calls from the request's loop.
+ * Every handler begins its answer within a deadline. All calls from the request's loop.
  */
 #ifndef RENDER_PUBLIC_RESERVED_H
 #define RENDER_PUBLIC_RESERVED_H

@@ -23,12 +23,12 @@ struct uncounted {
 
 static bool on_path(struct read_request *read, const struct http_answer *answer);
 static void answer(struct uncounted *visit, const struct path_detail *detail);
-static void on_gone(void *data);
+static void on_disposed(void *data);
 
 void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json)
 {
     const struct render *render = worker_of(req)->app;
-    struct uncounted *visit = h2o_mem_alloc_shared(&req->pool, sizeof(*visit), on_gone);
+    struct uncounted *visit = h2o_mem_alloc_shared(&req->pool, sizeof(*visit), on_disposed);
     struct buffer target = {0};
 
     *visit = (struct uncounted){.req = req, .json = json, .path = path, .path_len = len};
@@ -73,7 +73,7 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
 }
 
 /* The request's memory is freed. */
-static void on_gone(void *data)
+static void on_disposed(void *data)
 {
     read_request_cancel(&((struct uncounted *)data)->read);
 }

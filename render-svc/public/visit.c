@@ -214,7 +214,7 @@ static void add_json(struct visit *visit, struct rendered_rows *rows, struct par
     struct buffer own = {0};
     struct rows_text *text;
 
-    json_add_own(&own, visit->path, visit->path_len, visit->count);
+    json_add_visit(&own, visit->path, visit->path_len, visit->count);
     if (rows == NULL) {
         if (visit->form == FORM_JSON)
             json_add_rows(&own, NULL);
@@ -236,7 +236,7 @@ static void add_packed_json(struct visit *visit, struct rendered_rows *rows, str
     struct buffer own = {0}, packed_own = {0}, end = {0};
     struct gzip_sum sum;
 
-    json_add_own(&own, visit->path, visit->path_len, visit->count);
+    json_add_visit(&own, visit->path, visit->path_len, visit->count);
     buffer_add_literal(&packed_own, GZIP_HEAD);
     sum = gzip_join(gzip_add_plain(&packed_own, own.bytes, own.len), packed->sum);
     buffer_free(&own);

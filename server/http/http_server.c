@@ -33,8 +33,8 @@
 /* Interval at which the limits of connections are checked while there are any, in milliseconds. */
 #define CHECK_MS 200
 
-static void register_handlers(struct http_server *server, size_t max_body_bytes,
-                              int (*handle)(h2o_handler_t *, h2o_req_t *));
+static void configure_libh2o(struct http_server *server, size_t max_body_bytes,
+                             int (*handle)(h2o_handler_t *, h2o_req_t *));
 static void start_listening(struct http_server *server, int listener);
 static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static void on_request_end(h2o_logger_t *self, h2o_req_t *req);
@@ -97,7 +97,7 @@ int http_server_init(struct http_server *server, const struct service_config *se
         close(wake);
         return -1;
     }
-    register_handlers(server, max_body_bytes, handle);
+    configure_libh2o(server, max_body_bytes, handle);
     output_budget_init(&server->_budget, (size_t)(settings->max_unsent_bytes / settings->workers),
                        &worker->metrics->unsent_bytes);
     worker->budget = &server->_budget;
@@ -117,8 +117,8 @@ static void disable_timeout(h2o_timeout_t *timeout)
 }
 
 /* Configures libh2o: one host, with the same steps of a request for every target. */
-static void register_handlers(struct http_server *server, size_t max_body_bytes,
-                              int (*handle)(h2o_handler_t *, h2o_req_t *))
+static void configure_libh2o(struct http_server *server, size_t max_body_bytes,
+                             int (*handle)(h2o_handler_t *, h2o_req_t *))
 {
     h2o_globalconf_t *conf = &server->_globalconf;
     h2o_context_t *context = &server->worker.context;

@@ -3,7 +3,7 @@
  * States, in this order and never back:
  *
  *     RUNNING --SIGTERM--> DRAINING --drain_ms--> CLOSING --all closed, or shutdown_ms--> STOPPED
- *        `------- SIGINT, or drain_ms is 0 --------^
+ *        `--- SIGINT, or drain_ms is 0 ------------^  (a second SIGTERM also ends DRAINING)
  *
  *   RUNNING   accepts and answers
  *   DRAINING  the same, with `Connection: close` in each response, so that load balancers leave

@@ -32,7 +32,7 @@ struct log_pair {
     size_t value_len;
 };
 
-/* Reads the pair at `*at` and moves `*at` behind it. Text that is not a pair belongs to the value
+/* Reads the pair at `*at` and moves `*at` past it. Text that is not a pair belongs to the value
  * before it. Returns false at the end. */
 bool log_next_pair(const char **at, const char *end, struct log_pair *pair);
 
@@ -46,7 +46,7 @@ bool log_is_number(const char *format, const struct log_pair *pair);
 size_t log_to_json(const char *line, size_t len, const char *format, bool cut, char *to,
                    size_t to_size);
 
-/* Decides whether a line is written. `pairs` is the text behind its event. Returns true if the
+/* Decides whether a line is written. `pairs` is the text after its event. Returns true if the
  * caller must write it now; otherwise the line is held back. May write the summary of earlier lines
  * of its kind. */
 bool log_admit(enum log_level level, const char *event, const char *format, const char *pairs,

@@ -234,7 +234,7 @@ inline step_look_up(c) {
     }
 }
 
-/* Evicts the slot. A slot behind the checkpoint is pinned: the table does not have its hits yet. */
+/* Evicts the slot. A slot after the checkpoint is pinned: the table does not have its hits yet. */
 inline step_evict(c) {
     d_step {
 #ifdef FAULT_EVICT_PINNED

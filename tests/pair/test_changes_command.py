@@ -144,7 +144,7 @@ def test_a_deletion_by_prefix_is_made_in_parts(ledger, counters, command, api, r
 @pytest.mark.parametrize("line, message", [
     ("a,1", "The path is not canonical"), ("/a,-1", "The count is not"), ("/a,01", "The count is not"),
     ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time is not"),
-    ('"/a', "has no end"), ('"/a"b,1', "behind a field")])
+    ('"/a', "has no end"), ('"/a"b,1', "after a field")])
 def test_nothing_is_imported_of_a_file_with_an_error(ledger, counters, command, root, tmp_path, line, message):
     file = tmp_path / "counts.csv"
     file.write_text(f"{root}a,1\n\n{line}\n")

@@ -47,7 +47,7 @@ static void records_and_fields_are_read(void **state)
         {"a,,\n\nb\n", "1<a><><>2<>3<b>"},
         {"a\"b,c\n", "1<a\"b><c>"},
         {"\"a", "A field in quotes has no end."},
-        {"x\n\"a\"b\n", "1<x>There is text behind a field in quotes."},
+        {"x\n\"a\"b\n", "1<x>There is text after a field in quotes."},
         {"a\rb\n", "A line ends with CR alone."},
         {"\xEF\xBBx", "The file is not UTF-8 text."},
         {"1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17\n", "There are more than 16 fields."},

@@ -637,7 +637,7 @@ static json_t *json_of(const char *path, int64_t number, const struct rows *rows
     struct buffer text = {0};
     json_t *json;
 
-    json_add_own(&text, path, strlen(path), (struct hit_count){number, false});
+    json_add_visit(&text, path, strlen(path), (struct hit_count){number, false});
     json_add_rows(&text, rows);
     assert_int_equal(text.bytes[text.len - 1], '\n');
     json = json_loadb(text.bytes, text.len, JSON_REJECT_DUPLICATES, NULL);
@@ -699,10 +699,10 @@ static void json_of_ones_own_alone_needs_only_its_brace(void **state)
     struct buffer text = {0};
 
     (void)state;
-    json_add_own(&text, "/\"a", 3, (struct hit_count){8, false});
+    json_add_visit(&text, "/\"a", 3, (struct hit_count){8, false});
     assert_string_equal(text_of(&text), "{\"path\":\"/\\\"a\",\"count\":8");
     text.len = 0;
-    json_add_own(&text, "/a", 2, (struct hit_count){8, true});
+    json_add_visit(&text, "/a", 2, (struct hit_count){8, true});
     assert_string_equal(text_of(&text), "{\"path\":\"/a\",\"count\":8,\"overflow\":true");
     buffer_free(&text);
 }
