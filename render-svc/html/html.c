@@ -258,9 +258,10 @@ void html_add(struct buffer *to, const char *format, ...)
         } else if (take(&format, "d")) {
             buffer_add_int(to, va_arg(arguments, int));
         } else if (take(&format, "u")) {
-            buffer_add_int(to, va_arg(arguments, unsigned));
+            buffer_add_int(to, (int64_t)va_arg(arguments, unsigned));
         } else if (take(&format, "zu")) {
-            buffer_add_int(to, (int64_t)va_arg(arguments, size_t));
+            size_t size = va_arg(arguments, size_t);
+            buffer_add_int(to, (int64_t)size);
         } else if (take(&format, "06x")) {
             ADD_PRINTED(to, "%06x", va_arg(arguments, unsigned));
         } else if (take(&format, ".4g")) {
