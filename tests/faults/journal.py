@@ -109,7 +109,7 @@ def _fold_undone(world, _):
         before = _checkpoint(ledger)
         os.kill(writer, signal.SIGSTOP)
         let_fold()
-        until(lambda: ledger.unfolded() == 0, "everything to be folded")
+        ledger.until_folded()
         folded = _checkpoint(ledger)
         assert folded > before
         for counter in world.counters:  # no counter folds again before the check

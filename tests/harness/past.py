@@ -2,8 +2,6 @@
 
 import datetime
 
-from .wait import until
-
 ENTRY = ("INSERT INTO pathcount_journal (position, id, kind, writer, at, lanes, sequences, opened, ended, paths, hits, "
          "bot_hits, new_paths) SELECT max(position) + 1, floor(random() * 9e15)::bigint, 1, 0, %s, '{}', '{}', '{}', "
          "'{}', ARRAY[%s], ARRAY[%s::bigint], ARRAY[%s::bigint], 0 FROM pathcount_journal")
@@ -16,7 +14,7 @@ def now(ledger):
 
 def count(ledger, hits, since):
     """Counts (time, path, hits, hits by bots), as if history had begun at `since`."""
-    until(lambda: ledger.unfolded() == 0, "the journal to be folded")
+    ledger.until_folded()
     with ledger.connect() as connection:
         with connection.transaction():
             connection.execute("SELECT pathcount_fold()")

@@ -351,8 +351,12 @@ class Ledger:
 
     def folded(self):
         """path → count by the documented plain statement, once everything is folded."""
-        until(lambda: self.unfolded() == 0, "the journal to be folded")
+        self.until_folded()
         return dict(self.run("SELECT path, count FROM pathcount"))
+
+    def until_folded(self):
+        """Waits until the table has every hit. A view of the table waits for a fold, too, but not for long."""
+        until(lambda: self.unfolded() == 0, "the journal to be folded")
 
     def unfolded(self):
         """The number of entries that are not folded yet."""
@@ -392,7 +396,7 @@ class Ledger:
 
     def quarantine(self):
         """path → hits in the quarantine, once everything is folded."""
-        until(lambda: self.unfolded() == 0, "the journal to be folded")
+        self.until_folded()
         return dict(self.run("SELECT path, count FROM pathcount_quarantine"))
 
     # --- interfering

@@ -4,7 +4,6 @@ import pytest
 
 from harness.face import Face
 from harness.http import JSON, Connection, ask, get, hit
-from harness.wait import until
 
 BOT = {"User-Agent": "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}
 PERSON = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:132.0) Gecko/20100101 Firefox/132.0"}
@@ -85,7 +84,7 @@ def test_ignored_bots_are_answered_and_not_counted(ignoring):
 def test_no_agent_is_kept(pair):
     secret = "AgentThatNobodyKeeps/1.0 (+https://secret.example/robot)"
     assert get(pair.address, "/bots/kept", {"User-Agent": secret}).status == 200
-    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    pair.ledger.until_folded()
     tables = pair.ledger.run("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
     text = "".join(row for table, in tables for row, in pair.ledger.run(f'SELECT t::text FROM "{table}" AS t'))
     assert "/bots/kept" in text and "AgentThatNobodyKeeps" not in text
@@ -110,7 +109,7 @@ def test_every_counter_knows_the_bots_of_a_row(stage):
         assert first.api.post(lane, sequence, {"/a": 3, "/b": 1}, bots={"/a": bots}).status == 200
     assert bots_of(first, "/a") == bots_of(second, "/a") == ((9, 3), 3)
     assert bots_of(second, "/b") == ((3, 0), 3)
-    until(lambda: ledger.unfolded() == 0, "the fold")
+    ledger.until_folded()
     assert ledger.run("SELECT path, count, bot_count FROM pathcount ORDER BY path") == [("/a", 9, 3), ("/b", 3, 0)]
     third = stage.counter(ledger)
     assert bots_of(third, "/a") == ((9, 3), 3)

@@ -235,7 +235,7 @@ def test_a_hit_whose_commit_a_change_waits_for_comes_before_it(ledger, counters,
     """It is appended when the change has folded all others, and waits for the journal."""
     a = root + "a"
     api.count({a: 3})
-    until(lambda: ledger.unfolded() == 0, "everything to be folded")
+    ledger.until_folded()
     with ledger.held_appends(paths=[a], hits=[1]) as release:
         deleted = Later(change, counters[1].api, "delete", path=a)
         ledger.until_waiting(1)

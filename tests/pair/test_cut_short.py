@@ -37,6 +37,7 @@ def counter(module_stage):
     counter = module_stage.counter(ledger)
     counter.ledger = ledger
     counter.api.count_all(ROWS, 600)
+    ledger.until_folded()
     return counter
 
 

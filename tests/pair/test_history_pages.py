@@ -131,7 +131,7 @@ def test_a_path_that_ends_with_history_has_a_page_and_a_history(world):
 def test_the_history_of_the_root_is_behind_two_slashes(stage):
     pair = stage.pair()
     assert hit(pair.address, "/") == 1
-    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    pair.ledger.until_folded()
     found = Face(pair.address).json("/-/paths//history")
     assert found["path"] == "/" and found["hits"][-1] == 1
     assert 'href="/-/paths//history"' in get(pair.address, "/-/paths/").text
@@ -160,7 +160,7 @@ def test_charts_are_tables_for_screen_readers(world):
 def test_without_history_there_are_no_charts_and_no_periods(stage):
     pair = stage.pair(counter_keys={"history_hours": 0, "history_days": 0})
     assert hit(pair.address, "/a") == 1
-    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    pair.ledger.until_folded()
     face = Face(pair.address)
     for target in ("/-/paths?period=today", "/-/paths?period=24h", "/-/history", "/-/history?unit=hour",
                    "/-/paths/a/history", "/-/badge/a.svg?period=7d"):
@@ -214,7 +214,7 @@ def test_bots_are_in_history_and_can_be_left_out(stage):
     face = Face(pair.address)
     for headers in (BOT, BOT, {}):
         assert get(pair.address, "/seen", headers).status == 200
-    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    pair.ledger.until_folded()
     history = face.json("/-/paths/seen/history")
     assert (history["hits"][-1], history["bots"][-1]) == (3, 2)
     assert face.json("/-/paths/seen/history?bots=exclude")["hits"][-1] == 1

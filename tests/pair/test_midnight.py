@@ -42,7 +42,7 @@ def pair_at(stage, cluster):
 def count(pair, path, times):
     for _ in range(times):
         hit(pair.address, path)
-    until(lambda: pair.ledger.unfolded() == 0, "the fold")
+    pair.ledger.until_folded()
 
 
 def rows(pair, period):

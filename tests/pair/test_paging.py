@@ -33,11 +33,13 @@ ORDERS = {"path": by_path, "count": by_count}
 @pytest.fixture(scope="module")
 def rows(module_stage):
     """A counter with a row for each of NAMES, many with equal counts, many of one tier; and those rows."""
-    counter = module_stage.counter(module_stage.ledger())
+    ledger = module_stage.ledger()
+    counter = module_stage.counter(ledger)
     chance = random.Random(7)
     hits = {"/" + name: chance.choice([1, 1, 1, 2, 255, 256, 257, 257, 271, 272, 4097, 4098, 2**29])
             for name in NAMES}
     counter.api.count(hits)
+    ledger.until_folded()
     return counter.api, list(hits.items())
 
 
@@ -128,12 +130,14 @@ def test_the_last_page_says_that_it_is(rows):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_more_rows_than_fit_a_page_are_paged_through(module_stage, order):
-    api = module_stage.counter(module_stage.ledger(), **PATIENT).api
+    ledger = module_stage.ledger()
+    api = module_stage.counter(ledger, **PATIENT).api
     lane, expected = api.lane(), []
     for sequence in range(1, 4):
         hits = {f"/{n % 7}/{n}": n % 5 + 1 for n in range(sequence * 900, sequence * 900 + 900)}
         assert api.post(lane, sequence, hits).status == 200
         expected += hits.items()
+    ledger.until_folded()
     for limit in (999, 1000):
         assert api.pages(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
 
@@ -164,9 +168,11 @@ def test_a_cursor_stays_good_when_its_row_moves(module_stage):
 @pytest.mark.parametrize("order", ORDERS)
 def test_a_page_of_long_paths_is_shorter_than_its_limit_and_none_is_left_out(stage, order):
     """Its paths have 262,144 bytes together at most, so 128 of 2,048 bytes fit exactly."""
-    api = stage.counter(stage.ledger()).api
+    ledger = stage.ledger()
+    api = stage.counter(ledger).api
     hits = {f"/{n:03}/".ljust(2048, "x"): n % 7 + 1 for n in range(300)}
     api.count_all(hits)
+    ledger.until_folded()
     expected = sorted(hits.items(), key=ORDERS[order])
     first = api.view(order=order, limit=1000)
     assert len(first["paths"]) == 128 and first["previous"] is None

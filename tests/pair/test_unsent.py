@@ -28,6 +28,7 @@ def counter(module_stage):
     counter = module_stage.counter(ledger)
     counter.keys = ledger.keys
     counter.api.count_all(dict.fromkeys(PATHS, 1))
+    ledger.until_folded()
     return counter
 
 
