@@ -64,7 +64,7 @@ static bool is_authorized(const struct counter_config *config, h2o_req_t *req, b
     given = h2o_iovec_init(given.base + skip, given.len - skip);
     if (for_admin)
         return config->admin_token != NULL && is_token(given, config->admin_token);
-    is_current = is_token(given, config->service.counter_token);
+    is_current = is_token(given, config->counter_token);
     is_previous =
         config->counter_token_previous != NULL && is_token(given, config->counter_token_previous);
     return is_current || is_previous;

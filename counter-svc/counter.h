@@ -11,6 +11,7 @@
 
 struct counter_config {
     struct service_config service; /* first: see service.h */
+    char *counter_token;           /* of renderers */
     char *counter_token_previous;  /* accepted, too; NULL: none */
     char *admin_token;             /* for changes; NULL: changes are off */
     int64_t audit_days;            /* the retention of the audit trail; 0: unlimited */

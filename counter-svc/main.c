@@ -14,6 +14,8 @@
     .name = name_, .type = type_, .offset = offsetof(struct counter_config, field_)
 
 static const struct config_key KEYS[] = {
+    {KEY("counter_token", CONFIG_SECRET, counter_token), .required = true,
+     .help = "Bearer token of requests to counter-svc."},
     {KEY("counter_token_previous", CONFIG_SECRET, counter_token_previous),
      .help = "A second valid token during a rotation."},
     {KEY("admin_token", CONFIG_SECRET, admin_token),
@@ -99,13 +101,12 @@ static int check(void *data, char *error, size_t error_size)
     struct counter_config *config = data;
 
     config->service.workers = 1; /* the journal is one state */
-    if (config->admin_token != NULL &&
-        strcmp(config->admin_token, config->service.counter_token) == 0) {
+    if (config->admin_token != NULL && strcmp(config->admin_token, config->counter_token) == 0) {
         snprintf(error, error_size,
                  "admin_token must differ from counter_token: renderers know that one.");
         return -1;
     }
-    drop_if_current(&config->counter_token_previous, config->service.counter_token);
+    drop_if_current(&config->counter_token_previous, config->counter_token);
     if (postgres_url_parse(config->postgres_url, config->postgres_user, config->postgres_pw,
                            config->postgres_db, &config->session.url, error, error_size) != 0)
         return -1;
@@ -217,11 +218,11 @@ static int change(const struct config_key *keys, int argc, char **argv)
     else if (config.service.listen.port == 0)
         fprintf(stderr, "counter-svc change: listen has port 0, which cannot be called\n");
     else
-        status = command_run(
-            &command, &(struct command_service){.address = &config.service.listen,
-                                                .admin_token = config.admin_token,
-                                                .counter_token = config.service.counter_token,
-                                                .rules = &config.path_rules});
+        status =
+            command_run(&command, &(struct command_service){.address = &config.service.listen,
+                                                            .admin_token = config.admin_token,
+                                                            .counter_token = config.counter_token,
+                                                            .rules = &config.path_rules});
     config_free(keys, &config);
     return status;
 }

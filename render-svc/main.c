@@ -20,6 +20,8 @@
     .name = name_, .type = type_, .offset = offsetof(struct render_config, field_)
 
 static const struct config_key KEYS[] = {
+    {KEY("counter_token", CONFIG_SECRET, counter_token), .required = true,
+     .help = "Bearer token of requests to counter-svc."},
     {KEY("workers", CONFIG_INTEGER, service.workers), .fallback = "1", .min = 0, .max = 256,
      .help = "Threads, each with its own event loop; 0: one per core."},
     {KEY("counter_url", CONFIG_STRING, counter_url), .fallback = "http://127.0.0.1:8081",
@@ -106,7 +108,7 @@ static int check(void *data, char *error, size_t error_size)
     config->lanes.max_wait_ms = (uint64_t)config->request_deadline_ms / 2;
 
     config->client.http = (struct http_settings){
-        .token = config->service.counter_token,
+        .token = config->counter_token,
         .connect_ms = (uint64_t)config->connect_timeout_ms,
         .deadline_ms = (uint64_t)config->call_deadline_ms,
         .max_idle_ms = MAX_IDLE_MS,

@@ -24,6 +24,7 @@ enum bots_are { BOTS_COUNTED, BOTS_IGNORED };
 struct render_config {
     struct service_config service; /* first: see service.h */
     char *counter_url;
+    char *counter_token;
     int64_t request_deadline_ms;
     int64_t call_deadline_ms;
     int64_t connect_timeout_ms;

@@ -15,8 +15,6 @@ static const struct config_key KEYS[] = {
     {KEY("listen", CONFIG_ADDRESS, listen), .help = "Address and port of the service."},
     {KEY("admin_listen", CONFIG_ADDRESS, admin_listen),
      .help = "Address and port of /live, /ready and /metrics."},
-    {KEY("counter_token", CONFIG_SECRET, counter_token), .required = true,
-     .help = "Bearer token of requests to counter-svc."},
     {KEY("max_connections", CONFIG_INTEGER, max_connections), .fallback = "15000", .min = 1,
      .max = 1000000,
      .help = "Maximum of open client connections; others wait in the kernel's queue."},

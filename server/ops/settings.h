@@ -28,7 +28,6 @@ struct service_config {
     int64_t max_unread_bytes;
     int64_t max_unsent_bytes;
     bool sandbox; /* see sandbox.h */
-    char *counter_token;
 };
 
 /* Returns the table of all keys of a program: those of struct service_config, with the defaults of
