@@ -81,7 +81,7 @@ def frozen_reader(module_stage):
     lane = api.lane()
     api.post(lane, 1, {"/a": 1}, query="?order=path")
     reader = ledger.value("SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-                          " AND query LIKE '-- Rows by path behind%' AND pid <> pg_backend_pid()")
+                          " AND query LIKE '%WHERE path > $1::text%' AND pid <> pg_backend_pid()")
     os.kill(reader, signal.SIGSTOP)
     yield SimpleNamespace(api=api, lane=lane)
     os.kill(reader, signal.SIGCONT)
