@@ -26,6 +26,9 @@
  * order. */
 #define PATH_OVERFLOW "(other paths)"
 
+/* Sorts after every path, in byte order: the character after the slash. */
+#define PATH_ABOVE_ALL "0"
+
 enum path_error {
     PATH_OK,
     PATH_NOT_ABSOLUTE, /* does not begin with a slash, or has a fragment */

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Sorts after every path: paths begin with a slash, and this is the next character. */
-#define ABOVE_ALL_PATHS "0"
-
 #define MAX_ID_BYTES   64
 #define MAX_TIME_BYTES 40
 
@@ -187,7 +184,7 @@ static bool read_delete_prefix(struct change_reader *reader)
     if (prefix_upper_bound(json_string_value(prefix), json_string_length(prefix), above, &len))
         json_object_set_new(reader->to, "above", json_stringn(above, len));
     else
-        json_object_set_new(reader->to, "above", json_string(ABOVE_ALL_PATHS));
+        json_object_set_new(reader->to, "above", json_string(PATH_ABOVE_ALL));
     if (limit != NULL && (!json_is_integer(limit) || json_integer_value(limit) < 1 ||
                           json_integer_value(limit) > CHANGE_MAX_ROWS))
         return refuse(reader, "\"limit\" must be a whole number from 1 to 10,000.");

@@ -54,8 +54,8 @@ void pg_on_readable(h2o_socket_t *socket, const char *error);
 /* Ends the connection, if there is one. Calls no callback. */
 void pg_disconnect(struct pg *pg);
 
-/* Ends the connection or the attempt: the query in flight, and then the owner, are told. The next
- * round of attempts begins after a pause. */
+/* Ends the connection or the attempt. Answers the query in flight with PG_LOST, then calls the
+ * owner. The next round of attempts begins after a pause. */
 void pg_lose(struct pg *pg, const char *reason);
 
 #endif

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* Sorts after every path: paths begin with a slash, and this is the next character. */
-#define ABOVE_ALL_PATHS "0"
-
 static void send_rows(struct views *views, const struct view *view);
 static void read_table_rows(void *data, const struct pg_answer *answer);
 static void send_path(struct views *views, const struct buffer *path);
@@ -83,7 +80,7 @@ static void add_bounds(const struct view *view, struct pg_parameter *low, struct
     if (prefix_upper_bound(view->prefix, view->prefix_len, above, &high->len))
         high->bytes = above;
     else
-        *high = (struct pg_parameter){ABOVE_ALL_PATHS, 1};
+        *high = (struct pg_parameter){PATH_ABOVE_ALL, 1};
 }
 
 static void send_rows(struct views *views, const struct view *view)

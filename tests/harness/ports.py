@@ -5,7 +5,7 @@ import itertools
 import random
 import socket
 
-FIRST = 20000  # none begins like the port 1, where tests know nobody to listen
+FIRST = 20000  # none begins like the port 1, where no process listens
 BLOCK = 100    # a process reserves ports in blocks
 KEPT = 10      # blocks that a process keeps; older services listen by now
 

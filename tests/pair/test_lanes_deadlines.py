@@ -135,7 +135,7 @@ def test_render_svc_may_be_started_first(stage):
     counter = stage.service("counter-svc", ledger.keys)
     address = counter.address
     counter.stop()
-    until(lambda: is_refused(address), "nobody to listen")
+    until(lambda: is_refused(address), "the port to refuse connections")
     render = stage.render(address, ready=False, request_deadline_ms=300)
     assert get(render.address, "/a").status == 503
     counter.restart().until_ready()
