@@ -56,8 +56,7 @@ struct live *live_create(struct worker *worker, struct read_queue *reads,
 
 static void limit_send_buffer(h2o_req_t *req)
 {
-    int bytes = SEND_BUFFER_BYTES,
-        fd = h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn));
+    int bytes = SEND_BUFFER_BYTES, fd = h2o_socket_get_fd(connection_socket(req));
 
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }

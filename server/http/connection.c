@@ -61,7 +61,7 @@ void connections_check(struct worker *worker)
                                                                 &now_ms);
 }
 
-static h2o_socket_t *socket_of(const h2o_req_t *req)
+h2o_socket_t *connection_socket(const h2o_req_t *req)
 {
     return req->conn->callbacks->get_socket(req->conn);
 }
@@ -73,7 +73,7 @@ static struct connection *connection_of(h2o_socket_t *socket)
 
 struct connection_finding *connection_finding(h2o_req_t *req)
 {
-    return &connection_of(socket_of(req))->finding;
+    return &connection_of(connection_socket(req))->finding;
 }
 
 /* The next request, or the end of the connection, arrived while a request is handled. It waits in
@@ -86,7 +86,7 @@ static void on_readable(h2o_socket_t *socket, const char *error)
 
 void connection_request_begin(h2o_req_t *req)
 {
-    h2o_socket_t *socket = socket_of(req);
+    h2o_socket_t *socket = connection_socket(req);
 
     connection_of(socket)->is_handled = true;
     h2o_socket_dont_read(socket, 1);
@@ -97,7 +97,7 @@ void connection_request_begin(h2o_req_t *req)
  * */
 void connection_request_end(h2o_req_t *req)
 {
-    h2o_socket_t *socket = socket_of(req);
+    h2o_socket_t *socket = connection_socket(req);
     struct connection *connection = connection_of(socket);
 
     ++connection->requests;
@@ -120,7 +120,7 @@ static enum connection_phase phase_of(const h2o_req_t *req, h2o_socket_t *socket
 static int check_connection(h2o_req_t *req, void *data)
 {
     const uint64_t *now_ms = data;
-    h2o_socket_t *socket = socket_of(req);
+    h2o_socket_t *socket = connection_socket(req);
     struct connection *connection = connection_of(socket);
     enum connection_phase phase = phase_of(req, socket);
     uint64_t for_ms;
@@ -225,7 +225,7 @@ void connection_cut(h2o_req_t *req)
 static void cut_unless_taken(struct deferred *deferred)
 {
     struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);
-    h2o_socket_t *socket = socket_of(cut->req);
+    h2o_socket_t *socket = connection_socket(cut->req);
 
     if (!h2o_socket_is_writing(socket))
         return;
@@ -240,13 +240,13 @@ static void on_cut_freed(void *data)
 
 void connection_abort(h2o_req_t *req)
 {
-    reset(socket_of(req));
+    reset(connection_socket(req));
     h2o_send(req, NULL, 0, H2O_SEND_STATE_ERROR);
 }
 
 static int abort_if_answering(h2o_req_t *req, void *data)
 {
-    h2o_socket_t *socket = socket_of(req);
+    h2o_socket_t *socket = connection_socket(req);
 
     (void)data;
     if (phase_of(req, socket) == CONNECTION_ANSWER)
@@ -274,7 +274,7 @@ void connection_reset_unless_complete(h2o_req_t *req)
         h2o_mem_alloc_shared(&req->pool, sizeof(*incomplete), on_incomplete_freed);
 
     *incomplete = (struct incomplete){.req = req};
-    reset_at_close(socket_of(req), true);
+    reset_at_close(connection_socket(req), true);
 }
 
 /* Runs before libh2o closes the connection or parses its next request. */
@@ -283,5 +283,5 @@ static void on_incomplete_freed(void *data)
     const h2o_req_t *req = ((struct incomplete *)data)->req;
 
     if (req->timestamps.response_end_at.tv_sec != 0)
-        reset_at_close(socket_of(req), false);
+        reset_at_close(connection_socket(req), false);
 }

@@ -51,6 +51,9 @@ struct connection {
     struct connection_finding finding; /* the program's own */
 };
 
+/* The socket of the request's connection, which libh2o owns. */
+h2o_socket_t *connection_socket(const h2o_req_t *req);
+
 /* Takes over a socket that was just accepted. When it is closed, `on_close` gets the struct
  * connection and must free it. */
 void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_close)(void *));

@@ -169,7 +169,7 @@ void http_server_run(struct http_server *server)
 /* The first handler of each request: refuses invalid heads. */
 static int on_request(h2o_handler_t *self, h2o_req_t *req)
 {
-    const h2o_buffer_t *input = req->conn->callbacks->get_socket(req->conn)->input;
+    const h2o_buffer_t *input = connection_socket(req)->input;
     struct head_limits limits = connection_head_limits(worker_of(req)->settings);
     const struct head_fault *fault;
 
@@ -322,7 +322,7 @@ static int close_if_idle(h2o_req_t *req, void *data)
 {
     (void)data;
     if (req->timestamps.request_begin_at.tv_sec == 0)
-        shutdown(h2o_socket_get_fd(req->conn->callbacks->get_socket(req->conn)), SHUT_RD);
+        shutdown(h2o_socket_get_fd(connection_socket(req)), SHUT_RD);
     return 0;
 }
 

@@ -16,22 +16,9 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/page.h"
 #include "tests/unit/inflate.h"
+#include "tests/unit/page_fixture.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
-
-/* The buffer's text, ended; it is freed with the buffer. */
-static const char *text_of(struct buffer *buffer)
-{
-    buffer_add(buffer, "", 1);
-    --buffer->len;
-    return buffer->bytes;
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("%s\nis not in\n%s", part, text);
-}
 
 static size_t count_of(const char *text, const char *part)
 {

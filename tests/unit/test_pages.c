@@ -13,20 +13,7 @@
 #include "render-svc/html/api_page.h"
 #include "render-svc/html/path_page.h"
 #include "render-svc/html/paths_page.h"
-
-/* The buffer's text, ended; it is freed with the buffer. */
-static const char *text_of(struct buffer *buffer)
-{
-    buffer_add(buffer, "", 1);
-    --buffer->len;
-    return buffer->bytes;
-}
-
-static void assert_contains(const char *text, const char *part)
-{
-    if (strstr(text, part) == NULL)
-        fail_msg("%s\nis not in\n%s", part, text);
-}
+#include "tests/unit/page_fixture.h"
 
 static void assert_whole(const struct buffer *page)
 {
