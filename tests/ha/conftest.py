@@ -53,7 +53,10 @@ def under_load(stack, commits, prefix):  # pylint: disable=unused-argument
     @contextlib.contextmanager
     def running(hosts):
         load = stack.load_inside(prefix)
-        with watching(hosts, prefix) as watches:
-            stack.running_under_load(prefix)
-            yield load, watches
+        try:
+            with watching(hosts, prefix) as watches:
+                stack.running_under_load(prefix)
+                yield load, watches
+        finally:
+            load.end()
     return running

@@ -57,13 +57,30 @@ class HaStack(Stack):
         return {words[0]: (words[1], words[2]) for words in self.ask("status") if len(words) >= 3}
 
     def is_well(self):
+        """Three servers and a synchronous standby run. An AssertionError with the roles if not."""
         roles = self.roles()
-        return len(roles) == 3 and {role for role, _ in roles.values()} == {
-            "leader", "sync_standby", "replica"} and all(
-                state in ("running", "streaming") for _, state in roles.values())
+        assert sorted(role for role, _ in roles.values()) == ["leader", "replica", "sync_standby"] and all(
+            state in ("running", "streaming") for _, state in roles.values()), f"{self.places}: {roles}"
+        return True
 
     def until_well(self, seconds=WELL_S):
-        until(self.is_well, "three servers and a synchronous standby", seconds, pause=1)
+        try:
+            until(self.is_well, "three servers and a synchronous standby", seconds, pause=1)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.troubles()}") from error
+
+    def troubles(self):
+        """The state of every host and of the servers' tasks, and the last lines of their logs."""
+        said = docker(self.manager, "node", "ls", check=False, timeout=20)
+        for member in MEMBERS:
+            for service in (f"etcd-{member}", f"postgres-{member}"):
+                said += "\n" + docker(self.manager, "service", "ps", "--no-trunc", "--format",
+                                      "{{.Name}} {{.Node}} {{.DesiredState}} {{.CurrentState}} {{.Error}}",
+                                      f"{world.STACK}_{service}", check=False, timeout=20)
+                for task in self.tasks(service):
+                    logs = world.docker(task.host, "logs", "--tail", "12", task.container, check=False, timeout=20)
+                    said += "\n" + logs.stdout + logs.stderr
+        return said
 
     def recover(self):
         self.unreachable = frozenset()

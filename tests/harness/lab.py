@@ -185,6 +185,11 @@ class Load:
         assert self.process.returncode == 0, err
         return Report(json.loads(out))
 
+    def end(self):
+        """Ends it without a report, if it still runs because the test has failed."""
+        if self.process.poll() is None:
+            self.process.communicate(timeout=60)
+
 
 class Report:
     def __init__(self, seen):

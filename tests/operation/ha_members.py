@@ -35,7 +35,7 @@ def load(name):
     loader = importlib.machinery.SourceFileLoader(name.replace("-", "_"), os.path.join(HA, name))
     module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
     loader.exec_module(module)
-    for part in ("here", "backrest", "disk"):
+    for part in ("here", "backrest", "cluster", "disk"):
         setattr(module, part, sys.modules.get(f"halib.{part}"))
     return module
 
@@ -149,6 +149,12 @@ class Server:
                 return json.load(answer)
         except OSError as error:
             return json.loads(error.read()) if hasattr(error, "read") else {}
+
+    def role_changed(self):
+        """Starts the callback of Patroni that tells a server that it is the primary."""
+        return subprocess.Popen([os.path.join(HA, "ha"), "role-changed", "on_role_change", "master", "pathcount"],
+                                stdin=subprocess.DEVNULL, env={**os.environ, "PGHOST": str(self.folder),
+                                                               "PGPORT": str(self.port)})
 
     def until_role(self, *roles):
         """`sync` stands for a synchronous standby."""
@@ -284,8 +290,7 @@ class Archive:
         (server.folder / "patroni.yml").write_text(yaml.safe_dump(config))
         server.start()
         # Patroni restarts PostgreSQL once more before it takes the lock.
-        until(lambda: program.etcd.etcdctl(server.name, "get", program.restore.PATRONI_KEYS + "leader").get("kvs"),
-              f"server {server.name} to take the lock", STARTED_S)
+        until(program.etcd.lock_owner, f"server {server.name} to take the lock", STARTED_S)
         server.until_role("master", "primary")
 
     def close(self):

@@ -1,4 +1,5 @@
 """What swarm/ha.yml and the configurations of its members promise, held against the files themselves."""
+import base64
 import hashlib
 import os
 import re
@@ -189,6 +190,28 @@ def test_data_of_a_member_that_was_removed_is_recognised(program, monkeypatch, t
 
 def known_roles(**roles):
     return [{"name": name, "role": role} for name, role in roles.items()]
+
+
+def views(program, monkeypatch, *leaders, owner):
+    """Patroni names these leaders in turn, and etcd's lock has this owner."""
+    answers = iter(leaders)
+    monkeypatch.setattr(program.cluster, "ask", lambda _: (200, {"members": known_roles(**{next(answers): "leader"})}))
+    monkeypatch.setattr(program.cluster.time, "sleep", lambda _: None)
+    key = {"value": base64.b64encode(owner.encode()).decode()}
+    monkeypatch.setattr(program.etcd, "etcdctl", lambda *_: {"kvs": [key]})
+
+
+def test_an_old_view_of_the_cluster_is_not_reported(program, monkeypatch, capsys):
+    views(program, monkeypatch, "a", "a", "b", owner="b")
+    program.cluster.primary()
+    assert capsys.readouterr().out == "b\n"
+
+
+def test_a_view_that_stays_old_is_an_error(program, monkeypatch):
+    views(program, monkeypatch, "a", owner="b")
+    monkeypatch.setattr(program.cluster, "AGREED_S", -1)
+    with pytest.raises(SystemExit, match="different leaders"):
+        program.cluster.status()
 
 
 @pytest.mark.parametrize("roles, full, handed_over", [

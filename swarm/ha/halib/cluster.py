@@ -9,6 +9,8 @@ import urllib.request
 from . import etcd, here
 
 SWITCHOVER_S = 60
+# Limit of the time until Patroni sees a change in etcd.
+AGREED_S = 10
 
 
 def ask(path, body=None):
@@ -33,10 +35,18 @@ def ask(path, body=None):
 
 
 def servers():
-    status, known = ask("/cluster")
-    if status != 200 or "members" not in known:
-        sys.exit("ha: Patroni does not know the cluster; etcd may have no quorum")
-    return sorted(known["members"], key=lambda one: one["name"])
+    """The servers and their states. After an interruption, Patroni can hold a view from before it. Such a
+    view names another leader than etcd, so this waits until both agree."""
+    deadline = time.monotonic() + AGREED_S
+    while True:
+        status_code, known = ask("/cluster")
+        if status_code != 200 or "members" not in known:
+            sys.exit("ha: Patroni does not know the cluster; etcd may have no quorum")
+        if leader(known["members"]) == etcd.lock_owner():
+            return sorted(known["members"], key=lambda one: one["name"])
+        if time.monotonic() > deadline:
+            sys.exit(f"ha: Patroni and etcd still name different leaders after {AGREED_S} s; retry")
+        time.sleep(0.5)
 
 
 def leader(known):

@@ -1,4 +1,5 @@
 """A member of etcd, and requests to the others."""
+import base64
 import json
 import os
 import pathlib
@@ -15,6 +16,7 @@ ID = pathlib.Path("/var/lib/etcd/member-id")
 # Milliseconds. An election takes one to two election timeouts. Patroni tries the members one after the other,
 # for a third of RETRY_TIMEOUT each. By then, the second one must know the new leader.
 HEARTBEAT_MS, ELECTION_MS = 200, 2000
+PATRONI_KEYS = "/service/pathcount/"
 
 
 def etcdctl(name, *arguments):
@@ -29,6 +31,18 @@ def etcdctl(name, *arguments):
         env={**os.environ, "ETCDCTL_API": "3"}, capture_output=True, text=True, check=False,
         timeout=30)
     return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def lock_owner():
+    """The server that has the lock of the primary; None if the lock is free. The majority of etcd confirms
+    it, so it is never an old value."""
+    me = here.member()
+    for name in (me, *(other for other in here.MEMBERS if other != me)):
+        said = etcdctl(name, "get", f"{PATRONI_KEYS}leader")
+        if said is not None:
+            keys = said.get("kvs")
+            return base64.b64decode(keys[0]["value"]).decode() if keys else None
+    sys.exit("ha: etcd does not answer; it may have no quorum")
 
 
 def peer_url(name):

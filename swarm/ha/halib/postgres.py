@@ -13,6 +13,8 @@ from . import backrest, disk, here, restore
 # Seconds. A primary that cannot renew its lock stops within TTL, before another server takes the lock.
 # TTL must be at least LOOP_WAIT + 2 × RETRY_TIMEOUT.
 TTL, LOOP_WAIT, RETRY_TIMEOUT = 16, 2, 7
+# Seconds. Limit of a promotion, which replays the received WAL first.
+PROMOTION_S = 60
 
 
 def own_address():
@@ -106,11 +108,23 @@ def role_changed(_action, role, _cluster):
     """Patroni's callback. A new primary ends its first segment of WAL, so that no segment has two changes
     of timeline. With archiving, PostgreSQL renames the last segment of a timeline to .partial. A standby
     that must replay two changes in one segment could no longer get it."""
-    if role in ("master", "primary"):
-        subprocess.run(
-            ["psql", "--no-psqlrc", "--quiet", "--username=postgres", "--dbname=postgres",
-             "--command=SELECT pg_switch_wal()"], check=False, timeout=60,
-            stdout=subprocess.DEVNULL, env={"PGHOST": here.SOCKETS, **os.environ})
+    if role not in ("master", "primary"):
+        return
+    # Patroni may call this before the promotion is complete, and ends it when the role changes again.
+    deadline = time.monotonic() + PROMOTION_S
+    while not switched_wal():
+        if time.monotonic() > deadline:
+            sys.exit(f"ha: PostgreSQL did not start a new segment of WAL within {PROMOTION_S} s")
+        time.sleep(0.2)
+
+
+def switched_wal():
+    """Ends the current segment of WAL; False while the server is in recovery or does not answer."""
+    done = subprocess.run(
+        ["psql", "--no-psqlrc", "--quiet", "--no-align", "--tuples-only", "--username=postgres",
+         "--dbname=postgres", "--command=SELECT pg_switch_wal() WHERE NOT pg_is_in_recovery()"],
+        check=False, timeout=60, stdout=subprocess.PIPE, env={"PGHOST": here.SOCKETS, **os.environ})
+    return done.returncode == 0 and done.stdout.strip() != b""
 
 
 def become():

@@ -12,7 +12,6 @@ from . import backrest, etcd, here
 
 # In etcd: the server that restores, and the time to which it does.
 RESTORE_KEY = "/pathcount/restore"
-PATRONI_KEYS = "/service/pathcount/"
 
 # Also used by swarm/restore.
 AFTER_RESTORE = pathlib.Path(__file__).with_name("after_restore.sql")
@@ -84,13 +83,10 @@ def request(name, time_wanted):
     except ValueError:
         sys.exit(f"ha: {time_wanted!r} is not a time such as 2026-01-31 23:59:59.000000+00,"
                  f" or {here.LATEST}")
-    me = here.member()
-    lock = etcd.etcdctl(me, "get", f"{PATRONI_KEYS}leader")
-    if lock is None:
-        sys.exit("ha: etcd does not answer; it may have no quorum")
-    if lock.get("kvs"):
+    if etcd.lock_owner() is not None:
         sys.exit("ha: a database server still has the lock; stop all three and retry after 16 s")
+    me = here.member()
     wanted = json.dumps({"member": name, "time": time_wanted, "id": int(time.time())})
     if etcd.etcdctl(me, "put", RESTORE_KEY, wanted) is None or \
-            etcd.etcdctl(me, "del", "--prefix", PATRONI_KEYS) is None:
+            etcd.etcdctl(me, "del", "--prefix", etcd.PATRONI_KEYS) is None:
         sys.exit("ha: etcd did not accept the request; run this command again")
