@@ -2,13 +2,16 @@
 import base64
 import hashlib
 import os
+import pathlib
 import re
+import signal
 
 import pytest
 import yaml
 
 from ha_members import load
 from harness.services import ROOT
+from harness.wait import until
 
 NAMES = ("a", "b", "c")
 
@@ -236,6 +239,46 @@ def test_a_disk_is_full_below_the_limit(program, monkeypatch, tmp_path):
     assert program.disk.is_full() is False
     monkeypatch.setattr(program.disk, "LEAST_FREE", 1 << 62)
     assert program.disk.is_full() is True
+
+
+def start_of_one_of_three(program, volume, then):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            program.here.own(volume)
+            os.execvp("sh", ["sh", "-c", then])
+        finally:
+            os._exit(1)
+    return pid
+
+
+def start_of_the_single_one(_program, volume, then):
+    with open(os.path.join(ROOT, "stack.yml"), encoding="utf-8") as file:
+        entrypoint = yaml.safe_load(file)["services"]["postgres"]["entrypoint"]
+    adapted = [word.replace("$$", "$").replace("/var/lib/postgresql", str(volume)).replace(
+        "docker-entrypoint.sh", "sh") for word in entrypoint]
+    return os.posix_spawnp(adapted[0], [*adapted, "-c", then], os.environ)
+
+
+@pytest.mark.parametrize("start", [start_of_one_of_three, start_of_the_single_one])
+def test_a_server_waits_for_the_end_of_another_container_on_its_volume(program, tmp_path, start):
+    first = start(program, tmp_path, f"touch {tmp_path}/first; exec sleep 60")
+    until((tmp_path / "first").exists, "the first container to own the volume")
+    second = start(program, tmp_path, f"touch {tmp_path}/second")
+    try:
+        until(lambda: waits_for_a_lock(second), "the second container to wait")
+        assert not (tmp_path / "second").exists()
+    finally:
+        os.kill(first, signal.SIGKILL)
+        os.waitpid(first, 0)
+    assert os.waitpid(second, 0)[1] == 0 and (tmp_path / "second").exists()
+
+
+def waits_for_a_lock(pid):
+    """Whether the kernel lists this process or a child of it as waiting: `2: -> FLOCK ADVISORY WRITE 1234 …`."""
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    with open("/proc/locks", encoding="ascii") as locks:
+        return any(line.split()[1] == "->" and line.split()[5] in (str(pid), *children) for line in locks)
 
 
 # --- the repository of --archive

@@ -1,4 +1,5 @@
 """Shared by every program in a member's container: its name, its secrets and its paths."""
+import fcntl
 import os
 import pathlib
 import socket
@@ -34,6 +35,19 @@ def write(name, text):
 
 def say(text):
     print(f"ha: {text}", file=sys.stderr, flush=True)
+
+
+def own(volume):
+    """Waits until no other container uses this volume, and keeps it until this container ends. When a host
+    comes back that was cut off, Swarm starts the new task while the old one is still stopping, and
+    PostgreSQL does not notice a server in another container. The health check limits the wait."""
+    lock = os.open(pathlib.Path(volume) / "in-use", os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(lock, True)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for the end of another container that uses this volume")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def keep_running(command):

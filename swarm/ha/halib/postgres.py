@@ -128,6 +128,7 @@ def switched_wal():
 
 
 def become():
+    here.own(os.path.dirname(here.PGDATA))
     address = own_address()
     config = configuration(address)
     if (here.SECRETS / "backup_tls").exists():
