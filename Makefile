@@ -86,9 +86,10 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 # the fuzzers, with CC=clang SANITIZER=fuzzer
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-# the functions that the tests of lanes and reads replace
-$(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := counter_call \
-	counter_call_cancel jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
+# the functions that tests replace: those of the loop, and what reaches counter-svc or PostgreSQL
+WRAPPED_LOOP := jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
+$(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := \
+	$(WRAPPED_LOOP) counter_call counter_call_cancel
 
 $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)

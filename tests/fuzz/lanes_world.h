@@ -8,6 +8,7 @@
 #include "server/ops/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/ledger_model.h"
+#include "tests/unit/wrapped.h"
 
 #define LONG_PATHS   6 /* from this one on: 64 of them fill a batch */
 #define FULL_PATH    5 /* its count is near the end of BIGINT */
@@ -60,16 +61,6 @@ static struct {
     bool is_settling;  /* nothing new is begun any more */
     bool is_gone;      /* lanes_destroy has run */
 } world;
-
-/* what lanes.c calls instead: of the types of what it stands for */
-__typeof__(counter_call) __wrap_counter_call;
-__typeof__(counter_call_cancel) __wrap_counter_call_cancel;
-__typeof__(timer_start_after) __wrap_timer_start_after;
-__typeof__(timer_stop) __wrap_timer_stop;
-__typeof__(timer_is_waiting) __wrap_timer_is_waiting;
-__typeof__(jitter) __wrap_jitter;
-__typeof__(worker_defer) __wrap_worker_defer;
-__typeof__(deferred_cancel) __wrap_deferred_cancel;
 
 static void on_counted(struct hit *hit, struct hit_count told, struct shared_rows *rows);
 static void end_turn(void);

@@ -15,6 +15,7 @@
 #include "proto/api.h"
 #include "render-svc/count/lanes.h"
 #include "render-svc/count/render_metrics.h"
+#include "tests/unit/loop_fixture.h"
 #include "tests/unit/violates.h"
 
 static struct {
@@ -24,23 +25,10 @@ static struct {
     struct lanes *lanes;
     http_callback callback; /* of the only call */
     void *data;
-    struct deferred *deferred;
-    void (*at_deferred)(struct deferred *deferred);
-    struct timer *timer;
-    void (*on_timer)(struct timer *timer);
     int64_t count; /* of the last hit that was answered */
 } world;
 
 static const struct trace TRACE = {.id = "4bf92f3577b34da6a3ce929d0e0e4736"};
-
-__typeof__(counter_call) __wrap_counter_call;
-__typeof__(counter_call_cancel) __wrap_counter_call_cancel;
-__typeof__(timer_start_after) __wrap_timer_start_after;
-__typeof__(timer_stop) __wrap_timer_stop;
-__typeof__(timer_is_waiting) __wrap_timer_is_waiting;
-__typeof__(jitter) __wrap_jitter;
-__typeof__(worker_defer) __wrap_worker_defer;
-__typeof__(deferred_cancel) __wrap_deferred_cancel;
 
 struct counter_call *__wrap_counter_call(struct counter_client *client,
                                          const struct http_request *request, http_callback callback,
@@ -55,48 +43,6 @@ struct counter_call *__wrap_counter_call(struct counter_client *client,
 void __wrap_counter_call_cancel(struct counter_call *call)
 {
     (void)call;
-}
-
-void __wrap_timer_start_after(struct timers *timers, struct timer *timer, uint64_t delay_ms,
-                              void (*callback)(struct timer *timer))
-{
-    (void)timers, (void)delay_ms;
-    world.timer = timer;
-    world.on_timer = callback;
-}
-
-void __wrap_timer_stop(struct timer *timer)
-{
-    (void)timer;
-}
-
-bool __wrap_timer_is_waiting(const struct timer *timer)
-{
-    (void)timer;
-    return false;
-}
-
-uint64_t __wrap_jitter(uint64_t most)
-{
-    return most;
-}
-
-void __wrap_worker_defer(struct worker *worker, struct deferred *deferred,
-                         void (*callback)(struct deferred *deferred))
-{
-    (void)worker;
-    world.deferred = deferred;
-    world.at_deferred = callback;
-}
-
-void __wrap_deferred_cancel(struct deferred *deferred)
-{
-    (void)deferred;
-}
-
-static void end_turn(void)
-{
-    world.at_deferred(world.deferred);
 }
 
 /* counter-svc's answer to the call. */
@@ -127,6 +73,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&world, 0, sizeof(world));
+    memset(&loop, 0, sizeof(loop));
     world.worker.metrics = &world.metrics.service;
     world.settings = (struct lanes_settings){.lanes = 1, .max_waiting = 10, .max_wait_ms = 1000};
     world.lanes = lanes_create(&world.worker, NULL, &world.settings);
@@ -205,13 +152,15 @@ static void test_a_lane_is_opened_once(void **state)
 static void resume_twice(void)
 {
     struct hit hit = a_hit();
+    struct timer *pause;
 
     answer(201, "{\"lane\":7,\"sequence\":0}");
     add(&hit);
     end_turn();
     answer(0, "");
-    world.on_timer(world.timer);
-    world.on_timer(world.timer);
+    pause = loop.timer;
+    end_pause();
+    pause->_on_due(pause);
 }
 
 static void test_a_batch_is_in_flight_once(void **state)
@@ -231,7 +180,7 @@ static void test_an_answer_to_another_batch_confirms_nothing(void **state)
     end_turn();
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5,6]}");
     assert_int_equal(hit.state, HIT_IN_FLIGHT);
-    world.on_timer(world.timer);
+    end_pause();
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":true,\"counts\":[5]}");
     assert_int_equal(world.count, 5);
 }

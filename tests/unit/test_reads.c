@@ -15,6 +15,7 @@
 #include "render-svc/count/ranking_reader.h"
 #include "render-svc/count/read_request.h"
 #include "render-svc/count/render_metrics.h"
+#include "tests/unit/loop_fixture.h"
 #include "tests/unit/violates.h"
 
 #define MAX_CALLS   16
@@ -28,22 +29,9 @@ static struct {
     http_callback callback; /* of every call */
     void *calls[MAX_CALLS]; /* their data, in their order */
     size_t n_calls, n_cancelled;
-    struct deferred *deferred;
-    void (*at_deferred)(struct deferred *deferred);
-    struct timer *pause; /* NULL: it does not wait */
-    void (*on_pause_over)(struct timer *timer);
     unsigned n_ended;      /* read requests and waits */
     unsigned n_unanswered; /* of them */
 } world;
-
-__typeof__(counter_call) __wrap_counter_call;
-__typeof__(counter_call_cancel) __wrap_counter_call_cancel;
-__typeof__(timer_start_after) __wrap_timer_start_after;
-__typeof__(timer_stop) __wrap_timer_stop;
-__typeof__(timer_is_waiting) __wrap_timer_is_waiting;
-__typeof__(jitter) __wrap_jitter;
-__typeof__(worker_defer) __wrap_worker_defer;
-__typeof__(deferred_cancel) __wrap_deferred_cancel;
 
 struct counter_call *__wrap_counter_call(struct counter_client *client,
                                          const struct http_request *request, http_callback callback,
@@ -61,62 +49,6 @@ void __wrap_counter_call_cancel(struct counter_call *call)
 {
     (void)call;
     ++world.n_cancelled;
-}
-
-void __wrap_timer_start_after(struct timers *timers, struct timer *timer, uint64_t delay_ms,
-                              void (*callback)(struct timer *timer))
-{
-    (void)timers, (void)delay_ms;
-    world.pause = timer;
-    world.on_pause_over = callback;
-}
-
-void __wrap_timer_stop(struct timer *timer)
-{
-    if (timer == world.pause)
-        world.pause = NULL;
-}
-
-bool __wrap_timer_is_waiting(const struct timer *timer)
-{
-    return timer == world.pause;
-}
-
-uint64_t __wrap_jitter(uint64_t most)
-{
-    return most;
-}
-
-void __wrap_worker_defer(struct worker *worker, struct deferred *deferred,
-                         void (*callback)(struct deferred *deferred))
-{
-    (void)worker;
-    world.deferred = deferred;
-    world.at_deferred = callback;
-}
-
-void __wrap_deferred_cancel(struct deferred *deferred)
-{
-    (void)deferred;
-    world.deferred = NULL;
-}
-
-static void end_turn(void)
-{
-    struct deferred *deferred = world.deferred;
-
-    world.deferred = NULL;
-    if (deferred != NULL)
-        world.at_deferred(deferred);
-}
-
-static void end_pause(void)
-{
-    struct timer *pause = world.pause;
-
-    assert_non_null(pause);
-    world.pause = NULL;
-    world.on_pause_over(pause);
 }
 
 static void answer(size_t call, int status)
@@ -161,6 +93,7 @@ static int set_up(void **state)
 {
     (void)state;
     memset(&world, 0, sizeof(world));
+    memset(&loop, 0, sizeof(loop));
     world.worker.metrics = &world.metrics.service;
     world.worker.loop = h2o_evloop_create();
     if (timers_init(&world.worker.timers, world.worker.loop) != 0)
