@@ -10,6 +10,18 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* The longest run of a child, in seconds. */
+#define VIOLATES_MAX_S 60
+
+/* In the child: signals end it instead of running cmocka's handlers, which would continue with the next test. */
+static void restore_signals(void)
+{
+    static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        signal(signals[i], SIG_DFL);
+}
+
 /* Runs `violate` in a child process, which must end because of this condition. */
 static void assert_violates(void (*violate)(void), const char *condition)
 {
@@ -23,7 +35,8 @@ static void assert_violates(void (*violate)(void), const char *condition)
     assert_true(child >= 0);
     if (child == 0) {
         setrlimit(RLIMIT_CORE, &(struct rlimit){0});
-        signal(SIGABRT, SIG_DFL);
+        restore_signals();
+        alarm(VIOLATES_MAX_S);
         dup2(ends[1], STDERR_FILENO);
         violate();
         _exit(0);

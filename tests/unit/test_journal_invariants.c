@@ -1,4 +1,4 @@
-/* The invariants of counter-svc: each test makes a state that our own code must never reach, and the
+/* The invariants of the journal: each test makes a state that our own code must never reach, and the
  * program ends. tests/unit/test_state.c has the rules of the state in memory. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,12 +11,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "counter-svc/journal/fold_private.h"
 #include "counter-svc/journal/journal_private.h"
-#include "counter-svc/ledger/pg_private.h"
-#include "counter-svc/ledger/session_private.h"
-#include "counter-svc/read/views_private.h"
-#include "violates.h"
+#include "tests/unit/violates.h"
 
 /* --- an entry, against what it was made of --- */
 
@@ -113,6 +109,20 @@ static void a_batch_has_the_next_sequence_of_its_lane(void **unused)
     assert_violates(check_entry, "entry->sequences[i] == lane->sequence + 1");
 }
 
+static void a_request_is_taken_before_it_is_sent(void **unused)
+{
+    (void)unused;
+    batch->state = REQUEST_QUEUED;
+    assert_violates(check_entry, "request->state == REQUEST_TAKEN");
+}
+
+static void a_path_has_its_place_in_the_entry(void **unused)
+{
+    (void)unused;
+    journal->entry.paths[0].slot->place = 2;
+    assert_violates(check_entry, "slot->place == i + 1");
+}
+
 static void an_entry_counts_its_new_paths(void **unused)
 {
     (void)unused;
@@ -193,92 +203,6 @@ static void a_confirmed_batch_has_counts(void **unused)
     assert_violates(confirm_without_counts, "request->hit_counts != NULL");
 }
 
-/* --- folds --- */
-
-static void fold_twice(void)
-{
-    struct fold fold = {0};
-
-    fold_begin(&fold, FOLD_FOLDING);
-    fold_begin(&fold, FOLD_CLEARING);
-}
-
-static void one_statement_of_folds_is_in_flight(void **unused)
-{
-    (void)unused;
-    assert_violates(fold_twice, "fold->activity == FOLD_IDLE");
-}
-
-static void end_another(void)
-{
-    struct fold fold = {0};
-
-    fold_begin(&fold, FOLD_FOLDING);
-    fold_end(&fold, FOLD_CLEARING);
-}
-
-static void an_answer_is_that_of_the_statement_in_flight(void **unused)
-{
-    (void)unused;
-    assert_violates(end_another, "fold->activity == activity");
-}
-
-/* --- sessions --- */
-
-static void run_without_connection(void)
-{
-    struct pg pg = {0};
-
-    pg_run_text(&pg, "SELECT 1", 1, NULL, NULL);
-}
-
-static void a_query_needs_an_idle_connection(void **unused)
-{
-    (void)unused;
-    assert_violates(run_without_connection, "pg_is_idle(pg)");
-}
-
-static void use_before_set_up(void)
-{
-    struct session session = {.state = SESSION_CHECKING};
-
-    session_set_state(&session, SESSION_READY);
-}
-
-static void a_session_is_set_up_before_it_is_used(void **unused)
-{
-    (void)unused;
-    assert_violates(use_before_set_up, "FOLLOWING[session->state]");
-}
-
-static void run_while_setting_up(void)
-{
-    struct session session = {.state = SESSION_SETTING_UP};
-
-    session_run(&session, STATEMENT_APPEND, NULL, 0, NULL, NULL);
-}
-
-static void a_statement_needs_a_session_that_is_ready(void **unused)
-{
-    (void)unused;
-    assert_violates(run_while_setting_up, "session_is_idle(session)");
-}
-
-/* --- views --- */
-
-static void send_before_fold(void)
-{
-    struct view_request request = {.state = VIEW_FOLDING};
-
-    view_set_state(&request, VIEW_IN_FLIGHT);
-}
-
-static void a_view_waits_before_it_is_sent(void **unused)
-{
-    (void)unused;
-    assert_violates(send_before_fold, "FOLLOWING[request->state]");
-}
-
 #define WITH_ENTRY(test) cmocka_unit_test_setup_teardown(test, make_entry, free_entry)
 
 int main(void)
@@ -290,6 +214,8 @@ int main(void)
         WITH_ENTRY(an_entry_has_its_batches_and_no_other),
         WITH_ENTRY(an_entry_opens_the_lanes_that_wait_for_it),
         WITH_ENTRY(a_batch_has_the_next_sequence_of_its_lane),
+        WITH_ENTRY(a_request_is_taken_before_it_is_sent),
+        WITH_ENTRY(a_path_has_its_place_in_the_entry),
         WITH_ENTRY(an_entry_counts_its_new_paths),
         WITH_ENTRY(an_entry_is_applied_once),
         WITH_ENTRY(one_statement_is_in_flight),
@@ -297,12 +223,6 @@ int main(void)
         WITH_ENTRY(an_answer_belongs_to_a_statement),
         WITH_ENTRY(a_request_is_taken_once),
         WITH_ENTRY(a_confirmed_batch_has_counts),
-        cmocka_unit_test(one_statement_of_folds_is_in_flight),
-        cmocka_unit_test(an_answer_is_that_of_the_statement_in_flight),
-        cmocka_unit_test(a_query_needs_an_idle_connection),
-        cmocka_unit_test(a_session_is_set_up_before_it_is_used),
-        cmocka_unit_test(a_statement_needs_a_session_that_is_ready),
-        cmocka_unit_test(a_view_waits_before_it_is_sent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

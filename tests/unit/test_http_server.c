@@ -1,0 +1,146 @@
+/* A server stops when it is asked to, and the invariants of its connections and of its output budget. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/http/http_server.h"
+#include "tests/unit/violates.h"
+
+static struct service_metrics metrics;
+static const struct service_config SETTINGS = {.workers = 1,
+                                               .shutdown_ms = 60000,
+                                               .idle_ms = 60000,
+                                               .head_ms = 60000,
+                                               .body_ms = 60000,
+                                               .answer_ms = 60000,
+                                               .max_connections = 10,
+                                               .max_unread_bytes = 65536,
+                                               .max_unsent_bytes = 1000000};
+static struct http_server server;
+
+static int handle(h2o_handler_t *self, h2o_req_t *req)
+{
+    (void)self, (void)req;
+    return -1;
+}
+
+/* Starts a server on a free port of loopback. Returns a client's connection to it. */
+static int start_with_client(void)
+{
+    struct sockaddr_storage at;
+    socklen_t len = sizeof(at);
+    char error[100];
+    int listener, client;
+
+    listener =
+        http_server_listen(&(struct config_address){.host = "127.0.0.1"}, error, sizeof(error));
+    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (listener < 0 || getsockname(listener, (struct sockaddr *)&at, &len) != 0)
+        exit(1);
+    server.worker.metrics = &metrics;
+    if (http_server_init(&server, &SETTINGS, listener, 1000, handle) != 0 ||
+        connect(client, (struct sockaddr *)&at, len) != 0)
+        exit(1);
+    close(listener);
+    while (server._connections == 0)
+        worker_turn(&server.worker);
+    return client;
+}
+
+static void a_server_that_closes_stops_without_its_last_connection(void **state)
+{
+    int client = start_with_client();
+
+    (void)state;
+    http_server_want(&server, HTTP_SERVER_CLOSING);
+    while (server._state != HTTP_SERVER_CLOSING)
+        worker_turn(&server.worker);
+    assert_null(server._listener);
+    assert_int_equal(server._connections, 1);
+    close(client);
+    http_server_run(&server);
+    assert_int_equal(server._connections, 0);
+    assert_int_equal(metrics.connections, 0);
+    assert_int_equal(metrics.connections_accepted, 1);
+    http_server_fini(&server);
+    http_server_joined(&server);
+}
+
+/* --- invariants --- */
+
+static void close_an_uncounted_connection(void)
+{
+    int client = start_with_client();
+
+    server._connections = 0;
+    close(client);
+    while (server._connections == 0)
+        worker_turn(&server.worker);
+}
+
+static void a_connection_that_closes_was_counted(void **state)
+{
+    (void)state;
+    assert_violates(close_an_uncounted_connection, "server->_connections > 0");
+}
+
+static void close_without_a_listener(void)
+{
+    start_with_client();
+    server._listener = NULL;
+    http_server_want(&server, HTTP_SERVER_CLOSING);
+    while (server._state != HTTP_SERVER_CLOSING)
+        worker_turn(&server.worker);
+}
+
+static void the_listener_is_closed_once(void **state)
+{
+    (void)state;
+    assert_violates(close_without_a_listener, "server->_listener != NULL");
+}
+
+static void give_back_too_much(void)
+{
+    struct output_budget budget;
+    void *share;
+
+    output_budget_init(&budget, 1000, &metrics.unsent_bytes);
+    share = output_budget_share(&budget, 100);
+    budget.bytes = 99;
+    h2o_mem_release_shared(share);
+}
+
+static void an_output_budget_gets_back_what_was_taken(void **state)
+{
+    struct output_budget budget;
+    void *share;
+
+    (void)state;
+    output_budget_init(&budget, 1000, &metrics.unsent_bytes);
+    share = output_budget_share(&budget, 100);
+    assert_int_equal(metrics.unsent_bytes, 100);
+    h2o_mem_release_shared(share);
+    assert_int_equal(metrics.unsent_bytes, 0);
+    assert_violates(give_back_too_much, "bytes <= budget->bytes");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_connection_that_closes_was_counted),
+        cmocka_unit_test(the_listener_is_closed_once),
+        cmocka_unit_test(an_output_budget_gets_back_what_was_taken),
+        cmocka_unit_test(a_server_that_closes_stops_without_its_last_connection),
+    };
+
+    alarm(60); /* a loop that hangs fails, too */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
