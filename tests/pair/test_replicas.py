@@ -1,5 +1,5 @@
 """Several counter-svc under one name: every renderer uses the lowest address that works, moves on when
-it fails without a failed request, and returns to it. tests/unit/test_replicas.c has the rules one by one,
+it fails without a failed request, and returns to it. tests/unit/test_replicas*.c have the rules one by one,
 with a clock of its own; here they hold for real processes under load."""
 
 import re

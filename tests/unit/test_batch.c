@@ -13,15 +13,7 @@
 #include <string.h>
 
 #include "proto/batch.h"
-
-/* xorshift64: the same numbers in each run. */
-static uint64_t random_below(uint64_t *seed, uint64_t limit)
-{
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return *seed % limit;
-}
+#include "tests/unit/random.h"
 
 static struct batch_entry entry_of(const char *path, int64_t hits)
 {
