@@ -12,6 +12,8 @@
 
 #include "base/memory.h"
 #include "counter-svc/journal/journal_private.h"
+#include "counter-svc/ledger/pg_private.h"
+#include "counter-svc/ledger/session_private.h"
 #include "tests/unit/violates.h"
 
 /* --- an entry, against what it was made of --- */
@@ -143,6 +145,45 @@ static void an_entry_is_applied_once(void **unused)
     assert_violates(apply_entry_twice, "entry->position == state->position + 1");
 }
 
+static void apply_path_twice(void)
+{
+    journal->entry.paths[0].slot->position = 8;
+    state_apply(&journal->state, &journal->entry, 0);
+}
+
+static void a_path_has_the_hits_of_an_entry_once(void **unused)
+{
+    (void)unused;
+    assert_violates(apply_path_twice, "slot->position < entry->position");
+}
+
+static void apply_to_wrong_ranking(void)
+{
+    struct slot *first = state_add(&journal->state, "/first", 6, 20, 0, 0);
+
+    state_add(&journal->state, "/second", 7, 10, 0, 0);
+    first->count = 5;
+    journal->entry.paths[0].slot = first;
+    state_apply(&journal->state, &journal->entry, 0);
+}
+
+static void the_ranking_is_ordered_by_the_counts(void **unused)
+{
+    (void)unused;
+    assert_violates(apply_to_wrong_ranking, "state->top[from] == slot");
+}
+
+static void clear_during_append(void)
+{
+    state_clear(&journal->state);
+}
+
+static void a_slot_stays_while_an_entry_has_it(void **unused)
+{
+    (void)unused;
+    assert_violates(clear_during_append, "slot->place == 0");
+}
+
 /* --- the journal's statements and requests --- */
 
 static void begin_twice(void)
@@ -192,6 +233,33 @@ static void a_request_is_taken_once(void **unused)
     assert_violates(take_twice, "request->state == REQUEST_QUEUED");
 }
 
+static void answer_queued_request(void)
+{
+    batch->state = REQUEST_QUEUED;
+    journal_answer(&journal->taken);
+}
+
+static void a_request_is_taken_before_it_is_confirmed(void **unused)
+{
+    (void)unused;
+    assert_violates(answer_queued_request, "request->state == REQUEST_TAKEN");
+}
+
+static void begin_with_taken_requests(void)
+{
+    struct pg pg = {.connected = true};
+    struct session session = {.state = SESSION_READY, .pg = &pg};
+
+    journal->session = &session;
+    journal_step(journal);
+}
+
+static void taken_requests_are_answered_before_the_next_statement(void **unused)
+{
+    (void)unused;
+    assert_violates(begin_with_taken_requests, "h2o_linklist_is_empty(&journal->taken)");
+}
+
 static void confirm_without_counts(void)
 {
     journal_answer(&journal->taken);
@@ -218,10 +286,15 @@ int main(void)
         WITH_ENTRY(a_path_has_its_place_in_the_entry),
         WITH_ENTRY(an_entry_counts_its_new_paths),
         WITH_ENTRY(an_entry_is_applied_once),
+        WITH_ENTRY(a_path_has_the_hits_of_an_entry_once),
+        WITH_ENTRY(the_ranking_is_ordered_by_the_counts),
+        WITH_ENTRY(a_slot_stays_while_an_entry_has_it),
         WITH_ENTRY(one_statement_is_in_flight),
         WITH_ENTRY(nothing_is_appended_without_a_state),
         WITH_ENTRY(an_answer_belongs_to_a_statement),
         WITH_ENTRY(a_request_is_taken_once),
+        WITH_ENTRY(a_request_is_taken_before_it_is_confirmed),
+        WITH_ENTRY(taken_requests_are_answered_before_the_next_statement),
         WITH_ENTRY(a_confirmed_batch_has_counts),
     };
 

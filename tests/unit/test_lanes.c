@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "proto/api.h"
-#include "render-svc/count/lanes.h"
+#include "render-svc/count/lanes_private.h"
 #include "render-svc/count/render_metrics.h"
 #include "tests/unit/loop_fixture.h"
 #include "tests/unit/violates.h"
@@ -226,6 +226,110 @@ static void test_a_batch_is_confirmed_once(void **state)
     assert_violates(answer_while_confirming, "lane->call != NULL");
 }
 
+static void move_in_flight(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    hit.state = HIT_IN_FLIGHT;
+    end_turn();
+}
+
+static void test_a_hit_leaves_once(void **state)
+{
+    (void)state;
+    assert_violates(move_in_flight, "hit->state == HIT_OPEN");
+}
+
+static void answer_open_hit(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    hit.state = HIT_OPEN;
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
+}
+
+static void test_a_hit_is_in_flight_when_it_is_answered(void **state)
+{
+    (void)state;
+    assert_violates(answer_open_hit, "hit->state == HIT_IN_FLIGHT");
+}
+
+static void cancel_one_of_two(void)
+{
+    struct hit hits[] = {a_hit(), a_hit()};
+
+    add(&hits[0]);
+    add(&hits[1]);
+    h2o_linklist_unlink(&hits[1]._link);
+    hit_cancel(&hits[0]);
+}
+
+static void test_the_open_hits_are_those_in_the_open_batch(void **state)
+{
+    (void)state;
+    assert_violates(cancel_one_of_two, "(n_open == 0) == h2o_linklist_is_empty(&lanes->open)");
+}
+
+static void depart_in_flight(void)
+{
+    struct hit hits[] = {a_hit(), a_hit()};
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hits[0]);
+    end_turn();
+    add(&hits[1]);
+    lane_depart(&world.lanes->lanes[0]);
+}
+
+static void test_a_lane_has_one_batch(void **state)
+{
+    (void)state;
+    assert_violates(depart_in_flight, "lane->batch.size == 0");
+}
+
+static void repeat_as_the_next_batch(void)
+{
+    struct hit hit = a_hit();
+
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hit);
+    end_turn();
+    answer(0, "");
+    ++world.lanes->lanes[0].sequence;
+    end_pause();
+}
+
+static void test_a_repeated_batch_keeps_its_sequence(void **state)
+{
+    (void)state;
+    assert_violates(repeat_as_the_next_batch,
+                    "lane->batch.lane == lane->id && lane->batch.sequence == lane->sequence + 1");
+}
+
+static void join_path(void)
+{
+    struct hit hits[] = {a_hit(), a_hit()};
+
+    hits[1].path = "/b";
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(&hits[0]);
+    add(&hits[1]);
+    end_turn();
+    hits[1].path = "/a";
+    answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5,6]}");
+}
+
+static void test_no_count_is_given_twice(void **state)
+{
+    (void)state;
+    assert_violates(join_path, "entry->hits > 0");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +342,15 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_hit_keeps_its_path, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_batch_is_confirmed_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hit_leaves_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_hit_is_in_flight_when_it_is_answered, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_the_open_hits_are_those_in_the_open_batch, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_lane_has_one_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_repeated_batch_keeps_its_sequence, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_no_count_is_given_twice, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

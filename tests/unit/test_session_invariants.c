@@ -137,6 +137,18 @@ static void a_statement_needs_a_session_that_is_ready(void **unused)
     assert_violates(run_while_setting_up, "session_is_idle(session)");
 }
 
+static void run_statement_of_other_role(void)
+{
+    open_session(SESSION_FOLDS);
+    session_run(session, STATEMENT_APPEND, NULL, 0, note_answer, NULL);
+}
+
+static void a_session_runs_the_statements_of_its_role(void **unused)
+{
+    (void)unused;
+    assert_violates(run_statement_of_other_role, "statement_role(statement) == session->role");
+}
+
 static void finish_step_when_ready(void)
 {
     open_session(SESSION_FOLDS);
@@ -229,6 +241,19 @@ static void only_entries_that_exist_are_folded(void **unused)
     (void)unused;
     assert_violates(fold_an_entry_of_the_future,
                     "fold->start < fold->upto && fold->upto <= fold->state->position");
+}
+
+static void answer_a_fold_of_nothing(void)
+{
+    end_turn();
+    fold->upto = fold->start;
+    refuse_query();
+}
+
+static void a_fold_has_entries(void **unused)
+{
+    (void)unused;
+    assert_violates(answer_a_fold_of_nothing, "entries > 0");
 }
 
 static void restart_during_a_fold(void)
@@ -369,11 +394,13 @@ int main(void)
         cmocka_unit_test(a_query_needs_an_idle_connection),
         cmocka_unit_test(a_session_is_set_up_before_it_is_used),
         cmocka_unit_test(a_statement_needs_a_session_that_is_ready),
+        cmocka_unit_test(a_session_runs_the_statements_of_its_role),
         cmocka_unit_test(a_step_ends_while_its_session_is_set_up),
         cmocka_unit_test(one_statement_of_folds_is_in_flight),
         cmocka_unit_test(an_answer_is_that_of_the_statement_in_flight),
         WITH_FOLD(a_fold_is_of_the_entries_after_the_checkpoint),
         WITH_FOLD(only_entries_that_exist_are_folded),
+        WITH_FOLD(a_fold_has_entries),
         WITH_FOLD(a_lost_session_has_no_fold_in_flight),
         WITH_VIEW(a_view_waits_before_it_is_sent),
         WITH_VIEW(a_view_is_taken_before_it_is_sent),

@@ -1,5 +1,5 @@
-/* What tests of lanes and reads replace (the linker's --wrap, WRAPPED in the Makefile): calls to counter-svc, and
- * the loop's timers and turns. Each has the type of the function that it replaces. */
+/* What tests replace (the linker's --wrap, WRAPPED in the Makefile): calls to counter-svc, and the timers and turns
+ * of the loop. Each has the type of the function that it replaces. */
 #ifndef TESTS_UNIT_WRAPPED_H
 #define TESTS_UNIT_WRAPPED_H
 
