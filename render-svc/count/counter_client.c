@@ -268,7 +268,7 @@ static bool on_call_answered(void *data, const struct http_answer *answer)
 {
     struct counter_call *call = data;
     const char *failure = failure_of(answer);
-    bool is_believed;
+    bool is_accepted;
 
     INVARIANT(call->call != NULL);
     call->call = NULL;
@@ -279,11 +279,11 @@ static bool on_call_answered(void *data, const struct http_answer *answer)
         return true;
     }
     h2o_linklist_unlink(&call->link);
-    is_believed = call->callback(call->data, answer);
+    is_accepted = call->callback(call->data, answer);
     if (failure == NULL)
-        report(call, answer->outcome, is_believed ? NULL : "the answer does not match the request");
+        report(call, answer->outcome, is_accepted ? NULL : "the answer does not match the request");
     free(call);
-    return is_believed;
+    return is_accepted;
 }
 
 void counter_call_cancel(struct counter_call *call)

@@ -357,20 +357,20 @@ static void stop_call(struct http_call *call)
     timer_stop(&call->connect_deadline);
 }
 
-/* Runs the callback and frees the call. Returns whether the answer is believed. */
+/* Runs the callback and frees the call. Returns whether the answer is accepted. */
 static bool end_call(struct http_call *call, const struct http_answer *answer)
 {
     struct http_client *client = call->client;
-    bool is_believed;
+    bool is_accepted;
 
     metric_add(&client->metrics->calls[answer->outcome], 1);
     histogram_add_ns(&client->metrics->call_seconds, monotonic_ns() - call->begun_ns);
     stop_call(call);
     ++client->n_callbacks;
-    is_believed = call->callback(call->data, answer);
+    is_accepted = call->callback(call->data, answer);
     --client->n_callbacks;
     free(call);
-    return is_believed;
+    return is_accepted;
 }
 
 void http_call_cancel(struct http_call *call)

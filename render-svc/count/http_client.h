@@ -28,7 +28,7 @@
  *                                       +---------- the next call ----------+
  *
  *     Each state ends with the close of the connection: after a call that fails or is cancelled, an
- *     answer that is not believed, max_idle_ms, or unexpected bytes. When a call fails, all idle
+ *     answer that is not accepted, max_idle_ms, or unexpected bytes. When a call fails, all idle
  *     connections to the same address are closed, too.
  *
  * A callback runs exactly once, from the loop, never before http_call returns, never after
@@ -60,7 +60,7 @@ struct http_answer {
     const char *reason;     /* of the other outcomes: static text */
 };
 
-/* Returns whether the answer is believed, that is, matches the request. If it does not, its
+/* Returns whether the answer is accepted, that is, matches the request. If it does not, its
  * connection is closed. The result is ignored unless the outcome is HTTP_ANSWERED. */
 typedef bool (*http_callback)(void *data, const struct http_answer *answer);
 

@@ -85,14 +85,14 @@ static bool on_ranking(void *data, const struct http_answer *answer)
     struct ranking_read *read = data;
     struct ranking_reader *reader = read->reader;
     bool answered = answer->outcome == HTTP_ANSWERED && answer->status == 200;
-    bool believed = answer->outcome == HTTP_ANSWERED && answer->status >= 400;
+    bool is_accepted = answer->outcome == HTTP_ANSWERED && answer->status >= 400;
     const char *error = answer->reason;
     struct rows rows;
 
     INVARIANT(read->call != NULL);
     read->call = NULL;
     if (answered && rows_decode(answer->body, answer->len, answer->encoding, &rows, &error) == 0) {
-        believed = true;
+        is_accepted = true;
         serve(read, &rows);
         rows_free(&rows);
     } else {
@@ -101,7 +101,7 @@ static bool on_ranking(void *data, const struct http_answer *answer)
         retry(read);
     }
     worker_defer(reader->worker, &reader->deferred, send_read);
-    return believed;
+    return is_accepted;
 }
 
 static void serve(struct ranking_read *read, const struct rows *rows)

@@ -88,7 +88,7 @@ static struct read_request *read_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct read_request, _link, link);
 }
 
-/* Ends a read request. The callback may free it. Returns whether the answer is believed. */
+/* Ends a read request. The callback may free it. Returns whether the answer is accepted. */
 static bool end_read(struct read_request *read, const struct http_answer *answer)
 {
     read_request_cancel(read);

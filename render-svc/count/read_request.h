@@ -22,7 +22,7 @@
 struct read_request;
 struct read_queue;
 
-/* Receives an answer with the status 200, 400, 404 or 414, and returns whether it is believed (see
+/* Receives an answer with the status 200, 400, 404 or 414, and returns whether it is accepted (see
  * http_callback). `answer` is NULL if the deadline has passed or the queue was full. Ends the read
  * request. Runs exactly once, from the loop, never before read_request_start returns, never after
  * read_request_cancel. */

@@ -31,15 +31,15 @@ static bool on_history(struct read_request *read, const struct http_answer *answ
     struct trend_part *part = H2O_STRUCT_FROM_MEMBER(struct trend_part, _read, read);
     struct trend *trend = part->_trend;
     struct history *history = &trend->of[part - trend->_parts];
-    bool is_believed = true;
+    bool is_accepted = true;
     const char *error;
 
     if (answer != NULL && answer->status == 200)
-        is_believed = history_decode(answer->body, answer->len, history, &error) == 0;
+        is_accepted = history_decode(answer->body, answer->len, history, &error) == 0;
     trend->is_off[part - trend->_parts] = answer != NULL && answer->status == 404;
     if (--trend->waiting == 0)
         trend->_callback(trend);
-    return is_believed;
+    return is_accepted;
 }
 
 void trend_fini(struct trend *trend)

@@ -1,4 +1,4 @@
-"""render-svc believes no answer that is not the answer to what it asked, and no byte it did not ask for.
+"""render-svc accepts no answer that is not the answer to what it asked, and no byte it did not ask for.
 
 The proxy falsifies true answers of a real counter-svc: so whatever render-svc does
 next, asking again brings the truth, and the ledger says whether it was counted once.
@@ -123,7 +123,7 @@ def fresh_path(request):
 
 
 @pytest.mark.parametrize("lie", {**WRONG_COUNTS, **WRONG_HTTP})
-def test_a_wrong_answer_to_a_batch_is_not_believed_and_ends_the_connection(one_lane, request, lie):
+def test_a_wrong_answer_to_a_batch_is_not_accepted_and_ends_the_connection(one_lane, request, lie):
     path = fresh_path(request)
     hit(one_lane.address, "/before")
     one_lane.proxy.next({**WRONG_COUNTS, **WRONG_HTTP}[lie], "POST", "/v1/hits")
@@ -144,7 +144,7 @@ def test_an_impossible_count_is_never_in_an_answer(one_lane):
 
 
 @pytest.mark.parametrize("lie", {**WRONG_ROWS, **WRONG_HTTP})
-def test_wrong_rows_are_not_believed_and_end_the_connection(one_lane, request, lie):
+def test_wrong_rows_are_not_accepted_and_end_the_connection(one_lane, request, lie):
     path = fresh_path(request)
     asked = len(one_lane.proxy.requests("GET", "/v1/paths"))
     one_lane.proxy.next(without_rows, "POST", "/v1/hits")
@@ -158,7 +158,7 @@ def test_wrong_rows_are_not_believed_and_end_the_connection(one_lane, request, l
 
 
 @pytest.mark.parametrize("lie", WRONG_HTTP)
-def test_a_wrong_answer_to_a_new_lane_is_not_believed(one_lane, request, lie):
+def test_a_wrong_answer_to_a_new_lane_is_not_accepted(one_lane, request, lie):
     path = fresh_path(request)
     one_lane.ledger.end_lanes()
     one_lane.proxy.next(WRONG_HTTP[lie], "POST", "/v1/lanes")
@@ -179,7 +179,7 @@ def test_a_lane_that_makes_no_sense_is_not_used(one_lane, request, change):
 @pytest.mark.parametrize("change", [
     {"counts": []}, {"paths": None}, {"paths": 1}, {"paths": ["/a"], "counts": ["1"]},
     {"totals": None}, {"totals": {"paths": "1", "hits": "1"}}, {"next": 1}], ids=str)
-def test_an_answer_to_a_batch_with_wrong_rows_is_not_believed(one_lane, request, change):
+def test_an_answer_to_a_batch_with_wrong_rows_is_not_accepted(one_lane, request, change):
     path = fresh_path(request)
     one_lane.proxy.next(changed(rows=lambda rows: edited(rows, change)), "POST", "/v1/hits")
     document = get(one_lane.address, path, JSON).json()

@@ -65,7 +65,7 @@ struct exchange {
     int fd;
     char request[1024];
     char id[17];
-    bool believes; /* what the callback returns */
+    bool accepts; /* what the callback returns */
     const void *to_send;
     size_t to_send_len;
     unsigned encoded;       /* how often the body was asked for, */
@@ -234,7 +234,7 @@ static inline bool on_answer(void *data, const struct http_answer *answer)
     } else {
         assert_non_null(answer->reason);
     }
-    return e->believes;
+    return e->accepts;
 }
 
 static inline void encode(void *data, enum encoding encoding, struct buffer *to)
@@ -250,7 +250,7 @@ static inline void encode(void *data, enum encoding encoding, struct buffer *to)
 static inline void call_with(struct exchange *e, const struct http_address *address,
                              const char *method, const void *body, size_t len)
 {
-    *e = (struct exchange){.fd = -1, .believes = true, .to_send = body, .to_send_len = len};
+    *e = (struct exchange){.fd = -1, .accepts = true, .to_send = body, .to_send_len = len};
     e->call = http_call(
         client, address,
         &(struct http_request){method, "/v1/x?y=z", body != NULL ? encode : NULL, e, &TRACE},

@@ -1,4 +1,4 @@
-/* Answers that the HTTP client believes, and answers that it does not. */
+/* Answers that the HTTP client accepts, and answers that it does not. */
 #include "tests/unit/http_fixture.h"
 
 /* --- good answers --- */
@@ -121,13 +121,13 @@ static void a_connection_is_closed_after_the_answer_that_says_so(void **state)
     }
 }
 
-static void a_connection_is_closed_after_an_answer_that_is_not_believed(void **state)
+static void a_connection_is_closed_after_an_answer_that_is_not_accepted(void **state)
 {
     struct exchange e;
 
     (void)state;
     call_and_read(&e);
-    e.believes = false;
+    e.accepts = false;
     say(&e, GOOD);
     assert_answered(&e, 200, "hello");
     assert_closed(e.fd);
@@ -190,7 +190,7 @@ static void the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head(voi
 
 /* --- answers that will not do --- */
 
-static void what_is_not_the_answer_to_the_request_is_not_believed(void **state)
+static void what_is_not_the_answer_to_the_request_is_not_accepted(void **state)
 {
     static const char length[] = "Content-Length: 5\r\n";
     static const char head[] = "HTTP/1.1 200 OK\r\nX-Request-Id: $\r\n";
@@ -335,7 +335,7 @@ static void a_head_without_end_is_refused_as_soon_as_it_is_too_long(void **state
     assert_closed(e.fd);
 }
 
-static void an_answer_that_is_cut_at_any_byte_is_not_believed(void **state)
+static void an_answer_that_is_cut_at_any_byte_is_not_accepted(void **state)
 {
     size_t len = 1;
 
@@ -391,14 +391,14 @@ int main(void)
         client_test(two_calls_at_once_have_two_connections_and_the_last_used_is_used_next),
         client_test(a_connection_is_not_used_for_another_address),
         client_test(a_connection_is_closed_after_the_answer_that_says_so),
-        client_test(a_connection_is_closed_after_an_answer_that_is_not_believed),
+        client_test(a_connection_is_closed_after_an_answer_that_is_not_accepted),
         client_test(a_connection_is_closed_after_bytes_behind_the_answer),
         client_test(a_connection_is_closed_after_an_answer_before_the_requests_end),
         client_test(the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head),
-        client_test(what_is_not_the_answer_to_the_request_is_not_believed),
+        client_test(what_is_not_the_answer_to_the_request_is_not_accepted),
         client_test(a_head_has_at_most_16_kb_and_32_headers),
         client_test(a_head_without_end_is_refused_as_soon_as_it_is_too_long),
-        client_test(an_answer_that_is_cut_at_any_byte_is_not_believed),
+        client_test(an_answer_that_is_cut_at_any_byte_is_not_accepted),
         client_test(a_whole_answer_is_good_when_the_end_comes_with_it),
         client_test(a_connection_that_is_reset_has_no_answer),
     };

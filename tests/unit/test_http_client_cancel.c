@@ -75,7 +75,7 @@ static bool on_answer_cancel_another(void *data, const struct http_answer *answe
 
 static void call_with_callback(struct exchange *e, http_callback callback)
 {
-    *e = (struct exchange){.believes = true};
+    *e = (struct exchange){.accepts = true};
     e->call = http_call(client, &server.address,
                         &(struct http_request){.method = "GET", .target = "/", .trace = &TRACE},
                         callback, e);
