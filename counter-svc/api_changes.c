@@ -9,9 +9,9 @@ struct api_change {
     struct change_request *request; /* NULL: answered */
 };
 
-static void answer_change(void *data, const struct change_result *result);
+static void on_change_made(void *data, const struct change_result *result);
 
-static void cancel_change(void *data)
+static void on_change_disposed(void *data)
 {
     struct api_change *api_change = data;
 
@@ -22,7 +22,7 @@ static void cancel_change(void *data)
 static struct api_change *api_change_create(h2o_req_t *req)
 {
     struct api_change *api_change =
-        h2o_mem_alloc_shared(&req->pool, sizeof(*api_change), cancel_change);
+        h2o_mem_alloc_shared(&req->pool, sizeof(*api_change), on_change_disposed);
 
     *api_change = (struct api_change){.req = req};
     return api_change;
@@ -39,7 +39,7 @@ void api_make_change(struct counter *counter, h2o_req_t *req)
         return;
     }
     api_change = api_change_create(req);
-    api_change->request = changes_make(counter->changes, &json, answer_change, api_change);
+    api_change->request = changes_make(counter->changes, &json, on_change_made, api_change);
 }
 
 void api_audit(struct counter *counter, h2o_req_t *req)
@@ -54,10 +54,10 @@ void api_audit(struct counter *counter, h2o_req_t *req)
         return;
     }
     api_change = api_change_create(req);
-    api_change->request = changes_audit(counter->changes, &query, answer_change, api_change);
+    api_change->request = changes_audit(counter->changes, &query, on_change_made, api_change);
 }
 
-static void answer_change(void *data, const struct change_result *result)
+static void on_change_made(void *data, const struct change_result *result)
 {
     struct api_change *api_change = data;
     h2o_req_t *req = api_change->req;

@@ -1,22 +1,21 @@
 /* POST /v1/hits: counts a batch of hits. From the request to the answer:
  *
- *   1. api_hits               decodes the batch and, from the query, which rows are wanted
- *   2. journal_add_batch      puts the batch into the journal's queue
- *                             (journal/journal_requests.c)
+ *   1. api_hits           decodes the batch and, from the query, which rows are wanted
+ *   2. journal_add_batch  puts the batch into the journal's queue (journal/journal_requests.c)
  *      --- the end of the loop's turn ---
- *   3. append_send            makes an entry and sends it in one write (journal/append.c):
- *      gather                 judges every batch that waits and puts the new ones into the entry
- *                             (journal/gather.c)
+ *   3. append_send        makes an entry and sends it in one write (journal/append.c):
+ *      gather             judges every batch that waits and puts the new ones into the entry
+ *                         (journal/gather.c)
  *      --- PostgreSQL commits ---
- *   4. on_appended            applies the entry to the state in memory, sends the next entry, then
- *                             answers the batches of this one (journal/append.c)
- *   5. answer_batch           answers 409 or 503, or continues with step 6
- *   6. answer_confirmed       encodes the counts; the first rows of the ranking are in the state
- *   7. add_rows_of_table      other rows come from the table, within ROWS_LINGER_MS
- *      or answer_without_rows
+ *   4. on_appended        applies the entry to the state in memory, sends the next entry, then
+ *                         answers the batches of this one (journal/append.c)
+ *   5. on_journal_result  answers 409 or 503, or continues with step 6
+ *   6. answer_confirmed   encodes the counts, and the first rows of the ranking from the state
+ *   7. on_rows_read       adds other rows, which a view has read from the table,
+ *      or on_linger_over  or answers without them after ROWS_LINGER_MS
  *
- * cancel_batch runs when the request ends: after the answer, or earlier if its client has gone.
- * A batch that is still in the queue is then removed. A batch that has been sent is counted.
+ * on_batch_disposed runs when the request ends: after the answer, or earlier if the client has left.
+ * It removes a batch that is still in the queue. A batch that has been sent is counted.
  */
 #include "counter-svc/api.h"
 #include "counter-svc/read/view_page.h"
@@ -40,13 +39,13 @@ struct api_batch {
     struct timer linger;                     /* step 7 */
 };
 
-static void answer_batch(void *data, const struct journal_result *result);
+static void on_journal_result(void *data, const struct journal_result *result);
 static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
                              const struct journal_result *result);
-static void add_rows_of_table(void *data, const struct view_result *result);
-static void answer_without_rows(struct timer *timer);
+static void on_rows_read(void *data, const struct view_result *result);
+static void on_linger_over(struct timer *timer);
 static void answer_counts(struct api_batch *api_batch);
-static void cancel_batch(void *data);
+static void on_batch_disposed(void *data);
 
 /* Returns the encoding that a header of the request names. */
 static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_name)
@@ -74,7 +73,7 @@ void api_hits(struct counter *counter, h2o_req_t *req)
         answer_problem(req, 400, error);
         return;
     }
-    api_batch = h2o_mem_alloc_shared(&req->pool, sizeof(*api_batch), cancel_batch);
+    api_batch = h2o_mem_alloc_shared(&req->pool, sizeof(*api_batch), on_batch_disposed);
     *api_batch = (struct api_batch){
         .req = req, .counter = counter, .encoding = requested_encoding(req, "accept")};
     if (req->query_at != SIZE_MAX) {
@@ -82,11 +81,10 @@ void api_hits(struct counter *counter, h2o_req_t *req)
         *api_batch->view = view;
     }
     api_batch->journal_request = journal_add_batch(counter->journal, &hits, &request_of(req)->trace,
-                                                   answer_batch, api_batch);
+                                                   on_journal_result, api_batch);
 }
 
-/* The journal has a result. */
-static void answer_batch(void *data, const struct journal_result *result)
+static void on_journal_result(void *data, const struct journal_result *result)
 {
     struct api_batch *api_batch = data;
     const struct batch *batch = journal_batch(api_batch->journal_request);
@@ -118,7 +116,7 @@ static void add_rows(struct api_batch *api_batch, const struct rows *rows)
     buffer_free(&encoded);
 }
 
-/* The batch is committed and applied: the state, and so its rows, include the batch's own hits. */
+/* Answers a batch that is committed and applied: the state includes its hits. */
 static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
                              const struct journal_result *result)
 {
@@ -131,9 +129,9 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
     if (api_batch->view != NULL && !view_is_in_memory(api_batch->view)) {
         api_batch->view_request =
             views_rows(counter->views, api_batch->view, &request_of(api_batch->req)->trace,
-                       add_rows_of_table, api_batch);
+                       on_rows_read, api_batch);
         timer_start_after(&counter->worker->timers, &api_batch->linger, ROWS_LINGER_MS,
-                          answer_without_rows);
+                          on_linger_over);
         return;
     }
     if (api_batch->view != NULL && state != NULL) {
@@ -144,8 +142,7 @@ static void answer_confirmed(struct api_batch *api_batch, const struct batch *ba
     answer_counts(api_batch);
 }
 
-/* The view has a result. */
-static void add_rows_of_table(void *data, const struct view_result *result)
+static void on_rows_read(void *data, const struct view_result *result)
 {
     struct api_batch *api_batch = data;
 
@@ -155,8 +152,8 @@ static void add_rows_of_table(void *data, const struct view_result *result)
     answer_counts(api_batch);
 }
 
-/* The rows are late: sends the confirmation without them. */
-static void answer_without_rows(struct timer *timer)
+/* The rows are late: answers without them. */
+static void on_linger_over(struct timer *timer)
 {
     struct api_batch *api_batch = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
 
@@ -173,8 +170,8 @@ static void answer_counts(struct api_batch *api_batch)
                 api_batch->counts.bytes, api_batch->counts.len);
 }
 
-/* The request ends: cancels what still waits. */
-static void cancel_batch(void *data)
+/* The request has ended: cancels what is still in progress. */
+static void on_batch_disposed(void *data)
 {
     struct api_batch *api_batch = data;
 

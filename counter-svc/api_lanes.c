@@ -9,19 +9,20 @@ struct api_lane {
     struct journal_request *journal_request; /* NULL: answered */
 };
 
-static void answer_lane(void *data, const struct journal_result *result);
-static void cancel_lane(void *data);
+static void on_lane_opened(void *data, const struct journal_result *result);
+static void on_lane_disposed(void *data);
 
 void api_new_lane(struct counter *counter, h2o_req_t *req)
 {
-    struct api_lane *api_lane = h2o_mem_alloc_shared(&req->pool, sizeof(*api_lane), cancel_lane);
+    struct api_lane *api_lane =
+        h2o_mem_alloc_shared(&req->pool, sizeof(*api_lane), on_lane_disposed);
 
     api_lane->req = req;
     api_lane->journal_request =
-        journal_add_lane(counter->journal, &request_of(req)->trace, answer_lane, api_lane);
+        journal_add_lane(counter->journal, &request_of(req)->trace, on_lane_opened, api_lane);
 }
 
-static void answer_lane(void *data, const struct journal_result *result)
+static void on_lane_opened(void *data, const struct journal_result *result)
 {
     struct api_lane *api_lane = data;
     struct buffer json = {0};
@@ -36,7 +37,7 @@ static void answer_lane(void *data, const struct journal_result *result)
     buffer_free(&json);
 }
 
-static void cancel_lane(void *data)
+static void on_lane_disposed(void *data)
 {
     struct api_lane *api_lane = data;
 

@@ -21,13 +21,14 @@ struct api_read {
     size_t path_len;
 };
 
-static void answer_rows_in_memory(void *data, const struct journal_result *result);
-static void answer_rows(void *data, const struct view_result *result);
-static void answer_path(void *data, const struct view_result *result);
-static void answer_totals(void *data, const struct journal_result *result);
-static void answer_history(void *data, const struct view_result *result);
+static void on_ranking_ready(void *data, const struct journal_result *result);
+static void on_rows_read(void *data, const struct view_result *result);
+static void answer_rows(struct api_read *read, const struct view_result *result);
+static void on_path_read(void *data, const struct view_result *result);
+static void on_totals_ready(void *data, const struct journal_result *result);
+static void on_history_read(void *data, const struct view_result *result);
 
-static void cancel_read(void *data)
+static void on_read_disposed(void *data)
 {
     struct api_read *read = data;
 
@@ -39,13 +40,14 @@ static void cancel_read(void *data)
 
 static struct api_read *read_create(struct counter *counter, h2o_req_t *req)
 {
-    struct api_read *read = h2o_mem_alloc_shared(&req->pool, sizeof(*read), cancel_read);
+    struct api_read *read = h2o_mem_alloc_shared(&req->pool, sizeof(*read), on_read_disposed);
 
     *read = (struct api_read){.req = req, .counter = counter};
     return read;
 }
 
-/* The state, which has everything that was committed when the request came; NULL after a 503. */
+/* Returns the state, which includes all commits before the request. Otherwise answers 503 and
+ * returns NULL. */
 static const struct state *newest_state(struct api_read *read, const struct journal_result *result)
 {
     const struct state *state = journal_state(read->counter->journal);
@@ -70,14 +72,13 @@ void api_rows(struct counter *counter, h2o_req_t *req)
     read = read_create(counter, req);
     if (view_is_in_memory(&view)) {
         read->view = memcpy(h2o_mem_alloc_pool(&req->pool, sizeof(view)), &view, sizeof(view));
-        read->journal_request =
-            journal_add_read(counter->journal, trace, answer_rows_in_memory, read);
+        read->journal_request = journal_add_read(counter->journal, trace, on_ranking_ready, read);
     } else {
-        read->view_request = views_rows(counter->views, &view, trace, answer_rows, read);
+        read->view_request = views_rows(counter->views, &view, trace, on_rows_read, read);
     }
 }
 
-static void answer_rows_in_memory(void *data, const struct journal_result *result)
+static void on_ranking_ready(void *data, const struct journal_result *result)
 {
     struct api_read *read = data;
     const struct state *state = newest_state(read, result);
@@ -90,12 +91,18 @@ static void answer_rows_in_memory(void *data, const struct journal_result *resul
     view_page_free(&page);
 }
 
-static void answer_rows(void *data, const struct view_result *result)
+static void on_rows_read(void *data, const struct view_result *result)
 {
     struct api_read *read = data;
-    struct buffer json = {0};
 
     read->view_request = NULL;
+    answer_rows(read, result);
+}
+
+static void answer_rows(struct api_read *read, const struct view_result *result)
+{
+    struct buffer json = {0};
+
     if (result->rows == NULL) {
         api_answer_unread(read->req, result);
         return;
@@ -124,10 +131,10 @@ void api_path(struct counter *counter, h2o_req_t *req)
     read->path = path;
     read->path_len = len;
     read->view_request =
-        views_path(counter->views, path, len, &request_of(req)->trace, answer_path, read);
+        views_path(counter->views, path, len, &request_of(req)->trace, on_path_read, read);
 }
 
-static void answer_path(void *data, const struct view_result *result)
+static void on_path_read(void *data, const struct view_result *result)
 {
     struct api_read *read = data;
     struct path_detail detail;
@@ -156,10 +163,10 @@ void api_totals(struct counter *counter, h2o_req_t *req)
     struct api_read *read = read_create(counter, req);
 
     read->journal_request =
-        journal_add_read(counter->journal, &request_of(req)->trace, answer_totals, read);
+        journal_add_read(counter->journal, &request_of(req)->trace, on_totals_ready, read);
 }
 
-static void answer_totals(void *data, const struct journal_result *result)
+static void on_totals_ready(void *data, const struct journal_result *result)
 {
     struct api_read *read = data;
     const struct state *state = newest_state(read, result);
@@ -187,10 +194,10 @@ void api_history(struct counter *counter, h2o_req_t *req)
     }
     read = read_create(counter, req);
     read->view_request =
-        views_history(counter->views, &query, &request_of(req)->trace, answer_history, read);
+        views_history(counter->views, &query, &request_of(req)->trace, on_history_read, read);
 }
 
-static void answer_history(void *data, const struct view_result *result)
+static void on_history_read(void *data, const struct view_result *result)
 {
     struct api_read *read = data;
 

@@ -66,7 +66,7 @@ static int start_workers(int listener);
 static void *run_worker(void *server);
 static int watch_signals(void);
 static void on_signal(h2o_socket_t *socket, const char *error);
-static void on_drain_end(struct timer *timer);
+static void on_drain_over(struct timer *timer);
 
 int service_main(const struct service *service, int argc, char **argv)
 {
@@ -376,12 +376,12 @@ static void on_signal(h2o_socket_t *socket, const char *error)
         } else {
             want_all(HTTP_SERVER_DRAINING);
             timer_start_after(&process.admin_server.worker.timers, &process.drain,
-                              (uint64_t)process.settings->drain_ms, on_drain_end);
+                              (uint64_t)process.settings->drain_ms, on_drain_over);
         }
     }
 }
 
-static void on_drain_end(struct timer *timer)
+static void on_drain_over(struct timer *timer)
 {
     (void)timer;
     want_all(HTTP_SERVER_CLOSING);

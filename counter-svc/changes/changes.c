@@ -44,11 +44,11 @@ struct changes {
     struct deferred deferred;
 };
 
-static void note_session(void *data);
-static void expire(struct timer *timer);
+static void on_session_change(void *data);
+static void on_request_deadline(struct timer *timer);
 static void send_next(struct deferred *deferred);
-static void read_result(void *data, const struct pg_answer *answer);
-static void note_forgotten(void *data, const struct pg_answer *answer);
+static void on_statement_answered(void *data, const struct pg_answer *answer);
+static void on_forgotten(void *data, const struct pg_answer *answer);
 
 struct changes *changes_open(struct worker *worker, const struct session_settings *settings,
                              int64_t max_paths, int64_t audit_days)
@@ -62,8 +62,9 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
     if (changes->settings.statement_timeout_ms < STATEMENT_TIMEOUT_MS)
         changes->settings.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);
-    changes->session = session_open(worker, &changes->settings, SESSION_CHANGES,
-                                    &(struct session_owner){note_session, note_session, changes});
+    changes->session =
+        session_open(worker, &changes->settings, SESSION_CHANGES,
+                     &(struct session_owner){on_session_change, on_session_change, changes});
     return changes;
 }
 
@@ -77,7 +78,7 @@ static void kick(struct changes *changes)
     worker_defer(changes->worker, &changes->deferred, send_next);
 }
 
-static void note_session(void *data)
+static void on_session_change(void *data)
 {
     kick(data);
 }
@@ -104,7 +105,8 @@ static struct change_request *add(struct changes *changes, enum statement statem
         .changes = changes, .statement = statement, .callback = callback, .data = data};
     h2o_linklist_insert(&changes->queue, &request->link);
     request->is_expired = ++changes->n_waiting > MAX_WAITING;
-    timer_start_after(&changes->worker->timers, &request->deadline, DEADLINE_MS, expire);
+    timer_start_after(&changes->worker->timers, &request->deadline, DEADLINE_MS,
+                      on_request_deadline);
     kick(changes);
     return request;
 }
@@ -146,7 +148,7 @@ static void finish(struct change_request *request, const struct change_result *r
     free(request);
 }
 
-static void expire(struct timer *timer)
+static void on_request_deadline(struct timer *timer)
 {
     struct change_request *request = H2O_STRUCT_FROM_MEMBER(struct change_request, deadline, timer);
 
@@ -185,7 +187,7 @@ static void send_change(struct changes *changes, struct change_request *request)
     memset(buffer_reserve(&request->text, padding), ' ', padding);
     request->text.len += padding;
     parameters[0] = (struct pg_parameter){request->text.bytes, request->text.len};
-    session_run(changes->session, STATEMENT_CHANGE, parameters, 2, read_result, changes);
+    session_run(changes->session, STATEMENT_CHANGE, parameters, 2, on_statement_answered, changes);
     buffer_free(&number);
 }
 
@@ -198,7 +200,7 @@ static void send_audit(struct changes *changes, const struct audit_query *query)
     session_run(changes->session, STATEMENT_AUDIT,
                 (struct pg_parameter[]){
                     {query->path, query->path_len}, {numbers.bytes, 8}, {numbers.bytes + 8, 8}},
-                3, read_result, changes);
+                3, on_statement_answered, changes);
     buffer_free(&numbers);
 }
 
@@ -209,7 +211,7 @@ static void send_forget(struct changes *changes)
     pg_add_int8(&days, changes->audit_days);
     changes->is_forget_due = false;
     session_run(changes->session, STATEMENT_FORGET_CHANGES,
-                (struct pg_parameter[]){{days.bytes, days.len}}, 1, note_forgotten, changes);
+                (struct pg_parameter[]){{days.bytes, days.len}}, 1, on_forgotten, changes);
     buffer_free(&days);
 }
 
@@ -255,7 +257,7 @@ static void log_failure(const char *statement, const struct pg_answer *answer)
               answer->sqlstate, LOG_QUOTED(answer->message));
 }
 
-static void read_result(void *data, const struct pg_answer *answer)
+static void on_statement_answered(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
     struct change_request *request = change_request_of(changes->queue.next);
@@ -283,7 +285,7 @@ static void read_result(void *data, const struct pg_answer *answer)
 }
 
 /* Changes that could not be deleted are deleted after the next change. */
-static void note_forgotten(void *data, const struct pg_answer *answer)
+static void on_forgotten(void *data, const struct pg_answer *answer)
 {
     struct changes *changes = data;
 

@@ -20,8 +20,8 @@
 #define FOLLOWER_INTERVALS 3
 #define FOLLOWER_QUIET_MS  2000
 
-static void restart(void *data);
-static void tick(struct timer *timer);
+static void on_session_change(void *data);
+static void on_tick(struct timer *timer);
 
 struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
                        const struct fold_settings *settings, const struct state *state,
@@ -35,9 +35,10 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
                           .state = state,
                           .owner = *owner,
                           .history = {.settings = &settings->history}};
-    fold->session = session_open(worker, session_settings, SESSION_FOLDS,
-                                 &(struct session_owner){restart, restart, fold});
-    timer_start_after(&worker->timers, &fold->tick, TICK_MS, tick);
+    fold->session =
+        session_open(worker, session_settings, SESSION_FOLDS,
+                     &(struct session_owner){on_session_change, on_session_change, fold});
+    timer_start_after(&worker->timers, &fold->tick, TICK_MS, on_tick);
     return fold;
 }
 
@@ -46,7 +47,7 @@ void fold_kick(struct fold *fold)
     worker_defer(fold->worker, &fold->deferred, fold_send_next);
 }
 
-static void restart(void *data)
+static void on_session_change(void *data)
 {
     struct fold *fold = data;
 
@@ -142,7 +143,7 @@ void fold_drop_old_cuts(struct fold *fold)
     memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
 }
 
-static void tick(struct timer *timer)
+static void on_tick(struct timer *timer)
 {
     struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, tick, timer);
     uint64_t now_ms = monotonic_ms();
@@ -158,7 +159,7 @@ static void tick(struct timer *timer)
     metric_set(&fold->metrics->unfolded_s,
                fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
     fold->own_entries = 0;
-    timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, tick);
+    timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
     fold_kick(fold);
 }
 

@@ -26,7 +26,7 @@
 #define VACUUM_MIN_ROWS 20000
 #define VACUUM_TABLE_MS 20000
 
-static void end_pause(struct timer *timer);
+static void on_pause_over(struct timer *timer);
 static void on_folded(void *data, const struct pg_answer *answer);
 static void on_cleared(void *data, const struct pg_answer *answer);
 static void on_vacuumed(void *data, const struct pg_answer *answer);
@@ -161,10 +161,10 @@ void fold_send_next(struct deferred *deferred)
 static void pause_fold(struct fold *fold)
 {
     timer_start_after(&fold->worker->timers, &fold->pause, RETRY_MS / 2 + jitter(RETRY_MS),
-                      end_pause);
+                      on_pause_over);
 }
 
-static void end_pause(struct timer *timer)
+static void on_pause_over(struct timer *timer)
 {
     fold_kick(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
 }

@@ -19,12 +19,12 @@
  * locked, and a look-up that waits delays the batches whose paths are known. */
 #define LOOK_UP_PAUSE_MS 500
 
-static void note_session_ready(void *data);
-static void note_session_lost(void *data);
-static void note_folded(void *data, int64_t position);
+static void on_session_ready(void *data);
+static void on_session_lost(void *data);
+static void on_folded(void *data, int64_t position);
 static void end_turn(struct deferred *deferred);
-static void end_pause(struct timer *timer);
-static void refresh(struct timer *timer);
+static void on_pause_over(struct timer *timer);
+static void on_refresh_due(struct timer *timer);
 
 struct journal *journal_open(struct worker *worker, const struct session_settings *session_settings,
                              const struct journal_settings *settings,
@@ -45,12 +45,12 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
     h2o_linklist_init_anchor(&journal->queue);
     h2o_linklist_init_anchor(&journal->taken);
     timer_queue_init(&journal->deadlines, &worker->timers, (uint64_t)settings->batch_deadline_ms);
-    timer_start_after(&worker->timers, &journal->refresh, REFRESH_MS, refresh);
+    timer_start_after(&worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
     journal->session =
         session_open(worker, session_settings, SESSION_JOURNAL,
-                     &(struct session_owner){note_session_ready, note_session_lost, journal});
+                     &(struct session_owner){on_session_ready, on_session_lost, journal});
     journal->fold = fold_open(worker, session_settings, &settings->fold, &journal->state,
-                              &(struct fold_owner){note_folded, journal});
+                              &(struct fold_owner){on_folded, journal});
     return journal;
 }
 
@@ -144,17 +144,17 @@ void journal_pause(struct journal *journal, uint64_t pause_ms)
 {
     timer_stop(&journal->pause);
     timer_start_after(&journal->worker->timers, &journal->pause, pause_ms + jitter(pause_ms),
-                      end_pause);
+                      on_pause_over);
 }
 
-static void end_pause(struct timer *timer)
+static void on_pause_over(struct timer *timer)
 {
     journal_kick(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
 }
 
 /* Runs every REFRESH_MS: notices entries of others, edits and expired lanes while no hits arrive.
  * */
-static void refresh(struct timer *timer)
+static void on_refresh_due(struct timer *timer)
 {
     struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, refresh, timer);
     int64_t used_before_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000, lane;
@@ -163,12 +163,12 @@ static void refresh(struct timer *timer)
         fold_migrate(journal->fold); /* its session may have looked at the schema later */
     journal->head_wanted = true;
     journal->lanes_expired = state_silent_lanes(&journal->state, used_before_ms, &lane, 1) != 0;
-    timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, refresh);
+    timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
     journal_kick(journal);
 }
 
 /* A fold has succeeded. The answer to the next append or head has the checkpoint. */
-static void note_folded(void *data, int64_t position)
+static void on_folded(void *data, int64_t position)
 {
     struct journal *journal = data;
 
@@ -259,7 +259,7 @@ void journal_reset(struct journal *journal, const char *reason)
 /* --- the session --- */
 
 /* The state stays valid: catching up reads the entries that were appended meanwhile. */
-static void note_session_ready(void *data)
+static void on_session_ready(void *data)
 {
     struct journal *journal = data;
 
@@ -276,7 +276,7 @@ static void note_session_ready(void *data)
 }
 
 /* The session has failed. session_problem has the reason. */
-static void note_session_lost(void *data)
+static void on_session_lost(void *data)
 {
     struct journal *journal = data;
 

@@ -22,9 +22,9 @@
 /* The socket has room for a whole entry of the journal, so that the entry leaves in one write. */
 #define SEND_BUFFER_BYTES (512 * 1024)
 
-static void expire_query(struct timer *timer);
-static void flush_more(h2o_socket_t *socket, const char *error);
-static void end_pause(struct timer *timer);
+static void on_query_deadline(struct timer *timer);
+static void on_writable(h2o_socket_t *socket, const char *error);
+static void on_pause_over(struct timer *timer);
 
 struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
                    uint64_t connect_timeout_ms, const struct pg_owner *owner)
@@ -34,7 +34,7 @@ struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
     *pg = (struct pg){
         .worker = worker, .url = url, .owner = *owner, .connect_timeout_ms = connect_timeout_ms};
     /* from the loop, like every callback */
-    timer_start_after(&worker->timers, &pg->pause, 0, end_pause);
+    timer_start_after(&worker->timers, &pg->pause, 0, on_pause_over);
     return pg;
 }
 
@@ -61,7 +61,7 @@ void pg_close(struct pg *pg)
     free(pg);
 }
 
-static void end_pause(struct timer *timer)
+static void on_pause_over(struct timer *timer)
 {
     pg_connect(H2O_STRUCT_FROM_MEMBER(struct pg, pause, timer));
 }
@@ -90,11 +90,11 @@ static int flush(struct pg *pg)
     int left = PQflush(pg->conn);
 
     if (left == 1 && !h2o_socket_is_writing(pg->socket))
-        h2o_socket_notify_write(pg->socket, flush_more);
+        h2o_socket_notify_write(pg->socket, on_writable);
     return left < 0 ? -1 : 0;
 }
 
-static void flush_more(h2o_socket_t *socket, const char *error)
+static void on_writable(h2o_socket_t *socket, const char *error)
 {
     struct pg *pg = socket->data;
 
@@ -112,7 +112,7 @@ static void begin(struct pg *pg, int sent, uint64_t deadline_ms, pg_callback cal
     pg->warned = false;
     if (!sent || flush(pg) != 0)
         deadline_ms = 0;
-    timer_start_after(&pg->worker->timers, &pg->deadline, deadline_ms, expire_query);
+    timer_start_after(&pg->worker->timers, &pg->deadline, deadline_ms, on_query_deadline);
 }
 
 void pg_run_text(struct pg *pg, const char *sql, uint64_t deadline_ms, pg_callback callback,
@@ -166,7 +166,7 @@ static void prefer_next_host(struct pg *pg)
         pg->first_host = (pg->host + 1) % pg->url->n_hosts;
 }
 
-static void expire_query(struct timer *timer)
+static void on_query_deadline(struct timer *timer)
 {
     struct pg *pg = H2O_STRUCT_FROM_MEMBER(struct pg, deadline, timer);
 
@@ -308,7 +308,7 @@ void pg_lose(struct pg *pg, const char *reason)
         pg->pause_ms = MAX_PAUSE_MS;
     timer_stop(&pg->pause);
     timer_start_after(&pg->worker->timers, &pg->pause, pg->pause_ms / 2 + jitter(pg->pause_ms / 2),
-                      end_pause);
+                      on_pause_over);
     pg->callback = NULL;
     if (callback != NULL)
         callback(pg->data, &LOST);

@@ -14,11 +14,11 @@
 #define MAX_KEYWORDS 64
 
 static void try_host(struct pg *pg);
-static void use_addresses(void *data, const struct addresses *found, const char *error);
+static void on_resolved(void *data, const struct addresses *found, const char *error);
 static void try_address(struct pg *pg);
 static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted);
-static void poll_connecting(h2o_socket_t *socket, const char *error);
-static void expire_attempt(struct timer *timer);
+static void on_connect_progress(h2o_socket_t *socket, const char *error);
+static void on_attempt_deadline(struct timer *timer);
 static bool try_other_password(struct pg *pg);
 static void attempt_failed(struct pg *pg, const char *reason);
 
@@ -40,11 +40,10 @@ static void try_host(struct pg *pg)
         try_address(pg);
         return;
     }
-    resolver_start(&pg->resolver, pg->worker, host->name, pg->connect_timeout_ms, use_addresses,
-                   pg);
+    resolver_start(&pg->resolver, pg->worker, host->name, pg->connect_timeout_ms, on_resolved, pg);
 }
 
-static void use_addresses(void *data, const struct addresses *found, const char *error)
+static void on_resolved(void *data, const struct addresses *found, const char *error)
 {
     struct pg *pg = data;
 
@@ -55,7 +54,7 @@ static void use_addresses(void *data, const struct addresses *found, const char 
         try_address(pg);
 }
 
-static void note_warning(void *data, const PGresult *notice)
+static void on_notice(void *data, const PGresult *notice)
 {
     struct pg *pg = data;
     const char *severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
@@ -118,8 +117,9 @@ static void try_address(struct pg *pg)
         attempt_failed(pg, PQerrorMessage(pg->conn));
         return;
     }
-    PQsetNoticeReceiver(pg->conn, note_warning, pg);
-    timer_start_after(&pg->worker->timers, &pg->deadline, pg->connect_timeout_ms, expire_attempt);
+    PQsetNoticeReceiver(pg->conn, on_notice, pg);
+    timer_start_after(&pg->worker->timers, &pg->deadline, pg->connect_timeout_ms,
+                      on_attempt_deadline);
     watch_connecting(pg, PGRES_POLLING_WRITING);
 }
 
@@ -139,10 +139,10 @@ static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
     pg->socket = h2o_evloop_socket_create(pg->worker->loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     pg->socket->data = pg;
     if (wanted == PGRES_POLLING_WRITING)
-        h2o_socket_notify_write(pg->socket, poll_connecting);
+        h2o_socket_notify_write(pg->socket, on_connect_progress);
     else
         h2o_socket_read_start(pg->socket,
-                              wanted == PGRES_POLLING_OK ? pg_on_readable : poll_connecting);
+                              wanted == PGRES_POLLING_OK ? pg_on_readable : on_connect_progress);
     return true;
 }
 
@@ -154,7 +154,7 @@ static const char *why_not_connected(const PGconn *conn)
     return strstr(message, "session is read-only") != NULL ? REASON_READ_ONLY : message;
 }
 
-static void poll_connecting(h2o_socket_t *socket, const char *error)
+static void on_connect_progress(h2o_socket_t *socket, const char *error)
 {
     struct pg *pg = socket->data;
     PostgresPollingStatusType wanted = PQconnectPoll(pg->conn);
@@ -186,7 +186,7 @@ static bool try_other_password(struct pg *pg)
     return true;
 }
 
-static void expire_attempt(struct timer *timer)
+static void on_attempt_deadline(struct timer *timer)
 {
     attempt_failed(H2O_STRUCT_FROM_MEMBER(struct pg, deadline, timer), "no answer in time");
 }

@@ -18,7 +18,7 @@ static void on_witness_process(void *data, const struct pg_answer *answer);
 static void on_listening(void *data, const struct pg_answer *answer);
 static void on_notified(void *data, const struct pg_answer *answer);
 static void on_unlistened(void *data, const struct pg_answer *answer);
-static void expire_check(struct timer *timer);
+static void on_check_deadline(struct timer *timer);
 
 void pooler_check_start(struct pooler_check *check, struct worker *worker,
                         const struct postgres_url *url, uint64_t connect_timeout_ms,
@@ -132,7 +132,7 @@ static void on_process(void *data, const struct pg_answer *answer)
                                                  .data = check});
     pg_follow(check->_witness, pg_host(check->_pg));
     timer_start_after(&check->_worker->timers, &check->_deadline, witness_timeout_ms(check),
-                      expire_check);
+                      on_check_deadline);
 }
 
 /* --- 2: do two connections share a process? --- */
@@ -198,7 +198,7 @@ static void on_notified(void *data, const struct pg_answer *answer)
         return;
     timer_stop(&check->_deadline);
     timer_start_after(&check->_worker->timers, &check->_deadline, check->_query_timeout_ms,
-                      expire_check);
+                      on_check_deadline);
 }
 
 void pooler_check_note(struct pooler_check *check, const char *channel)
@@ -217,7 +217,7 @@ static void on_unlistened(void *data, const struct pg_answer *answer)
         finish(check, NULL);
 }
 
-static void expire_check(struct timer *timer)
+static void on_check_deadline(struct timer *timer)
 {
     struct pooler_check *check = H2O_STRUCT_FROM_MEMBER(struct pooler_check, _deadline, timer);
 

@@ -18,18 +18,18 @@ static const char MANY_PROBLEMS[] = "PostgreSQL cannot be used; the log has the 
 /* How long after the server's own timeout the connection is dropped. */
 #define GRACE_MS 1000
 
-static void check_pooler(void *data);
-static void end_pooler_check(void *data, const char *problem);
-static void note_loss(void *data, const char *reason);
-static void note_notification(void *data, const char *channel);
+static void on_connected(void *data);
+static void on_pooler_checked(void *data, const char *problem);
+static void on_lost(void *data, const char *reason);
+static void on_notified(void *data, const char *channel);
 
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
                              enum session_role role, const struct session_owner *owner)
 {
     struct session *session = h2o_mem_alloc(sizeof(*session));
-    struct pg_owner pg_owner = {.on_connected = check_pooler,
-                                .on_lost = note_loss,
-                                .on_notified = note_notification,
+    struct pg_owner pg_owner = {.on_connected = on_connected,
+                                .on_lost = on_lost,
+                                .on_notified = on_notified,
                                 .data = session};
 
     *session = (struct session){.worker = worker,
@@ -81,18 +81,18 @@ uint64_t session_deadline_ms(const struct session *session)
 
 /* --- the connection --- */
 
-static void check_pooler(void *data)
+static void on_connected(void *data)
 {
     struct session *session = data;
 
     session_set_state(session, SESSION_CHECKING);
     pooler_check_start(&session->pooler_check, session->worker, &session->settings->url,
                        (uint64_t)session->settings->connect_timeout_ms,
-                       session_deadline_ms(session), session->pg, end_pooler_check, session);
+                       session_deadline_ms(session), session->pg, on_pooler_checked, session);
 }
 
 /* A problem may come in any later state, too (pooler.h). */
-static void end_pooler_check(void *data, const char *problem)
+static void on_pooler_checked(void *data, const char *problem)
 {
     struct session *session = data;
 
@@ -102,7 +102,7 @@ static void end_pooler_check(void *data, const char *problem)
         session_set_up(session, SETUP_SETTINGS);
 }
 
-static void note_notification(void *data, const char *channel)
+static void on_notified(void *data, const char *channel)
 {
     struct session *session = data;
 
@@ -123,7 +123,7 @@ static const char *keep_problem(const char *reason)
     return kept[n_kept++] = h2o_strdup(NULL, reason, SIZE_MAX).base;
 }
 
-static void note_loss(void *data, const char *reason)
+static void on_lost(void *data, const char *reason)
 {
     struct session *session = data;
 

@@ -52,12 +52,12 @@ static void fail_step(struct session *session, const struct pg_answer *answer)
     session_fail(session, STEPS[session->step].failure, answer);
 }
 
-static void finish_step(void *data, const struct pg_answer *answer)
+static void on_step_answered(void *data, const struct pg_answer *answer)
 {
     struct session *session = data;
 
     if (answer->outcome == PG_LOST)
-        return; /* note_loss follows */
+        return; /* session.c: on_lost follows */
     INVARIANT(session->state == SESSION_SETTING_UP);
     if (answer->outcome == PG_FAILED)
         fail_step(session, answer);
@@ -73,7 +73,7 @@ static void begin_step(struct session *session, enum setup_step step)
 
 static void run_text(struct session *session, const char *sql, uint64_t deadline_ms)
 {
-    pg_run_text(session->pg, sql, deadline_ms, finish_step, session);
+    pg_run_text(session->pg, sql, deadline_ms, on_step_answered, session);
 }
 
 void session_set_up(struct session *session, enum setup_step first)
@@ -230,7 +230,7 @@ static void send_prepare(struct session *session)
 
     statement_add_text(&text, session->preparing);
     pg_run_prepare(session->pg, statement_name(session->preparing, name), text.bytes,
-                   session_deadline_ms(session), finish_step, session);
+                   session_deadline_ms(session), on_step_answered, session);
     buffer_free(&text);
 }
 

@@ -40,8 +40,8 @@ struct ranking {
 };
 
 static void on_session_change(void *data);
-static void on_next(struct timer *timer);
-static void on_step(void *data, const struct pg_answer *answer);
+static void on_next_due(struct timer *timer);
+static void on_step_answered(void *data, const struct pg_answer *answer);
 
 struct ranking *ranking_open(struct worker *worker, const struct session_settings *settings)
 {
@@ -58,7 +58,7 @@ struct ranking *ranking_open(struct worker *worker, const struct session_setting
 static void go_on(struct ranking *ranking, uint64_t pause_ms)
 {
     timer_stop(&ranking->next);
-    timer_start_after(&ranking->worker->timers, &ranking->next, pause_ms, on_next);
+    timer_start_after(&ranking->worker->timers, &ranking->next, pause_ms, on_next_due);
 }
 
 static void on_session_change(void *data)
@@ -69,7 +69,7 @@ static void on_session_change(void *data)
     go_on(ranking, 0);
 }
 
-static void on_next(struct timer *timer)
+static void on_next_due(struct timer *timer)
 {
     struct ranking *ranking = H2O_STRUCT_FROM_MEMBER(struct ranking, next, timer);
 
@@ -77,7 +77,7 @@ static void on_next(struct timer *timer)
         session_close(ranking->session);
         ranking->session = NULL;
     } else if (session_is_idle(ranking->session)) {
-        session_run_long(ranking->session, STEPS[ranking->step], on_step, ranking);
+        session_run_long(ranking->session, STEPS[ranking->step], on_step_answered, ranking);
     }
 }
 
@@ -100,7 +100,7 @@ static bool choose_step(struct ranking *ranking, const char *answer)
     return true;
 }
 
-static void on_step(void *data, const struct pg_answer *answer)
+static void on_step_answered(void *data, const struct pg_answer *answer)
 {
     struct ranking *ranking = data;
 

@@ -8,11 +8,11 @@
 #include <string.h>
 
 static void send_rows(struct views *views, const struct view *view);
-static void read_table_rows(void *data, const struct pg_answer *answer);
+static void on_rows(void *data, const struct pg_answer *answer);
 static void send_path(struct views *views, const struct buffer *path);
-static void read_path(void *data, const struct pg_answer *answer);
+static void on_path(void *data, const struct pg_answer *answer);
 static void send_history(struct views *views, const struct history_query *query);
-static void read_history(void *data, const struct pg_answer *answer);
+static void on_history(void *data, const struct pg_answer *answer);
 
 void view_send(struct views *views, const struct view_request *request)
 {
@@ -99,11 +99,10 @@ static void send_rows(struct views *views, const struct view *view)
     statement = statement_of_view(view);
     if (view->order == VIEW_BY_PATH)
         session_run(views->session, statement, (struct pg_parameter[]){after, low, high, limit}, 4,
-                    read_table_rows, views);
+                    on_rows, views);
     else
         session_run(views->session, statement,
-                    (struct pg_parameter[]){count, after, low, high, limit}, 5, read_table_rows,
-                    views);
+                    (struct pg_parameter[]){count, after, low, high, limit}, 5, on_rows, views);
     buffer_free(&numbers);
 }
 
@@ -135,7 +134,7 @@ static bool add_rows(struct view_page *page, const struct view *view, const PGre
     return false;
 }
 
-static void read_table_rows(void *data, const struct pg_answer *answer)
+static void on_rows(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
     const PGresult *result = answer->result;
@@ -175,7 +174,7 @@ static void send_path(struct views *views, const struct buffer *path)
     pg_add_int8(&most, DETAIL_MAX_RANK);
     session_run(views->session, STATEMENT_PATH,
                 (struct pg_parameter[]){{path->bytes, path->len}, {most.bytes, most.len}}, 2,
-                read_path, views);
+                on_path, views);
     buffer_free(&most);
 }
 
@@ -189,7 +188,7 @@ static void add_unfolded(struct path_detail *detail, const struct state *state,
         detail->count = slot->count;
 }
 
-static void read_path(void *data, const struct pg_answer *answer)
+static void on_path(void *data, const struct pg_answer *answer)
 {
     struct path_detail detail = {0};
     struct views *views = data;
@@ -224,10 +223,10 @@ static void send_history(struct views *views, const struct history_query *query)
                                         {unit, strlen(unit)},
                                         {query->from, query->from_len},
                                         {query->to, query->to_len}},
-                4, read_history, views);
+                4, on_history, views);
 }
 
-static void read_history(void *data, const struct pg_answer *answer)
+static void on_history(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
 

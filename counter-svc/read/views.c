@@ -10,11 +10,11 @@
 /* How old a fold may be for a page by path that continues another page, in milliseconds. */
 #define CONTINUED_MS 1000
 
-static void find_target(void *data, const struct journal_result *result);
-static void end_linger(struct timer *timer);
-static void expire(struct timer *timer);
+static void on_head_found(void *data, const struct journal_result *result);
+static void on_linger_over(struct timer *timer);
+static void on_view_deadline(struct timer *timer);
 static void send_next(struct deferred *deferred);
-static void note_session(void *data);
+static void on_session_change(void *data);
 
 struct views *views_open(struct worker *worker, const struct session_settings *session_settings,
                          const struct view_settings *settings, struct journal *journal,
@@ -34,8 +34,9 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
     h2o_linklist_init_anchor(&views->in_flight);
     timer_queue_init(&views->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
     timer_queue_init(&views->lingers, &worker->timers, FOLD_LINGER_MS);
-    views->session = session_open(worker, session_settings, SESSION_VIEWS,
-                                  &(struct session_owner){note_session, note_session, views});
+    views->session =
+        session_open(worker, session_settings, SESSION_VIEWS,
+                     &(struct session_owner){on_session_change, on_session_change, views});
     return views;
 }
 
@@ -89,7 +90,7 @@ static void find_head(struct view_request *request)
 {
     h2o_linklist_insert(&request->views->folding, &request->link);
     request->head =
-        journal_add_read(request->views->journal, &request->trace, find_target, request);
+        journal_add_read(request->views->journal, &request->trace, on_head_found, request);
 }
 
 static struct view_request *add(struct views *views, struct view_request *request)
@@ -101,11 +102,11 @@ static struct view_request *add(struct views *views, struct view_request *reques
         request->state = VIEW_QUEUED;
         h2o_linklist_insert(&views->queue, &request->link);
     } else if (is_continued(request)) {
-        timer_start(&views->deadlines, &request->deadline, expire);
+        timer_start(&views->deadlines, &request->deadline, on_view_deadline);
         request->state = VIEW_QUEUED;
         h2o_linklist_insert(&views->queue, &request->link);
     } else {
-        timer_start(&views->deadlines, &request->deadline, expire);
+        timer_start(&views->deadlines, &request->deadline, on_view_deadline);
         find_head(request);
     }
     kick(views);
@@ -191,7 +192,7 @@ static void enqueue(struct view_request *request)
 }
 
 /* The state has everything that was committed when the request came: that has to be folded. */
-static void find_target(void *data, const struct journal_result *result)
+static void on_head_found(void *data, const struct journal_result *result)
 {
     struct view_request *request = data;
     const struct state *state = journal_state(request->views->journal);
@@ -206,7 +207,7 @@ static void find_target(void *data, const struct journal_result *result)
     } else {
         view_set_state(request, VIEW_FOLDING);
         request->target = state->position;
-        timer_start(&request->views->lingers, &request->linger, end_linger);
+        timer_start(&request->views->lingers, &request->linger, on_linger_over);
         journal_fold(request->views->journal);
     }
 }
@@ -227,7 +228,7 @@ void views_on_folded(struct views *views, int64_t position)
     }
 }
 
-static void end_linger(struct timer *timer)
+static void on_linger_over(struct timer *timer)
 {
     struct view_request *request = H2O_STRUCT_FROM_MEMBER(struct view_request, linger, timer);
 
@@ -235,7 +236,7 @@ static void end_linger(struct timer *timer)
     enqueue(request);
 }
 
-static void expire(struct timer *timer)
+static void on_view_deadline(struct timer *timer)
 {
     struct view_request *request = H2O_STRUCT_FROM_MEMBER(struct view_request, deadline, timer);
 
@@ -316,7 +317,7 @@ void views_put_back(struct views *views)
     kick(views);
 }
 
-static void note_session(void *data)
+static void on_session_change(void *data)
 {
     struct views *views = data;
 

@@ -52,8 +52,8 @@ static void look_up(struct counter_client *client);
 static void send_probes(struct counter_client *client);
 static void wait_for_probes(struct counter_client *client);
 static void on_resolved(void *data, const struct addresses *found, const char *error);
-static void on_next_look_up(struct timer *timer);
-static void on_next_probes(struct timer *timer);
+static void on_look_up_due(struct timer *timer);
+static void on_probes_due(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
 static void on_no_address(struct timer *timer);
@@ -141,10 +141,10 @@ static void on_resolved(void *data, const struct addresses *found, const char *e
                   LOG_QUOTED(error));
     }
     timer_start_after(&client->worker->timers, &client->next_look_up,
-                      (uint64_t)client->settings->resolve_ms, on_next_look_up);
+                      (uint64_t)client->settings->resolve_ms, on_look_up_due);
 }
 
-static void on_next_look_up(struct timer *timer)
+static void on_look_up_due(struct timer *timer)
 {
     look_up(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_look_up, timer));
 }
@@ -313,10 +313,10 @@ static void send_probes(struct counter_client *client)
 static void wait_for_probes(struct counter_client *client)
 {
     timer_start_after(&client->worker->timers, &client->next_probes,
-                      PROBE_TICK_MS + jitter(PROBE_TICK_MS), on_next_probes);
+                      PROBE_TICK_MS + jitter(PROBE_TICK_MS), on_probes_due);
 }
 
-static void on_next_probes(struct timer *timer)
+static void on_probes_due(struct timer *timer)
 {
     struct counter_client *client =
         H2O_STRUCT_FROM_MEMBER(struct counter_client, next_probes, timer);

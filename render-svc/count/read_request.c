@@ -23,7 +23,7 @@ struct read_queue {
 
 static void send_reads(struct deferred *deferred);
 static bool on_read_answered(void *data, const struct http_answer *answer);
-static void on_read_expired(struct timer *timer);
+static void on_read_deadline(struct timer *timer);
 static void on_pause_over(struct timer *timer);
 
 struct read_queue *read_queue_create(struct worker *worker, struct counter_client *client,
@@ -78,7 +78,7 @@ void read_request_start(struct read_queue *reads, struct read_request *read,
         h2o_linklist_insert(&reads->refused, &read->_link);
         schedule(reads);
     } else {
-        timer_start(&reads->deadlines, &read->_deadline, on_read_expired);
+        timer_start(&reads->deadlines, &read->_deadline, on_read_deadline);
         enqueue(read, &reads->queue);
     }
 }
@@ -140,7 +140,7 @@ static bool on_read_answered(void *data, const struct http_answer *answer)
     return answer->outcome == HTTP_ANSWERED && answer->status >= 400;
 }
 
-static void on_read_expired(struct timer *timer)
+static void on_read_deadline(struct timer *timer)
 {
     end_read(H2O_STRUCT_FROM_MEMBER(struct read_request, _deadline, timer), NULL);
 }

@@ -30,8 +30,8 @@ static void check_head(struct connection *connection, h2o_socket_t *socket, uint
 static void check_body(struct connection *connection, h2o_socket_t *socket, uint64_t for_ms);
 static void refuse(h2o_socket_t *socket, int status, const char *detail);
 static void cut_unless_taken(struct deferred *deferred);
-static void on_cut_freed(void *data);
-static void on_incomplete_freed(void *data);
+static void on_cut_disposed(void *data);
+static void on_incomplete_disposed(void *data);
 
 void connection_begin(struct worker *worker, h2o_socket_t *socket, void (*on_close)(void *))
 {
@@ -214,14 +214,14 @@ static void reset(h2o_socket_t *socket)
 
 void connection_cut(h2o_req_t *req)
 {
-    struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_freed);
+    struct cut *cut = h2o_mem_alloc_shared(&req->pool, sizeof(*cut), on_cut_disposed);
 
     *cut = (struct cut){.req = req};
     worker_defer(worker_of(req), &cut->deferred, cut_unless_taken);
 }
 
 /* libh2o has handled by now what the client took in this turn. If the client took everything, the
- * request was freed, and on_cut_freed has cancelled this call. */
+ * request was freed, and on_cut_disposed has cancelled this call. */
 static void cut_unless_taken(struct deferred *deferred)
 {
     struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);
@@ -233,7 +233,7 @@ static void cut_unless_taken(struct deferred *deferred)
     reset(socket);
 }
 
-static void on_cut_freed(void *data)
+static void on_cut_disposed(void *data)
 {
     deferred_cancel(&((struct cut *)data)->deferred);
 }
@@ -271,14 +271,14 @@ static void reset_at_close(h2o_socket_t *socket, bool on)
 void connection_reset_unless_complete(h2o_req_t *req)
 {
     struct incomplete *incomplete =
-        h2o_mem_alloc_shared(&req->pool, sizeof(*incomplete), on_incomplete_freed);
+        h2o_mem_alloc_shared(&req->pool, sizeof(*incomplete), on_incomplete_disposed);
 
     *incomplete = (struct incomplete){.req = req};
     reset_at_close(connection_socket(req), true);
 }
 
 /* Runs before libh2o closes the connection or parses its next request. */
-static void on_incomplete_freed(void *data)
+static void on_incomplete_disposed(void *data)
 {
     const h2o_req_t *req = ((struct incomplete *)data)->req;
 

@@ -40,8 +40,8 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req);
 static void on_request_end(h2o_logger_t *self, h2o_req_t *req);
 static void on_acceptable(h2o_socket_t *listener, const char *error);
 static void on_connection_close(void *data);
-static void on_accept_pause_end(struct timer *timer);
-static void check_connections(struct timer *timer);
+static void on_accept_pause_over(struct timer *timer);
+static void on_check_due(struct timer *timer);
 static void on_wanted_state(h2o_socket_t *wake, const char *error);
 static void close_listener(struct http_server *server);
 static void close_idle_connections(struct timer *timer);
@@ -205,7 +205,7 @@ static void accept_connection(struct http_server *server, h2o_socket_t *socket)
     metric_add(&metrics->connections_accepted, 1);
     if (!timer_is_waiting(&server->_check_connections))
         timer_start_after(&server->worker.timers, &server->_check_connections, CHECK_MS,
-                          check_connections);
+                          on_check_due);
     h2o_accept(&server->_accept, socket);
 }
 
@@ -227,7 +227,7 @@ static void on_acceptable(h2o_socket_t *listener, const char *error)
                           LOG_QUOTED(strerror(errno)));
                 h2o_socket_read_stop(listener);
                 timer_start_after(&server->worker.timers, &server->_accept_pause, ACCEPT_PAUSE_MS,
-                                  on_accept_pause_end);
+                                  on_accept_pause_over);
             }
             return;
         }
@@ -235,7 +235,7 @@ static void on_acceptable(h2o_socket_t *listener, const char *error)
     }
 }
 
-static void on_accept_pause_end(struct timer *timer)
+static void on_accept_pause_over(struct timer *timer)
 {
     struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, _accept_pause, timer);
 
@@ -257,7 +257,7 @@ static void on_connection_close(void *data)
         h2o_socket_read_start(server->_listener, on_acceptable);
 }
 
-static void check_connections(struct timer *timer)
+static void on_check_due(struct timer *timer)
 {
     struct http_server *server =
         H2O_STRUCT_FROM_MEMBER(struct http_server, _check_connections, timer);
@@ -266,7 +266,7 @@ static void check_connections(struct timer *timer)
     output_budget_enforce(&server->_budget, monotonic_ms());
     if (server->_connections != 0)
         timer_start_after(&server->worker.timers, &server->_check_connections, CHECK_MS,
-                          check_connections);
+                          on_check_due);
 }
 
 /* --- stopping --- */

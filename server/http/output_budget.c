@@ -14,8 +14,8 @@ struct response {
     uint64_t since_ms;
 };
 
-static void on_response_freed(void *data);
-static void on_share_freed(void *data);
+static void on_response_disposed(void *data);
+static void on_share_disposed(void *data);
 
 static void take(struct output_budget *budget, size_t bytes)
 {
@@ -49,7 +49,7 @@ bool output_budget_admit(h2o_req_t *req, size_t bytes, size_t shared)
         budget->refused = true;
         return false;
     }
-    response = h2o_mem_alloc_shared(&req->pool, sizeof(*response), on_response_freed);
+    response = h2o_mem_alloc_shared(&req->pool, sizeof(*response), on_response_disposed);
     *response =
         (struct response){.budget = budget, .req = req, .bytes = bytes, .since_ms = monotonic_ms()};
     h2o_linklist_insert(&budget->responses, &response->link);
@@ -57,7 +57,7 @@ bool output_budget_admit(h2o_req_t *req, size_t bytes, size_t shared)
     return true;
 }
 
-static void on_response_freed(void *data)
+static void on_response_disposed(void *data)
 {
     struct response *response = data;
 
@@ -67,14 +67,14 @@ static void on_response_freed(void *data)
 
 void *output_budget_share(struct output_budget *budget, size_t bytes)
 {
-    struct output_share *share = h2o_mem_alloc_shared(NULL, bytes, on_share_freed);
+    struct output_share *share = h2o_mem_alloc_shared(NULL, bytes, on_share_disposed);
 
     *share = (struct output_share){budget, bytes};
     take(budget, bytes);
     return share;
 }
 
-static void on_share_freed(void *data)
+static void on_share_disposed(void *data)
 {
     const struct output_share *share = data;
 

@@ -149,7 +149,7 @@ static void a_session_runs_the_statements_of_its_role(void **unused)
     assert_violates(run_statement_of_other_role, "statement_role(statement) == session->role");
 }
 
-static void finish_step_when_ready(void)
+static void answer_step_when_ready(void)
 {
     open_session(SESSION_FOLDS);
     session->state = SESSION_CHECKING;
@@ -161,7 +161,7 @@ static void finish_step_when_ready(void)
 static void a_step_ends_while_its_session_is_set_up(void **unused)
 {
     (void)unused;
-    assert_violates(finish_step_when_ready, "session->state == SESSION_SETTING_UP");
+    assert_violates(answer_step_when_ready, "session->state == SESSION_SETTING_UP");
 }
 
 /* --- folds --- */
