@@ -13,33 +13,32 @@ static void on_change_made(void *data, const struct change_result *result);
 
 static void on_change_disposed(void *data)
 {
-    struct api_change *api_change = data;
+    struct api_change *call = data;
 
-    if (api_change->request != NULL)
-        change_cancel(api_change->request);
+    if (call->request != NULL)
+        change_cancel(call->request);
 }
 
 static struct api_change *api_change_create(h2o_req_t *req)
 {
-    struct api_change *api_change =
-        h2o_mem_alloc_shared(&req->pool, sizeof(*api_change), on_change_disposed);
+    struct api_change *call = h2o_mem_alloc_shared(&req->pool, sizeof(*call), on_change_disposed);
 
-    *api_change = (struct api_change){.req = req};
-    return api_change;
+    *call = (struct api_change){.req = req};
+    return call;
 }
 
 void api_make_change(struct counter *counter, h2o_req_t *req)
 {
     struct buffer json = {0};
-    struct api_change *api_change;
+    struct api_change *call;
     const char *error;
 
     if (change_decode(req->entity.base, req->entity.len, &json, &error) != 0) {
         answer_problem(req, 400, error);
         return;
     }
-    api_change = api_change_create(req);
-    api_change->request = changes_make(counter->changes, &json, on_change_made, api_change);
+    call = api_change_create(req);
+    call->request = changes_make(counter->changes, &json, on_change_made, call);
 }
 
 void api_audit(struct counter *counter, h2o_req_t *req)
@@ -47,22 +46,22 @@ void api_audit(struct counter *counter, h2o_req_t *req)
     struct audit_query query;
     h2o_iovec_t text = request_query(req);
     const char *error;
-    struct api_change *api_change;
+    struct api_change *call;
 
     if (audit_query_parse(text.base, text.len, &query, &error) != 0) {
         answer_problem(req, 400, error);
         return;
     }
-    api_change = api_change_create(req);
-    api_change->request = changes_audit(counter->changes, &query, on_change_made, api_change);
+    call = api_change_create(req);
+    call->request = changes_audit(counter->changes, &query, on_change_made, call);
 }
 
 static void on_change_made(void *data, const struct change_result *result)
 {
-    struct api_change *api_change = data;
-    h2o_req_t *req = api_change->req;
+    struct api_change *call = data;
+    h2o_req_t *req = call->req;
 
-    api_change->request = NULL;
+    call->request = NULL;
     switch (result->outcome) {
     case CHANGE_DONE:
         api_answer_json(req, result->text, result->len, 0);

@@ -40,11 +40,11 @@ struct api_batch {
 };
 
 static void on_journal_result(void *data, const struct journal_result *result);
-static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
+static void answer_confirmed(struct api_batch *call, const struct batch *batch,
                              const struct journal_result *result);
 static void on_rows_read(void *data, const struct view_result *result);
 static void on_linger_over(struct timer *timer);
-static void answer_counts(struct api_batch *api_batch);
+static void answer_counts(struct api_batch *call);
 static void on_batch_disposed(void *data);
 
 /* Returns the encoding that a header of the request names. */
@@ -57,7 +57,7 @@ static enum encoding requested_encoding(h2o_req_t *req, const char *lower_case_n
 
 void api_hits(struct counter *counter, h2o_req_t *req)
 {
-    struct api_batch *api_batch;
+    struct api_batch *call;
     struct hits hits;
     struct view view;
     const char *error;
@@ -73,112 +73,110 @@ void api_hits(struct counter *counter, h2o_req_t *req)
         answer_problem(req, 400, error);
         return;
     }
-    api_batch = h2o_mem_alloc_shared(&req->pool, sizeof(*api_batch), on_batch_disposed);
-    *api_batch = (struct api_batch){
+    call = h2o_mem_alloc_shared(&req->pool, sizeof(*call), on_batch_disposed);
+    *call = (struct api_batch){
         .req = req, .counter = counter, .encoding = requested_encoding(req, "accept")};
     if (req->query_at != SIZE_MAX) {
-        api_batch->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
-        *api_batch->view = view;
+        call->view = h2o_mem_alloc_pool(&req->pool, sizeof(view));
+        *call->view = view;
     }
-    api_batch->journal_request = journal_add_batch(counter->journal, &hits, &request_of(req)->trace,
-                                                   on_journal_result, api_batch);
+    call->journal_request = journal_add_batch(counter->journal, &hits, &request_of(req)->trace,
+                                              on_journal_result, call);
 }
 
 static void on_journal_result(void *data, const struct journal_result *result)
 {
-    struct api_batch *api_batch = data;
-    const struct batch *batch = journal_batch(api_batch->journal_request);
+    struct api_batch *call = data;
+    const struct batch *batch = journal_batch(call->journal_request);
 
-    api_batch->journal_request = NULL;
+    call->journal_request = NULL;
     switch (result->outcome) {
     case JOURNAL_APPLIED:
     case JOURNAL_REPEAT:
-        answer_confirmed(api_batch, batch, result);
+        answer_confirmed(call, batch, result);
         break;
     case JOURNAL_CONFLICT:
-        answer_problem(api_batch->req, 409,
+        answer_problem(call->req, 409,
                        "The lane is unknown, or the sequence is not its next. Begin a new lane.");
         break;
     case JOURNAL_UNAVAILABLE:
-        api_answer_unavailable(api_batch->req);
+        api_answer_unavailable(call->req);
         break;
     }
 }
 
 /* Adds rows to the answer, unless slow clients leave no room for them. */
-static void add_rows(struct api_batch *api_batch, const struct rows *rows)
+static void add_rows(struct api_batch *call, const struct rows *rows)
 {
     struct buffer encoded = {0};
 
-    rows_encode(&encoded, api_batch->encoding, rows);
-    if (output_budget_admit(api_batch->req, api_batch->counts.len + encoded.len, 0))
-        counts_add_rows(&api_batch->counts, api_batch->encoding, &encoded);
+    rows_encode(&encoded, call->encoding, rows);
+    if (output_budget_admit(call->req, call->counts.len + encoded.len, 0))
+        counts_add_rows(&call->counts, call->encoding, &encoded);
     buffer_free(&encoded);
 }
 
 /* Answers a batch that is committed and applied: the state includes its hits. */
-static void answer_confirmed(struct api_batch *api_batch, const struct batch *batch,
+static void answer_confirmed(struct api_batch *call, const struct batch *batch,
                              const struct journal_result *result)
 {
-    struct counter *counter = api_batch->counter;
+    struct counter *counter = call->counter;
     const struct state *state = journal_state(counter->journal);
     struct view_page page;
 
-    counts_encode(&api_batch->counts, api_batch->encoding, batch, result->outcome == JOURNAL_REPEAT,
+    counts_encode(&call->counts, call->encoding, batch, result->outcome == JOURNAL_REPEAT,
                   result->hit_counts);
-    if (api_batch->view != NULL && !view_is_in_memory(api_batch->view)) {
-        api_batch->view_request =
-            views_rows(counter->views, api_batch->view, &request_of(api_batch->req)->trace,
-                       on_rows_read, api_batch);
-        timer_start_after(&counter->worker->timers, &api_batch->linger, ROWS_LINGER_MS,
-                          on_linger_over);
+    if (call->view != NULL && !view_is_in_memory(call->view)) {
+        call->view_request = views_rows(counter->views, call->view, &request_of(call->req)->trace,
+                                        on_rows_read, call);
+        timer_start_after(&counter->worker->timers, &call->linger, ROWS_LINGER_MS, on_linger_over);
         return;
     }
-    if (api_batch->view != NULL && state != NULL) {
-        view_page_of_state(&page, state, api_batch->view);
-        add_rows(api_batch, &page.rows);
+    if (call->view != NULL && state != NULL) {
+        view_page_of_state(&page, state, call->view);
+        add_rows(call, &page.rows);
         view_page_free(&page);
     }
-    answer_counts(api_batch);
+    answer_counts(call);
 }
 
 static void on_rows_read(void *data, const struct view_result *result)
 {
-    struct api_batch *api_batch = data;
+    struct api_batch *call = data;
 
-    api_batch->view_request = NULL;
+    call->view_request = NULL;
     if (result->rows != NULL)
-        add_rows(api_batch, result->rows);
-    answer_counts(api_batch);
+        add_rows(call, result->rows);
+    answer_counts(call);
 }
 
 /* The rows are late: answers without them. */
 static void on_linger_over(struct timer *timer)
 {
-    struct api_batch *api_batch = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
+    struct api_batch *call = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
 
-    view_cancel(api_batch->view_request);
-    api_batch->view_request = NULL;
-    answer_counts(api_batch);
+    view_cancel(call->view_request);
+    call->view_request = NULL;
+    answer_counts(call);
 }
 
 /* Sends the counts, with the rows if they were added. */
-static void answer_counts(struct api_batch *api_batch)
+static void answer_counts(struct api_batch *call)
 {
-    timer_stop(&api_batch->linger);
-    answer_copy(api_batch->req, 200, encoding_media_type(api_batch->encoding),
-                api_batch->counts.bytes, api_batch->counts.len);
+    timer_stop(&call->linger);
+    answer_copy(call->req, 200, encoding_media_type(call->encoding), call->counts.bytes,
+                call->counts.len);
 }
 
 /* The request has ended: cancels what is still in progress. */
 static void on_batch_disposed(void *data)
 {
-    struct api_batch *api_batch = data;
+    struct api_batch *call = data;
 
-    if (api_batch->journal_request != NULL)
-        journal_cancel(api_batch->journal_request);
-    if (api_batch->view_request != NULL)
-        view_cancel(api_batch->view_request);
-    timer_stop(&api_batch->linger);
-    buffer_free(&api_batch->counts);
+    if (call->journal_request != NULL)
+        journal_cancel(call->journal_request);
+    if (call->view_request != NULL)
+        view_cancel(call->view_request);
+    timer_stop(&call->linger);
+    buffer_free(&call->counts);
 }

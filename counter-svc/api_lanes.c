@@ -14,33 +14,32 @@ static void on_lane_disposed(void *data);
 
 void api_new_lane(struct counter *counter, h2o_req_t *req)
 {
-    struct api_lane *api_lane =
-        h2o_mem_alloc_shared(&req->pool, sizeof(*api_lane), on_lane_disposed);
+    struct api_lane *call = h2o_mem_alloc_shared(&req->pool, sizeof(*call), on_lane_disposed);
 
-    api_lane->req = req;
-    api_lane->journal_request =
-        journal_add_lane(counter->journal, &request_of(req)->trace, on_lane_opened, api_lane);
+    call->req = req;
+    call->journal_request =
+        journal_add_lane(counter->journal, &request_of(req)->trace, on_lane_opened, call);
 }
 
 static void on_lane_opened(void *data, const struct journal_result *result)
 {
-    struct api_lane *api_lane = data;
+    struct api_lane *call = data;
     struct buffer json = {0};
 
-    api_lane->journal_request = NULL;
+    call->journal_request = NULL;
     if (result->outcome != JOURNAL_APPLIED) {
-        api_answer_unavailable(api_lane->req);
+        api_answer_unavailable(call->req);
         return;
     }
     lane_encode(&json, result->lane);
-    answer_copy(api_lane->req, 201, MEDIA_JSON, json.bytes, json.len);
+    answer_copy(call->req, 201, MEDIA_JSON, json.bytes, json.len);
     buffer_free(&json);
 }
 
 static void on_lane_disposed(void *data)
 {
-    struct api_lane *api_lane = data;
+    struct api_lane *call = data;
 
-    if (api_lane->journal_request != NULL)
-        journal_cancel(api_lane->journal_request);
+    if (call->journal_request != NULL)
+        journal_cancel(call->journal_request);
 }
