@@ -201,16 +201,16 @@ void counts_add_rows(struct buffer *counts, enum encoding encoding, const struct
 static bool decode_overflow(const struct message *message, size_t size,
                             struct hit_count *hit_counts)
 {
-    struct value places = message_member(message, message->root, "overflow");
-    int64_t least = 0, place;
+    struct value indexes = message_member(message, message->root, "overflow");
+    int64_t least = 0, index;
 
-    for (size_t i = 0; i < value_items(places); ++i) {
-        if (!value_is_int(message_item(message, places, i), least, (int64_t)size - 1, &place))
+    for (size_t i = 0; i < value_items(indexes); ++i) {
+        if (!value_is_int(message_item(message, indexes, i), least, (int64_t)size - 1, &index))
             return false;
-        hit_counts[place].overflow = true;
-        least = place + 1;
+        hit_counts[index].overflow = true;
+        least = index + 1;
     }
-    return places.type == VALUE_NONE || places.type == VALUE_LIST;
+    return indexes.type == VALUE_NONE || indexes.type == VALUE_LIST;
 }
 
 /* Decodes everything except the rows. */
@@ -237,7 +237,7 @@ static int decode_counts(const struct message *message, const struct batch *batc
         counts->hit_counts[i] = (struct hit_count){count, false};
     }
     if (!decode_overflow(message, batch->size, counts->hit_counts))
-        return message_fail(error, "\"overflow\" is not a list of places in the batch.");
+        return message_fail(error, "\"overflow\" is not a list of indexes in the batch.");
     return 0;
 }
 

@@ -63,10 +63,10 @@ static int read_head(struct import *import)
 /* A field of the record; empty if it is missing. */
 static struct buffer field(const struct import *import, enum column column)
 {
-    size_t place = import->columns[column];
+    size_t number = import->columns[column];
 
-    return place >= 1 && place <= import->reader.n_fields ? import->reader.fields[place - 1]
-                                                          : (struct buffer){0};
+    return number >= 1 && number <= import->reader.n_fields ? import->reader.fields[number - 1]
+                                                            : (struct buffer){0};
 }
 
 /* Whether it is a decimal number from 0 to the end of BIGINT, without leading zeros. */

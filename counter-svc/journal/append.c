@@ -10,7 +10,7 @@ static void on_appended(void *data, const struct pg_answer *answer);
 static void remove_paths(struct journal_entry *entry)
 {
     for (size_t i = 0; i < entry->n_paths; ++i)
-        entry->paths[i].slot->place = 0;
+        entry->paths[i].slot->entry_index = 0;
     entry->n_paths = 0;
 }
 
@@ -68,7 +68,7 @@ void append_check_entry(const struct journal *journal)
     }
     for (size_t i = 0; i < entry->n_paths; ++i) {
         const struct slot *slot = entry->paths[i].slot;
-        INVARIANT(slot->place == i + 1);
+        INVARIANT(slot->entry_index == i + 1);
         new_paths += !slot->has_row && slot != state->overflow;
     }
     INVARIANT(new_paths == entry->new_paths);
@@ -150,7 +150,7 @@ static void apply_entry(struct journal *journal)
     bool overflowed = false;
 
     for (size_t i = 0; i < n_paths; ++i) {
-        entry->paths[i].slot->place = 0;
+        entry->paths[i].slot->entry_index = 0;
         overflowed |= entry->paths[i].slot == journal->state.overflow;
     }
     if (overflowed)

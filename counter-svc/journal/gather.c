@@ -50,7 +50,7 @@ static void take(struct gathering *gathering, struct journal_request *request,
 /* Returns the count that a slot's row has after the entry. */
 static struct hit_count count_after(const struct journal *journal, const struct slot *slot)
 {
-    int64_t hits = slot->place != 0 ? journal->entry.paths[slot->place - 1].hits : 0;
+    int64_t hits = slot->entry_index != 0 ? journal->entry.paths[slot->entry_index - 1].hits : 0;
 
     return (struct hit_count){saturating_add(slot->count, hits), slot == journal->state.overflow};
 }
@@ -64,20 +64,20 @@ static struct hit_count add_path(struct gathering *gathering, struct slot *slot,
     struct journal_entry *entry = &journal->entry;
     struct entry_path *path;
 
-    if (!slot->has_row && slot->place == 0 && slot != journal->state.overflow) {
+    if (!slot->has_row && slot->entry_index == 0 && slot != journal->state.overflow) {
         if (journal->state.paths + entry->new_paths < journal->settings->max_paths)
             ++entry->new_paths;
         else
             slot = journal->state.overflow;
     }
-    if (slot->place == 0) {
+    if (slot->entry_index == 0) {
         INVARIANT(entry->n_paths < ENTRY_MAX_PATHS);
         entry->paths[entry->n_paths++] =
             (struct entry_path){.slot = slot, .path = slot->path, .path_len = slot->path_len};
-        slot->place = (uint16_t)entry->n_paths;
+        slot->entry_index = (uint16_t)entry->n_paths;
         gathering->path_bytes += slot->path_len;
     }
-    path = &entry->paths[slot->place - 1];
+    path = &entry->paths[slot->entry_index - 1];
     path->hits = saturating_add(path->hits, added->hits);
     path->bot_hits = saturating_add(path->bot_hits, added->bot_hits);
     return count_after(journal, slot);

@@ -293,7 +293,7 @@ void journal_close(struct journal *journal)
     journal_free_requests(journal);
     for (size_t i = 0; i < journal->entry.n_paths; ++i)
         if (journal->entry.paths[i].slot != NULL)
-            journal->entry.paths[i].slot->place = 0;
+            journal->entry.paths[i].slot->entry_index = 0;
     timer_stop(&journal->pause);
     timer_stop(&journal->refresh);
     deferred_cancel(&journal->deferred);

@@ -38,7 +38,7 @@ void state_clear(struct state *state)
 {
     while (!h2o_linklist_is_empty(&state->_slots)) {
         struct slot *slot = slot_of(state->_slots.next);
-        INVARIANT(slot->place == 0);
+        INVARIANT(slot->entry_index == 0);
         h2o_linklist_unlink(&slot->link);
         free(slot);
     }
@@ -109,7 +109,7 @@ static void evict(struct state *state, struct slot *slot)
 {
     struct slot **at = bucket_of(state, slot->path, slot->path_len);
 
-    INVARIANT(slot->place == 0 && !slot->in_top && !slot->kept);
+    INVARIANT(slot->entry_index == 0 && !slot->in_top && !slot->kept);
     while (*at != slot)
         at = &(*at)->next;
     *at = slot->next;
@@ -129,8 +129,8 @@ static bool is_before(int64_t count, const struct slot *path, const struct slot 
     return path_compare(path->path, path->path_len, slot->path, slot->path_len) < 0;
 }
 
-/* Returns the place of a slot with this count among the first `n` rows. */
-static size_t place_of(const struct state *state, const struct slot *slot, int64_t count, size_t n)
+/* Returns the index that a slot with this count has among the first `n` rows. */
+static size_t top_index(const struct state *state, const struct slot *slot, int64_t count, size_t n)
 {
     size_t low = 0;
 
@@ -158,7 +158,7 @@ static void rank(struct state *state, struct slot *slot, int64_t new_count)
     size_t from, to;
 
     if (slot->in_top) {
-        from = place_of(state, slot, slot->count, state->n_top);
+        from = top_index(state, slot, slot->count, state->n_top);
         INVARIANT(from < state->n_top && state->top[from] == slot);
     } else if (state->n_top < STATE_TOP_ROWS) {
         from = state->n_top++;
@@ -171,7 +171,7 @@ static void rank(struct state *state, struct slot *slot, int64_t new_count)
         slot->count = new_count;
         return;
     }
-    to = place_of(state, slot, new_count, from);
+    to = top_index(state, slot, new_count, from);
     memmove(&state->top[to + 1], &state->top[to], (from - to) * sizeof(struct slot *));
     state->top[to] = slot;
     slot->count = new_count;
@@ -337,7 +337,7 @@ void state_evict(struct state *state, size_t max_bytes)
         struct slot *slot = slot_of(state->_slots.next);
         if (h2o_linklist_is_empty(&state->_slots) || slot->position > state->checkpoint)
             return;
-        if (slot->in_top || slot->kept || slot->place != 0) {
+        if (slot->in_top || slot->kept || slot->entry_index != 0) {
             ++needed;
             h2o_linklist_unlink(&slot->link);
             h2o_linklist_insert(&state->_slots, &slot->link);

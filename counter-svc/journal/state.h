@@ -38,8 +38,8 @@ struct slot {
     int64_t bots;        /* hits by bots in it; saturates */
     int64_t position;
     uint32_t path_len;
-    uint16_t place;   /* in the entry that is being made, from 1; 0: not in it */
-    bool has_row : 1; /* false: no row, not even one with a count of 0 */
+    uint16_t entry_index; /* in the entry that is being made, from 1; 0: not in it */
+    bool has_row : 1;     /* false: no row, not even one with a count of 0 */
     bool in_top : 1;
     bool kept : 1; /* never evicted */
     char path[];

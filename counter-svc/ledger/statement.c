@@ -71,15 +71,15 @@ static const char *table_of(enum statement statement)
     return TABLES[period_of(statement)][(statement - STATEMENT_ROWS) / VIEW_N_PERIODS % 2];
 }
 
-/* Appends the text of a file with the table in place of the placeholder. */
+/* Appends the text of a file. The table replaces the placeholder. */
 static void add_rows_file(struct buffer *to, const char *text, const char *table)
 {
-    const char *place;
+    const char *at;
 
-    while ((place = strstr(text, PLACEHOLDER)) != NULL) {
-        buffer_add(to, text, (size_t)(place - text));
+    while ((at = strstr(text, PLACEHOLDER)) != NULL) {
+        buffer_add(to, text, (size_t)(at - text));
         buffer_add_string(to, table);
-        text = place + sizeof(PLACEHOLDER) - 1;
+        text = at + sizeof(PLACEHOLDER) - 1;
     }
     buffer_add_string(to, text);
 }

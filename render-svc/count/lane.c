@@ -112,7 +112,7 @@ static int64_t hits_of(const struct batch *batch)
     return hits;
 }
 
-void lane_depart(struct lane *lane)
+void lane_dispatch(struct lane *lane)
 {
     struct lanes *lanes = lane->lanes;
     size_t bytes = 0, size = 0;

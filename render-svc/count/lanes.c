@@ -134,12 +134,12 @@ static bool is_large_enough(const struct lanes *lanes)
 
 /* Sends the open batch on the free lanes: as many batches as its hits need, or as there are free
  * lanes. */
-static void depart_all(struct lanes *lanes)
+static void dispatch_all(struct lanes *lanes)
 {
     timer_stop(&lanes->linger);
     for (size_t i = 0; i < lanes->n_lanes && lanes->n_open != 0; ++i)
         if (lanes->lanes[i].state == LANE_FREE)
-            lane_depart(&lanes->lanes[i]);
+            lane_dispatch(&lanes->lanes[i]);
 }
 
 /* Runs at the end of the turn: sends the open batch, or lets it linger. */
@@ -148,14 +148,14 @@ static void dispatch_open_batch(struct deferred *deferred)
     struct lanes *lanes = H2O_STRUCT_FROM_MEMBER(struct lanes, deferred, deferred);
 
     if (is_large_enough(lanes))
-        depart_all(lanes);
+        dispatch_all(lanes);
     else if (!timer_is_waiting(&lanes->linger))
         timer_start_after(&lanes->worker->timers, &lanes->linger, LINGER_MS, on_linger_over);
 }
 
 static void on_linger_over(struct timer *timer)
 {
-    depart_all(H2O_STRUCT_FROM_MEMBER(struct lanes, linger, timer));
+    dispatch_all(H2O_STRUCT_FROM_MEMBER(struct lanes, linger, timer));
 }
 
 void lanes_destroy(struct lanes *lanes)

@@ -71,8 +71,8 @@ void lane_init(struct lane *lane, struct lanes *lanes);
 /* Cancels the call and the hits that wait. */
 void lane_fini(struct lane *lane);
 
-/* Takes as many hits from the open batch as fit into one batch, and sends it. The lane must be
+/* Takes as many hits from the open batch as one batch may have, and sends them. The lane must be
  * free. */
-void lane_depart(struct lane *lane);
+void lane_dispatch(struct lane *lane);
 
 #endif

@@ -3,10 +3,10 @@
  * A piece is text that was compressed by itself: raw deflate (RFC 1951) that ends on a byte
  * boundary and refers to nothing before it. A gzip member consists of GZIP_HEAD, any pieces in any
  * order, and gzip_add_end. So the text that many visitors share is compressed once, and each
- * visitor's own text goes between its pieces.
+ * private text goes between its pieces.
  *
  *     struct gzip_sum sum = gzip_add_piece(gzip, &body, text, len);
- *     sum = gzip_join(sum, gzip_add_plain(&body, own, own_len));
+ *     sum = gzip_join(sum, gzip_add_plain(&body, private, private_len));
  *     gzip_add_end(&body, sum);
  *
  * A struct gzip belongs to one thread. Running out of memory ends the process, as in libh2o.

@@ -103,8 +103,8 @@ static size_t add_changed(struct buffer *to, const struct rows *before, const st
 
     for (size_t i = 0; i < after->size; ++i) {
         const struct row *row = &after->rows[i];
-        uint16_t place = *find_slot(&old, row);
-        if (place != 0 && before->rows[place - 1].count == row->count)
+        uint16_t number = *find_slot(&old, row);
+        if (number != 0 && before->rows[number - 1].count == row->count)
             continue;
         if (count++ != 0)
             buffer_add_literal(to, ",");

@@ -8,9 +8,9 @@
 #include <pthread.h>
 
 /* A longer path is ellipsed: it would be a wall of text. */
-#define OWN_WHOLE_BYTES 240
+#define HEADING_WHOLE_BYTES 240
 
-/* The place for the script to show the change since the last look. */
+/* The element in which the script shows the change since the last look. */
 #define SINCE "<p id=\"since\" class=\"note\" hidden></p>\n"
 
 /* The view that the page of a visit shows. */
@@ -41,7 +41,7 @@ static unsigned slot_of(const char *encoded, size_t len)
     return (hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24) & 0xFF;
 }
 
-/* Where the percent-encoded path of a row begins, counted from the row's own beginning. */
+/* Where the percent-encoded path of a row begins, counted from the beginning of the row. */
 static size_t encoded_at(void)
 {
     return sizeof(PATH_TABLE_ROW PATH_TABLE_ROW_BAR PATH_TABLE_ROW_A HTML_LINK_HREF LINK_PATHS) -
@@ -180,10 +180,10 @@ static void render_constants(void)
     buffer_free(&text);
 }
 
-/* --- what is the visitor's own --- */
+/* --- private parts --- */
 
-/* Says where in the table the path is; `row` 0: not in it. */
-static void add_place(struct buffer *to, unsigned row, const struct page_index *index)
+/* Appends the rank of the path in the table; `row` 0: it is not among the rows. */
+static void add_rank(struct buffer *to, unsigned row, const struct page_index *index)
 {
     html_add(to, "<p class=\"note\"><a href=\"#v\">%s %u", row != 0 ? "No." : "Below the first",
              row != 0 ? row : index->size);
@@ -224,26 +224,26 @@ static void add_row_apart(struct buffer *to, const char *path, size_t path_len,
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
                       size_t path_len, struct hit_count hit_count)
 {
-    struct buffer own = {0};
+    struct buffer private = {0};
     size_t encoded, encoded_len;
 
     visit->row = 0;
-    buffer_add_literal(&own, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
-    encoded = own.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
-    encoded_len = html_add_path_link(&own, path, path_len, OWN_WHOLE_BYTES);
-    buffer_add_literal(&own, "</h1>\n");
-    add_count(&own, hit_count);
+    buffer_add_literal(&private, "<div class=\"own stay\"><h1><small>You visited</small> <a ");
+    encoded = private.len + sizeof(HTML_LINK_HREF LINK_PATHS) - 1 + link_base.len;
+    encoded_len = html_add_path_link(&private, path, path_len, HEADING_WHOLE_BYTES);
+    buffer_add_literal(&private, "</h1>\n");
+    add_count(&private, hit_count);
     if (visit->rows != NULL) {
-        visit->row = hit_count.overflow
-                         ? visit->index->overflow
-                         : find_row(visit->index, visit->rows, own.bytes + encoded, encoded_len);
-        add_place(&own, visit->row, visit->index);
+        visit->row = hit_count.overflow ? visit->index->overflow
+                                        : find_row(visit->index, visit->rows,
+                                                   private.bytes + encoded, encoded_len);
+        add_rank(&private, visit->row, visit->index);
     }
-    visit->apart_at = own.len;
+    visit->apart_at = private.len;
     if (visit->rows != NULL && visit->row == 0)
-        add_row_apart(&own, path, path_len, hit_count, visit->index);
-    visit->own = h2o_strdup(pool, own.bytes, own.len);
-    buffer_free(&own);
+        add_row_apart(&private, path, path_len, hit_count, visit->index);
+    visit->private = h2o_strdup(pool, private.bytes, private.len);
+    buffer_free(&private);
 }
 
 size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PARTS])
@@ -254,7 +254,7 @@ size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PART
 
     pthread_once(&rendered, render_constants);
     parts[count++] = constant.head;
-    parts[count++] = h2o_iovec_init(visit->own.base, apart_at);
+    parts[count++] = h2o_iovec_init(visit->private.base, apart_at);
     if (rows == NULL) {
         parts[count++] = constant.instead_of_rows;
     } else if (visit->row != 0) {
@@ -264,7 +264,8 @@ size_t page_of_visit(const struct page_visit *visit, h2o_iovec_t parts[PAGE_PART
         parts[count++] = h2o_iovec_init(rows + behind, visit->rows_len - behind);
     } else {
         parts[count++] = h2o_iovec_init(rows, index->apart);
-        parts[count++] = h2o_iovec_init(visit->own.base + apart_at, visit->own.len - apart_at);
+        parts[count++] =
+            h2o_iovec_init(visit->private.base + apart_at, visit->private.len - apart_at);
         parts[count++] = h2o_iovec_init(rows + index->apart, visit->rows_len - index->apart);
     }
     return count;
@@ -318,9 +319,9 @@ struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const cha
     return sum;
 }
 
-/* Packs the visitor's own text, in the pool. */
-static h2o_iovec_t pack_own(h2o_mem_pool_t *pool, const char *text, size_t len,
-                            struct gzip_sum *sum)
+/* Packs a private part, in the pool. */
+static h2o_iovec_t pack_private(h2o_mem_pool_t *pool, const char *text, size_t len,
+                                struct gzip_sum *sum)
 {
     struct buffer packed = {0};
     h2o_iovec_t part;
@@ -349,13 +350,13 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
 {
     unsigned piece = visit->row != 0 ? piece_of(visit->row) : pieces->size - 1;
     size_t behind = pieces->at[visit->row != 0 ? piece + 1 : piece];
-    const char *apart = visit->own.base + visit->apart_at;
+    const char *apart = visit->private.base + visit->apart_at;
     struct gzip_sum sum;
 
     pthread_once(&rendered, render_constants);
     sum = constant.packed_head_sum;
     parts[0] = constant.packed_head;
-    parts[1] = pack_own(pool, visit->own.base, visit->apart_at, &sum);
+    parts[1] = pack_private(pool, visit->private.base, visit->apart_at, &sum);
     parts[2] = h2o_iovec_init(packed, pieces->at[piece]);
     sum = gzip_join(sum, pieces->before[piece]);
     *shared = pieces->at[piece] + pieces->at[pieces->size] - behind;
@@ -364,7 +365,7 @@ size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool
         *shared += marked->len;
         sum = gzip_join(gzip_join(sum, marked->sum), pieces->after[piece]);
     } else {
-        parts[3] = pack_own(pool, apart, visit->own.len - visit->apart_at, &sum);
+        parts[3] = pack_private(pool, apart, visit->private.len - visit->apart_at, &sum);
         sum = gzip_join(sum, pieces->after[piece - 1]);
     }
     parts[4] = h2o_iovec_init(packed + behind, pieces->at[pieces->size] - behind);

@@ -1,17 +1,17 @@
-/* The page of a visit, in parts. The visitors of a batch get the same rows, which are rendered once
- * and shared by reference; only the visitor's own parts are rendered for each visit.
+/* The page of a visit, in parts. The visitors of a batch share the rows, which are rendered once and
+ * sent by reference. The private parts are rendered for each visit.
  *
  *     shared   the constant beginning
- *     own      the visited path, its count, its place in the table
+ *     private  the visited path, its count, its rank in the table
  *     shared   controls, rows
- *     own      the beginning of the visited row, marked; or a row of its own below the others
+ *     private  the beginning of the visited row, marked; or, if it is not among the rows, this row
  *     shared   the rows after it, the end
  *
  * The same for JSON, in two parts: json_add_visit, json_add_rows.
  *
  * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
- * visited row changes one piece, which is compressed again. The visitor's own text goes between the
- * pieces, uncompressed.
+ * visited row changes one piece, which is compressed again. The private text goes between the pieces,
+ * uncompressed.
  */
 #ifndef RENDER_HTML_PAGE_H
 #define RENDER_HTML_PAGE_H
@@ -24,19 +24,20 @@
 /* The most rows of the page of a visit. */
 #define PAGE_ROWS 100
 
-/* Where the rows are in the rendered text, to insert a visitor's own parts without a search through
- * all of it. */
+/* Where the rows are in the rendered text, so that private parts can be inserted without a
+ * search through all of it. */
 struct page_index {
     struct totals totals;
     int64_t highest; /* count */
     size_t apart;    /* where the row of a path goes that is not among these */
     unsigned size;
-    unsigned overflow; /* the place of the overflow row, from 1; 0: it is not among these */
+    unsigned overflow; /* the overflow row, from 1; 0: it is not among these rows */
     uint32_t starts[PAGE_ROWS];
     unsigned char slots[256]; /* hash of a path → its row + 1; open addressing */
 };
 
-/* Appends the shared text after the visitor's own, up to the end of the page, and fills the index.
+/* Appends the shared text after the first private part, up to the end of the page, and fills the
+ * index.
  * Rows after the first PAGE_ROWS are left out. */
 void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index);
 
@@ -65,17 +66,17 @@ struct gzip_sum page_pack_marked(struct gzip *gzip, struct buffer *to, const cha
                                  const struct page_index *index, const struct page_pieces *pieces,
                                  unsigned row);
 
-/* A visit with the visitor's own parts. */
+/* A visit with its private parts. */
 struct page_visit {
     const char *rows; /* from page_add_rows; NULL: they could not be read, and the page says so */
     size_t rows_len;
     const struct page_index *index;
-    unsigned row;    /* the visited one, from 1; 0: it is not among these rows */
-    h2o_iovec_t own; /* in the pool: path, count, place; from apart_at on */
-    size_t apart_at; /* the row of the visited path, if it is not among the rows */
+    unsigned row;        /* the visited one, from 1; 0: it is not among these rows */
+    h2o_iovec_t private; /* in the pool: path, count, rank; from apart_at on */
+    size_t apart_at;     /* the row of the visited path, if it is not among the rows */
 };
 
-/* Renders the visitor's own parts, in the pool. The caller has set rows, rows_len and index of
+/* Renders the private parts, in the pool. The caller has set rows, rows_len and index of
  * `visit`; they must live as long as the parts. */
 void page_begin_visit(struct page_visit *visit, h2o_mem_pool_t *pool, const char *path,
                       size_t path_len, struct hit_count hit_count);
@@ -95,7 +96,7 @@ struct page_packed {
 /* The same as one gzip member, for a visit with rows. `packed` is from page_pack_rows with its
  * pieces, `marked` from page_pack_marked for visit->row; NULL: that is 0. Both must live as long as
  * the parts. `*shared` becomes the number of bytes of
- * the parts that are not the visitor's own. */
+ * the shared parts. */
 size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool,
                             const char *packed, const struct page_pieces *pieces,
                             const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],

@@ -110,10 +110,10 @@ void reply_is_for_all_origins(h2o_req_t *req)
     answer_header_named(req, "cross-origin-resource-policy", "cross-origin");
 }
 
-/* Takes room for a response, or answers with a 503. `own` and `shared` in bytes. */
-static bool make_room(h2o_req_t *req, size_t own, size_t shared, bool json)
+/* Takes room for a response, or answers with a 503. `private` and `shared` in bytes. */
+static bool make_room(h2o_req_t *req, size_t private, size_t shared, bool json)
 {
-    if (output_budget_admit(req, own, shared))
+    if (output_budget_admit(req, private, shared))
         return true;
     reply_unavailable(req, "Too many bytes wait for slow clients.", json);
     return false;

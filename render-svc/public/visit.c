@@ -193,10 +193,10 @@ struct parts {
 };
 
 /* Adds a copy of the buffer's bytes and frees the buffer. */
-static void add_own(struct visit *visit, struct parts *to, struct buffer *own)
+static void add_private(struct visit *visit, struct parts *to, struct buffer *private)
 {
-    to->parts[to->count++] = h2o_strdup(&visit->req->pool, own->bytes, own->len);
-    buffer_free(own);
+    to->parts[to->count++] = h2o_strdup(&visit->req->pool, private->bytes, private->len);
+    buffer_free(private);
 }
 
 /* Adds bytes of `linked`, and keeps `linked` alive as long as the request. */
@@ -208,23 +208,23 @@ static void add_shared(struct visit *visit, struct parts *to, void *linked, cons
     to->shared += len;
 }
 
-/* Adds the visitor's own part of the JSON, then the shared rows. */
+/* Adds the private part of the JSON, then the shared rows. */
 static void add_json(struct visit *visit, struct rendered_rows *rows, struct parts *to)
 {
-    struct buffer own = {0};
+    struct buffer private = {0};
     struct rows_text *text;
 
-    json_add_visit(&own, visit->path, visit->path_len, visit->count);
+    json_add_visit(&private, visit->path, visit->path_len, visit->count);
     if (rows == NULL) {
         if (visit->form == FORM_JSON)
-            json_add_rows(&own, NULL);
+            json_add_rows(&private, NULL);
         else
-            buffer_add_literal(&own, "}\n");
-        add_own(visit, to, &own);
+            buffer_add_literal(&private, "}\n");
+        add_private(visit, to, &private);
         return;
     }
     text = rendered_rows_text(rows, ROWS_JSON);
-    add_own(visit, to, &own);
+    add_private(visit, to, &private);
     add_shared(visit, to, text, text->bytes, text->len);
 }
 
@@ -233,17 +233,17 @@ static void add_packed_json(struct visit *visit, struct rendered_rows *rows, str
                             struct parts *to)
 {
     struct rows_packed *packed = rendered_rows_packed(rows, ROWS_JSON, gzip);
-    struct buffer own = {0}, packed_own = {0}, end = {0};
+    struct buffer private = {0}, packed_private = {0}, end = {0};
     struct gzip_sum sum;
 
-    json_add_visit(&own, visit->path, visit->path_len, visit->count);
-    buffer_add_literal(&packed_own, GZIP_HEAD);
-    sum = gzip_join(gzip_add_plain(&packed_own, own.bytes, own.len), packed->sum);
-    buffer_free(&own);
-    add_own(visit, to, &packed_own);
+    json_add_visit(&private, visit->path, visit->path_len, visit->count);
+    buffer_add_literal(&packed_private, GZIP_HEAD);
+    sum = gzip_join(gzip_add_plain(&packed_private, private.bytes, private.len), packed->sum);
+    buffer_free(&private);
+    add_private(visit, to, &packed_private);
     add_shared(visit, to, packed, packed->bytes, packed->len);
     gzip_add_end(&end, sum);
-    add_own(visit, to, &end);
+    add_private(visit, to, &end);
 }
 
 /* Renders the part of the page that only this visitor gets. */

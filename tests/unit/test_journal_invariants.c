@@ -51,14 +51,14 @@ static int make_entry(void **unused)
     entry->new_paths = 1;
     entry->paths[0] =
         (struct entry_path){.slot = state_add(&journal->state, "/a", 2, -1, 0, 0), .hits = 3};
-    entry->paths[0].slot->place = 1;
+    entry->paths[0].slot->entry_index = 1;
     return 0;
 }
 
 static int free_entry(void **unused)
 {
     (void)unused;
-    journal->entry.paths[0].slot->place = 0;
+    journal->entry.paths[0].slot->entry_index = 0;
     state_fini(&journal->state);
     free(batch);
     free(journal);
@@ -121,8 +121,8 @@ static void a_request_is_taken_before_it_is_sent(void **unused)
 static void a_path_has_its_place_in_the_entry(void **unused)
 {
     (void)unused;
-    journal->entry.paths[0].slot->place = 2;
-    assert_violates(check_entry, "slot->place == i + 1");
+    journal->entry.paths[0].slot->entry_index = 2;
+    assert_violates(check_entry, "slot->entry_index == i + 1");
 }
 
 static void an_entry_counts_its_new_paths(void **unused)
@@ -134,7 +134,7 @@ static void an_entry_counts_its_new_paths(void **unused)
 
 static void apply_entry_twice(void)
 {
-    journal->entry.paths[0].slot->place = 0;
+    journal->entry.paths[0].slot->entry_index = 0;
     state_apply(&journal->state, &journal->entry, 0);
     state_apply(&journal->state, &journal->entry, 0);
 }
@@ -181,7 +181,7 @@ static void clear_during_append(void)
 static void a_slot_stays_while_an_entry_has_it(void **unused)
 {
     (void)unused;
-    assert_violates(clear_during_append, "slot->place == 0");
+    assert_violates(clear_during_append, "slot->entry_index == 0");
 }
 
 /* --- the journal's statements and requests --- */

@@ -283,7 +283,7 @@ static void depart_in_flight(void)
     add(&hits[0]);
     end_turn();
     add(&hits[1]);
-    lane_depart(&world.lanes->lanes[0]);
+    lane_dispatch(&world.lanes->lanes[0]);
 }
 
 static void test_a_lane_has_one_batch(void **state)
