@@ -67,7 +67,7 @@ static void add_host(struct buffer *to)
 }
 
 /* Appends the metrics of the process as a whole. */
-static void add_own_metrics(struct buffer *to, const struct admin *admin)
+static void add_process_info(struct buffer *to, const struct admin *admin)
 {
     metrics_add_head(to, "pathcount_build_info",
                      "Always 1; the labels are the versions of program and libh2o.", "gauge");
@@ -87,7 +87,7 @@ static void answer_metrics(h2o_req_t *req, const struct admin *admin)
 {
     struct buffer text = {0};
 
-    add_own_metrics(&text, admin);
+    add_process_info(&text, admin);
     metrics_add_table(&text, service_metrics, admin->metrics, admin->n_workers);
     metrics_add_requests(&text, admin->routes, admin->metrics, admin->n_workers);
     metrics_add_table(&text, admin->program_metrics, admin->metrics, admin->n_workers);

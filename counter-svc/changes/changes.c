@@ -73,14 +73,14 @@ static struct change_request *change_request_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct change_request, link, link);
 }
 
-static void kick(struct changes *changes)
+static void schedule(struct changes *changes)
 {
     worker_defer(changes->worker, &changes->deferred, send_next);
 }
 
 static void on_session_change(void *data)
 {
-    kick(data);
+    schedule(data);
 }
 
 void changes_follow(struct changes *changes, size_t host)
@@ -107,7 +107,7 @@ static struct change_request *add(struct changes *changes, enum statement statem
     request->is_expired = ++changes->n_waiting > MAX_WAITING;
     timer_start_after(&changes->worker->timers, &request->deadline, DEADLINE_MS,
                       on_request_deadline);
-    kick(changes);
+    schedule(changes);
     return request;
 }
 
@@ -153,7 +153,7 @@ static void on_request_deadline(struct timer *timer)
     struct change_request *request = H2O_STRUCT_FROM_MEMBER(struct change_request, deadline, timer);
 
     request->is_expired = true;
-    kick(request->changes);
+    schedule(request->changes);
 }
 
 /* --- statements --- */
@@ -277,7 +277,7 @@ static void on_statement_answered(void *data, const struct pg_answer *answer)
             log_failure(request->statement == STATEMENT_CHANGE ? "change" : "audit", answer);
     }
     finish(request, &result);
-    kick(changes);
+    schedule(changes);
     if (answer->warned)
         session_leave_host(changes->session, "The commit of a change may not be safe.");
     else if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
@@ -291,7 +291,7 @@ static void on_forgotten(void *data, const struct pg_answer *answer)
 
     if (answer->outcome == PG_FAILED)
         log_failure("forget_changes", answer);
-    kick(changes);
+    schedule(changes);
     if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
         session_fail(changes->session, "Old changes could not be deleted", answer);
 }

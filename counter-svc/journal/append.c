@@ -84,7 +84,7 @@ static void send_entry(struct journal *journal)
     append_check_entry(journal);
     if (journal->lanes_expired)
         entry->n_ended =
-            state_silent_lanes(&journal->state, used_before_ms, entry->ended, ENTRY_MAX_LANES);
+            state_expired_lanes(&journal->state, used_before_ms, entry->ended, ENTRY_MAX_LANES);
     journal->lanes_expired = entry->n_ended == ENTRY_MAX_LANES;
     keep_used_lanes(entry);
     entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
@@ -136,7 +136,7 @@ bool append_send(struct journal *journal)
         return true;
     }
     if (must_look_up(&gathering))
-        journal_kick(journal);
+        journal_schedule(journal);
     return false;
 }
 
@@ -208,6 +208,6 @@ static void on_appended(void *data, const struct pg_answer *answer)
     if (note_checkpoint(journal, checkpoint))
         journal_step(journal); /* the next entry is in flight while this one is answered */
     else
-        journal_kick(journal);
+        journal_schedule(journal);
     journal_answer(&confirmed);
 }

@@ -42,7 +42,7 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
     return fold;
 }
 
-void fold_kick(struct fold *fold)
+void fold_schedule(struct fold *fold)
 {
     worker_defer(fold->worker, &fold->deferred, fold_send_next);
 }
@@ -53,7 +53,7 @@ static void on_session_change(void *data)
 
     INVARIANT(fold->activity == FOLD_IDLE);
     fold->folded = 0; /* it may be another server */
-    fold_kick(fold);
+    fold_schedule(fold);
 }
 
 void fold_follow(struct fold *fold, size_t host)
@@ -69,13 +69,14 @@ void fold_migrate(struct fold *fold)
 
 /* --- what must be folded --- */
 
-static void add_cut(struct fold *fold, int64_t position)
+static void end_slice(struct fold *fold, int64_t position)
 {
-    if (fold->n_cuts == fold->max_cuts) {
-        fold->max_cuts = fold->max_cuts * 2 + 16;
-        fold->cuts = memory_resize(fold->cuts, fold->max_cuts * sizeof(*fold->cuts));
+    if (fold->n_slices == fold->max_slices) {
+        fold->max_slices = fold->max_slices * 2 + 16;
+        fold->slice_ends =
+            memory_resize(fold->slice_ends, fold->max_slices * sizeof(*fold->slice_ends));
     }
-    fold->cuts[fold->n_cuts++] = position;
+    fold->slice_ends[fold->n_slices++] = position;
     fold->slice_paths = fold->slice_mentions = 0;
 }
 
@@ -90,12 +91,12 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
     fold->unfolded_paths += pinned;
     fold->slice_mentions += paths;
     if (fold->slice_paths >= SLICE_PATHS || fold->slice_mentions >= SLICE_MENTIONS)
-        add_cut(fold, fold->state->position);
+        end_slice(fold, fold->state->position);
 }
 
 void fold_note_load(struct fold *fold)
 {
-    fold->n_cuts = fold->slice_paths = fold->slice_mentions = fold->unfolded_paths = 0;
+    fold->n_slices = fold->slice_paths = fold->slice_mentions = fold->unfolded_paths = 0;
     fold->folded = fold->target = fold->cleared_upto = 0; /* positions may be lower now */
     fold->unfolded_since_ms = 0;
 }
@@ -103,7 +104,7 @@ void fold_note_load(struct fold *fold)
 void fold_soon(struct fold *fold)
 {
     fold->is_wanted = true;
-    fold_kick(fold);
+    fold_schedule(fold);
 }
 
 int64_t fold_checkpoint(const struct fold *fold)
@@ -131,16 +132,16 @@ static bool is_due(const struct fold *fold, uint64_t now_ms)
              monotonic_ns() - fold->folded_ns >= LIGHT_SHARE * fold->took_ns));
 }
 
-void fold_drop_old_cuts(struct fold *fold)
+void fold_drop_folded_slices(struct fold *fold)
 {
     size_t old = 0;
 
-    while (old < fold->n_cuts && fold->cuts[old] <= fold_checkpoint(fold))
+    while (old < fold->n_slices && fold->slice_ends[old] <= fold_checkpoint(fold))
         ++old;
     if (old == 0)
         return;
-    fold->n_cuts -= old;
-    memmove(fold->cuts, fold->cuts + old, fold->n_cuts * sizeof(*fold->cuts));
+    fold->n_slices -= old;
+    memmove(fold->slice_ends, fold->slice_ends + old, fold->n_slices * sizeof(*fold->slice_ends));
 }
 
 static void on_tick(struct timer *timer)
@@ -148,7 +149,7 @@ static void on_tick(struct timer *timer)
     struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, tick, timer);
     uint64_t now_ms = monotonic_ms();
 
-    fold_drop_old_cuts(fold);
+    fold_drop_folded_slices(fold);
     if (!fold_has_work(fold))
         fold->unfolded_since_ms = fold->unfolded_paths = 0;
     else if (fold->unfolded_since_ms == 0)
@@ -160,7 +161,7 @@ static void on_tick(struct timer *timer)
                fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
     fold->own_entries = 0;
     timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
-    fold_kick(fold);
+    fold_schedule(fold);
 }
 
 void fold_close(struct fold *fold)
@@ -171,6 +172,6 @@ void fold_close(struct fold *fold)
     timer_stop(&fold->tick);
     timer_stop(&fold->pause);
     deferred_cancel(&fold->deferred);
-    free(fold->cuts);
+    free(fold->slice_ends);
     free(fold);
 }

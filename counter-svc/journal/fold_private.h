@@ -24,9 +24,9 @@ struct fold {
     uint64_t folded_ns, took_ns; /* when the last fold ended, and how long it took */
 
     /* what must be folded */
-    int64_t *cuts; /* the last positions of slices, ascending; owned */
-    size_t n_cuts, max_cuts;
-    size_t slice_paths, slice_mentions; /* after the last cut */
+    int64_t *slice_ends; /* the last positions of slices, ascending; owned */
+    size_t n_slices, max_slices;
+    size_t slice_paths, slice_mentions; /* after the last slice end */
     int64_t max_entries;                /* of a fold, after one that timed out; 0: no limit */
     size_t unfolded_paths, sent_paths;  /* not folded yet, about; of them, in the fold in flight */
     int64_t start, upto;                /* of the fold in flight, or of the last one */
@@ -55,7 +55,7 @@ struct fold {
 /* --- fold.c --- */
 
 /* Runs fold_send_next at the end of the loop's turn. */
-void fold_kick(struct fold *fold);
+void fold_schedule(struct fold *fold);
 
 /* How far the tables are: the checkpoint that the journal has seen, or what this session has folded
  * since. */
@@ -64,8 +64,8 @@ int64_t fold_checkpoint(const struct fold *fold);
 /* Whether there are entries after the checkpoint. */
 bool fold_has_work(const struct fold *fold);
 
-/* Drops the cuts that the checkpoint has passed. */
-void fold_drop_old_cuts(struct fold *fold);
+/* Drops the slices that are folded. */
+void fold_drop_folded_slices(struct fold *fold);
 
 /* --- fold_run.c --- */
 

@@ -51,13 +51,13 @@ static void send_fold(struct fold *fold)
     struct buffer numbers = {0};
 
     fold->start = fold_checkpoint(fold);
-    fold_drop_old_cuts(fold);
-    fold->upto = fold->n_cuts != 0 ? fold->cuts[0] : fold->state->position;
-    fold->sent_paths = fold->n_cuts != 0 ? SLICE_PATHS : fold->unfolded_paths;
+    fold_drop_folded_slices(fold);
+    fold->upto = fold->n_slices != 0 ? fold->slice_ends[0] : fold->state->position;
+    fold->sent_paths = fold->n_slices != 0 ? SLICE_PATHS : fold->unfolded_paths;
     if (fold->max_entries != 0 && fold->upto - fold->start > fold->max_entries) {
         fold->upto = fold->start + fold->max_entries;
         fold->sent_paths = 0; /* not known */
-    } else if (fold->n_cuts == 0) {
+    } else if (fold->n_slices == 0) {
         fold->slice_paths = fold->slice_mentions = 0;
     }
     fold->dead_rows += fold->sent_paths;
@@ -166,13 +166,13 @@ static void pause_fold(struct fold *fold)
 
 static void on_pause_over(struct timer *timer)
 {
-    fold_kick(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
+    fold_schedule(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
 }
 
 /* Whether the answer can be read. A failure is logged, and a pause begins. */
 static bool is_done(struct fold *fold, const struct pg_answer *answer, const char *what)
 {
-    fold_kick(fold);
+    fold_schedule(fold);
     if (answer->outcome == PG_DONE)
         return true;
     metric_add(&fold->metrics->fold_failures, 1);
@@ -281,7 +281,7 @@ static void on_history(void *data, const struct pg_answer *answer)
 
     fold_end(fold, FOLD_IN_HISTORY);
     if (history_note(&fold->history, answer))
-        fold_kick(fold);
+        fold_schedule(fold);
     else
         is_done(fold, answer, "history");
 }

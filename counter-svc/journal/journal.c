@@ -89,7 +89,7 @@ bool journal_has_ledger(const struct journal *journal)
 
 /* --- which statement is next --- */
 
-void journal_kick(struct journal *journal)
+void journal_schedule(struct journal *journal)
 {
     worker_defer(journal->worker, &journal->deferred, end_turn);
 }
@@ -149,7 +149,7 @@ void journal_pause(struct journal *journal, uint64_t pause_ms)
 
 static void on_pause_over(struct timer *timer)
 {
-    journal_kick(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
+    journal_schedule(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
 }
 
 /* Runs every REFRESH_MS: notices entries of others, edits and expired lanes while no hits arrive.
@@ -162,9 +162,9 @@ static void on_refresh_due(struct timer *timer)
     if (session_is_ready(journal->session))
         fold_migrate(journal->fold); /* its session may have looked at the schema later */
     journal->head_wanted = true;
-    journal->lanes_expired = state_silent_lanes(&journal->state, used_before_ms, &lane, 1) != 0;
+    journal->lanes_expired = state_expired_lanes(&journal->state, used_before_ms, &lane, 1) != 0;
     timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
-    journal_kick(journal);
+    journal_schedule(journal);
 }
 
 /* A fold has succeeded. The answer to the next append or head has the checkpoint. */
@@ -173,7 +173,7 @@ static void on_folded(void *data, int64_t position)
     struct journal *journal = data;
 
     journal->head_wanted = true;
-    journal_kick(journal);
+    journal_schedule(journal);
     journal->owner.on_folded(journal->owner.data, position);
 }
 
@@ -246,7 +246,7 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         journal_answer_unavailable(&journal->taken);
         session_fail(journal->session, "A statement of the journal failed", answer);
     }
-    journal_kick(journal);
+    journal_schedule(journal);
     return false;
 }
 
@@ -272,7 +272,7 @@ static void on_session_ready(void *data)
         fold_migrate(journal->fold);
     fold_follow(journal->fold, session_host(journal->session));
     journal->owner.on_change(journal->owner.data);
-    journal_kick(journal);
+    journal_schedule(journal);
 }
 
 /* The session has failed. session_problem has the reason. */
@@ -281,7 +281,7 @@ static void on_session_lost(void *data)
     struct journal *journal = data;
 
     journal_set_problem(journal, session_problem(journal->session));
-    journal_kick(journal);
+    journal_schedule(journal);
 }
 
 void journal_close(struct journal *journal)

@@ -65,7 +65,7 @@ struct journal {
     uint64_t look_up_after_ms; /* no look-up before this time */
     uint64_t refused_since_ms; /* appends are refused since; 0: they are not */
     bool was_full;             /* new batches wait for a fold */
-    bool lanes_expired;        /* lanes are silent for longer than their TTL */
+    bool lanes_expired;        /* the TTL of a lane has passed */
     unsigned broken_loads;     /* loads in a row whose checkpoint's entry was missing */
     const char *problem;       /* NULL: none */
 
@@ -89,7 +89,7 @@ static inline struct journal_request *journal_request_of(h2o_linklist_t *link)
 }
 
 /* Runs journal_step at the end of the loop's turn. */
-void journal_kick(struct journal *journal);
+void journal_schedule(struct journal *journal);
 
 /* Sends the next statement if none is in flight and there is something to do. */
 void journal_step(struct journal *journal);

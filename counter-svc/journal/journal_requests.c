@@ -75,7 +75,7 @@ static struct journal_request *add(struct journal *journal, enum journal_request
         request->expired = true; /* answered at the end of the turn */
     else
         timer_start(&journal->deadlines, &request->deadline, on_request_deadline);
-    journal_kick(journal);
+    journal_schedule(journal);
     return request;
 }
 
@@ -192,7 +192,7 @@ static void on_request_deadline(struct timer *timer)
         H2O_STRUCT_FROM_MEMBER(struct journal_request, deadline, timer);
 
     request->expired = true;
-    journal_kick(request->journal);
+    journal_schedule(request->journal);
 }
 
 void journal_drop_expired(struct journal *journal)

@@ -40,7 +40,7 @@ static void discard_state(struct journal *journal, const char *reason)
               (long long)journal->state.position);
     journal_put_back(journal);
     state_clear(&journal->state);
-    journal_kick(journal);
+    journal_schedule(journal);
 }
 
 bool note_checkpoint(struct journal *journal, int64_t checkpoint)

@@ -242,29 +242,29 @@ static void end_lane(struct state *state, int64_t id)
     --state->_n_lanes;
 }
 
-/* The argument of add_if_silent. */
-struct silent {
+/* The argument of add_if_expired. */
+struct expired {
     int64_t before_ms;
     int64_t *ids;
     size_t most, count;
 };
 
-static void add_if_silent(const void *node, VISIT visit, void *data)
+static void add_if_expired(const void *node, VISIT visit, void *data)
 {
     const struct ledger_lane *lane = *(struct ledger_lane *const *)node;
-    struct silent *silent = data;
+    struct expired *expired = data;
 
-    if ((visit == postorder || visit == leaf) && silent->count < silent->most &&
-        lane->used_ms < silent->before_ms)
-        silent->ids[silent->count++] = lane->id;
+    if ((visit == postorder || visit == leaf) && expired->count < expired->most &&
+        lane->used_ms < expired->before_ms)
+        expired->ids[expired->count++] = lane->id;
 }
 
-size_t state_silent_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most)
+size_t state_expired_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most)
 {
-    struct silent silent = {before_ms, ids, most, 0};
+    struct expired expired = {before_ms, ids, most, 0};
 
-    twalk_r(state->_lanes, add_if_silent, &silent);
-    return silent.count;
+    twalk_r(state->_lanes, add_if_expired, &expired);
+    return expired.count;
 }
 
 /* --- entries --- */

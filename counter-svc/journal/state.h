@@ -94,7 +94,7 @@ struct ledger_lane *state_lane(const struct state *state, int64_t id);
 void state_set_lane(struct state *state, const struct ledger_lane *lane);
 
 /* Writes up to `most` ids of lanes that were last used before a time. Returns their number. */
-size_t state_silent_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most);
+size_t state_expired_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most);
 
 /* Applies the next entry. The paths of an entry of our own have their slots; those of an entry that
  * was read have their counts in the tables at `checkpoint`. Returns the number of newly pinned

@@ -74,7 +74,7 @@ static PGconn *start_connecting(const struct pg *pg)
     size_t n = 0;
     const struct {
         const char *keyword, *value;
-    } own[] = {
+    } fixed[] = {
         {"host", host->name},
         {"port", host->port},
         {"client_encoding", "UTF8"},
@@ -87,11 +87,11 @@ static PGconn *start_connecting(const struct pg *pg)
         {"hostaddr", host->name[0] == '/' ? NULL : pg->addresses.hosts[pg->address]},
     };
 
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); ++i) {
-        if (own[i].value == NULL)
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); ++i) {
+        if (fixed[i].value == NULL)
             continue;
-        keywords[n] = own[i].keyword;
-        values[n++] = own[i].value;
+        keywords[n] = fixed[i].keyword;
+        values[n++] = fixed[i].value;
     }
     for (size_t i = 0; pg->url->keywords[i] != NULL && n < MAX_KEYWORDS - 1; ++i) {
         keywords[n] = pg->url->keywords[i];

@@ -148,7 +148,7 @@ static int fill(struct postgres_url *url, const PQconninfoOption *options, const
 {
     const struct {
         const char *keyword, *value;
-    } own[] = {{"user", user}, {"password", password}, {"dbname", database}};
+    } defaults[] = {{"user", user}, {"password", password}, {"dbname", database}};
     size_t count = 0, most = 8;
 
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
@@ -160,7 +160,7 @@ static int fill(struct postgres_url *url, const PQconninfoOption *options, const
         return -1;
     /* of two values for one keyword, libpq takes the later */
     for (size_t i = 0; i < 3; ++i)
-        if (add_parameter(url, &count, own[i].keyword, own[i].value) != 0)
+        if (add_parameter(url, &count, defaults[i].keyword, defaults[i].value) != 0)
             return -1;
     for (const PQconninfoOption *option = options; option != NULL && option->keyword != NULL;
          ++option)

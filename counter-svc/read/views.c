@@ -56,7 +56,7 @@ void views_migrate(struct views *views)
         session_migrate(views->session);
 }
 
-static void kick(struct views *views)
+static void schedule(struct views *views)
 {
     worker_defer(views->worker, &views->deferred, send_next);
 }
@@ -109,7 +109,7 @@ static struct view_request *add(struct views *views, struct view_request *reques
         timer_start(&views->deadlines, &request->deadline, on_view_deadline);
         find_head(request);
     }
-    kick(views);
+    schedule(views);
     return request;
 }
 
@@ -188,7 +188,7 @@ static void enqueue(struct view_request *request)
     timer_stop(&request->linger);
     h2o_linklist_unlink(&request->link);
     h2o_linklist_insert(&request->views->queue, &request->link);
-    kick(request->views);
+    schedule(request->views);
 }
 
 /* The state has everything that was committed when the request came: that has to be folded. */
@@ -200,7 +200,7 @@ static void on_head_found(void *data, const struct journal_result *result)
     request->head = NULL;
     if (result->outcome != JOURNAL_APPLIED || state == NULL) {
         request->expired = true;
-        kick(request->views);
+        schedule(request->views);
     } else if (state->position <= state->checkpoint) {
         request->views->complete_ms = monotonic_ms();
         enqueue(request);
@@ -241,7 +241,7 @@ static void on_view_deadline(struct timer *timer)
     struct view_request *request = H2O_STRUCT_FROM_MEMBER(struct view_request, deadline, timer);
 
     request->expired = true;
-    kick(request->views);
+    schedule(request->views);
 }
 
 /* --- queries --- */
@@ -303,7 +303,7 @@ void views_finish(struct views *views, struct view_result *result)
         result->age_ms = request->is_stale ? (int64_t)(monotonic_ms() - views->complete_ms) : 0;
         finish(request, result);
     }
-    kick(views);
+    schedule(views);
 }
 
 void views_put_back(struct views *views)
@@ -314,7 +314,7 @@ void views_put_back(struct views *views)
         h2o_linklist_unlink(&request->link);
         find_head(request);
     }
-    kick(views);
+    schedule(views);
 }
 
 static void on_session_change(void *data)
@@ -324,7 +324,7 @@ static void on_session_change(void *data)
     if (journal_has_ledger(views->journal))
         views_migrate(views);
     views->on_change(views->data);
-    kick(views);
+    schedule(views);
 }
 
 void views_close(struct views *views)

@@ -14,7 +14,7 @@
 #define DEFAULT_PORT 8081
 
 /* The deadline of a look-up. The known addresses stay in use meanwhile. */
-#define LOOK_UP_MS 2000
+#define RESOLVE_MS 2000
 
 /* The interval at which due probes are sent. Up to the same time is added at random, to spread the
  * probes of many workers. */
@@ -42,17 +42,17 @@ struct counter_client {
     const struct counter_client_settings *settings;
     struct http_client *http;
     struct resolver resolver;
-    struct timer next_look_up, next_probes;
+    struct timer next_resolve, next_probes;
     struct replicas replicas;
     h2o_linklist_t calls;
     bool reachable; /* as the last call or probe showed */
 };
 
-static void look_up(struct counter_client *client);
+static void resolve(struct counter_client *client);
 static void send_probes(struct counter_client *client);
 static void wait_for_probes(struct counter_client *client);
 static void on_resolved(void *data, const struct addresses *found, const char *error);
-static void on_look_up_due(struct timer *timer);
+static void on_resolve_due(struct timer *timer);
 static void on_probes_due(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
 static void try_next(struct counter_call *call);
@@ -98,7 +98,7 @@ struct counter_client *counter_client_create(struct worker *worker,
     client->http = http_client_create(worker, &settings->http);
     h2o_linklist_init_anchor(&client->calls);
     replicas_init(&client->replicas, jitter(REPLICAS_SHARES));
-    look_up(client);
+    resolve(client);
     wait_for_probes(client);
     return client;
 }
@@ -106,9 +106,9 @@ struct counter_client *counter_client_create(struct worker *worker,
 /* --- replicas --- */
 
 /* Looks up the addresses of counter-svc. */
-static void look_up(struct counter_client *client)
+static void resolve(struct counter_client *client)
 {
-    resolver_start(&client->resolver, client->worker, client->settings->host, LOOK_UP_MS,
+    resolver_start(&client->resolver, client->worker, client->settings->host, RESOLVE_MS,
                    on_resolved, client);
 }
 
@@ -140,13 +140,13 @@ static void on_resolved(void *data, const struct addresses *found, const char *e
         log_event(LOG_LEVEL_DEBUG, "look-up-failed", "host=%s error=%s", client->settings->host,
                   LOG_QUOTED(error));
     }
-    timer_start_after(&client->worker->timers, &client->next_look_up,
-                      (uint64_t)client->settings->resolve_ms, on_look_up_due);
+    timer_start_after(&client->worker->timers, &client->next_resolve,
+                      (uint64_t)client->settings->resolve_ms, on_resolve_due);
 }
 
-static void on_look_up_due(struct timer *timer)
+static void on_resolve_due(struct timer *timer)
 {
-    look_up(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_look_up, timer));
+    resolve(H2O_STRUCT_FROM_MEMBER(struct counter_client, next_resolve, timer));
 }
 
 /* --- calls --- */
@@ -351,7 +351,7 @@ void counter_client_destroy(struct counter_client *client)
     if (client == NULL)
         return;
     resolver_cancel(&client->resolver);
-    timer_stop(&client->next_look_up);
+    timer_stop(&client->next_resolve);
     timer_stop(&client->next_probes);
     while (!h2o_linklist_is_empty(&client->calls))
         counter_call_cancel(H2O_STRUCT_FROM_MEMBER(struct counter_call, link, client->calls.next));

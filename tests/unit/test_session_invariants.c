@@ -208,7 +208,7 @@ static int make_fold(void **unused)
     fold = fold_open(&worker, &SETTINGS, &FOLD_SETTINGS, &state, &NO_OWNER);
     end_pause(); /* the tick, which leaves no timer that would delay the fold */
     fold->target = 7;
-    fold_kick(fold);
+    fold_schedule(fold);
     return 0;
 }
 
@@ -230,9 +230,9 @@ static void a_fold_is_of_the_entries_after_the_checkpoint(void **unused)
 
 static void fold_an_entry_of_the_future(void)
 {
-    fold->cuts = memory_allocate(1, sizeof(*fold->cuts));
-    fold->cuts[0] = 8;
-    fold->n_cuts = fold->max_cuts = 1;
+    fold->slice_ends = memory_allocate(1, sizeof(*fold->slice_ends));
+    fold->slice_ends[0] = 8;
+    fold->n_slices = fold->max_slices = 1;
     end_turn();
 }
 

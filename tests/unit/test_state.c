@@ -415,7 +415,7 @@ static void lanes_begin_move_on_and_end(void **unused)
 {
     static struct journal_entry entry;
     struct state state;
-    int64_t silent[4];
+    int64_t expired[4];
 
     (void)unused;
     begin(&state, 1);
@@ -433,9 +433,9 @@ static void lanes_begin_move_on_and_end(void **unused)
                                    .sequences = {1}};
     state_apply(&state, &entry, 0);
     assert_int_equal(state_lane(&state, 9)->sequence, 1);
-    assert_int_equal(state_silent_lanes(&state, 1001, silent, 4), 1);
-    assert_int_equal(silent[0], 5);
-    assert_int_equal(state_silent_lanes(&state, 3000, silent, 1), 1);
+    assert_int_equal(state_expired_lanes(&state, 1001, expired, 4), 1);
+    assert_int_equal(expired[0], 5);
+    assert_int_equal(state_expired_lanes(&state, 3000, expired, 1), 1);
     entry = (struct journal_entry){
         .position = 3, .kind = ENTRY_KIND, .at_ms = 3000, .n_ended = 2, .ended = {5, 77}};
     state_apply(&state, &entry, 0);
