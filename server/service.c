@@ -3,6 +3,7 @@
 #include "server/admin.h"
 #include "server/http/access_log.h"
 #include "server/http/http_server.h"
+#include "server/limits.h"
 #include "server/ops/cli.h"
 #include "server/ops/log.h"
 #include "server/ops/metrics.h"
@@ -10,25 +11,14 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
-
-/* File descriptors that are reserved for listeners, loops, PostgreSQL and counter-svc. Clients get
- * the rest. */
-#define RESERVED_FILES            32
-#define RESERVED_FILES_PER_WORKER 32
-
-/* Maximum of concurrent name look-ups: a dead name server must not delay the look-ups of other
- * names. */
-#define MAX_LOOK_UPS 8
 
 /* Deadline of --probe, in milliseconds. */
 #define PROBE_MS 2000
@@ -60,7 +50,6 @@ static struct {
 } process;
 
 static int load(const struct service *service, const struct cli *cli);
-static int64_t count_cores(void);
 static int run(void);
 static int start_workers(int listener);
 static void *run_worker(void *server);
@@ -114,43 +103,11 @@ static int load(const struct service *service, const struct cli *cli)
         return -1;
     }
     if (settings->workers == 0)
-        settings->workers = count_cores();
+        settings->workers = limits_cores();
     return 0;
 }
 
 /* --- running --- */
-
-/* Raises the limit of file descriptors as far as allowed. Lowers max_connections if it would leave
- * too few descriptors for the service itself. */
-static void set_process_limits(struct service_config *settings)
-{
-    int64_t reserve = RESERVED_FILES + RESERVED_FILES_PER_WORKER * settings->workers;
-    struct rlimit files;
-
-    signal(SIGPIPE, SIG_IGN);
-    h2o_hostinfo_max_threads = MAX_LOOK_UPS;
-    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
-        return;
-    files.rlim_cur = files.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &files);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
-        settings->max_connections > (int64_t)files.rlim_cur - reserve) {
-        settings->max_connections =
-            (int64_t)files.rlim_cur > 2 * reserve ? (int64_t)files.rlim_cur - reserve : reserve;
-        log_event(LOG_LEVEL_WARNING, "fewer-connections", "max_connections=%lld descriptors=%llu",
-                  (long long)settings->max_connections, (unsigned long long)files.rlim_cur);
-    }
-}
-
-/* Returns the number of cores that this process may use. */
-static int64_t count_cores(void)
-{
-    cpu_set_t cores;
-
-    if (sched_getaffinity(0, sizeof(cores), &cores) != 0 || CPU_COUNT(&cores) < 1)
-        return 1;
-    return CPU_COUNT(&cores);
-}
 
 /* Logs the address of a listener, with the port that the kernel chose. */
 static void log_listening(const char *name, int fd)
@@ -178,7 +135,8 @@ static int run(void)
 
     log_init(process.service->name, (enum log_level)process.settings->log_level,
              (enum log_format)process.settings->log_format);
-    set_process_limits(process.config);
+    signal(SIGPIPE, SIG_IGN); /* a write to a closed connection is an error, no signal */
+    limits_set(process.config);
     listener = http_server_listen(&process.settings->listen, error, sizeof(error));
     admin_listener =
         listener < 0 ? -1
