@@ -1,16 +1,17 @@
 /* The paths below /-/: pages and the public API (proto/public-api.yml). They count nothing, except
  * those below /-/hit/.
  *
- *     reserved.c  the table of routes
- *     browse.c    /-/paths, /-/paths/ANY/PATH
- *     history.c   /-/history, /-/paths/ANY/PATH/history
- *     export.c    /-/paths, as CSV of everything
- *     live_route.c  /-/live
- *     openapi.c   /-/openapi.yml
- *     health.c    /-/health
- *     me.c        /-/me
- *     embed.c     /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
- *     asset.c     /-/assets/
+ *     reserved.c     the table of routes
+ *     browse_rows.c  /-/paths
+ *     browse_path.c  /-/paths/ANY/PATH
+ *     history.c      /-/history, /-/paths/ANY/PATH/history
+ *     export.c       /-/paths, as CSV of everything
+ *     live_route.c   /-/live
+ *     openapi.c      /-/openapi.yml
+ *     health.c       /-/health
+ *     me.c           /-/me
+ *     embed.c        /-/badge/ANY/PATH.svg, /-/hit/ANY/PATH
+ *     asset.c        /-/assets/
  *
  * Every handler begins its answer within a deadline. All calls from the request's loop.
  */
