@@ -52,7 +52,7 @@ static const struct config_key KEYS[] = {
      .help = "Maximum of paths with their own row; all others share one row."},
     {KEY("max_cached_bytes", CONFIG_INTEGER, journal.max_cached_bytes), .fallback = "134217728",
      .min = 1048576, .max = 1099511627776, .unit = "bytes",
-     .help = "Memory for cached counts; each path takes 64 bytes plus its length."},
+     .help = "Memory for cached counts; each path counts as 64 bytes plus its length."},
     {KEY("max_unfolded", CONFIG_INTEGER, journal.max_unfolded), .fallback = "1000000", .min = 1000,
      .max = 100000000,
      .help = "Maximum of journal entries not folded yet; above it batches get 503."},
@@ -197,7 +197,7 @@ static void stop(struct worker *worker)
     free(counter);
 }
 
-/* `counter-svc change …`, with the service's configuration, by these keys. Returns the exit status. */
+/* Runs `counter-svc change …` with the configuration of the service. Returns the exit status. */
 static int change(const struct config_key *keys, int argc, char **argv)
 {
     struct counter_config config = {0};

@@ -19,9 +19,13 @@ static struct slot *slot_of(h2o_linklist_t *link)
     return H2O_STRUCT_FROM_MEMBER(struct slot, link, link);
 }
 
+/* The memory of a slot, its bucket included, without its path. */
+#define SLOT_BYTES (sizeof(struct slot) + sizeof(void *))
+_Static_assert(sizeof(void *) != 8 || SLOT_BYTES == 64, "--help says so (max_cached_bytes)");
+
 static size_t slot_bytes(const struct slot *slot)
 {
-    return sizeof(*slot) + slot->path_len + sizeof(void *);
+    return SLOT_BYTES + slot->path_len;
 }
 
 void state_init(struct state *state)
