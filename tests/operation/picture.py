@@ -28,7 +28,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 CLIENT = ROOT / "build" / "release" / "obj" / "tests" / "bench" / "client"
 LOAD_S, MORE_AT_S, MORE_S, KILL_AT_S, AWAY_S = 240, 50, 50, 140, 15
-PICTURES = {"dashboard.png": ("How it is doing", "Golden signals"),
+PICTURES = {"dashboard.png": ("Service health", "Golden signals"),
             "dashboard-exactness.png": ("Exactness", "Batches and PostgreSQL")}
 COLUMNS, INCHES_A_COLUMN, INCHES_A_LINE = 24, 0.62, 0.4
 UNITS = {"s": lambda: ticker.EngFormatter("s"), "ops": lambda: ticker.EngFormatter("/s", sep=""),

@@ -16,7 +16,7 @@ from prometheus import MONITORING, Prometheus, alerts, dashboard_queries, promto
 PROGRAMS = ("render-svc", "counter-svc")
 
 # What is worth nothing to be shown before it has happened once, or happens in others' deployments.
-MAY_BE_EMPTY = {"Errors: answers that are not 2xx or 3xx", "Alerts"}
+MAY_BE_EMPTY = {"Errors: responses other than 2xx and 3xx", "Firing alerts"}
 
 
 def metrics(service):
