@@ -1,5 +1,5 @@
-/* Assertions about our own code, never about input. They stay on in every build: a program that breaks
- * one of its rules must not count another hit. Any thread. */
+/* Assertions about our own code, never about input. They stay on in every build: a program that
+ * breaks one of its rules must not count another hit. Any thread. */
 #ifndef BASE_INVARIANT_H
 #define BASE_INVARIANT_H
 

@@ -14,8 +14,8 @@
  *   7. on_rows_read       adds other rows, which a view has read from the table,
  *      or on_linger_over  or answers without them after ROWS_LINGER_MS
  *
- * on_batch_disposed runs when the request ends: after the answer, or earlier if the client has left.
- * It removes a batch that is still in the queue. A batch that has been sent is counted.
+ * on_batch_disposed runs when the request ends: after the answer, or earlier if the client has
+ * left. It removes a batch that is still in the queue. A batch that has been sent is counted.
  */
 #include "counter-svc/api.h"
 #include "counter-svc/read/view_page.h"

@@ -27,8 +27,8 @@
 #define API_CHANGES "/v1/changes"
 #define API_HISTORY "/v1/history"
 
-/* The maximum length of an answer. It leaves room for a counter-svc of an earlier version, which did not
- * limit the paths of an answer together. */
+/* The maximum length of an answer. It leaves room for a counter-svc of an earlier version, which
+ * did not limit the paths of an answer together. */
 #define API_MAX_ANSWER_BYTES ((size_t)16 * 1024 * 1024)
 
 /* A new lane: {"lane": 17, "sequence": 0}. */

@@ -1,5 +1,5 @@
-/* Rows of a view as the services exchange them: paths with their counts, totals, and cursors to the rows
- * before and after them. api.h has the rules of encoders and decoders.
+/* Rows of a view as the services exchange them: paths with their counts, totals, and cursors to the
+ * rows before and after them. api.h has the rules of encoders and decoders.
  */
 #ifndef PROTO_ROWS_H
 #define PROTO_ROWS_H
@@ -9,8 +9,8 @@
 
 #include <stdint.h>
 
-/* The maximum of rows of one view, and the maximum length of their paths together: a view with longer paths
- * has fewer rows than its limit. A single row may be longer. */
+/* The maximum of rows of one view, and the maximum length of their paths together: a view with
+ * longer paths has fewer rows than its limit. A single row may be longer. */
 #define VIEW_MAX_ROWS       1000
 #define VIEW_MAX_PATH_BYTES ((size_t)256 * 1024)
 
@@ -30,7 +30,8 @@ struct row {
     int64_t bots;
 };
 
-/* One row alone: {"path": "/a", "count": 8, "bots": 2}; the overflow row also has "overflow": true. */
+/* One row alone: {"path": "/a", "count": 8, "bots": 2}; the overflow row also has "overflow":
+ * true. */
 void row_encode(struct buffer *to, const struct row *row);
 
 /* The rows of a view:
@@ -63,8 +64,8 @@ int rows_decode(const char *body, size_t len, enum encoding encoding, struct row
                 const char **error) __attribute__((warn_unused_result));
 void rows_free(struct rows *rows);
 
-/* Decodes rows that are a member of a message. Paths and cursors point into the message. The caller frees
- * `rows->rows`, also after -1. */
+/* Decodes rows that are a member of a message. Paths and cursors point into the message. The caller
+ * frees `rows->rows`, also after -1. */
 int rows_decode_value(const struct message *message, struct value map, struct rows *rows,
                       const char **error) __attribute__((warn_unused_result));
 

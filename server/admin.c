@@ -7,8 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A loop is stalled if a turn takes longer than this, in milliseconds. No code in a loop may block.
- * */
+/* A loop is stalled if a turn takes longer than this, in milliseconds. No code in a loop may
+ * block. */
 #define MAX_TURN_MS 5000
 
 enum admin_route { ADMIN_NONE, ADMIN_LIVE, ADMIN_READY, ADMIN_METRICS };

@@ -26,8 +26,8 @@ struct service {
     size_t metrics_size;
 
     /* Checks rules that concern several keys, and prepares data that is expensive to compute. Each
-     * key is already valid. Runs once, before any thread starts. Returns 0, or -1 with a sentence in
-     * `error`. May be NULL. */
+     * key is already valid. Runs once, before any thread starts. Returns 0, or -1 with a sentence
+     * in `error`. May be NULL. */
     int (*check)(void *config, char *error, size_t error_size);
     /* Frees what check has allocated. May be NULL. */
     void (*release)(void *config);

@@ -1,5 +1,5 @@
-/* `counter-svc change import`: sends CSV in parts; each part is imported completely or not at all.
- * */
+/* `counter-svc change import`: sends CSV in parts; each part is imported completely or not at
+ * all. */
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_private.h"
 #include "counter-svc/changes/csv_read.h"

@@ -16,7 +16,7 @@ static void remove_paths(struct journal_entry *entry)
 
 /* --- sending --- */
 
-/* Removes the lanes that have a batch in the entry from those that end with it. */
+/* Removes, from the lanes that end with the entry, those that have a batch in it. */
 static void keep_used_lanes(struct journal_entry *entry)
 {
     size_t n = 0;
@@ -74,7 +74,7 @@ void append_check_entry(const struct journal *journal)
     INVARIANT(new_paths == entry->new_paths);
 }
 
-/* Checks, encodes and sends the entry. Adds the lanes that end with it. */
+/* Adds the expired lanes to the entry, checks it and sends it. */
 static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -99,8 +99,8 @@ static void send_entry(struct journal *journal)
                 journal);
 }
 
-/* Returns whether paths must be looked up before the append. After a look-up the complete batches
- * leave first: otherwise an endless stream of new paths would stop all counting. */
+/* Returns whether paths must be looked up before the append. After a look-up, complete batches
+ * leave first. Otherwise an endless stream of new paths would stop all counting. */
 static bool must_look_up(const struct gathering *gathering)
 {
     const struct journal *journal = gathering->journal;
@@ -142,7 +142,7 @@ bool append_send(struct journal *journal)
 
 /* --- the answer --- */
 
-/* The entry is on this server's disk: applies it to the state. */
+/* Applies the entry, which is on disk, to the state. */
 static void apply_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
@@ -163,8 +163,8 @@ static void apply_entry(struct journal *journal)
     metric_set(&journal->metrics->ledger_hits, (uint64_t)journal->state.hits);
 }
 
-/* The entry is committed here, but a standby may lack it, so nothing is confirmed. The renderers
- * send the batches again. They are repeats, unless another server takes over. */
+/* The entry is committed, but a standby may lack it, so nothing is confirmed. The renderers send
+ * the batches again. They are then repeats, unless another server has taken over. */
 static void on_warned(struct journal *journal)
 {
     metric_add(&journal->metrics->commit_failures[FAILURE_STANDBY], 1);
@@ -184,7 +184,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
     if (!journal_is_done(journal, answer))
         return;
     journal->refused_since_ms = 0;
-    /* 1. No row: others have appended. Catch up and judge all batches again. */
+    /* 1. No row: another process has appended. Catch up, and judge all batches again. */
     if (PQntuples(answer->result) == 0) {
         metric_add(&journal->metrics->conflicts, 1);
         remove_paths(&journal->entry);

@@ -2,8 +2,8 @@
 
 #include "counter-svc/ledger/pg_array.h"
 
-/* Ends a parameter that began at `from`. Its bytes are set at the end, when the buffer does not
- * move. */
+/* Ends a parameter that began at `from`. Its `bytes` are set last, when the buffer no longer
+ * moves. */
 static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)
 {
     parameter->len = buffer->len - *from;
@@ -17,7 +17,7 @@ static void add_int8_array(struct buffer *to, const int64_t *values, size_t coun
         pg_add_int8_element(to, values[i]);
 }
 
-/* Without hits by bots, the array has no elements. */
+/* Adds the hits by bots. If there are none, the array has no elements. */
 static void add_bot_hits(struct buffer *to, const struct journal_entry *entry)
 {
     bool has_bots = false;

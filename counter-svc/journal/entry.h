@@ -1,7 +1,7 @@
 /* An entry of the journal, in memory: the changes of one commit.
  *
  * schema/004-journal.sql describes the columns. counter-svc makes entries within the limits below.
- * It refuses to read an entry beyond them or of an unknown kind.
+ * It reads no entry beyond them, or of an unknown kind.
  */
 #ifndef COUNTER_JOURNAL_ENTRY_H
 #define COUNTER_JOURNAL_ENTRY_H
@@ -9,8 +9,8 @@
 #include "counter-svc/ledger/pg.h"
 #include "proto/batch.h"
 
-/* An entry may have one path more than a batch: the overflow row. It fits the socket's buffer, so
- * that PostgreSQL never waits for the rest of an entry while it holds a position. */
+/* An entry may have one path more than a batch: the overflow row. An entry fits into the socket's
+ * buffer. PostgreSQL therefore never holds a position while it waits for the rest of an entry. */
 #define ENTRY_MAX_BATCHES    64
 #define ENTRY_MAX_LANES      64
 #define ENTRY_MAX_PATHS      (BATCH_MAX_PATHS + 1)
@@ -28,7 +28,7 @@ struct entry_path {
     int64_t hits;
     int64_t bot_hits;    /* of the hits */
     int64_t table_count; /* in the tables; -1: no row */
-    int64_t table_bots;  /* hits by bots in it */
+    int64_t table_bots;  /* of table_count, hits by bots */
 };
 
 struct journal_entry {
@@ -41,15 +41,15 @@ struct journal_entry {
     int64_t opened[ENTRY_MAX_LANES], ended[ENTRY_MAX_LANES];
     size_t n_paths;
     struct entry_path paths[ENTRY_MAX_PATHS];
-    int64_t new_paths; /* paths that had no row before */
+    int64_t new_paths; /* the number of paths that had no row before */
 };
 
-/* The parameters of append.sql; the last one is padding (pg_padding), at first empty. */
+/* The parameters of append.sql. The last one is padding (pg_padding), empty at first. */
 #define ENTRY_N_PARAMETERS 14
 _Static_assert(ENTRY_N_PARAMETERS <= PG_MAX_PARAMETERS, "an append is a query");
 
-/* Writes the parameters that append `entry` to the entry `previous_id` at the position before, if
- * the generation is still `generation`. They point into `buffer`, which is emptied first. */
+/* Writes the parameters that append `entry` behind the entry `previous_id`, if the generation is
+ * still `generation`. They point into `buffer`, which is emptied first. */
 void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
                   struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS]);
 

@@ -6,16 +6,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How often fold checks whether a fold is due, and the most entries of our own in that time at
- * light load. */
+/* The interval at which fold checks whether a fold is due, in milliseconds. At light load this
+ * process appends at most LIGHT_ENTRIES in it. */
 #define TICK_MS       100
 #define LIGHT_ENTRIES 10
 
-/* At light load, folds of more paths than LIGHT_PATHS take at most a LIGHT_SHARE-th of the time. */
+/* At light load, folds of more than LIGHT_PATHS paths take at most 1/LIGHT_SHARE of the time. */
 #define LIGHT_PATHS 50
 #define LIGHT_SHARE 25
 
-/* A process that does not append leaves folding to the one that does: for this many intervals, or
+/* A process that does not append leaves folds to the one that does, for this many intervals, or
  * until nothing has been appended for this long. */
 #define FOLLOWER_INTERVALS 3
 #define FOLLOWER_QUIET_MS  2000
@@ -52,7 +52,7 @@ static void on_session_change(void *data)
     struct fold *fold = data;
 
     INVARIANT(fold->activity == FOLD_IDLE);
-    fold->folded = 0; /* it may be another server */
+    fold->folded = 0; /* the session may be on another server */
     fold_schedule(fold);
 }
 
@@ -97,7 +97,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own)
 void fold_note_load(struct fold *fold)
 {
     fold->n_slices = fold->slice_paths = fold->slice_mentions = fold->unfolded_paths = 0;
-    fold->folded = fold->target = fold->cleared_upto = 0; /* positions may be lower now */
+    fold->folded = fold->target = fold->cleared_upto = 0; /* the positions may be lower now */
     fold->unfolded_since_ms = 0;
 }
 
@@ -117,7 +117,7 @@ bool fold_has_work(const struct fold *fold)
     return fold->state->is_loaded && fold->state->position > fold_checkpoint(fold);
 }
 
-/* Whether it is time to fold although no view waits for it. */
+/* Returns whether a fold is due although no view waits for one. */
 static bool is_due(const struct fold *fold, uint64_t now_ms)
 {
     uint64_t age_ms = now_ms - fold->unfolded_since_ms;

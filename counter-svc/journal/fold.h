@@ -1,12 +1,11 @@
 /* Folding: adds the journal's entries to the tables, then clears and vacuums the journal.
  *
- * It uses a session of its own with asynchronous commits: the journal is on disk, and a crash that
- * undoes a fold leaves its entries. A fold is one statement, pathcount_fold
- * (schema/004-journal.sql), over a slice of entries with a few thousand paths. Every counter-svc
- * may fold, also at the same time.
+ * Folds run on their own session with asynchronous commits. If a crash undoes a fold, its entries
+ * are still in the journal. A fold is one statement, pathcount_fold (schema/004-journal.sql), over
+ * a slice of entries with a few thousand paths. All counter-svc may fold, even at the same time.
  *
- * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load it
- * follows every interval_ms: a path that is hit often then costs one row instead of one for each
+ * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load a
+ * fold follows every interval_ms: a path that is hit often then costs one row, not one for each
  * entry. A view can force a fold. A fold whose data PostgreSQL refuses is repeated row by row; rows
  * that the table refuses go to pathcount_quarantine.
  *
@@ -39,7 +38,7 @@ struct fold_owner {
 
 struct fold;
 
-/* `state` and `settings` must outlive it. */
+/* `state` and `settings` must outlive the result. */
 struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
                        const struct fold_settings *settings, const struct state *state,
                        const struct fold_owner *owner);
@@ -47,14 +46,14 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
 /* Takes NULL. No callback runs afterwards. */
 void fold_close(struct fold *fold);
 
-/* Notes an entry that was applied to the state: it has `paths` paths and has pinned `pinned` slots;
+/* Notes an entry that was applied to the state. It has `paths` paths, and pinned `pinned` slots.
  * `own`: this process has appended it. */
 void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own);
 
 /* Notes that the state was loaded. */
 void fold_note_load(struct fold *fold);
 
-/* Forces a fold of all entries; at most two of these run in a second. */
+/* Forces a fold of all entries. At most two forced folds run in a second. */
 void fold_soon(struct fold *fold);
 
 /* Folds on this host of the URL only: the host of the journal. */

@@ -5,7 +5,7 @@
 #include "counter-svc/journal/fold.h"
 #include "counter-svc/ledger/counter_metrics.h"
 
-/* A slice ends at this many paths, or mentions of paths in its entries. */
+/* A slice ends at this many different paths, or paths of all its entries together. */
 #define SLICE_PATHS    4000
 #define SLICE_MENTIONS 200000
 
@@ -26,19 +26,20 @@ struct fold {
     /* what must be folded */
     int64_t *slice_ends; /* the last positions of slices, ascending; owned */
     size_t n_slices, max_slices;
-    size_t slice_paths, slice_mentions; /* after the last slice end */
+    size_t slice_paths, slice_mentions; /* after the last slice */
     int64_t max_entries;                /* of a fold, after one that timed out; 0: no limit */
-    size_t unfolded_paths, sent_paths;  /* not folded yet, about; of them, in the fold in flight */
+    size_t unfolded_paths;              /* about so many paths are not folded */
+    size_t sent_paths;                  /* of these, about so many are in the fold in flight */
     int64_t start, upto;                /* of the fold in flight, or of the last one */
-    int64_t folded;                     /* this session has folded up to here; 0: not known */
-    int64_t target;                     /* fold up to here now; 0: nothing */
-    bool is_wanted;                     /* a view waits for a fold */
+    int64_t folded; /* this session has folded up to this position; 0: not known */
+    int64_t target; /* fold up to this position now; 0: nothing */
+    bool is_wanted; /* a view waits for a fold */
     bool row_by_row;
     uint64_t forced_at_ms;
     uint64_t unfolded_since_ms; /* 0: everything is folded */
     uint64_t noted_at_ms;       /* when the last entry came */
     size_t own_entries;         /* since the last tick */
-    bool is_follower;           /* another process has appended last */
+    bool is_follower;           /* the last entry is another process's */
 
     /* what must be cleared and vacuumed */
     int64_t cleared_upto;
@@ -57,11 +58,11 @@ struct fold {
 /* Runs fold_send_next at the end of the loop's turn. */
 void fold_schedule(struct fold *fold);
 
-/* How far the tables are: the checkpoint that the journal has seen, or what this session has folded
- * since. */
+/* Returns the checkpoint: the last one that the journal has read, or a later one of this
+ * session. */
 int64_t fold_checkpoint(const struct fold *fold);
 
-/* Whether there are entries after the checkpoint. */
+/* Returns whether there are entries after the checkpoint. */
 bool fold_has_work(const struct fold *fold);
 
 /* Drops the slices that are folded. */
@@ -69,10 +70,11 @@ void fold_drop_folded_slices(struct fold *fold);
 
 /* --- fold_run.c --- */
 
-/* Sends the next statement if none is in flight: a fold, history, a clear or a vacuum. */
+/* Sends the next statement, if one is due and none is in flight: a fold, history, a clear or a
+ * vacuum. */
 void fold_send_next(struct deferred *deferred);
 
-/* Notes that a statement is about to be sent, or has been answered. */
+/* Note that a statement is about to be sent, or has been answered. */
 void fold_begin(struct fold *fold, enum fold_activity activity);
 void fold_end(struct fold *fold, enum fold_activity activity);
 

@@ -10,17 +10,18 @@
 /* The SQLSTATE of a statement that exceeds statement_timeout. */
 #define TIMED_OUT "57014"
 
-/* The least time between two folds that views force. */
+/* The minimum time between two forced folds, in milliseconds. */
 #define FORCED_EVERY_MS 500
 
-/* About the pause after a failure. */
+/* The average pause after a failure, in milliseconds. */
 #define RETRY_MS 500
 
-/* Folded entries that stay for a process that is behind, and the most that a statement deletes. */
+/* The folded entries that stay for a process that is behind, and the maximum that one statement
+ * deletes. */
 #define KEPT_ENTRIES  1000
 #define CLEAR_ENTRIES 5000
 
-/* Vacuum: the least times between two, and the least dead rows. */
+/* Vacuum: the minimum time between two in milliseconds, and the minimum of dead rows. */
 #define VACUUM_EVERY_MS 1000
 #define VACUUM_ENTRIES  500
 #define VACUUM_MIN_ROWS 20000
@@ -56,7 +57,7 @@ static void send_fold(struct fold *fold)
     fold->sent_paths = fold->n_slices != 0 ? SLICE_PATHS : fold->unfolded_paths;
     if (fold->max_entries != 0 && fold->upto - fold->start > fold->max_entries) {
         fold->upto = fold->start + fold->max_entries;
-        fold->sent_paths = 0; /* not known */
+        fold->sent_paths = 0; /* unknown */
     } else if (fold->n_slices == 0) {
         fold->slice_paths = fold->slice_mentions = 0;
     }
@@ -84,8 +85,8 @@ static void send_clear(struct fold *fold)
     buffer_free(&numbers);
 }
 
-/* Vacuums the journal, or the tables after many of their rows were updated. Autovacuum runs once a
- * minute at most: by then the journal would have a hundred thousand dead entries. Large tables are
+/* Vacuums the journal, or the tables after many of their rows were updated. Autovacuum runs at most
+ * once a minute. By then the journal could have a hundred thousand dead entries. Large tables are
  * left to autovacuum. */
 static bool send_vacuum(struct fold *fold, uint64_t now_ms)
 {
@@ -110,7 +111,7 @@ static bool send_vacuum(struct fold *fold, uint64_t now_ms)
     return true;
 }
 
-/* Sends a step of history if one is due. During a series of folds it runs between them. */
+/* Sends a step of history if one is due. In a series of folds, it runs between two of them. */
 static bool send_history(struct fold *fold, uint64_t now_ms)
 {
     fold->history_is_next = false;
@@ -169,7 +170,7 @@ static void on_pause_over(struct timer *timer)
     fold_schedule(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
 }
 
-/* Whether the answer can be read. A failure is logged, and a pause begins. */
+/* Returns whether the answer can be read. Otherwise logs the failure and begins a pause. */
 static bool is_done(struct fold *fold, const struct pg_answer *answer, const char *what)
 {
     fold_schedule(fold);
@@ -186,7 +187,7 @@ static bool is_done(struct fold *fold, const struct pg_answer *answer, const cha
     return false;
 }
 
-/* Whether a row is refused: by a constraint or a trigger. */
+/* Returns whether PostgreSQL has refused a row, because of its data, a constraint or a trigger. */
 static bool is_refusal(const struct pg_answer *answer)
 {
     return answer->outcome == PG_FAILED && refusal_is_of_class(answer->sqlstate, "22 23 44 P0");
@@ -203,8 +204,8 @@ static void note_refused(const PGresult *result)
               (long long)refused);
 }
 
-/* After a fold that timed out the next one has half of its entries; each success allows a quarter
- * more. Otherwise a fold of the same entries might time out forever, and the journal would fill. */
+/* After a fold that timed out, the next one has half as many entries. Each success allows a quarter
+ * more. Otherwise a fold of the same entries could time out forever, and the journal would fill. */
 static void adapt_size(struct fold *fold, const struct pg_answer *answer)
 {
     int64_t entries = fold->upto - fold->start;
@@ -242,7 +243,7 @@ static void on_folded(void *data, const struct pg_answer *answer)
     fold->row_by_row = false;
     if (!moved) {
         fold->is_wanted = true; /* the views still wait */
-        fold->folded = 0;       /* another process has folded: the journal reads how far */
+        fold->folded = 0;       /* another process has folded; the journal reads how far */
         pause_fold(fold);
         fold->owner.on_folded(fold->owner.data, fold->state->checkpoint);
         return;

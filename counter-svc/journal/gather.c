@@ -1,4 +1,4 @@
-/* Makes an entry from the requests that wait: judges every batch by the state in memory, and takes
+/* Makes an entry from the requests that wait: judges each batch by the state in memory, and takes
  * the requests that one entry can answer. */
 #include "counter-svc/journal/journal_private.h"
 
@@ -7,7 +7,7 @@
 #include "counter-svc/ledger/pg_array.h"
 #include "server/ops/log.h"
 
-/* Returns whether a batch of this lane was taken: an entry has at most one of each lane. */
+/* Returns whether a batch of this lane was taken. An entry has at most one of each lane. */
 static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
 {
     for (size_t i = 0; i < gathering->n_lanes; ++i)
@@ -16,8 +16,8 @@ static bool lane_is_taken(const struct gathering *gathering, int64_t lane)
     return false;
 }
 
-/* Finds the slots of a batch's paths. Returns whether all have one. Notes the paths without a slot,
- * to look them up. */
+/* Finds the slots of a batch's paths. Returns whether every path has one. The others are noted for
+ * a look-up. */
 static bool find_slots(struct gathering *gathering, const struct batch *batch)
 {
     struct journal *journal = gathering->journal;
@@ -137,8 +137,8 @@ static void gather_batch(struct gathering *gathering, struct journal_request *re
     }
 }
 
-/* Takes a request for a lane. The lane's id is random: consecutive ids would be issued again after
- * the restore of a backup, and two renderers would share a lane. */
+/* Takes a request for a lane. The id of a lane is random. Consecutive ids would be issued again
+ * after a backup was restored, and two renderers would share a lane. */
 static void gather_lane(struct gathering *gathering, struct journal_request *request)
 {
     struct journal_entry *entry = &gathering->journal->entry;
@@ -153,7 +153,7 @@ static void gather_lane(struct gathering *gathering, struct journal_request *req
     journal_take(request, JOURNAL_APPLIED);
 }
 
-/* Takes a read. It needs an append only if another server may have replaced this one. */
+/* Takes a read. A read needs an append only if another server may have replaced this one. */
 static void gather_read(struct gathering *gathering, struct journal_request *request)
 {
     if (session_has_several_hosts(gathering->journal->session))
@@ -169,8 +169,8 @@ void gather_make_room(struct journal *journal)
         state_evict(&journal->state, max_bytes - max_bytes / 16);
 }
 
-/* Returns whether the unfolded entries or the pinned paths have reached their limit. Then new
- * batches wait for a fold. */
+/* Returns whether the unfolded entries or the pinned paths have reached their limit. New batches
+ * then wait for a fold. */
 static bool is_full(struct journal *journal)
 {
     struct state *state = &journal->state;

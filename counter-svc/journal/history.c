@@ -7,8 +7,8 @@
 
 #include <string.h>
 
-/* How often a step runs without work that was left, and the paths of a step: these take about 20 ms
- * of CPU time. */
+/* The interval of steps if the last one has left no work, in milliseconds, and the maximum of paths
+ * of a step. A step takes about 20 ms of CPU time. */
 #define STEP_EVERY_MS 1000
 #define STEP_PATHS    200
 

@@ -8,15 +8,15 @@
 
 #include <stdlib.h>
 
-/* How often the head is read if there is no other statement, in milliseconds: an idle counter-svc
- * is at most this far behind, and notices an edit within this time. */
+/* Interval at which the head is read if there is no other statement, in milliseconds. An idle
+ * counter-svc is at most this far behind, and notices an edit within this time. */
 #define REFRESH_MS 1000
 
-/* The pause after a passing failure, in milliseconds; jitter is added. */
+/* The pause after a transient failure, in milliseconds; jitter is added. */
 #define RETRY_PAUSE_MS 20
 
-/* How long no path is looked up after a look-up has failed, in milliseconds: the table may be
- * locked, and a look-up that waits delays the batches whose paths are known. */
+/* The pause of look-ups after one has failed, in milliseconds. The table may be locked, and a
+ * look-up that waits delays batches whose paths are known. */
 #define LOOK_UP_PAUSE_MS 500
 
 static void on_session_ready(void *data);
@@ -152,22 +152,22 @@ static void on_pause_over(struct timer *timer)
     journal_schedule(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
 }
 
-/* Runs every REFRESH_MS: notices entries of others, edits and expired lanes while no hits arrive.
- * */
+/* Runs every REFRESH_MS. While no hits arrive, it notices entries of others, edits and expired
+ * lanes. */
 static void on_refresh_due(struct timer *timer)
 {
     struct journal *journal = H2O_STRUCT_FROM_MEMBER(struct journal, refresh, timer);
     int64_t used_before_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000, lane;
 
     if (session_is_ready(journal->session))
-        fold_migrate(journal->fold); /* its session may have looked at the schema later */
+        fold_migrate(journal->fold); /* its session may have read the schema later */
     journal->head_wanted = true;
     journal->lanes_expired = state_expired_lanes(&journal->state, used_before_ms, &lane, 1) != 0;
     timer_start_after(&journal->worker->timers, &journal->refresh, REFRESH_MS, on_refresh_due);
     journal_schedule(journal);
 }
 
-/* A fold has succeeded. The answer to the next append or head has the checkpoint. */
+/* A fold has succeeded. The next append or head returns the checkpoint. */
 static void on_folded(void *data, int64_t position)
 {
     struct journal *journal = data;
@@ -179,7 +179,7 @@ static void on_folded(void *data, int64_t position)
 
 /* --- failures --- */
 
-/* Returns whether a failure may pass: a conflict of transactions, a full disk, a lock, a server
+/* Returns whether a failure is transient: a conflict of transactions, a full disk, a lock, a server
  * that stops or is busy, the connection. */
 static bool is_passing(const char *sqlstate)
 {
@@ -202,8 +202,8 @@ static void log_failure(const struct journal *journal, const struct pg_answer *a
 }
 
 /* Returns whether appends have been refused for as long as a statement may take, and there is
- * another host. At a primary that was replaced, one append that hangs holds the next position: all
- * further appends of every process wait for its lock and are refused. */
+ * another host. On a primary that was replaced, one append that hangs holds the next position. All
+ * further appends of all processes wait for its lock and are refused. */
 static bool must_leave_host(struct journal *journal)
 {
     uint64_t now_ms = monotonic_ms();
@@ -241,7 +241,7 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         if (was_look_up)
             journal->look_up_after_ms = monotonic_ms() + LOOK_UP_PAUSE_MS;
     } else {
-        /* a table may be missing: a new session looks at the schema */
+        /* A table may be missing. A new session reads the schema. */
         metric_add(&metrics->commit_failures[FAILURE_OTHER], 1);
         journal_answer_unavailable(&journal->taken);
         session_fail(journal->session, "A statement of the journal failed", answer);
@@ -258,7 +258,7 @@ void journal_reset(struct journal *journal, const char *reason)
 
 /* --- the session --- */
 
-/* The state stays valid: catching up reads the entries that were appended meanwhile. */
+/* The state stays valid. Catching up reads the entries that were appended meanwhile. */
 static void on_session_ready(void *data)
 {
     struct journal *journal = data;
@@ -275,7 +275,7 @@ static void on_session_ready(void *data)
     journal_schedule(journal);
 }
 
-/* The session has failed. session_problem has the reason. */
+/* The session is lost; session_problem has the reason. */
 static void on_session_lost(void *data)
 {
     struct journal *journal = data;

@@ -8,12 +8,13 @@
  *   catch up   reads the entries that others have appended, and applies them
  *   head       checks whether there are any
  *   look up    reads the counts of paths that are not in memory
- *   append     adds one entry with all batches that wait; it is committed when its Sync is answered
+ *   append     adds one entry with all batches that wait; it is committed once its Sync is answered
  *
- * Every batch, also a repeat or a conflict, is confirmed or refused with 409 only after the Sync of an append that was sent
- * after the batch came. Only that proves that the server has not been replaced by another one. A
- * read is answered after any statement that was sent after the read came and found the state to be
- * the newest. If the URL names several hosts, that statement must be an append, too.
+ * Every batch, even a repeat or a conflict, is answered 200 or 409 only after the Sync of an append
+ * that was sent after the batch arrived. Only such an append proves that no other server has
+ * replaced this one. A read is answered after a statement that was sent after the read arrived, and
+ * that found the state to be the newest. If the URL names several hosts, this statement must be an
+ * append, too.
  *
  * All calls from the loop's thread.
  */
@@ -28,14 +29,14 @@
 /* In the order of their names in metrics. */
 enum journal_outcome {
     JOURNAL_APPLIED,
-    JOURNAL_REPEAT,     /* it was applied before; its hit counts are the current ones */
+    JOURNAL_REPEAT,     /* it was applied before; the hit counts are the current ones */
     JOURNAL_CONFLICT,   /* the lane is unknown, or the sequence is neither its last nor its next */
-    JOURNAL_UNAVAILABLE /* the outcome is unknown, or nothing was done: the client repeats it */
+    JOURNAL_UNAVAILABLE /* not applied, or unknown: the client repeats it */
 };
 
 struct journal_result {
     enum journal_outcome outcome;
-    const struct hit_count *hit_counts; /* of a batch, applied or repeated: one for each path */
+    const struct hit_count *hit_counts; /* of an applied or repeated batch, one for each path */
     int64_t lane;                       /* of an applied lane: its id */
 };
 
@@ -47,12 +48,12 @@ struct journal;
 struct journal_request;
 
 struct journal_settings {
-    int64_t max_batches;       /* that may wait; further ones are JOURNAL_UNAVAILABLE */
-    int64_t batch_deadline_ms; /* how long a request may wait until it is sent */
-    int64_t lane_ttl_s;        /* the TTL of a lane that is not used */
-    int64_t max_paths;         /* with a row of their own */
-    int64_t max_cached_bytes;  /* memory for paths */
-    int64_t max_unfolded;      /* entries after the checkpoint */
+    int64_t max_batches;       /* maximum that may wait; further ones are JOURNAL_UNAVAILABLE */
+    int64_t batch_deadline_ms; /* maximum time that a request waits until it is sent */
+    int64_t lane_ttl_s;        /* of an unused lane */
+    int64_t max_paths;         /* maximum of paths with their own row */
+    int64_t max_cached_bytes;  /* maximum memory for paths */
+    int64_t max_unfolded;      /* maximum of entries after the checkpoint */
     struct fold_settings fold;
 };
 
@@ -60,7 +61,7 @@ struct journal_settings {
 struct journal_owner {
     /* The result of journal_problem may have changed. */
     void (*on_change)(void *data);
-    /* The tables have everything up to this position. */
+    /* The tables include all entries up to this position. */
     void (*on_folded)(void *data, int64_t position);
     void *data;
 };
@@ -72,38 +73,39 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
 /* Takes NULL. No callback runs afterwards. */
 void journal_close(struct journal *journal);
 
-/* Counts a batch. Takes over the hits. `trace`, here and below, is the request's; it is copied. */
+/* Counts a batch. Takes over the hits. Here and below, `trace` is that of the request, and is
+ * copied. */
 struct journal_request *journal_add_batch(struct journal *journal, struct hits *hits,
                                           const struct trace *trace, journal_callback callback,
                                           void *data);
 
-/* Begins a lane. */
+/* Opens a lane. */
 struct journal_request *journal_add_lane(struct journal *journal, const struct trace *trace,
                                          journal_callback callback, void *data);
 
-/* Waits until the state holds everything that was committed when this was called. */
+/* Waits until the state includes all commits before this call. */
 struct journal_request *journal_add_read(struct journal *journal, const struct trace *trace,
                                          journal_callback callback, void *data);
 
-/* The batch; valid until the callback has returned. */
+/* Returns the batch of a request. Valid until the callback has returned. */
 const struct batch *journal_batch(const struct journal_request *request);
 
-/* The callback does not run. A batch that has not been sent yet is not counted. */
+/* Cancels a request: its callback does not run. A batch that has not been sent is not counted. */
 void journal_cancel(struct journal_request *request);
 
-/* The state, valid within a callback; NULL while it is being loaded. */
+/* Returns the state, valid within a callback, or NULL while it is being loaded. */
 const struct state *journal_state(const struct journal *journal);
 
 /* Forces a fold; on_folded follows when it has succeeded. */
 void journal_fold(struct journal *journal);
 
-/* The index of the URL's host that the journal is connected to. */
+/* Returns the index of the URL's host that the journal is connected to. */
 size_t journal_host(const struct journal *journal);
 
-/* Whether the session is ready: the ledger has this program's schema. */
+/* Returns whether the session is ready: the ledger has this program's schema. */
 bool journal_has_ledger(const struct journal *journal);
 
-/* Why the journal cannot work: a sentence; NULL: it can. */
+/* Returns why the journal cannot work, as a sentence, or NULL if it can. */
 const char *journal_problem(const struct journal *journal);
 
 #endif

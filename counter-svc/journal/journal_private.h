@@ -2,7 +2,7 @@
  *
  *   journal_requests.c  requests, from their start to their answer
  *   journal.c           which statement is next, and failures
- *   gather.c            from the requests that wait to an entry
+ *   gather.c            makes an entry from the requests that wait
  *   append.c            sends an entry, and answers its requests after the commit
  *   read.c, load.c      catch up, head, look up; load
  */
@@ -14,8 +14,8 @@
 
 enum journal_request_kind { REQUEST_BATCH, REQUEST_LANE, REQUEST_READ };
 
-/* QUEUED -> TAKEN when a statement is sent for the request; back to QUEUED when the request is put
- * back. It is answered, and freed, in either state. */
+/* QUEUED -> TAKEN when a statement is sent for the request. A request that is put back is QUEUED
+ * again. It is answered and freed in either state. */
 enum journal_request_state { REQUEST_QUEUED, REQUEST_TAKEN };
 
 /* From journal_add_… to its callback. */
@@ -59,8 +59,8 @@ struct journal {
 
     enum journal_activity activity;
     uint64_t sent_ns;          /* when its statement was sent */
-    bool is_behind;            /* others may have appended: catch up first */
-    bool head_wanted;          /* check whether they have */
+    bool is_behind;            /* other processes may have appended: catch up first */
+    bool head_wanted;          /* read the head, to check whether they have */
     bool just_looked_up;       /* send complete batches before the next look-up */
     uint64_t look_up_after_ms; /* no look-up before this time */
     uint64_t refused_since_ms; /* appends are refused since; 0: they are not */
@@ -91,16 +91,16 @@ static inline struct journal_request *journal_request_of(h2o_linklist_t *link)
 /* Runs journal_step at the end of the loop's turn. */
 void journal_schedule(struct journal *journal);
 
-/* Sends the next statement if none is in flight and there is something to do. */
+/* Sends the next statement if one is due and none is in flight. */
 void journal_step(struct journal *journal);
 
-/* Notes that a statement is about to be sent: none is in flight. */
+/* Notes that a statement is about to be sent. None may be in flight. */
 void journal_begin(struct journal *journal, enum journal_activity activity);
 
 /* Sets why the journal cannot work (NULL: it can), and notifies the owner. */
 void journal_set_problem(struct journal *journal, const char *problem);
 
-/* Waits a moment before the next statement. */
+/* Pauses before the next statement, for `pause_ms` with jitter added. */
 void journal_pause(struct journal *journal, uint64_t pause_ms);
 
 /* Moves a request from the queue to those that the next statement will answer; `outcome` is the
@@ -110,19 +110,20 @@ void journal_take(struct journal_request *request, enum journal_outcome outcome)
 /* Puts the taken requests back to the head of the queue, in their order. */
 void journal_put_back(struct journal *journal);
 
-/* Answers and frees the requests of a list that is not the queue: each with its outcome, or all
- * with JOURNAL_UNAVAILABLE. */
+/* Answer and free the requests of a list other than the queue: each with its outcome, or all with
+ * JOURNAL_UNAVAILABLE. */
 void journal_answer(h2o_linklist_t *list);
 void journal_answer_unavailable(h2o_linklist_t *list);
 
-/* Answers queued requests that have expired; all of them if the session has a problem. */
+/* Answers the queued requests that have expired, or all if the session has a problem. */
 void journal_drop_expired(struct journal *journal);
 
 /* Frees all requests without a callback: the journal is being closed. */
 void journal_free_requests(struct journal *journal);
 
-/* Ends the statement in flight. Returns whether its answer can be read. Otherwise a lost connection
- * has answered the taken requests, and a refusal has answered them or put them back. */
+/* Ends the statement in flight. Returns whether its answer can be read. If not, the taken requests
+ * have been answered (the connection was lost), or answered or put back (the statement was
+ * refused). */
 bool journal_is_done(struct journal *journal, const struct pg_answer *answer);
 
 /* Drops the connection after an answer of an unknown form. Only as the last call in a callback. */
@@ -141,17 +142,17 @@ struct gathering {
     bool has_content;  /* an append is needed, perhaps of an empty entry */
 };
 
-/* Makes the next entry: takes the requests of the queue that can leave together, and notes the
- * paths that have to be looked up before the others can. */
+/* Makes the next entry: takes the queued requests that can leave together, and notes the paths that
+ * must be looked up before the others can leave. */
 void gather(struct gathering *gathering);
 
-/* Evicts paths until the rest fits max_cached_bytes or is needed. */
+/* Evicts paths until the rest fits into max_cached_bytes, or cannot be evicted. */
 void gather_make_room(struct journal *journal);
 
 /* --- append.c --- */
 
-/* Takes the requests that can leave together, and sends a statement for them. Returns false if
- * there are none. */
+/* Takes the requests that can leave together, and sends the statement that they need. Returns false
+ * if no statement was sent. */
 bool append_send(struct journal *journal);
 
 /* Checks that the entry is the next one and holds exactly the batches and lanes that were taken for
@@ -174,14 +175,14 @@ void look_up_send(struct journal *journal);
 void read_send(struct journal *journal, enum journal_activity activity, enum statement statement,
                const struct pg_parameter *parameters, int count, pg_callback callback);
 
-/* A BIGINT of an answer; 0 for NULL. */
+/* Returns a BIGINT of an answer, or 0 for NULL. */
 int64_t read_number(const PGresult *result, int row, int column);
 
 /* Notes that an operator has to repair the journal. `problem` is a constant sentence. */
 void read_set_broken(struct journal *journal, const char *problem);
 
-/* Notes the checkpoint in an answer. Discards the state and returns false if the checkpoint is
- * after the known one. */
+/* Notes the checkpoint of an answer. If it is before the known one, discards the state and returns
+ * false. */
 bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     __attribute__((warn_unused_result));
 

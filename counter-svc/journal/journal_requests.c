@@ -49,7 +49,7 @@ static void count_answered(const struct journal_request *request, enum journal_o
     metric_add(&metrics->hits_answered[outcome], (uint64_t)request->n_hits);
 }
 
-/* Returns whether requests may wait: the session is ready, or only awaits the migration. */
+/* Returns whether requests may wait: the session is ready, or awaits the migration. */
 static bool can_wait(const struct journal *journal)
 {
     return session_problem(journal->session) == NULL;
@@ -185,7 +185,7 @@ void journal_answer_unavailable(h2o_linklist_t *list)
     }
 }
 
-/* The deadline has passed: if the request still waits at the end of the turn, it is answered. */
+/* The deadline has passed. If the request still waits at the end of the turn, it is answered. */
 static void on_request_deadline(struct timer *timer)
 {
     struct journal_request *request =

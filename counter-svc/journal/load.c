@@ -1,4 +1,4 @@
-/* Load: the whole state from the tables, in one statement. */
+/* Load: reads the whole state from the tables, in one statement. */
 #include "counter-svc/journal/journal_private.h"
 
 #include "counter-svc/ledger/pg_array.h"
@@ -130,7 +130,7 @@ static void on_loaded(void *data, const struct pg_answer *answer)
             read_number(result, 0, LOAD_OVERFLOW_BOTS), state->checkpoint);
     state->overflow->kept = true;
     state->is_loaded = true;
-    journal->is_behind = true; /* the entries after the checkpoint come next */
+    journal->is_behind = true; /* catch up with the entries after the checkpoint */
     fold_note_load(journal->fold);
     journal_step(journal);
 }

@@ -1,5 +1,5 @@
-/* The statements that read: entries of others (catch up), whether there are any (head), and counts
- * of paths that are not in memory (look up). */
+/* The statements that read: catch up (entries of other processes), head (whether there are any),
+ * look up (counts of paths that are not in memory). */
 
 #include "counter-svc/journal/journal_private.h"
 
@@ -12,8 +12,8 @@
 /* The pause before a broken journal is read again, in milliseconds; jitter is added. */
 #define BROKEN_PAUSE_MS 1000
 
-/* After a load the checkpoint's entry may already be folded over and cleared. After this many loads
- * in a row it is missing for another reason. */
+/* Further folds may have cleared the checkpoint's entry since the load. If it is missing after this
+ * many loads in a row, the journal is broken. */
 #define MAX_BROKEN_LOADS 5
 
 static void on_caught_up(void *data, const struct pg_answer *answer);
@@ -32,7 +32,7 @@ int64_t read_number(const PGresult *result, int row, int column)
     return PQgetisnull(result, row, column) ? 0 : pg_int8(PQgetvalue(result, row, column));
 }
 
-/* Discards the state, which is then loaded again. */
+/* Discards the state. It is loaded again. */
 static void discard_state(struct journal *journal, const char *reason)
 {
     metric_add(&journal->metrics->reloads, 1);
@@ -60,7 +60,7 @@ bool note_checkpoint(struct journal *journal, int64_t checkpoint)
     return true;
 }
 
-/* Whether the generation is the state's; otherwise discards the state. */
+/* Returns whether the generation is that of the state. If not, discards the state. */
 static bool is_generation(struct journal *journal, int64_t generation)
 {
     if (generation == journal->state.generation)
@@ -81,7 +81,7 @@ void read_set_broken(struct journal *journal, const char *problem)
 
 /* --- catch up --- */
 
-/* Takes the reads that wait: they are answered when the state is the newest. */
+/* Takes the reads that wait. They are answered once the state is the newest. */
 static void take_reads(struct journal *journal)
 {
     h2o_linklist_t *next;
@@ -97,10 +97,11 @@ void catch_up_send(struct journal *journal)
 {
     struct buffer numbers = {0};
 
-    if (!session_has_several_hosts(journal->session)) /* otherwise reads wait for an append */
+    /* With several hosts, reads wait for an append. */
+    if (!session_has_several_hosts(journal->session))
         take_reads(journal);
     pg_add_int8(&numbers, journal->state.position);
-    pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* and the known one */
+    pg_add_int8(&numbers, CATCH_UP_ENTRIES + 1); /* and the last one known */
     read_send(journal, JOURNAL_CATCHING_UP, STATEMENT_CATCH_UP,
               (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_caught_up);
     buffer_free(&numbers);
@@ -176,7 +177,7 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
     if (!note_checkpoint(journal, checkpoint) || !apply_all(journal, result, checkpoint))
         return;
     if (PQntuples(result) > CATCH_UP_ENTRIES) {
-        journal_put_back(journal); /* there is more to come */
+        journal_put_back(journal); /* there are more entries */
         journal_step(journal);
         return;
     }
@@ -222,7 +223,7 @@ static void on_head(void *data, const struct pg_answer *answer)
         read_number(result, 0, HEAD_LAST) != journal->state.position ||
         PQgetisnull(result, 0, HEAD_ID) || read_number(result, 0, HEAD_ID) != journal->state.id) {
         journal_put_back(journal);
-        journal->is_behind = true; /* catching up finds the reason */
+        journal->is_behind = true; /* catching up determines the reason */
         journal_step(journal);
         return;
     }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Header only. Seeded, because visitors choose the paths. */
+/* A library in a header. The hash is seeded, because visitors choose the paths. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -148,7 +148,7 @@ static size_t top_index(const struct state *state, const struct slot *slot, int6
     return low;
 }
 
-/* Notes whether a slot is among the first rows. These are never evicted, so their bytes do not
+/* Notes whether a slot is among the first rows. Those are never evicted, so their bytes do not
  * count. */
 static void set_in_top(struct state *state, struct slot *slot, bool in_top)
 {
@@ -195,7 +195,7 @@ struct slot *state_add(struct state *state, const char *path, size_t len, int64_
                           .has_row = count >= 0};
     memcpy(slot->path, path, len);
     *bucket = slot;
-    /* The list is in the order of positions, and its head is evicted first. */
+    /* The list is in the order of positions. Its head is evicted first. */
     h2o_linklist_insert(checkpoint <= state->checkpoint ? state->_slots.next : &state->_slots,
                         &slot->link);
     ++state->_n_slots;
@@ -273,7 +273,7 @@ size_t state_expired_lanes(const struct state *state, int64_t before_ms, int64_t
 
 /* --- entries --- */
 
-/* Applies one path of an entry. Returns whether that pins its slot. */
+/* Applies one path of an entry. Returns whether its slot becomes pinned. */
 static bool apply_path(struct state *state, const struct journal_entry *entry,
                        const struct entry_path *path, int64_t checkpoint)
 {
@@ -287,7 +287,7 @@ static bool apply_path(struct state *state, const struct journal_entry *entry,
                          checkpoint);
     INVARIANT(path->slot == NULL || slot->position < entry->position);
     if (slot->position >= entry->position)
-        return false; /* its count already has these hits */
+        return false; /* its count already includes these hits */
     was_pinned = slot->position > state->checkpoint;
     rank(state, slot, saturating_add(slot->count, path->hits));
     slot->bots = saturating_add(slot->bots, path->bot_hits);
@@ -333,8 +333,8 @@ bool state_set_checkpoint(struct state *state, int64_t checkpoint)
 }
 
 /* The list begins with the oldest position, so nearly all slots that are not pinned come first. A
- * slot that is needed for another reason moves to the end of the list; there are at most
- * STATE_TOP_ROWS + 1 of these. */
+ * slot that is kept for another reason moves to the end of the list. There are at most
+ * STATE_TOP_ROWS + 1 of those. */
 void state_evict(struct state *state, size_t max_bytes)
 {
     for (size_t needed = 0; state->_bytes > max_bytes && needed <= STATE_TOP_ROWS + 1;) {

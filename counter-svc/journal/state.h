@@ -3,12 +3,12 @@
  *     state at position p = tables at the checkpoint + entries after the checkpoint, up to p
  *
  * It holds the last sequence of every lane, the totals of paths and hits, the first rows of the
- * ranking, and the counts of paths. These are all paths that were hit after the checkpoint, and as
- * many others as fit into memory; the least recently hit path is evicted first. The state can be
- * discarded and loaded again at any time.
+ * ranking, and counts of paths: of all paths that were hit after the checkpoint, and of as many
+ * others as fit into memory. The path whose last hit is the oldest is evicted first. The state can
+ * be discarded and loaded again at any time.
  *
- * A slot's count is exact as of the slot's position: no entry between that position and the state's
- * has the path. Everything else follows:
+ * A slot's count is exact as of the slot's position: no entry between this position and the state's
+ * has the path. This implies:
  *   - A slot that was read from the tables has the position of their checkpoint, which may be
  *     before or after the state's position. An entry that the count already includes is skipped.
  *   - A slot whose position is after the checkpoint is pinned: the tables lack its last hits.
@@ -26,8 +26,8 @@
 
 #include <h2o.h>
 
-/* The rows of the ranking in memory: a page, and one row that shows whether there is a next page.
- * */
+/* The rows of the ranking in memory: a page, and one more row that shows whether there is a next
+ * page. */
 #define STATE_TOP_ROWS (VIEW_MAX_ROWS + 1)
 
 /* A path in memory. */
@@ -35,13 +35,13 @@ struct slot {
     h2o_linklist_t link; /* by the position of the last hit, the oldest first */
     struct slot *next;   /* in its bucket */
     int64_t count;       /* as of `position`; saturates */
-    int64_t bots;        /* hits by bots in it; saturates */
+    int64_t bots;        /* of `count`, hits by bots; saturates */
     int64_t position;
     uint32_t path_len;
     uint16_t entry_index; /* in the entry that is being made, from 1; 0: not in it */
-    bool has_row : 1;     /* false: no row, not even one with a count of 0 */
+    bool has_row : 1;     /* false: the tables have no row, not even one with a count of 0 */
     bool in_top : 1;
-    bool kept : 1; /* never evicted */
+    bool kept : 1; /* never evicted: the overflow row */
     char path[];
 };
 
@@ -54,13 +54,13 @@ struct ledger_lane {
 
 struct state {
     bool is_loaded;
-    int64_t position, id; /* of the last entry in it */
+    int64_t position, id; /* of the last entry that was applied */
     int64_t generation;
-    int64_t checkpoint; /* the last one that was read */
+    int64_t checkpoint; /* the last checkpoint that was read */
     int64_t paths, hits, bots;
     int64_t now_ms; /* PostgreSQL's time, as last read */
 
-    struct slot *overflow; /* the row of paths that have no row of their own */
+    struct slot *overflow; /* the row of paths without their own row */
     struct slot **top;     /* the first rows of the ranking */
     size_t n_top;
 
@@ -79,26 +79,27 @@ void state_fini(struct state *state);
 /* Discards everything. */
 void state_clear(struct state *state);
 
-/* The slot of a path; NULL: its count is not in memory. */
+/* Returns the slot of a path, or NULL if its count is not in memory. */
 struct slot *state_find(const struct state *state, const char *path, size_t len);
 
-/* Adds a path with its count in the tables at a checkpoint; `count` -1: it has no row, and `bots`
- * is 0. The path must not have a slot. */
+/* Adds a path with its count in the tables at a checkpoint. A path without a row has `count` -1 and
+ * `bots` 0. The path must not have a slot. */
 struct slot *state_add(struct state *state, const char *path, size_t len, int64_t count,
                        int64_t bots, int64_t checkpoint);
 
-/* The lane with this id, or NULL. Valid until the next change of the state. */
+/* Returns the lane with this id, or NULL. Valid until the next change of the state. */
 struct ledger_lane *state_lane(const struct state *state, int64_t id);
 
 /* Adds or updates a lane. */
 void state_set_lane(struct state *state, const struct ledger_lane *lane);
 
-/* Writes up to `most` ids of lanes that were last used before a time. Returns their number. */
+/* Writes the ids of up to `most` lanes that were last used before this time. Returns their
+ * number. */
 size_t state_expired_lanes(const struct state *state, int64_t before_ms, int64_t *ids, size_t most);
 
-/* Applies the next entry. The paths of an entry of our own have their slots; those of an entry that
- * was read have their counts in the tables at `checkpoint`. Returns the number of newly pinned
- * slots. */
+/* Applies the next entry. The paths of an entry that this process has made have slots. The paths of
+ * an entry that was read have their counts in the tables at `checkpoint`. Returns the number of
+ * newly pinned slots. */
 size_t state_apply(struct state *state, const struct journal_entry *entry, int64_t checkpoint);
 
 /* Notes the checkpoint. Returns false, and changes nothing, if it is before the known one: after a
@@ -106,19 +107,20 @@ size_t state_apply(struct state *state, const struct journal_entry *entry, int64
 bool state_set_checkpoint(struct state *state, int64_t checkpoint)
     __attribute__((warn_unused_result));
 
-/* Evicts slots until they take at most `max_bytes`, or the others are needed. */
+/* Evicts slots until the rest take at most `max_bytes`, or none can be evicted. */
 void state_evict(struct state *state, size_t max_bytes);
 
-/* The memory of slots outside the ranking, in bytes, without the allocator's overhead. */
+/* Returns the memory of the slots outside the first rows of the ranking, in bytes, without the
+ * allocator's overhead. */
 size_t state_bytes(const struct state *state);
 
-/* The number of slots. */
+/* Returns the number of slots. */
 size_t state_slots(const struct state *state);
 
-/* The number of open lanes. */
+/* Returns the number of open lanes. */
 size_t state_lanes(const struct state *state);
 
-/* a + b, at most INT64_MAX. */
+/* Returns a + b, at most INT64_MAX. */
 static inline int64_t saturating_add(int64_t a, int64_t b)
 {
     return a > INT64_MAX - b ? INT64_MAX : a + b;

@@ -114,8 +114,8 @@ void pg_follow(struct pg *pg, size_t host);
 /* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last
  * messages, Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it assembles
  * messages. If a block ended between the two messages or within Sync, and this process were stopped
- * then, PostgreSQL would stay in the middle of a transaction, which no timeout of PostgreSQL ends.
- * */
+ * then, PostgreSQL would stay in the middle of a transaction, which no timeout of PostgreSQL
+ * ends. */
 size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count);
 
 /* Whether it is connected and no query is in flight. */

@@ -87,8 +87,8 @@ static size_t take_item(const char **list, const char **item)
     return len;
 }
 
-/* Adds the hosts of a URI's `host` or `hostaddr`, a list, with `port`: a list, or one port for all.
- * */
+/* Adds the hosts of a URI's `host` or `hostaddr`, a list, with `port`: a list, or one port for
+ * all. */
 static int add_uri_hosts(struct postgres_url *url, const char *hosts, const char *ports,
                          char *error, size_t error_size)
 {

@@ -31,8 +31,8 @@
 /* The ledger's version, and the oldest program that can work with it. */
 #define SCHEMA_VERSION_SQL "SELECT max(version), max(oldest_program) FROM pathcount_schema"
 
-/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0: none.
- * */
+/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0:
+ * none. */
 extern const char schema_lock_sql[];
 
 enum schema_state {

@@ -14,8 +14,8 @@
 
 #define HISTORY_TIME_BYTES 64
 
-/* A text of length 0 is not given. The times are as the client wrote them: PostgreSQL reads them.
- * */
+/* A text of length 0 is not given. The times are as the client wrote them: PostgreSQL reads
+ * them. */
 struct history_query {
     bool by_hour;
     size_t path_len, from_len, to_len;

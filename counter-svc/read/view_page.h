@@ -22,8 +22,8 @@ void view_page_of_state(struct view_page *page, const struct state *state, const
 /* Makes an empty page with the totals of the state. */
 void view_page_begin(struct view_page *page, const struct state *state);
 
-/* Adds a row and its bytes, `*bytes` in all. Returns false, and adds nothing, if the page is full.
- * */
+/* Adds a row and its bytes, `*bytes` in all. Returns false, and adds nothing, if the page is
+ * full. */
 bool view_page_add_row(struct view_page *page, const struct view *view, struct row row,
                        size_t *bytes);
 

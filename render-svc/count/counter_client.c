@@ -13,7 +13,7 @@
 
 #define DEFAULT_PORT 8081
 
-/* The deadline of a look-up. The known addresses stay in use meanwhile. */
+/* The deadline of a DNS look-up. The known addresses stay in use meanwhile. */
 #define RESOLVE_MS 2000
 
 /* The interval at which due probes are sent. Up to the same time is added at random, to spread the
@@ -105,7 +105,7 @@ struct counter_client *counter_client_create(struct worker *worker,
 
 /* --- replicas --- */
 
-/* Looks up the addresses of counter-svc. */
+/* Resolves the name of counter-svc. */
 static void resolve(struct counter_client *client)
 {
     resolver_start(&client->resolver, client->worker, client->settings->host, RESOLVE_MS,
@@ -243,7 +243,7 @@ static const char *failure_of(const struct http_answer *answer)
 }
 
 /* Reports the outcome of a call to the replicas and to readiness. After a failed read a probe
- * decides whether the address works: the read may have requested too much. */
+ * decides whether the address works, because the read may have requested too much. */
 static void report(const struct counter_call *call, enum http_outcome outcome, const char *failure)
 {
     struct counter_client *client = call->client;
@@ -273,7 +273,8 @@ static bool on_call_answered(void *data, const struct http_answer *answer)
     INVARIANT(call->call != NULL);
     call->call = NULL;
     if (failure != NULL)
-        report(call, answer->outcome, failure); /* before the callback, which may call elsewhere */
+        report(call, answer->outcome,
+               failure); /* before the callback, which may start another call */
     if (answer->outcome == HTTP_NOT_SENT && call->tries_left != 0) {
         try_next(call);
         return true;

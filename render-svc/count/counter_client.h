@@ -1,7 +1,7 @@
-/* Calls to counter-svc. Each address of its name is a replica. All calls of a worker go to the same
+/* Calls to counter-svc. Each address of its name is a replica. All calls of a worker go to one
  * address, which replicas.h chooses.
  *
- * The name is looked up every `resolve_ms`, regardless of the TTL of its records.
+ * The name is resolved every `resolve_ms`, regardless of the TTL of its records.
  *
  * The address in use has failed if a call cannot be sent, is not answered, or is answered with 401,
  * 5xx or an answer that the caller rejects. A read that was sent and failed is an exception: a
@@ -11,10 +11,10 @@
  * its caller can decide whether it may be repeated. The next address is in use before the callback
  * runs, so a repeat goes there.
  *
- *     counter_call --> http_call to the address in use --answered, or unknown--> ended: callback, once
+ *     counter_call --> http_call to the address in use --answered, or unknown--> ended: callback
  *          |             ^                  |
- *          |             +---- not sent ----+---- no address is left ----------> ended: HTTP_NOT_SENT
- *          +-------------------- no address is known --------------------------> ended: HTTP_NOT_SENT
+ *          |             +---- not sent ----+---- no address is left ------> ended: HTTP_NOT_SENT
+ *          +-------------------- no address is known ----------------------> ended: HTTP_NOT_SENT
  *
  * All calls from the loop's thread.
  */
@@ -47,8 +47,8 @@ void counter_client_destroy(struct counter_client *client);
 
 /* Calls counter-svc. The callback runs exactly once, from the loop, never before this returns,
  * never after counter_call_cancel. `request` and its trace are copied; without a trace the call
- * begins one of its own. Method, target and `encode_data` must live until the callback. `encode`
- * runs once for each address that is tried, at any time until then. */
+ * begins one. Method, target and `encode_data` must live until the callback. `encode` runs once for
+ * each address that is tried, at any time until then. */
 struct counter_call *counter_call(struct counter_client *client, const struct http_request *request,
                                   http_callback callback, void *data);
 

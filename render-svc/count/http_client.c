@@ -34,7 +34,7 @@ struct connection {
     enum connection_state state;
     struct http_call *call; /* NULL while idle */
     enum encoding encoding; /* of bodies: MessagePack if the last answer offered to read it */
-    /* the request being written; libh2o may use its bytes for longer than the call lives */
+    /* The request being written. libh2o may use its bytes after the call has ended. */
     struct buffer request;
     struct timer idle;
 };
@@ -127,7 +127,8 @@ static struct connection *connect_to(struct http_client *client, const struct ht
     return connection;
 }
 
-/* Puts a connection into the pool. It continues to read, to notice its end and unexpected bytes. */
+/* Puts a connection into the pool. It continues to read, so that its end and unexpected bytes are
+ * noticed. */
 static void put_idle(struct connection *connection)
 {
     struct http_client *client = connection->client;
@@ -207,7 +208,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
 
     *call = (struct http_call){
         .client = client, .callback = callback, .data = data, .begun_ns = monotonic_ns()};
-    client->next_id += client->next_id == 0; /* no parent-id is zero */
+    client->next_id += client->next_id == 0; /* a parent-id is never zero */
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
     h2o_linklist_insert(&client->calls, &call->link);
     timer_start(&client->deadlines, &call->deadline, on_deadline);
@@ -216,7 +217,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
     if (call->connection == NULL)
         call->connection = connect_to(client, address);
     if (call->connection == NULL) {
-        /* the callback must run from the loop */
+        /* The callback must run from the loop. */
         timer_start_after(&client->worker->timers, &call->connect_deadline, 0, on_connect_deadline);
         return call;
     }
@@ -302,7 +303,7 @@ static void finish(struct http_call *call, const struct http_head *head)
                                  .body = socket->input->bytes + head->size,
                                  .len = head->body_len,
                                  .encoding = head->encoding};
-    /* If the answer came before the whole request was written, the connection is not used again. */
+    /* A connection is not used again if the answer came before the whole request was written. */
     bool is_reusable = head->keep_alive && socket->input->size == head->size + head->body_len &&
                        !h2o_socket_is_writing(socket);
 
@@ -318,8 +319,8 @@ static void finish(struct http_call *call, const struct http_head *head)
         close_connection(connection);
 }
 
-/* Ends a call without an answer. Closes its connection, and the idle ones to the same address: if
- * the network silently drops one flow, each of the others could cost a deadline, too. */
+/* Ends a call without an answer. Closes its connection, and the idle connections to the same
+ * address: if the network silently drops packets, each of them could cost a deadline, too. */
 static void fail(struct http_call *call, const char *reason)
 {
     struct http_answer answer = {.outcome = call->sent ? HTTP_UNKNOWN : HTTP_NOT_SENT,

@@ -67,11 +67,11 @@ typedef bool (*http_callback)(void *data, const struct http_answer *answer);
 /* Appends the body of a request in this encoding. `data` is the request's `encode_data`. */
 typedef void (*http_encode)(void *data, enum encoding encoding, struct buffer *to);
 
-/* A request. All pointers are only used until http_call returns. */
+/* A request. The pointers need not be valid after http_call has returned. */
 struct http_request {
     const char *method; /* GET or POST */
     const char *target;
-    http_encode encode; /* NULL: no body. Runs once, in http_call. */
+    http_encode encode; /* NULL: no body. Runs once, within http_call. */
     void *encode_data;
     const struct trace *trace; /* the trace that the request belongs to */
 };
@@ -98,7 +98,8 @@ void http_client_destroy(struct http_client *client);
 struct http_call *http_call(struct http_client *client, const struct http_address *address,
                             const struct http_request *request, http_callback callback, void *data);
 
-/* Ends a call without a callback. Closes its connection, on which an answer may be under way. */
+/* Ends a call without a callback. Closes its connection, because an answer may still arrive on
+ * it. */
 void http_call_cancel(struct http_call *call);
 
 #endif

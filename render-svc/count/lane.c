@@ -50,7 +50,7 @@ static void set_state(struct lane *lane, enum lane_state state)
 
 /* --- opening --- */
 
-/* Asks counter-svc for a new lane id. */
+/* Requests a new lane id from counter-svc. */
 static void open_lane(struct lane *lane)
 {
     set_state(lane, LANE_OPENING);
@@ -65,7 +65,7 @@ static void request_lane(struct lane *lane)
     lane->call = counter_call(lane->lanes->client, &REQUEST, on_lane_opened, lane);
 }
 
-/* Marks the lane as free. The open batch, if it has hits, leaves at the end of the turn. */
+/* Marks the lane as free. If the open batch has hits, it leaves at the end of the turn. */
 static void set_free(struct lane *lane)
 {
     set_state(lane, LANE_FREE);
@@ -163,7 +163,7 @@ static void send_batch(struct lane *lane)
     lane->call = counter_call(lane->lanes->client, &request, on_batch_answered, lane);
 }
 
-/* Runs when the connection is known, because the connection decides the encoding. */
+/* Encodes the batch once the connection is known, because the connection decides the encoding. */
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
 {
     const struct lane *lane = data;
@@ -171,7 +171,7 @@ static void encode_batch(void *data, enum encoding encoding, struct buffer *to)
     hits_encode(to, encoding, &lane->batch);
 }
 
-/* Decides what happens to the batch: the table in lanes.h. */
+/* Decides what happens to the batch (the table in lanes.h). */
 static bool on_batch_answered(void *data, const struct http_answer *answer)
 {
     struct lane *lane = data;
@@ -189,7 +189,7 @@ static bool on_batch_answered(void *data, const struct http_answer *answer)
     }
     if (status == 409 && !lane->was_sent) {
         lane->id = 0;
-        pause_lane(lane); /* then the batch moves to a new lane */
+        pause_lane(lane); /* after the pause the batch moves to a new lane */
         return true;
     }
     if (status >= 400 && status < 500 && status != 401) { /* an operator may correct the token */
@@ -244,13 +244,13 @@ static struct hit_count next_count(struct lane *lane, const struct hit *hit,
         INVARIANT(entry->hits > 0);
         count.count -= --entry->hits;
     }
-    /* The answer to a repeat has the current counts. An operator may have lowered them. */
+    /* The answer to a repeat has the current counts, which an operator may have lowered. */
     if (count.count < 1)
         count.count = 1;
     return count;
 }
 
-/* The batch is on disk: gives each hit that still waits its own count, in the order of arrival. */
+/* Gives each hit that still waits its own count, in the order of arrival. The batch is on disk. */
 static void confirm(struct lane *lane, const struct counts *counts)
 {
     struct render_metrics *metrics = lane->lanes->metrics;
@@ -275,8 +275,8 @@ static void confirm(struct lane *lane, const struct counts *counts)
     set_free(lane);
 }
 
-/* Gives up the batch and its lane: counter-svc refused the batch, or its outcome can no longer be
- * found out. */
+/* Gives up the batch and its lane. counter-svc refused the batch, or its outcome can no longer be
+ * determined. */
 static void give_up(struct lane *lane, int status)
 {
     log_event(LOG_LEVEL_WARNING, "batch-given-up",

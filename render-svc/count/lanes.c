@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* How long a small batch waits for more hits while a larger one is in flight, in milliseconds:
- * about as long as a large batch takes. */
+/* How long a small batch waits for more hits while a larger one is in flight, in milliseconds. A
+ * large batch takes about as long. */
 #define LINGER_MS 5
 
 static void dispatch_open_batch(struct deferred *deferred);
@@ -40,9 +40,8 @@ static uint64_t turn_began_ms(const struct lanes *lanes)
     return atomic_load_explicit(&lanes->worker->last_turn_ms, memory_order_relaxed);
 }
 
-/* Returns whether more than one batch is waiting, and the oldest hit has waited for longer than
- * max_wait_ms. A new hit would wait at least as long, and would hardly be confirmed before its
- * deadline. */
+/* Returns whether more than one batch is waiting, and its oldest hit has waited for longer than
+ * max_wait_ms. A new hit would wait as long, and would hardly be confirmed before its deadline. */
 static bool is_overloaded(const struct lanes *lanes)
 {
     return lanes->n_open >= BATCH_MAX_PATHS &&
@@ -132,8 +131,7 @@ static bool is_large_enough(const struct lanes *lanes)
     return (size_t)lanes->n_open >= most / 2;
 }
 
-/* Sends the open batch on the free lanes: as many batches as its hits need, or as there are free
- * lanes. */
+/* Sends the hits of the open batch on the free lanes, in as many batches as they need. */
 static void dispatch_all(struct lanes *lanes)
 {
     timer_stop(&lanes->linger);

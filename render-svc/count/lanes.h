@@ -20,9 +20,9 @@
  *
  *     An opening lane goes straight to in flight if a batch waits for its id.
  *
- *   opening    counter-svc is asked for a lane id; a batch may wait for it
+ *   opening    a lane id is requested from counter-svc; a batch may wait for it
  *   free       no batch
- *   in flight  the batch is sent, the answer is awaited
+ *   in flight  the batch is sent, its answer has not come
  *   pausing    the last try failed; the next one follows after a pause
  *
  * The answer decides what happens to a batch:
@@ -33,8 +33,8 @@
  *                           same or another counter-svc, until its outcome is known, even if no hit
  *                           waits for it
  *
- * A batch belongs to the trace of its first hit in every try. Log lines about a batch have that
- * trace and the number of hits that left with it.
+ * Every try of a batch belongs to the trace of the batch's first hit. Log lines about a batch have
+ * that trace, and the number of hits that left with it.
  *
  * All calls from the loop's thread.
  */
@@ -45,8 +45,8 @@
 #include "render-svc/count/counter_client.h"
 #include "render-svc/count/shared_rows.h"
 
-/* none --lanes_add--> open --its batch leaves--> in flight --callback--> none. Cancelling ends at
- * none, too. */
+/* none --lanes_add--> open --its batch leaves--> in flight --callback--> none. hit_cancel leads
+ * back to none from any state. */
 enum hit_state {
     HIT_NONE,
     HIT_OPEN,     /* in the open batch: hit_cancel removes it */
@@ -56,9 +56,10 @@ enum hit_state {
 struct hit;
 
 /* Receives the outcome of a hit. `count` is the path's count (or the overflow row's) including this
- * hit. Its `count` member is 0 if the hit is not confirmed; it is then counted at most once. `rows`
- * are valid during the callback; NULL: the answer had none, or no hit of the batch wanted them.
- * Runs exactly once unless the hit is cancelled, from the loop, never before lanes_add returns. */
+ * hit. Its `count` member is 0 if the hit is not confirmed; the hit is then counted at most once.
+ * `rows` are valid during the callback. They are NULL if the answer had none, or if no hit of the
+ * batch wanted them. Runs exactly once unless the hit is cancelled, from the loop, never before
+ * lanes_add returns. */
 typedef void (*hit_callback)(struct hit *hit, struct hit_count count, struct shared_rows *rows);
 
 /* A hit. Lives in the caller's object, zeroed before its first use. */
@@ -83,20 +84,20 @@ struct lanes_settings {
 
 struct lanes;
 
-/* `settings` and `client` must outlive it. */
+/* `settings` and `client` must outlive the lanes. */
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
                            const struct lanes_settings *settings);
 
 /* No callback runs afterwards. Must run before the client is destroyed. Takes NULL. */
 void lanes_destroy(struct lanes *lanes);
 
-/* Adds a hit, whose path, trace, wants_rows and is_bot are set. Returns false if the open batch is
- * full, or if its oldest hit has waited so long that a new one would hardly be confirmed before its
- * deadline. */
+/* Adds a hit. The caller has set its path, trace, wants_rows and is_bot. Returns false if the open
+ * batch is full, or if its oldest hit has waited so long that a new one would hardly be confirmed
+ * before its deadline. */
 bool lanes_add(struct lanes *lanes, struct hit *hit, hit_callback callback)
     __attribute__((warn_unused_result));
 
-/* Ends the wait of a hit without a callback. Does nothing if it does not wait. */
+/* Ends the wait of a hit without a callback. Does nothing if the hit does not wait. */
 void hit_cancel(struct hit *hit);
 
 #endif

@@ -60,12 +60,12 @@ void lanes_schedule(struct lanes *lanes);
 /* Moves the first hit of the open batch to the lane's batch. */
 void lanes_move_hit(struct lanes *lanes, struct lane *lane);
 
-/* Ends the wait of a hit in flight and runs its callback. */
+/* Ends the wait of a hit in flight, and runs its callback. */
 void lanes_answer_hit(struct hit *hit, struct hit_count count, struct shared_rows *rows);
 
 /* --- lane.c --- */
 
-/* Initialises a zeroed lane and asks counter-svc to open it. */
+/* Initialises a zeroed lane and requests its id from counter-svc. */
 void lane_init(struct lane *lane, struct lanes *lanes);
 
 /* Cancels the call and the hits that wait. */

@@ -11,7 +11,7 @@
 
 static const struct http_request REQUEST = {.method = "GET", .target = API_PATHS RANKING_QUERY};
 
-/* A read in flight, or none while `call` is NULL. */
+/* A read in flight; `call` is NULL if there is none. */
 struct ranking_read {
     struct ranking_reader *reader;
     struct counter_call *call;
@@ -61,7 +61,7 @@ void ranking_wait_cancel(struct ranking_wait *wait)
         h2o_linklist_unlink(&wait->_link);
 }
 
-/* Sends one read for all requests that wait, unless the limit is reached or the pause lasts. */
+/* Sends one read for all requests that wait, unless two are in flight or the reader pauses. */
 static void send_read(struct deferred *deferred)
 {
     struct ranking_reader *reader =
@@ -117,7 +117,7 @@ static void serve(struct ranking_read *read, const struct rows *rows)
     shared_rows_fini(&shared);
 }
 
-/* Puts the requests of a failed read back in front of the others, and starts the pause. */
+/* Puts the requests of a failed read back in front of the others, and starts a pause. */
 static void retry(struct ranking_read *read)
 {
     struct ranking_reader *reader = read->reader;

@@ -1,8 +1,8 @@
 /* Reads the first rows of the ranking for requests that did not get them with the answer to their
  * hit.
  *
- * One read serves every request that waits when it is sent. A request that starts to wait while a
- * read is in flight waits for the next one, because the read may have seen the rows before the hit
+ * One read serves all requests that wait when it is sent. A request that starts to wait while a
+ * read is in flight waits for the next read: the first one may have read the rows before the hit
  * was counted. A worker has at most two reads in flight. A read that fails is sent again after a
  * pause, as long as a request waits.
  *
@@ -33,7 +33,7 @@ struct ranking_reader *ranking_reader_create(struct worker *worker, struct count
 /* No callback runs afterwards. Takes NULL. */
 void ranking_reader_destroy(struct ranking_reader *reader);
 
-/* Waits for rows that are read from now on. */
+/* Waits for rows that are read after this call. */
 void ranking_wait_start(struct ranking_reader *reader, struct ranking_wait *wait,
                         ranking_callback callback);
 

@@ -38,7 +38,7 @@ struct read_queue *read_queue_create(struct worker *worker, struct counter_clien
     return reads;
 }
 
-/* Has send_reads run at the end of the turn. */
+/* Runs send_reads at the end of the turn. */
 static void schedule(struct read_queue *reads)
 {
     worker_defer(reads->worker, &reads->deferred, send_reads);
@@ -95,7 +95,7 @@ static bool end_read(struct read_request *read, const struct http_answer *answer
     return read->_callback(read, answer);
 }
 
-/* Ends the refused read requests, and sends as many read requests as may be in flight. */
+/* Ends the refused read requests, and sends queued ones up to the limit. */
 static void send_reads(struct deferred *deferred)
 {
     struct read_queue *reads = H2O_STRUCT_FROM_MEMBER(struct read_queue, deferred, deferred);

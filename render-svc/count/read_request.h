@@ -1,14 +1,14 @@
 /* Read requests: GETs to counter-svc for requests that look at counts without counting. A read
  * request is repeated until it is answered or its deadline has passed.
  *
- * A worker has at most 8 read requests in flight. The others wait in a bounded queue. So many
- * readers take little of counter-svc's time from counting.
+ * A worker has at most 8 read requests in flight. The others wait in a bounded queue. Even many
+ * readers therefore take little of counter-svc's time from counting.
  *
  *     read_request_start --> queued --> in flight --> ended: callback, once
  *                              ^            |
  *                              +-- failed --+     (in front of the queue; all pause for a moment)
  *
- * A read request that finds the queue full ends at the end of the turn, without an answer.
+ * If the queue is full, a read request ends at the end of the turn, without an answer.
  *
  * All calls from the loop's thread.
  */
@@ -49,7 +49,7 @@ struct read_queue *read_queue_create(struct worker *worker, struct counter_clien
 void read_queue_destroy(struct read_queue *reads);
 
 /* Starts a read request that has ended or was never started. `target` and `trace` are copied.
- * `trace` is NULL if the read serves several requests: it then begins a trace of its own. */
+ * `trace` is NULL if the read serves several requests: the read then begins a trace. */
 void read_request_start(struct read_queue *reads, struct read_request *read,
                         const struct buffer *target, const struct trace *trace,
                         read_callback callback);

@@ -4,8 +4,8 @@
  *
  *     accepted = committed + refused (all reasons) + waiting (open and in flight)
  *
- * These are the states of a hit in the ledger, not the visitor's answer: a hit that is answered 503
- * while its batch is in flight still waits here, and may be committed.
+ * These are states of a hit in the ledger, not of the visitor's answer. A hit that is answered 503
+ * while its batch is in flight still counts as waiting, and may be committed.
  */
 #ifndef RENDER_COUNT_RENDER_METRICS_H
 #define RENDER_COUNT_RENDER_METRICS_H

@@ -25,8 +25,8 @@ static bool is_used(const struct replicas *replicas, const struct replica *repli
     return replica == &replicas->list[replicas->used];
 }
 
-/* Returns the lowest address that has not failed within REPLICAS_FAILED_MS. If all have, returns
- * the one that failed longest ago. */
+/* Returns the lowest address that has not failed within REPLICAS_FAILED_MS. If all have failed,
+ * returns the one that failed longest ago. */
 static size_t choose(const struct replicas *replicas, uint64_t now_ms)
 {
     size_t oldest = 0;
@@ -41,7 +41,7 @@ static size_t choose(const struct replicas *replicas, uint64_t now_ms)
     return oldest;
 }
 
-/* Uses another address. `returned`: because it is healthy again. */
+/* Moves to another address. `returned`: because it is healthy again. */
 static void use(struct replicas *replicas, size_t index, bool returned, uint64_t now_ms)
 {
     INVARIANT(index < replicas->count);
@@ -50,13 +50,12 @@ static void use(struct replicas *replicas, size_t index, bool returned, uint64_t
     replicas->used_since_ms = now_ms;
     replicas->returned = returned;
     replicas->suspected = false;
-    /* only addresses below the one in use are probed, so the health of the others is no longer
-     * known */
+    /* Only addresses below the one in use are probed, so the health of the others is not known. */
     for (size_t i = index; i < replicas->count; ++i)
         replicas->list[i].healthy_ms = 0;
 }
 
-/* Remembers the address in use as the one that is left. */
+/* Notes the address in use as the one that the worker leaves. */
 static void leave(struct replicas *replicas)
 {
     snprintf(replicas->left, sizeof(replicas->left), "%s",

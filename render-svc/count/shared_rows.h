@@ -24,7 +24,7 @@ struct shared_rows {
     void (*free_rendered)(void *rendered);
 };
 
-/* Frees the rendered forms. `rows` stays the caller's. */
+/* Frees the rendered forms. The caller still owns `rows`. */
 static inline void shared_rows_fini(struct shared_rows *shared)
 {
     if (shared->free_rendered != NULL)

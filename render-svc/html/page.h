@@ -1,5 +1,5 @@
-/* The page of a visit, in parts. The visitors of a batch share the rows, which are rendered once and
- * sent by reference. The private parts are rendered for each visit.
+/* The page of a visit, in parts. The visitors of a batch share the rows, which are rendered once
+ * and sent by reference. The private parts are rendered for each visit.
  *
  *     shared   the constant beginning
  *     private  the visited path, its count, its rank in the table
@@ -10,8 +10,8 @@
  * The same for JSON, in two parts: json_add_visit, json_add_rows.
  *
  * For gzip the shared text is compressed once, in pieces of a few rows each (gzip.h). Marking the
- * visited row changes one piece, which is compressed again. The private text goes between the pieces,
- * uncompressed.
+ * visited row changes one piece, which is compressed again. The private text goes between the
+ * pieces, uncompressed.
  */
 #ifndef RENDER_HTML_PAGE_H
 #define RENDER_HTML_PAGE_H

@@ -1,5 +1,5 @@
-/* The state and the steps that browse_rows.c (/-/paths) and browse_path.c (/-/paths/ANY/PATH) share.
- * No other file includes it. All calls from the request's loop. */
+/* The state and the steps that browse_rows.c (/-/paths) and browse_path.c (/-/paths/ANY/PATH)
+ * share. No other file includes it. All calls from the request's loop. */
 #ifndef RENDER_PUBLIC_BROWSE_PRIVATE_H
 #define RENDER_PUBLIC_BROWSE_PRIVATE_H
 

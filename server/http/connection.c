@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The kernel drops the connection of a client that reads nothing so much later than a handler, which
- * logs it. */
+/* The kernel drops the connection of a client that reads nothing so much later than a handler,
+ * which logs it. */
 #define KERNEL_MARGIN_MS 2000
 
 /* A response that is cut at the end of the turn; in the request's pool. */
@@ -93,8 +93,8 @@ void connection_request_begin(h2o_req_t *req)
     h2o_socket_read_start(socket, on_readable);
 }
 
-/* libh2o continues to read in the same turn, or closes the socket, so epoll needs no system call.
- * */
+/* libh2o continues to read in the same turn, or closes the socket, so epoll needs no system
+ * call. */
 void connection_request_end(h2o_req_t *req)
 {
     h2o_socket_t *socket = connection_socket(req);
@@ -177,8 +177,8 @@ static void check_body(struct connection *connection, h2o_socket_t *socket, uint
 }
 
 /* Answers past libh2o, which is still reading and has written nothing for this request, and shuts
- * the connection down. libh2o then finds it closed. Does not wait if the kernel's buffer is full.
- * */
+ * the connection down. libh2o then finds it closed. Does not wait if the kernel's buffer is
+ * full. */
 static void refuse(h2o_socket_t *socket, int status, const char *detail)
 {
     struct buffer answer = {0}, body = {0};

@@ -48,8 +48,8 @@ struct output_share {
 };
 
 /* Allocates `bytes` bytes that begin with a struct output_share. They are shared by reference
- * (h2o_mem_addref_shared) and keep their room until the last reference is released. Never refused.
- * */
+ * (h2o_mem_addref_shared) and keep their room until the last reference is released. Never
+ * refused. */
 void *output_budget_share(struct output_budget *budget, size_t bytes);
 
 /* Returns whether half of the budget is used, or a response was refused. */

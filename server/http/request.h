@@ -16,8 +16,8 @@ struct request {
     uint64_t begun_us; /* on CLOCK_MONOTONIC, when request_of was first called */
 };
 
-/* Never NULL. The first call takes over the trace of the request's traceparent, or begins a trace.
- * */
+/* Never NULL. The first call takes over the trace of the request's traceparent, or begins a
+ * trace. */
 struct request *request_of(h2o_req_t *req);
 
 /* Returns the name of the request's route, a constant. */
@@ -26,8 +26,8 @@ const char *request_route(h2o_req_t *req);
 /* Returns the id of the request's trace, 32 hexadecimal digits. */
 const char *request_trace(h2o_req_t *req);
 
-/* Returns the query without the question mark, a part of the request's target; "" if there is none.
- * */
+/* Returns the query without the question mark, a part of the request's target; "" if there is
+ * none. */
 h2o_iovec_t request_query(const h2o_req_t *req);
 
 /* Returns whether the request has this method. Methods are case-sensitive. */
