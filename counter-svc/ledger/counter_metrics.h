@@ -2,8 +2,8 @@
  *
  * At any time, received batches = answered batches of all outcomes + waiting batches. The same
  * holds for their hits. The hits with the outcome `applied` of all counter-svc are the growth of
- * the ledger, with one exception: if the connection to PostgreSQL is lost after a commit and before
- * its answer, the batch is `unavailable`, and `repeated` when it comes again.
+ * the ledger, with one exception: if the connection to PostgreSQL is lost between a commit and its
+ * answer, the batch is `unavailable`, and `repeated` when it comes again.
  */
 #ifndef COUNTER_LEDGER_COUNTER_METRICS_H
 #define COUNTER_LEDGER_COUNTER_METRICS_H
@@ -14,7 +14,7 @@
 
 /* Why a statement of the journal failed. */
 enum commit_failure {
-    FAILURE_PASSING, /* SQLSTATE class 40, 53, 55, 57 or 08: tried again */
+    FAILURE_PASSING, /* transient, SQLSTATE class 40, 53, 55, 57 or 08: tried again */
     FAILURE_OTHER,   /* any other */
     FAILURE_STANDBY, /* committed, but perhaps not on a standby: not confirmed */
     FAILURE_LOST,    /* the connection was lost */
@@ -64,7 +64,7 @@ struct counter_metrics {
 /* Their names and types, for service.h. */
 extern const struct metric counter_metrics[];
 
-/* Those of a worker. */
+/* Returns the metrics of a worker. */
 static inline struct counter_metrics *counter_metrics_of(struct worker *worker)
 {
     return (struct counter_metrics *)worker->metrics;

@@ -19,7 +19,8 @@
 #define EXECUTE_BYTES     10
 #define SYNC_BYTES        5
 
-/* The socket has room for a whole entry of the journal, so that the entry leaves in one write. */
+/* The socket's buffer has room for a whole entry of the journal, so that the entry is sent in one
+ * write. */
 #define SEND_BUFFER_BYTES (512 * 1024)
 
 static void on_query_deadline(struct timer *timer);
@@ -103,8 +104,8 @@ static void on_writable(h2o_socket_t *socket, const char *error)
         pg_lose(pg, PQerrorMessage(pg->conn));
 }
 
-/* Notes a query that libpq has taken (`sent`) or refused. A failure expires the query from the
- * loop: a callback never runs within the call that starts the query. */
+/* Notes a query that libpq has accepted (`sent`) or refused. A refused one fails at once, but from
+ * the loop: a callback never runs within the call that starts the query. */
 static void begin(struct pg *pg, int sent, uint64_t deadline_ms, pg_callback callback, void *data)
 {
     pg->callback = callback;
@@ -189,7 +190,7 @@ static const char *error_field(const PGresult *result, int field, const char *fa
     return value != NULL ? value : fallback;
 }
 
-/* ReadyForQuery has arrived: the query has ended. */
+/* Ends the query. ReadyForQuery has arrived. */
 static void finish_query(struct pg *pg)
 {
     pg_callback callback = pg->callback;
@@ -209,7 +210,7 @@ static void finish_query(struct pg *pg)
     PQclear(result);
 }
 
-/* Passes on notifications. Those that come during a query are dropped. */
+/* Passes on notifications. Drops those that come during a query. */
 static void take_notifications(struct pg *pg)
 {
     PGnotify *notification;

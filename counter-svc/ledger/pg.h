@@ -11,13 +11,13 @@
  *   connected   the owner sets the session up (on_connected), then runs queries
  *   closed      after pg_close
  *
- * A query is one statement and its Sync, sent together: no transaction waits for a second message
- * of ours. PG_DONE means that it is committed: it follows the server's ReadyForQuery, while rows
- * arrive before the commit. A query is never cancelled, as it could be in the middle of its commit.
- * A query that exceeds its deadline costs the connection.
+ * A query is one statement and its Sync, sent together, so no transaction waits for another message
+ * of this process. PG_DONE means that the statement is committed: it follows the server's
+ * ReadyForQuery. Rows arrive before the commit. A query is never cancelled, because it could be in
+ * the middle of its commit. If a query exceeds its deadline, the connection is dropped.
  *
- * The connection always reads, even while idle: otherwise the loss of a server would go unnoticed.
- * All calls from the loop's thread.
+ * The connection always reads, even while idle, so that the loss of a server is noticed. All calls
+ * from the loop's thread.
  */
 #ifndef COUNTER_LEDGER_PG_H
 #define COUNTER_LEDGER_PG_H
@@ -48,13 +48,13 @@ typedef void (*pg_callback)(void *data, const struct pg_answer *answer);
 
 /* The owner's callbacks. */
 struct pg_owner {
-    /* There is a new connection, without any settings. */
+    /* There is a new connection, which has no settings yet. */
     void (*on_connected)(void *data);
-    /* The connection was lost or could not be made; the next attempt follows automatically. The
-     * callback of a query in flight ran before. */
+    /* The connection was lost or could not be made. The next attempt follows automatically. The
+     * callback of a query in flight has run before. */
     void (*on_lost)(void *data, const char *reason);
-    /* A channel that this session listens to was notified while no query was in flight. The
-     * callback must not drop the connection. NULL: the session does not listen. */
+    /* A channel was notified, to which this connection listens, while no query was in flight. The
+     * callback must not drop the connection. NULL: the connection does not listen. */
     void (*on_notified)(void *data, const char *channel);
     void *data;
 };
@@ -76,7 +76,7 @@ struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
 void pg_close(struct pg *pg);
 
 /* Runs SQL text. Several statements are one transaction unless they contain BEGIN or COMMIT. This
- * and the following need an idle connection. */
+ * and the following functions need an idle connection. */
 void pg_run_text(struct pg *pg, const char *sql, uint64_t deadline_ms, pg_callback callback,
                  void *data);
 
@@ -84,15 +84,15 @@ void pg_run_text(struct pg *pg, const char *sql, uint64_t deadline_ms, pg_callba
 void pg_run_prepare(struct pg *pg, const char *name, const char *sql, uint64_t deadline_ms,
                     pg_callback callback, void *data);
 
-/* Runs a prepared statement; parameters are copied, the result is binary. */
+/* Runs a prepared statement. The parameters are copied. The result is binary. */
 void pg_run_prepared(struct pg *pg, const char *name, const struct pg_parameter *parameters,
                      int count, uint64_t deadline_ms, pg_callback callback, void *data);
 
-/* Drops the connection and connects again; on_lost gets the reason. In a callback of a query of the
- * same connection only as the last call. */
+/* Drops the connection and connects again; on_lost gets the reason. In the callback of a query of
+ * this connection only as the last call. */
 void pg_reset(struct pg *pg, const char *reason);
 
-/* The same, but begins with the next host of the URL: for a server that answers, but whose commits
+/* The same, but begins with the next host of the URL. For a server that answers, but whose commits
  * are not safe. */
 void pg_leave_host(struct pg *pg, const char *reason);
 
@@ -100,25 +100,25 @@ void pg_leave_host(struct pg *pg, const char *reason);
  * attempt: the next pause is longer. */
 void pg_set_up_done(struct pg *pg);
 
-/* The server process that was announced during the start (BackendKeyData, PostgreSQL's manual,
- * 55.2). A pooler announces a number of its own. */
+/* Returns the server process that was announced during the start (BackendKeyData, PostgreSQL's
+ * manual, 55.2). A pooler announces its own number. */
 int pg_announced_process(const struct pg *pg);
 
-/* The index of the URL's host that it is connected to, or was last. */
+/* Returns the index of the URL's host that the connection has, or had last. */
 size_t pg_host(const struct pg *pg);
 
-/* Connects only to this host of the URL from now on, and leaves another one. In a callback of a
- * query of the same connection only as the last call. */
+/* Connects only to this host of the URL from now on, and drops a connection to another host. In the
+ * callback of a query of this connection only as the last call. */
 void pg_follow(struct pg *pg, size_t host);
 
-/* How many bytes to add to the parameters of a prepared statement, so that libpq writes its last
- * messages, Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it assembles
- * messages. If a block ended between the two messages or within Sync, and this process were stopped
- * then, PostgreSQL would stay in the middle of a transaction, which no timeout of PostgreSQL
- * ends. */
+/* Returns how many bytes to add to the parameters of a prepared statement, so that libpq writes its
+ * last messages, Execute and Sync, in one call. libpq writes blocks of 8,192 bytes while it
+ * assembles messages. If a block ended between the two messages or within Sync, and this process
+ * were stopped at that moment, PostgreSQL would stay in the middle of a transaction. No timeout of
+ * PostgreSQL ends such a transaction. */
 size_t pg_padding(const char *name, const struct pg_parameter *parameters, int count);
 
-/* Whether it is connected and no query is in flight. */
+/* Returns whether the connection is made and no query is in flight. */
 bool pg_is_idle(const struct pg *pg);
 
 #endif

@@ -30,13 +30,14 @@ struct pg_array {
     const char *_at, *_end;
 };
 
-/* Begin to read an array, which points into the bytes. Return false if these have another form. */
+/* Begin to read an array, which points into the bytes. Return false if the bytes have another
+ * form. */
 bool pg_int8_array_open(struct pg_array *array, const char *bytes, int len)
     __attribute__((warn_unused_result));
 bool pg_text_array_open(struct pg_array *array, const char *bytes, int len)
     __attribute__((warn_unused_result));
 
-/* Reads the next element; a NULL has length 0. Call it at most `count` times. Returns false if the
+/* Reads the next element. A NULL has length 0. Call it at most `count` times. Returns false if the
  * bytes end within the element. */
 bool pg_array_next(struct pg_array *array, const char **element, size_t *len)
     __attribute__((warn_unused_result));

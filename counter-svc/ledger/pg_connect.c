@@ -1,6 +1,6 @@
-/* The attempts to connect: each host of the URL, each of its addresses, each password, until a
- * server that accepts writes has let us in. One round of attempts after another, with a pause
- * between them. */
+/* The attempts to connect: to each host of the URL, each of its addresses, with each password,
+ * until a server that accepts writes has accepted the connection. There is a pause between two
+ * rounds of attempts. */
 #include "counter-svc/ledger/pg_private.h"
 
 #include "server/ops/log.h"
@@ -66,7 +66,7 @@ static void on_notice(void *data, const PGresult *notice)
               LOG_QUOTED(PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY)));
 }
 
-/* Starts with the URL's parameters and those that each attempt sets. */
+/* Starts an attempt with the URL's parameters and those that each attempt sets. */
 static PGconn *start_connecting(const struct pg *pg)
 {
     const struct postgres_host *host = &pg->url->hosts[pg->host];
@@ -97,7 +97,7 @@ static PGconn *start_connecting(const struct pg *pg)
         keywords[n] = pg->url->keywords[i];
         values[n++] = pg->url->values[i];
     }
-    if (pg->with_previous) { /* of two values for one keyword, libpq takes the later */
+    if (pg->with_previous) { /* libpq uses the last value of a keyword */
         keywords[n] = "password";
         values[n++] = pg->url->previous_password;
     }
@@ -123,8 +123,8 @@ static void try_address(struct pg *pg)
     watch_connecting(pg, PGRES_POLLING_WRITING);
 }
 
-/* Watches a duplicate of libpq's present descriptor: between two steps libpq may close its own and
- * open another with the same number. */
+/* Watches a duplicate of libpq's present descriptor. Between two steps libpq may close its
+ * descriptor, and open another one with the same number. */
 static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
 {
     int fd = fcntl(PQsocket(pg->conn), F_DUPFD_CLOEXEC, 0);
@@ -146,7 +146,7 @@ static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted)
     return true;
 }
 
-/* libpq's message, or a longer one if the server accepts no writes. */
+/* Returns libpq's message, or a longer one if the server accepts no writes. */
 static const char *why_not_connected(const PGconn *conn)
 {
     const char *message = PQerrorMessage(conn);
@@ -173,8 +173,8 @@ static void on_connect_progress(h2o_socket_t *socket, const char *error)
     pg_attach(pg);
 }
 
-/* Tries the same address with the other password, if there is one that was not tried and the server
- * requires a password. Returns whether it tries. */
+/* Tries the same address with the other password, if there is one that was not tried, and the
+ * server requires a password. Returns whether it does. */
 static bool try_other_password(struct pg *pg)
 {
     if (pg->url->previous_password == NULL || pg->both_tried || !PQconnectionUsedPassword(pg->conn))

@@ -1,5 +1,5 @@
-/* What pg_connect.c (the attempts to connect) and pg.c (queries, and the loss of a connection)
- * share. */
+/* The state that pg_connect.c (the attempts to connect) and pg.c (queries, and the loss of a
+ * connection) share. No other file includes it. */
 #ifndef COUNTER_LEDGER_PG_PRIVATE_H
 #define COUNTER_LEDGER_PG_PRIVATE_H
 
@@ -15,7 +15,7 @@ struct pg {
     /* the round of attempts (pg_connect.c) */
     struct resolver resolver;
     size_t host;                /* the index of the URL's host */
-    size_t first_host;          /* the round begins with this one */
+    size_t first_host;          /* the next round begins with this one */
     size_t hosts_tried;         /* in this round */
     bool follows;               /* only first_host is tried */
     struct addresses addresses; /* of the host */
@@ -47,15 +47,15 @@ void pg_connect(struct pg *pg);
 
 /* --- pg.c --- */
 
-/* Uses the connection that was made: its socket is readable from now on. */
+/* Takes over the connection that was made. Its socket is read from now on. */
 void pg_attach(struct pg *pg);
 void pg_on_readable(h2o_socket_t *socket, const char *error);
 
 /* Ends the connection, if there is one. Calls no callback. */
 void pg_disconnect(struct pg *pg);
 
-/* Ends the connection or the attempt. Answers the query in flight with PG_LOST, then calls the
- * owner. The next round of attempts begins after a pause. */
+/* Ends the connection or the attempt. Answers the query in flight with PG_LOST, then calls on_lost.
+ * The next round of attempts begins after a pause. */
 void pg_lose(struct pg *pg, const char *reason);
 
 #endif

@@ -36,8 +36,8 @@ void pooler_check_start(struct pooler_check *check, struct worker *worker,
     pg_run_text(pg, REPORT_PROCESS, query_timeout_ms, on_process, check);
 }
 
-/* The time for the witness's connection and first query. Each of its queries has as much, so that
- * the check's own deadline, which began earlier, passes first. */
+/* Returns the time for the witness's connection and first query. Each of its queries has the same
+ * time, so that the deadline of the check, which began earlier, passes first. */
 static uint64_t witness_timeout_ms(const struct pooler_check *check)
 {
     return check->_connect_timeout_ms + check->_query_timeout_ms;
@@ -51,7 +51,7 @@ static void end(struct pooler_check *check)
     check->_witness = NULL;
 }
 
-/* Ends the check with its result. The check may not be used afterwards. */
+/* Ends the check with its result. The check must not be used afterwards. */
 static void finish(struct pooler_check *check, const char *problem)
 {
     end(check);
@@ -65,8 +65,8 @@ void pooler_check_stop(struct pooler_check *check)
         h2o_linklist_unlink(&check->_link);
 }
 
-/* The pooler shares processes, also those of the other connections. They have passed the check if
- * the pooler was reconfigured since; their settings are now in a process that is not theirs. */
+/* Refuses all connections through the pooler, because it shares processes. Those that have passed
+ * the check, before the pooler was reconfigured, now have their settings in other processes. */
 static void refuse_all(struct pooler_check *check)
 {
     while (!h2o_linklist_is_empty(&pooled)) {
@@ -79,8 +79,8 @@ static void refuse_all(struct pooler_check *check)
     finish(check, REASON_POOLED);
 }
 
-/* Whether an answer can be read. PG_LOST is followed by the owner's on_lost; a refusal ends
- * the check. */
+/* Returns whether an answer can be read. The owner's on_lost follows PG_LOST. A refusal ends the
+ * check. */
 static bool has_answer(struct pooler_check *check, const struct pg_answer *answer)
 {
     char reason[REASON_BYTES];
@@ -93,13 +93,13 @@ static bool has_answer(struct pooler_check *check, const struct pg_answer *answe
     return false;
 }
 
-/* The process in the last result of an answer; 0: none. */
+/* Returns the process in the last result of an answer, or 0. */
 static int process_of(const struct pg_answer *answer)
 {
     return PQntuples(answer->result) == 1 ? atoi(PQgetvalue(answer->result, 0, 0)) : 0;
 }
 
-/* Whether an open connection has reported this process. */
+/* Returns whether an open connection has reported this process. */
 static bool is_known(int process)
 {
     for (h2o_linklist_t *link = pooled.next; link != &pooled; link = link->next)

@@ -2,21 +2,22 @@
  * clients.
  *
  * Settings and prepared statements belong to a server process. With transaction or statement
- * pooling a statement may run in the process of another session: it fails, or it runs with that
- * session's settings, for example without waiting for the disk. So such a connection is not used.
+ * pooling, a statement may run in the process of another session. It then fails, or runs with that
+ * session's settings, for example without waiting for the disk. Such a connection is therefore not
+ * used.
  *
  * The check takes up to three steps:
- *   1. The connection reports the process that serves it (pg_backend_pid). If that is the process
- *      that was announced when the connection was made, there is no pooler. A pooler announces a
- *      number of its own, as it has no process yet.
- *   2. A second connection, the witness, is made and reports its process. Two connections that are
- *      open at the same time and report one process share it.
- *   3. The connection listens to a channel of its own and the witness notifies it. The notification
- *      must arrive while the connection has no transaction. With session pooling it does. A pooler
- *      that shares processes does not know whose it is and drops it.
+ *   1. The connection reports the process that serves it (pg_backend_pid). If this process was
+ *      announced when the connection was made, there is no pooler. A pooler announces its own
+ *      number, because it has no process yet.
+ *   2. A second connection, the witness, is made and reports its process. Two open connections that
+ *      report the same process share it.
+ *   3. The connection listens to a new channel, and the witness notifies this channel. The
+ *      notification must arrive while the connection has no transaction. With session pooling it
+ *      does. A pooler that shares processes does not know the receiver, and drops it.
  *
  * Step 2 detects nearly every shared process at once. Only step 3 proves that a process is not
- * shared: a shared process never passes it, whatever other clients of the pool do.
+ * shared: a shared process never passes it.
  *
  * All calls from the loop's thread; there is one such thread.
  */
@@ -51,7 +52,7 @@ struct pooler_check {
  * exactly once unless the connection is lost or the check is stopped before. It may drop the
  * connection as its last call. `url` must outlive the check.
  *
- * A connection that has passed may be refused later by a second callback: when the check of another
+ * A connection that has passed may be refused later by a second callback, when the check of another
  * connection finds that processes are shared. The mode of a pooler can change while it runs. */
 void pooler_check_start(struct pooler_check *check, struct worker *worker,
                         const struct postgres_url *url, uint64_t connect_timeout_ms,

@@ -24,7 +24,8 @@ static bool is_port(const char *text, size_t len)
            atoi(text) <= 65535;
 }
 
-/* Whether it may be a name, an address or a directory. libpq and the resolver check the rest. */
+/* Returns whether the text may be a name, an address or a directory. libpq and the resolver check
+ * the rest. */
 static bool is_host(const char *text, size_t len)
 {
     return len >= 1 && len < sizeof(((struct postgres_host *)NULL)->name) &&
@@ -77,7 +78,7 @@ static int add_hosts(struct postgres_url *url, const char *list, char *error, si
     }
 }
 
-/* Takes the text up to the next comma from the list; "" at its end. Returns its length. */
+/* Takes the text up to the next comma from the list, or "" at its end. Returns its length. */
 static size_t take_item(const char **list, const char **item)
 {
     size_t len = strcspn(*list, ",");
@@ -131,7 +132,7 @@ static int add_parameter(struct postgres_url *url, size_t *count, const char *ke
     return 0;
 }
 
-/* Whether pg_connect.c sets a parameter for each attempt. */
+/* Returns whether pg_connect.c sets a parameter for each attempt. */
 static bool is_set_later(const char *keyword)
 {
     static const char *const LATER[] = {
@@ -158,7 +159,7 @@ static int fill(struct postgres_url *url, const PQconninfoOption *options, const
     url->values = calloc(most, sizeof(*url->values));
     if (url->keywords == NULL || url->values == NULL)
         return -1;
-    /* of two values for one keyword, libpq takes the later */
+    /* libpq uses the last value of a keyword */
     for (size_t i = 0; i < 3; ++i)
         if (add_parameter(url, &count, defaults[i].keyword, defaults[i].value) != 0)
             return -1;
@@ -178,10 +179,10 @@ static const char *value_of(const PQconninfoOption *options, const char *keyword
     return "";
 }
 
-/* The parameters of a URI. NULL: there are none, or the text after the question mark may be part
- * of a password. A password that is not percent-encoded may have a slash, a question mark and an at
- * sign, which end the parts of a URI. The at sign after the password then follows the question
- * mark. */
+/* Returns the parameters of a URI. Returns NULL if there are none, or if the text after the
+ * question mark may be part of a password. A password that is not percent-encoded may have slashes,
+ * question marks and at signs, which end the parts of a URI. The at sign after the password then
+ * follows the question mark. */
 static const char *parameters_of(const char *uri)
 {
     const char *at = strstr(uri, "://") + 3, *rest = at + strcspn(at, "@/"), *parameters;
@@ -201,7 +202,7 @@ static bool is_parameter(const PQconninfoOption *known, const char *name, size_t
     return false;
 }
 
-/* The remedy for a parameter that other programs accept. */
+/* Returns the remedy for a parameter that libpq does not know. */
 static const char *remedy_for(const char *name, size_t len)
 {
     static const struct {
@@ -218,8 +219,8 @@ static const char *remedy_for(const char *name, size_t len)
     return "remove it; PostgreSQL's manual, section 34.1.2, lists the parameters";
 }
 
-/* Writes why libpq refuses a URI. libpq's own message would quote the password. This one quotes at
- * most the name of a parameter. */
+/* Writes why libpq refuses a URI. libpq's message would quote the password. This one quotes at most
+ * the name of a parameter. */
 static int refuse_uri(const char *uri, char *error, size_t error_size)
 {
     PQconninfoOption *known = PQconndefaults();

@@ -23,10 +23,10 @@ struct postgres_host {
 struct postgres_url {
     size_t n_hosts;
     struct postgres_host hosts[POSTGRES_MAX_HOSTS];
-    /* the other parameters, for PQconnectStartParams; both end with NULL; owned */
+    /* The other parameters, for PQconnectStartParams. Both lists end with NULL and are owned. */
     char **keywords;
     char **values;
-    /* a second password to try; NULL: none. Not owned, and not set by postgres_url_parse */
+    /* A second password to try, or NULL. Not owned, and not set by postgres_url_parse. */
     const char *previous_password;
 };
 
@@ -36,7 +36,7 @@ int postgres_url_parse(const char *text, const char *user, const char *password,
                        const char *database, struct postgres_url *url, char *error,
                        size_t error_size) __attribute__((warn_unused_result));
 
-/* The password, of the URI or of POSTGRES_PW; NULL: none. */
+/* Returns the password, from the URI or POSTGRES_PW, or NULL. */
 const char *postgres_url_password(const struct postgres_url *url);
 
 void postgres_url_free(struct postgres_url *url);

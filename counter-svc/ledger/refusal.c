@@ -44,7 +44,7 @@ const char *refusal_reason(const char *what, const char *sqlstate, const char *m
         snprintf(reason, REASON_BYTES, "%s", REASON_POOLED);
     else if (refusal_is_read_only(sqlstate))
         snprintf(reason, REASON_BYTES, "%s", REASON_READ_ONLY);
-    else /* the message is cut before the remedy is */
+    else /* a long message is cut, not the remedy */
         snprintf(reason, REASON_BYTES, "%s: %.256s.%s", what, message, remedy);
     return reason;
 }

@@ -1,6 +1,6 @@
-/* What an SQLSTATE means (PostgreSQL's manual, appendix A), and why PostgreSQL cannot be used:
- * sentences for the log and /ready that name the cause and, if one is known, the remedy. They hold
- * no secret: they quote PostgreSQL's own message, which has none. Any thread.
+/* The meaning of SQLSTATEs (PostgreSQL's manual, appendix A), and the reasons why PostgreSQL cannot
+ * be used: sentences for the log and /ready, with the cause and, if known, the remedy. They contain
+ * no secret, because PostgreSQL's messages, which they quote, contain none. Any thread.
  */
 #ifndef COUNTER_LEDGER_REFUSAL_H
 #define COUNTER_LEDGER_REFUSAL_H
@@ -24,19 +24,18 @@
     "PostgreSQL is read-only: the server is a standby, or default_transaction_read_only is on. "   \
     "Connect to the primary, or set default_transaction_read_only to off."
 
-/* Whether an SQLSTATE is in one of the classes, each two characters: "22 23". */
+/* Returns whether an SQLSTATE is in one of the classes, each two characters: "22 23". */
 bool refusal_is_of_class(const char *sqlstate, const char *classes);
 
-/* Whether an SQLSTATE proves that a prepared statement of this session is in another server
- * process, or another session's in this one: 26000 (it does not exist), 42P05 (it exists
- * already). */
+/* Returns whether an SQLSTATE proves that a pooler mixes up server processes: 26000 (a prepared
+ * statement does not exist), 42P05 (it exists already). */
 bool refusal_is_pooled(const char *sqlstate);
 
-/* Whether the server accepts no writes: 25006. */
+/* Returns whether the server accepts no writes: 25006. */
 bool refusal_is_read_only(const char *sqlstate);
 
-/* Writes why a statement was refused, and returns `reason`. `what` says what has failed: the
- * beginning of a sentence. `message` is PostgreSQL's. */
+/* Writes why a statement was refused, and returns `reason`. `what` is the beginning of a sentence:
+ * the action that failed. `message` is PostgreSQL's. */
 const char *refusal_reason(const char *what, const char *sqlstate, const char *message,
                            char reason[REASON_BYTES]);
 

@@ -30,7 +30,7 @@ const char schema_lock_sql[] =
     "    applied_at TIMESTAMPTZ NOT NULL DEFAULT now());"
     "SELECT coalesce(max(version), 0) FROM pathcount_schema";
 
-/* Whether a migration after `version` excludes programs that work with the ledger as it is. */
+/* Returns whether a migration after `version` excludes programs that work with the ledger now. */
 static bool excludes(int version)
 {
     for (size_t i = 0; i < N_MIGRATIONS; ++i)

@@ -1,13 +1,13 @@
-/* The ledger's schema: numbered migrations, which the first counter-svc that needs them applies.
+/* The ledger's schema: numbered migrations. The first counter-svc that needs them applies them.
  *
  * Programs and schema versions share their numbers: this program is number SCHEMA_VERSION and
- * brings the ledger up to that version. It applies all missing migrations in one transaction, under
- * an advisory lock. Each migration records the oldest program that can work with the ledger after
- * it. So during a roll-out, and after a roll-back, older programs work with a newer ledger unless
- * it excludes them.
+ * upgrades the ledger to this version. It applies all missing migrations in one transaction, under
+ * an advisory lock. Each migration records the oldest program that can work with the ledger
+ * afterwards. So during a roll-out, and after a roll-back, older programs work with a newer ledger
+ * unless a migration has excluded them.
  *
- * A migration that excludes older programs waits until the session's owner allows it: there may be
- * renderers that reach only older programs.
+ * A migration that excludes older programs waits until the session's owner allows it, because some
+ * renderers may reach only older programs.
  *
  * SQL only; session_setup.c runs it. Any thread.
  */
@@ -31,8 +31,8 @@
 /* The ledger's version, and the oldest program that can work with it. */
 #define SCHEMA_VERSION_SQL "SELECT max(version), max(oldest_program) FROM pathcount_schema"
 
-/* Begins the transaction of the migrations and waits for the lock; the ledger's version, 0:
- * none. */
+/* Begins the transaction of the migrations and waits for the lock. Returns the ledger's version, 0
+ * if it has no schema. */
 extern const char schema_lock_sql[];
 
 enum schema_state {
@@ -42,11 +42,11 @@ enum schema_state {
     SCHEMA_TOO_NEW   /* only a newer program can work with this ledger */
 };
 
-/* What the answer to SCHEMA_VERSION_SQL means. */
+/* Returns the state that the answer to SCHEMA_VERSION_SQL means. */
 enum schema_state schema_state(int version, int oldest_program);
 
-/* Appends the migrations that a ledger of this version needs, and the commit, with a NUL; logs
- * each. */
+/* Appends the migrations that a ledger of this version needs, and the commit, with a NUL. Logs each
+ * migration. */
 void schema_add_migrations(struct buffer *to, int version);
 
 #endif

@@ -10,12 +10,12 @@
 /* The deadline of session_run_long, which may build an index. */
 #define LONG_MS ((uint64_t)60 * 60 * 1000)
 
-/* Problems that are kept, so that another thread can read them at any time. */
+/* Maximum of problems that are kept. Another thread can read a problem at any time. */
 #define MAX_PROBLEMS 64
 
 static const char MANY_PROBLEMS[] = "PostgreSQL cannot be used; the log has the reason.";
 
-/* How long after the server's own timeout the connection is dropped. */
+/* The time from the server's timeout until the connection is dropped, in milliseconds. */
 #define GRACE_MS 1000
 
 static void on_connected(void *data);
@@ -91,7 +91,7 @@ static void on_connected(void *data)
                        session_deadline_ms(session), session->pg, on_pooler_checked, session);
 }
 
-/* A problem may come in any later state, too (pooler.h). */
+/* A problem may also come later, in any state (pooler.h). */
 static void on_pooler_checked(void *data, const char *problem)
 {
     struct session *session = data;
@@ -109,7 +109,7 @@ static void on_notified(void *data, const char *channel)
     pooler_check_note(&session->pooler_check, channel);
 }
 
-/* A copy that is never freed: the admin thread may be reading it. */
+/* Returns a copy that is never freed, because the admin thread may be reading it. */
 static const char *keep_problem(const char *reason)
 {
     static char *kept[MAX_PROBLEMS];

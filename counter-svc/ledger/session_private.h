@@ -1,5 +1,5 @@
-/* What session.c (the connection and its use) and session_setup.c (the steps of setting it up)
- * share. */
+/* The state that session.c (the connection and its use) and session_setup.c (the steps of its
+ * setup) share. No other file includes it. */
 #ifndef COUNTER_LEDGER_SESSION_PRIVATE_H
 #define COUNTER_LEDGER_SESSION_PRIVATE_H
 
@@ -36,15 +36,15 @@ struct session {
     enum session_state state;
     enum setup_step step;
     enum statement preparing; /* in SETUP_PREPARE */
-    bool may_migrate;         /* also when that excludes older programs */
+    bool may_migrate;         /* even if that excludes older programs */
     const char *problem;      /* NULL: none */
-    const char *logged; /* the problem in the log: one line for each problem, not each attempt */
+    const char *logged;       /* the last problem in the log, so that not every attempt is logged */
 };
 
-/* Moves on to another state, which must follow from the present one. */
+/* Changes the state. The diagram must allow it. */
 void session_set_state(struct session *session, enum session_state state);
 
-/* Runs the steps from this one on. */
+/* Runs the steps of the setup from this one on. */
 void session_set_up(struct session *session, enum setup_step first);
 
 #endif

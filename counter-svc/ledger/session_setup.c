@@ -82,7 +82,7 @@ void session_set_up(struct session *session, enum setup_step first)
     begin_step(session, first);
 }
 
-/* A number in the last result's only row, 0 if there is none; results of SQL text are text. */
+/* Returns a number of the only row of the last result, or 0. Results of SQL text are text. */
 static int number_at(const struct pg_answer *answer, int column)
 {
     return PQntuples(answer->result) == 1 ? atoi(PQgetvalue(answer->result, 0, column)) : 0;
@@ -90,10 +90,10 @@ static int number_at(const struct pg_answer *answer, int column)
 
 /* --- SETUP_SETTINGS --- */
 
-/* The guarantees rest on these settings, so they are not left to the server's configuration. Plans
- * are generic: one plan fits every parameter, and planning would cost more than the statements
- * themselves. All statements walk an index and stop early. So no plan may read and sort whole
- * tables, and none may be compiled or run in parallel, which also would cost more. */
+/* The guarantees rest on these settings, so they do not depend on the server's configuration. Plans
+ * are generic: one plan fits all parameters, and planning would take longer than the statement. All
+ * statements walk an index and stop early. Therefore no plan may read and sort whole tables, and
+ * none may be compiled or run in parallel, because both would take longer, too. */
 static void send_settings(struct session *session)
 {
     char sql[1024];
@@ -153,7 +153,7 @@ static void send_schema_version(struct session *session)
     run_text(session, SCHEMA_VERSION_SQL, SCHEMA_QUERY_MS);
 }
 
-/* The setup is complete: the session is ready, or awaits the migration. */
+/* Ends the setup: the session is ready, or awaits the migration. */
 static void note_set_up(struct session *session, enum session_state state)
 {
     session_set_state(session, state);

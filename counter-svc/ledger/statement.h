@@ -2,8 +2,8 @@
  * runs them. No I/O; any thread.
  *
  * Most texts are files in sql/. The statements that read the rows of a view are made from four
- * files (by count or by path, forwards or backwards) for each table that can be ranked (of all time
- * or a period, with or without bots).
+ * files (by count or by path, forwards or backwards), for each table that can be ranked (of all
+ * time or a period, with or without bots).
  */
 #ifndef COUNTER_LEDGER_STATEMENT_H
 #define COUNTER_LEDGER_STATEMENT_H
@@ -12,13 +12,13 @@
 #include "proto/view.h"
 
 /* What a session is for. Each session prepares the statements of its own role only: if a pooler
- * ever leads a session to another session's server process, its statements do not exist there. */
+ * gives a session the server process of another one, its statements do not exist there. */
 enum session_role {
     SESSION_JOURNAL,
     SESSION_FOLDS, /* commits asynchronously: everything that it does can be repeated */
     SESSION_VIEWS,
     SESSION_CHANGES,
-    SESSION_RANKING /* runs SQL text only */
+    SESSION_RANKING /* runs only SQL text */
 };
 
 enum statement {
@@ -44,16 +44,16 @@ enum statement {
 /* Room for the longest name with its NUL. */
 #define STATEMENT_NAME_BYTES 48
 
-/* The statement that reads the rows of a view. sql/rows_by_*.sql describe its parameters. Its
- * columns are path, count and hits by bots. For a period there are three more: all hits in the
+/* Returns the statement that reads the rows of a view. sql/rows_by_*.sql describe its parameters.
+ * Its columns are path, count and hits by bots. For a period there are three more: all hits in the
  * period, hits by bots in it, and its begin (text, as in proto/counter-api.yml). A period without
  * rows is one row whose path is NULL. */
 enum statement statement_of_view(const struct view *view);
 
-/* The role that runs a statement. */
+/* Returns the role that runs a statement. */
 enum session_role statement_role(enum statement statement);
 
-/* A statement's name; `buffer` holds it if need be. */
+/* Returns a statement's name, which may be in `buffer`. */
 const char *statement_name(enum statement statement, char buffer[STATEMENT_NAME_BYTES]);
 
 /* Appends a statement's text with its NUL. */

@@ -5,9 +5,9 @@
  * committed when its request came:
  *
  *     FINDING HEAD --the state is the newest--> FOLDING --folded, or lingered--> QUEUED
- *           ^      \--everything is folded------------------------------------->   |
- *           |                                                                      v
- *           +----------the state is being loaded----------------------------- IN FLIGHT --> answered
+ *           ^      \--everything is folded----------------------------------->   |
+ *           |                                                                    v
+ *           +----------the state is being loaded-------------------------- IN FLIGHT --> answered
  *
  * Views share forced folds, and there are at most two of those a second. If a fold does not come in
  * time because another session holds locks on rows, the table is read as it is, and the answer has
