@@ -35,7 +35,7 @@ static struct {
     struct http_server *servers; /* one for each worker */
     size_t n_workers;
     const void **metrics; /* of each worker */
-    /* The start of one worker after the other by the main thread. */
+    /* The main thread starts one worker after the other: */
     int listener;    /* the listener of all workers */
     sem_t started;   /* posted once the worker has started, or has failed to */
     int start_error; /* errno of the worker that failed to start, or 0 */
@@ -349,8 +349,7 @@ const char *service_why_not_ready(void)
 {
     if (atomic_load(&process.stopping))
         return "it is stopping";
-    /* All servers exist before the first thread starts. process.n_workers may still grow
-     * meanwhile. */
+    /* All servers exist before the first thread starts. process.n_workers may still grow. */
     for (int64_t i = 0; i < process.settings->workers; ++i) {
         const char *why = atomic_load(&process.servers[i].worker.not_ready);
         if (why != NULL)

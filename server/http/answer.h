@@ -1,4 +1,6 @@
-/* Sends all responses of handlers.
+/* Sends all responses of handlers. An answer_… function sends a response as the handler has made
+ * it. render-svc has a layer above it for browsers: its reply_… functions
+ * (render-svc/public/reply.h) add headers, policies and compression.
  *
  * Every response with a body has a Content-Length. Without it libh2o would send a 200 in chunks,
  * and would close the connection after any other status. A response to HEAD has no body. While the

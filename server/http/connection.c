@@ -9,8 +9,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* The kernel drops the connection of a client that reads nothing so much later than a handler,
- * which logs it. */
+/* If a client reads nothing, the kernel drops its connection this much later than a handler would,
+ * in milliseconds. The handler logs it. */
 #define KERNEL_MARGIN_MS 2000
 
 /* A response that is cut at the end of the turn; in the request's pool. */
@@ -55,7 +55,7 @@ void connections_check(struct worker *worker)
 {
     uint64_t now_ms = monotonic_ms();
 
-    /* It visits one request of every connection, even if none has begun. None is freed
+    /* libh2o visits one request of each connection, even if none has begun. No request is freed
      * meanwhile. */
     worker->context.globalconf->http1.callbacks.foreach_request(&worker->context, check_connection,
                                                                 &now_ms);
@@ -176,8 +176,8 @@ static void check_body(struct connection *connection, h2o_socket_t *socket, uint
         refuse(socket, 408, "The request body did not arrive in time.");
 }
 
-/* Answers past libh2o, which is still reading and has written nothing for this request, and shuts
- * the connection down. libh2o then finds it closed. Does not wait if the kernel's buffer is
+/* Answers without libh2o, which is still reading and has written nothing for this request, and
+ * shuts the connection down. libh2o then finds it closed. Does not wait if the kernel's buffer is
  * full. */
 static void refuse(h2o_socket_t *socket, int status, const char *detail)
 {
@@ -220,8 +220,8 @@ void connection_cut(h2o_req_t *req)
     worker_defer(worker_of(req), &cut->deferred, cut_unless_taken);
 }
 
-/* libh2o has handled by now what the client took in this turn. If the client took everything, the
- * request was freed, and on_cut_disposed has cancelled this call. */
+/* By now libh2o has noted all bytes that the client took in this turn. If the client took
+ * everything, the request was freed, and on_cut_disposed has cancelled this call. */
 static void cut_unless_taken(struct deferred *deferred)
 {
     struct cut *cut = H2O_STRUCT_FROM_MEMBER(struct cut, deferred, deferred);

@@ -3,7 +3,7 @@
  *
  * libh2o's limits are too wide, and its only timeout runs on the wall clock, which may jump.
  * http_server.c disables it. Instead a worker checks its connections a few times a second and ends
- * those that exceed their limits. The phase of the request on a connection decides the limit:
+ * those that exceed their limits. The limit depends on the phase of the request:
  *   idle    no byte of the next request has arrived; closed after idle_ms
  *   head    at most max_head_bytes, within head_ms; otherwise 408, 414 or 431
  *   body    within body_ms, otherwise 408. If validate.h refuses the head, it is refused without
@@ -11,13 +11,13 @@
  *   answer  a handler has the request, and keeps its own deadline. The client has answer_ms to read
  *           an answer of known length. Each piece of other answers has a deadline of its own
  * If a client reads nothing at all, the kernel drops the connection (TCP_USER_TIMEOUT), two seconds
- * after idle_ms: a handler with a deadline of its own does it earlier, and logs it.
+ * after idle_ms. A handler with its own deadline does so earlier, and logs it.
  *
  * A response that is cut short ends with a reset (RST), never with an orderly close (FIN). In
  * HTTP/1.0 a body without Content-Length is complete when the connection closes (RFC 9112, 6.3 and
- * 8). Only a reset shows a client that the rest is missing, or a proxy that uses HTTP/1.0, as nginx
- * does by default. The functions below cut a response in this way. A response is complete once
- * libh2o has handed all bytes to the kernel. A complete response is never reset.
+ * 8). Only a reset shows that the rest is missing, to a client or to a proxy that uses HTTP/1.0, as
+ * nginx does by default. The functions below cut a response in this way. A response is complete
+ * once libh2o has handed all bytes to the kernel. A complete response is never reset.
  *
  * All on the monotonic clock, from the loop's thread.
  */

@@ -18,7 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Maximum of connections that a turn of the loop accepts: few, so that workers share a burst. */
+/* Maximum of connections that a turn of the loop accepts. It is small, so that workers share a
+ * burst. */
 #define ACCEPTS_PER_TURN 16
 
 /* Pause of a listener after the process has run out of descriptors, in milliseconds. */
@@ -108,8 +109,8 @@ int http_server_init(struct http_server *server, const struct service_config *se
     return 0;
 }
 
-/* Disables a timeout of libh2o by removing it from the loop: a timer that libh2o links to it never
- * expires. connection.h limits connections instead, by a clock that does not jump. */
+/* Disables a timeout of libh2o by removing it from the loop. Timers that libh2o links to it never
+ * expire. connection.h limits connections instead, with a clock that does not jump. */
 static void disable_timeout(h2o_timeout_t *timeout)
 {
     h2o_linklist_unlink(&timeout->_link);
@@ -184,7 +185,7 @@ static int on_request(h2o_handler_t *self, h2o_req_t *req)
     return 0;
 }
 
-/* libh2o calls it when the request has ended, whether it was answered or the client has left. */
+/* libh2o calls it at the end of each request: after the answer, or when the client has left. */
 static void on_request_end(h2o_logger_t *self, h2o_req_t *req)
 {
     (void)self;
@@ -326,7 +327,7 @@ static int close_if_idle(h2o_req_t *req, void *data)
     return 0;
 }
 
-/* Closes idle connections. Stops the server if none is left, or if shutdown_ms are over. */
+/* Closes idle connections. Stops the server if no connection is left, or after shutdown_ms. */
 static void close_idle_connections(struct timer *timer)
 {
     struct http_server *server = H2O_STRUCT_FROM_MEMBER(struct http_server, _close_idle, timer);

@@ -9,7 +9,7 @@
  *   DRAINING  the same, with `Connection: close` in each response, so that load balancers leave
  *   CLOSING   the listener is closed. Requests in flight are answered, and so are requests that
  *             still arrive on open connections. Idle connections are closed after half a second,
- *             the rest when shutdown_ms are over
+ *             the rest after shutdown_ms
  *   STOPPED   http_server_run returns
  *
  * A request passes validate.h, the program's handler, and at its end access_log.h. The main thread
@@ -30,7 +30,7 @@ enum http_server_state {
     HTTP_SERVER_STOPPED
 };
 
-/* The caller zeroes it, and sets `index`, `routes`, `metrics` and `app` of its worker. */
+/* The caller zeroes the struct, and sets `index`, `routes`, `metrics` and `app` of its worker. */
 struct http_server {
     struct worker worker; /* first: worker_of(req) is the server of the request as well */
     pthread_t thread;     /* set by the caller */
@@ -54,9 +54,9 @@ int http_server_listen(const struct config_address *address, char *error, size_t
     __attribute__((warn_unused_result));
 
 /* Creates the worker's loop and starts to accept from a duplicate of `listener`. `handle` gets
- * every valid request and must answer it within a deadline of its own. libh2o answers 413 to bodies
- * of more than `max_body_bytes`. Call it in the thread that will run the server. Returns 0, or -1
- * with errno. */
+ * every valid request, and must answer it within its own deadline. libh2o answers 413 to bodies of
+ * more than `max_body_bytes`. Call it in the thread that will run the server. Returns 0, or -1 with
+ * errno. */
 int http_server_init(struct http_server *server, const struct service_config *settings,
                      int listener, size_t max_body_bytes,
                      int (*handle)(h2o_handler_t *, h2o_req_t *))

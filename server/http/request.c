@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* libh2o has a list of environment variables for each request, which only its extensions use. Its
- * only entry here points to our struct. */
+/* libh2o has a list of environment variables for each request, which only its extensions use. Here
+ * its only entry points to the struct request. */
 struct kept {
     h2o_iovec_t entry;
     struct request request;

@@ -118,8 +118,8 @@ static const struct head_fault *check_request_line(const struct line *line,
 
 /* --- headers --- */
 
-/* Returns whether the line has this name, in any case: libh2o has changed names to lower case, unit
- * tests pass them as they are. */
+/* Returns whether the line has this name, ignoring case. libh2o has changed names to lower case,
+ * but unit tests pass them unchanged. */
 static bool is_named(const struct line *line, const char *name, size_t name_len)
 {
     return line->len > name_len && line->start[name_len] == ':' &&

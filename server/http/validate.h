@@ -1,6 +1,6 @@
-/* Strict checks of HTTP/1.1 where libh2o is lenient. If two programs on a request's way might
- * understand a head differently, the request is refused and the connection closed, before a handler
- * sees it.
+/* Strict checks of HTTP/1.1 where libh2o is lenient. If two programs on the way of a request might
+ * interpret its head differently, the request is refused and the connection closed, before a
+ * handler gets it.
  *
  * When a handler runs, the bytes of the head are still in the socket's input buffer. libh2o has
  * only changed the names of headers to lower case. This module checks the head again for errors

@@ -22,11 +22,11 @@ struct addresses {
     char hosts[RESOLVER_MAX_ADDRESSES][46];
 };
 
-/* Adds a numeric address in its place, unless it is already there. If there is no room, the highest
+/* Inserts a numeric address in order, unless it is already there. If there is no room, the highest
  * address is dropped. */
 void addresses_add(struct addresses *addresses, const char *host);
 
-/* `error` is NULL, or a short text; then `found` is empty. */
+/* `error` is NULL, or a short text. With an error, `found` is empty. */
 typedef void (*resolver_callback)(void *data, const struct addresses *found, const char *error);
 
 /* One look-up at a time; zeroed before its first use. */

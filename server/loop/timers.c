@@ -150,7 +150,7 @@ static void on_tick(h2o_socket_t *socket, const char *error)
 
     (void)error;
     if (read(h2o_socket_get_fd(socket), &ticks, sizeof(ticks)) != sizeof(ticks))
-        return; /* the timerfd has been set again meanwhile */
+        return; /* the timerfd was set again meanwhile */
     timers->_armed_ms = 0;
     fire_due(&timers->_odd, now);
     for (link = timers->_queues.next; link != &timers->_queues; link = link->next)

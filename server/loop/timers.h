@@ -1,6 +1,6 @@
 /* Deadlines of one loop, on CLOCK_MONOTONIC.
  *
- * libh2o's own timeouts run on the wall clock and stop when it steps back. Everything that must
+ * The timeouts of libh2o run on the wall clock, and stop when it steps back. Everything that must
  * happen in time uses these timers instead. One timerfd per loop serves all of them. Most deadlines
  * have one of a few durations, so they wait in one queue for each duration. The first timer of a
  * queue is always the next one due. Starting and stopping a timer takes constant time and almost
@@ -40,7 +40,7 @@ struct timer {
 /* Returns 0, or -1 with errno if the kernel cannot create a timerfd. */
 int timers_init(struct timers *timers, h2o_loop_t *loop) __attribute__((warn_unused_result));
 
-/* All timers must be stopped and all queues finished before. */
+/* Stop all timers and finish all queues before. */
 void timers_fini(struct timers *timers);
 
 void timer_queue_init(struct timer_queue *queue, struct timers *timers, uint64_t duration_ms);

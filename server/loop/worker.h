@@ -28,7 +28,7 @@ struct worker {
     const struct service_config *settings;
     unsigned index;
     const char *const
-        *routes; /* names of the program's routes, the first one for requests without */
+        *routes; /* names of the program's routes; the first one is for requests without a route */
     h2o_loop_t *loop;
     h2o_context_t context;
     struct timers timers;

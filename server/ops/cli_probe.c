@@ -30,7 +30,7 @@ struct probe {
 /* The steps, in order. Each logs the error if it returns -1. */
 static int resolve(struct probe *p, const struct config_address *address);
 static int connect_to(struct probe *p);
-static int send_question(struct probe *p);
+static int send_request(struct probe *p);
 static int read_status(struct probe *p);
 static int parse_status(const char *answer);
 static int wait_for(struct probe *p, short events, const char *doing);
@@ -44,7 +44,7 @@ int cli_probe(const struct config_address *address, int timeout_ms)
     int status = -1;
 
     p.deadline_ms = now_ms() + timeout_ms;
-    if (resolve(&p, address) == 0 && connect_to(&p) == 0 && send_question(&p) == 0)
+    if (resolve(&p, address) == 0 && connect_to(&p) == 0 && send_request(&p) == 0)
         status = read_status(&p);
     if (p.fd >= 0)
         close(p.fd);
@@ -105,16 +105,16 @@ static int connect_to(struct probe *p)
     return failure == 0 ? 0 : fail(p, "connect");
 }
 
-static int send_question(struct probe *p)
+static int send_request(struct probe *p)
 {
-    char question[160];
+    char request[160];
     size_t sent = 0, size;
 
-    size = (size_t)snprintf(question, sizeof(question),
+    size = (size_t)snprintf(request, sizeof(request),
                             "GET /live HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
                             p->authority);
     while (sent < size) {
-        ssize_t now = send(p->fd, question + sent, size - sent, MSG_NOSIGNAL);
+        ssize_t now = send(p->fd, request + sent, size - sent, MSG_NOSIGNAL);
 
         if (now >= 0)
             sent += (size_t)now;

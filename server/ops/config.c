@@ -28,7 +28,7 @@ struct loader {
     size_t error_size;
 };
 
-/* Room for the place at the beginning of a message: FILE:LINE: KEY. */
+/* Room for the location at the beginning of a message: FILE:LINE: KEY. */
 #define WHERE_BYTES (512 + 32 + CONFIG_VARIABLE_BYTES)
 
 static int load_file(struct loader *l);

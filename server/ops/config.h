@@ -16,8 +16,8 @@
  *    in the same source are an error. Values of the file must be valid even if the environment
  *    overrides them; only a key_file is not opened then.
  *  - An unknown or doubled key, a wrong type, a value out of range, and a missing required key are
- *    errors: one line with the place (FILE:LINE, or the variable's name) and the expected value. No
- *    message contains the value of a secret, of a key_file (it may be the secret, in the wrong
+ *    errors: one line with the location (FILE:LINE, or the variable's name) and the expected value.
+ *    No message contains the value of a secret, of a key_file (it may be the secret, in the wrong
  *    variable) or of a string.
  *
  * A string that may contain a password, such as a database URI, is a secret here.

@@ -69,7 +69,7 @@ void histogram_add_size(struct histogram *histogram, uint64_t size)
 
 /* --- exposition --- */
 
-/* The structs of the workers, and the place of the number that is read. */
+/* The structs of all workers. */
 struct workers {
     const void *const *structs;
     size_t count;

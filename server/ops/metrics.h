@@ -5,7 +5,7 @@
  * adds up the numbers of all workers on request. They are not a snapshot of one moment: numbers
  * that belong together may differ by the events during the read.
  *
- * One table for each program describes the numbers: name, help, type, labels, and the place in the
+ * One table for each program describes the numbers: name, help, type, labels, and the offset in the
  * struct. Names follow Prometheus: base units, `_total` for counters, `_seconds`. The values of a
  * label are listed in the table, so no client can create new ones.
  *
