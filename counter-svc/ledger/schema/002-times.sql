@@ -1,7 +1,7 @@
--- When a path was first and last hit; NULL where nobody knows: rows from before. Neither is indexed,
--- and a column that may be NULL rewrites nothing.
+-- The times of a path's first and last hit; NULL: unknown, in rows from before. Neither is indexed.
+-- Columns that may be NULL do not rewrite the table.
 --
--- A program that is older can go on: what it writes leaves the new columns as they are.
+-- Older programs can continue: they do not change the new columns.
 ALTER TABLE pathcount
     ADD COLUMN first_hit_at TIMESTAMPTZ,
     ADD COLUMN last_hit_at TIMESTAMPTZ;

@@ -1,18 +1,20 @@
--- The ranking is indexed by tiers of counts instead of by counts, so that most hits change nothing
--- that is indexed: the row's new version stays on its page (a HOT update), which costs PostgreSQL
--- less, and the old one is cleaned away without a vacuum. docs/performance.md has the figures.
+-- The ranking is indexed by tiers of counts instead of counts, so that most hits do not change an
+-- indexed column. The new version of a row then stays on its page (a HOT update), which is cheaper,
+-- and the old version is removed without a vacuum. docs/performance.md has the figures.
 --
--- The tier of a count is its first three hexadecimal digits, of three the first two, the others made
--- zero: below 256 the count itself, below 65,536 steps of 16, then steps of 0.02 to 0.4 % of it. It
--- never falls when the count grows, so the ranking is its tiers from the top, each sorted by count.
+-- The tier of a count has the first three hexadecimal digits of the count (the first two, if it has
+-- three), and zeros after them. Below 256 it is the count itself; below 65,536 its steps are 16;
+-- above, they are 0.02 to 0.4 % of the count. It never falls when the count grows. So the ranking
+-- consists of its tiers from the highest on, each sorted by count.
 --
--- A program that is older can go on: it neither writes the column nor names it, and what it asks for
--- by count is sorted until it has gone.
+-- Older programs can continue: they neither write nor name the column. Their reads by count are
+-- sorted.
 
--- Room on each page for the new versions of its rows.
+-- Room on each page for new versions of its rows.
 ALTER TABLE pathcount SET (fillfactor = 80);
 
--- Spelled out here and not by the function below, whose body would be parsed for every statement.
+-- Written out instead of a call of the function below, because PostgreSQL would parse its body for
+-- each statement.
 ALTER TABLE pathcount ADD COLUMN tier BIGINT NOT NULL
 GENERATED ALWAYS AS (
     count & (-1::bigint << (4 * greatest(length(to_hex(count)) - 3, (count > 255)::int)))

@@ -1,38 +1,40 @@
--- The journal: one row for each commit of counter-svc. The table `pathcount` becomes its checkpoint.
+-- The journal: a row for each commit of counter-svc. The table `pathcount` becomes its checkpoint.
 --
--- This migration only creates and renames, so that it takes milliseconds whatever the ledger's size.
--- Renaming pathcount_lane makes every statement of an older program fail at once, so that none can
--- write beside the journal. The ranking's index is replaced afterwards, beside hits (ranking.c).
+-- This migration only creates and renames, so it takes milliseconds for a ledger of any size.
+-- Because it renames pathcount_lane, every statement of an older program fails at once, and none
+-- can write beside the journal. The index of the ranking is replaced later, while hits are counted
+-- (ranking.c).
 --
---     count(path) = pathcount + pathcount_quarantine + entries behind the checkpoint
+--     count(path) = pathcount + pathcount_quarantine + entries after the checkpoint
 --
--- holds at every moment, in every snapshot. The view `pathcount_now` computes it.
+-- holds at every moment, in every snapshot. The view `pathcount_now` computes this count.
 
 CREATE TABLE pathcount_journal (
-    -- 1, 2, 3… without a gap. An entry is chained to the one before it by that one's position and id
+    -- 1, 2, 3… without a gap. An entry is chained to the previous one by its position and id.
     position BIGINT PRIMARY KEY,
     -- random
     id BIGINT NOT NULL,
-    -- 1; a program that meets a kind that it does not know must not go on
+    -- 1. A program must not continue after an entry of an unknown kind.
     kind SMALLINT NOT NULL,
-    -- the process that appended it, a random number
+    -- The process that appended it, a random number.
     writer BIGINT NOT NULL,
     at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    -- the batches: at most one of each lane
+    -- The batches, at most one of each lane.
     lanes BIGINT[] NOT NULL,
     sequences BIGINT[] NOT NULL,
-    -- lanes that begin, and lanes that end, with this entry
+    -- Lanes that begin with this entry, and lanes that end with it.
     opened BIGINT[] NOT NULL,
     ended BIGINT[] NOT NULL,
-    -- each path once; hits of paths without a row of their own stand under '(other paths)'
+    -- Each path once. Hits of paths without their own row are under '(other paths)'.
     paths TEXT[] COLLATE "C" NOT NULL,
     hits BIGINT[] NOT NULL,
-    -- how many of the paths had no row before
+    -- The number of these paths that had no row before.
     new_paths BIGINT NOT NULL,
-    -- reserved: how many of the hits are of bots
+    -- Reserved: the hits by bots among the hits.
     bot_hits BIGINT[]
 )
--- an entry lives for seconds: compressing it, or moving it to another table, costs more than it saves
+-- An entry exists for seconds. Compression, or a move to a TOAST table, would cost more than it
+-- saves.
 WITH (toast_tuple_target = 8160);
 ALTER TABLE pathcount_journal
     ALTER COLUMN lanes SET STORAGE EXTERNAL,
@@ -40,8 +42,8 @@ ALTER TABLE pathcount_journal
     ALTER COLUMN paths SET STORAGE EXTERNAL,
     ALTER COLUMN hits SET STORAGE EXTERNAL;
 
--- One row: up to which entry the tables have everything. `generation` is a random number that changes
--- when the tables are changed in another way than by a fold; programs then read everything anew.
+-- One row: the entry up to which the tables include the journal. `generation` is a random number.
+-- It changes when anything but a fold changes the tables; programs then reload their state.
 CREATE TABLE pathcount_checkpoint (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
     position BIGINT NOT NULL,
@@ -50,14 +52,14 @@ CREATE TABLE pathcount_checkpoint (
     folded_at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- One row: how many paths and hits there are in all at the checkpoint.
+-- One row: the totals of paths and hits at the checkpoint.
 CREATE TABLE pathcount_totals (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
     paths BIGINT NOT NULL,
     hits NUMERIC NOT NULL
 );
 
--- Hits that the table `pathcount` refused: a constraint or a trigger that an operator has added.
+-- Hits that the table `pathcount` refused, because of a constraint or a trigger of an operator.
 CREATE TABLE pathcount_quarantine (
     path TEXT COLLATE "C" PRIMARY KEY,
     count BIGINT NOT NULL,
@@ -65,7 +67,7 @@ CREATE TABLE pathcount_quarantine (
     at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
--- Lanes at the checkpoint: the last sequence of each.
+-- The lanes at the checkpoint, each with its last sequence.
 ALTER TABLE pathcount_lane RENAME TO pathcount_lanes;
 
 INSERT INTO pathcount_totals (paths, hits)
@@ -95,11 +97,11 @@ FROM (
 ) AS part
 GROUP BY path;
 
--- Folds the entries behind `start`, up to and with `upto`, into the tables: all of them, or nothing
--- when the checkpoint is not at `start` or an entry is missing. Returns whether it did.
+-- Folds the entries after `start`, up to and including `upto`, into the tables. Folds nothing if
+-- the checkpoint is not at `start`, or if an entry is missing. Returns whether it has folded.
 --
--- Everything hangs on `moved`. Of two folds that run at once one waits for the checkpoint's row. When
--- it gets the row, it finds that the checkpoint has moved on, and changes nothing. Hits of the paths
+-- All parts depend on `moved`. Of two folds at the same time, one waits for the row of the
+-- checkpoint. Then it finds that the checkpoint has moved, and changes nothing. Hits of the paths
 -- in `refused` go to the quarantine.
 CREATE FUNCTION pathcount_fold(start BIGINT, upto BIGINT, refused TEXT[], error TEXT)
 RETURNS BOOLEAN
@@ -118,7 +120,7 @@ moved AS MATERIALIZED (
     WHERE
         c.position = $1
         AND (SELECT count(*) FROM entry) = $2 - $1
-        -- a fold that had to wait for a restore has seen the entries of another ledger
+        -- A fold that has waited for a restore has read the entries of another ledger.
         AND c.generation = (SELECT generation FROM pathcount_checkpoint)
     RETURNING c.position
 ),
@@ -140,7 +142,7 @@ counted AS (
     WHERE path <> ALL ($3)
     ORDER BY path
     ON CONFLICT (path) DO UPDATE
-    -- a count at the end of BIGINT stays there
+    -- A count at the maximum of BIGINT stays there.
     SET count = CASE
             WHEN p.count > 9223372036854775807 - excluded.count THEN 9223372036854775807
             ELSE p.count + excluded.count
@@ -198,8 +200,9 @@ ended AS (
 SELECT EXISTS (SELECT FROM moved)
 $$;
 
--- The same when PostgreSQL has refused it for its data: finds the paths whose rows are refused, one by
--- one, and puts the hits of those into the quarantine. Returns how many, or NULL when nothing moved.
+-- The same after PostgreSQL has refused a fold because of its data. Finds the paths whose rows are
+-- refused, one by one, and puts their hits into the quarantine. Returns their number, or NULL if
+-- nothing was folded.
 CREATE FUNCTION pathcount_fold_row_by_row(start BIGINT, upto BIGINT)
 RETURNS BIGINT
 LANGUAGE plpgsql
@@ -210,7 +213,7 @@ DECLARE
     refused TEXT[] := '{}';
     message TEXT := '';
 BEGIN
-    SET CONSTRAINTS ALL IMMEDIATE; -- a deferred one would refuse the whole at its commit
+    SET CONSTRAINTS ALL IMMEDIATE; -- a deferred one would refuse the fold at its commit
     FOR hit IN
         SELECT h.path COLLATE "C" AS path, least(sum(h.hits), 9223372036854775807)::bigint AS hits
         FROM pathcount_journal AS entry
@@ -228,13 +231,12 @@ BEGIN
                     ELSE p.count + excluded.count
                 END,
                 last_hit_at = greatest(p.last_hit_at, excluded.last_hit_at);
-            RAISE EXCEPTION USING ERRCODE = 'PC000'; -- it would work: undone, for the fold below
+            RAISE EXCEPTION USING ERRCODE = 'PC000'; -- accepted: undone, for the fold below
         EXCEPTION
             WHEN SQLSTATE 'PC000' THEN
                 NULL;
             WHEN OTHERS THEN
-                -- anything but a constraint or a trigger is not this row's fault: a lock, a full disk,
-                -- a missing privilege
+                -- Other errors do not concern this row: a lock, a full disk, a missing privilege.
                 IF left(SQLSTATE, 2) NOT IN ('22', '23', '44', 'P0') THEN
                     RAISE;
                 END IF;
@@ -249,7 +251,7 @@ BEGIN
 END
 $$;
 
--- Folds everything that there is. For operators; returns the checkpoint's position.
+-- Folds all entries. For operators. Returns the position of the checkpoint.
 CREATE FUNCTION pathcount_fold() RETURNS BIGINT
 LANGUAGE plpgsql
 AS $$
@@ -269,10 +271,10 @@ BEGIN
 END
 $$;
 
--- To be called in the transaction that has changed `pathcount` or `pathcount_quarantine` with SQL, as
--- its last statement. Computes the totals anew, and lets every counter-svc read everything anew. Hits
--- wait from here to the commit. They are not lost. Such a transaction begins with pathcount_fold(): from
--- there on folds wait for it, which might otherwise deadlock with it.
+-- Call it as the last statement of a transaction that has changed `pathcount` or
+-- `pathcount_quarantine` with SQL. Recomputes the totals, and makes every counter-svc reload its
+-- state. From here to the commit hits wait; none is lost. Begin such a transaction with
+-- pathcount_fold(): folds then wait for the transaction, and cannot deadlock with it.
 CREATE FUNCTION pathcount_edited() RETURNS VOID
 LANGUAGE plpgsql
 AS $$

@@ -1,23 +1,25 @@
--- Changes of counts by operators: `POST /v1/changes`. The audit trail, and the function that makes a change.
+-- Changes of counts by operators (`POST /v1/changes`): the audit trail, and the function that makes
+-- a change.
 --
--- Programs of schema 4 go on beside this: they neither read nor write what is new, and a change reaches them
--- as any edit does, by the generation. The tables stay when a ledger is reverted, so that the audit trail is
--- not lost, and may be there already.
+-- Programs of schema 4 can continue. They neither read nor write the new tables, and notice a
+-- change by the generation, as any edit. The tables stay when a ledger is reverted, so that the
+-- audit trail is not lost. So they may already exist.
 
--- One row for each change, or for each part of one that was sent in parts. `id` is the client's: a repeat with
--- the same id and part changes nothing and gets the same result.
+-- A row for each change, or for each part of a change that was sent in parts. The client chooses
+-- `id`. A repeat with the same id and part changes nothing, and gets the same result.
 CREATE TABLE IF NOT EXISTS pathcount_changes (
     change BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id TEXT NOT NULL,
     part BIGINT NOT NULL,
-    -- SHA-256 of the request
+    -- SHA-256 of the request.
     digest BYTEA NOT NULL,
     at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
-    -- every hit up to and with this entry of the journal came before the change, all others after it
+    -- Hits up to and including this entry of the journal came before the change, all others after
+    -- it.
     position BIGINT NOT NULL,
     kind TEXT NOT NULL,
     why TEXT NOT NULL,
-    -- the change that this one has undone
+    -- The change that this one has undone.
     undoes BIGINT REFERENCES pathcount_changes (change) ON DELETE SET NULL,
     result JSONB NOT NULL,
     repeats BIGINT NOT NULL DEFAULT 0,
@@ -27,8 +29,8 @@ CREATE TABLE IF NOT EXISTS pathcount_changes (
 CREATE INDEX IF NOT EXISTS pathcount_changes_by_undone ON pathcount_changes (undoes)
 WHERE undoes IS NOT NULL;
 
--- Each path that a change has changed; NULL: no row. Without a foreign key, which would be checked for each row
--- of an import.
+-- The paths that a change has changed; NULL: no row. There is no foreign key, because PostgreSQL
+-- would check it for each row of an import.
 CREATE TABLE IF NOT EXISTS pathcount_changed_rows (
     path TEXT COLLATE "C" NOT NULL,
     change BIGINT NOT NULL,
@@ -42,7 +44,7 @@ CREATE TABLE IF NOT EXISTS pathcount_changed_rows (
 );
 CREATE INDEX IF NOT EXISTS pathcount_changed_rows_by_change ON pathcount_changed_rows (change, path);
 
--- A time as in the API's answers (RFC 3339), or NULL.
+-- Returns a time as in the answers of the API (RFC 3339), or NULL.
 CREATE FUNCTION pathcount_time(text TEXT) RETURNS TIMESTAMPTZ
 LANGUAGE plpgsql IMMUTABLE STRICT
 AS $$
@@ -54,7 +56,7 @@ BEGIN
 END
 $$;
 
--- The most recent change of a path that was not undone; NULL: none.
+-- Returns the last change of a path that is not undone, or NULL.
 CREATE FUNCTION pathcount_last_change(wanted TEXT) RETURNS BIGINT
 LANGUAGE sql STABLE
 SET enable_seqscan = off
@@ -68,8 +70,8 @@ WHERE r.path = $1 AND c.kind <> 'undo' AND NOT EXISTS (
     WHERE u.undoes = r.change)
 $$;
 
--- The change that `undo PATH` undoes: the path's last. Of an import it undoes the path's row, of all others
--- every row. So none of them may have a later change.
+-- Returns the change that `undo PATH` undoes: the last one of the path. Of an import, only the row
+-- of the path is undone; of other changes, all rows. None of these rows may have a later change.
 CREATE FUNCTION pathcount_change_to_undo(wanted TEXT) RETURNS BIGINT
 LANGUAGE plpgsql
 SET enable_seqscan = off
@@ -94,7 +96,8 @@ BEGIN
 END
 $$;
 
--- The rows that a change leaves: a count of 0 means that the row goes. Everything must be folded.
+-- Returns the rows after a change. A count of 0 means that the row is deleted. All entries must be
+-- folded.
 CREATE FUNCTION pathcount_change_rows(request JSONB, undone BIGINT)
 RETURNS TABLE (path TEXT, count NUMERIC, first_hit_at TIMESTAMPTZ, last_hit_at TIMESTAMPTZ)
 LANGUAGE plpgsql
@@ -109,7 +112,7 @@ DECLARE
     missing TEXT;
     made pathcount_changes;
 BEGIN
-    -- what must have a row
+    -- These paths must have a row.
     SELECT w INTO missing
     FROM unnest(CASE kind WHEN 'delete' THEN ARRAY[wanted] ELSE sources END) AS w
     WHERE NOT EXISTS (SELECT FROM pathcount AS p WHERE p.path = w)
@@ -147,7 +150,7 @@ BEGIN
         SELECT target, sum(p.count), min(p.first_hit_at), max(p.last_hit_at)
         FROM pathcount AS p WHERE p.path = ANY (sources || target);
     WHEN 'normalise' THEN
-        -- each row moves to its normal path; rows that are gone by now are left out
+        -- Each row moves to its normal path. Rows that no longer exist are left out.
         RETURN QUERY
         WITH found AS MATERIALIZED (
             SELECT p.path, m.target, p.count, p.first_hit_at, p.last_hit_at
@@ -180,7 +183,7 @@ BEGIN
         LEFT JOIN pathcount AS p ON p.path = l.path;
     WHEN 'undo' THEN
         SELECT * INTO made FROM pathcount_changes WHERE change = undone;
-        -- hits since the change stay: they are the difference between the count now and the one that it left
+        -- Hits since the change stay. They are the present count minus the count after the change.
         RETURN QUERY
         SELECT r.path,
             coalesce(p.count, 0) - coalesce(r.after, 0) + coalesce(r.before, 0)::numeric,
@@ -203,7 +206,7 @@ BEGIN
 END
 $$;
 
--- A count that a change leaves, as a row has it; NULL for 0: no row.
+-- Returns the count after a change, as in a row. NULL for 0: no row.
 CREATE FUNCTION pathcount_change_count(path TEXT, count NUMERIC) RETURNS BIGINT
 LANGUAGE plpgsql
 AS $$
@@ -216,8 +219,8 @@ BEGIN
 END
 $$;
 
--- Makes the rows of `pathcount` those that are recorded for a change, and the totals with them. Returns the
--- result of the change: how much it changed, and its first rows.
+-- Applies the rows that are recorded for a change to `pathcount`, and adjusts the totals. Returns
+-- the result of the change: its extent, and its first rows.
 CREATE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone BIGINT, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
@@ -284,13 +287,14 @@ BEGIN
 END
 $$;
 
--- Makes a change and records it, or does neither; returns its result. Errors with SQLSTATE PC001 are the
--- request's. counter-svc has checked the request's form (changes.c).
+-- Makes a change and records it, or does neither. Returns its result. SQLSTATE PC001: the request
+-- is wrong. counter-svc has checked the form of the request (change.c).
 --
--- Exactly once, and in order with hits: the checkpoint's row is locked first, so changes and folds come one
--- after the other, and a repeat finds the change that it repeats. Then no append can commit until this
--- transaction has, and everything before is folded. The generation lets every counter-svc read everything
--- anew before its next append. Hits wait meanwhile, so a change has a bounded number of rows.
+-- Exactly once, and in order with hits: the row of the checkpoint is locked first. So changes and
+-- folds run one after the other, and a repeat finds the change that it repeats. Then no append can
+-- commit before this transaction, and all entries before it are folded. The generation makes every
+-- counter-svc reload its state before its next append. Hits wait meanwhile, so the number of rows
+-- of a change is limited.
 CREATE FUNCTION pathcount_change(asked JSONB, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
@@ -313,7 +317,7 @@ BEGIN
         IF earlier.digest <> hash THEN
             RAISE EXCEPTION 'The id was used for another change.' USING ERRCODE = 'PC001';
         END IF;
-        -- so that this answer, too, waits for a commit that a synchronous standby has
+        -- So this answer also waits for a commit on a synchronous standby.
         UPDATE pathcount_changes SET repeats = repeats + 1 WHERE change = earlier.change;
         RETURN earlier.result || '{"repeat": true}';
     END IF;
@@ -336,7 +340,7 @@ BEGIN
             'dry_run', is_dry, 'repeat', false);
         UPDATE pathcount_changes SET result = outcome WHERE change = made;
         IF is_dry THEN
-            RAISE EXCEPTION USING ERRCODE = 'PC002'; -- undoes all of it
+            RAISE EXCEPTION USING ERRCODE = 'PC002'; -- undoes everything
         END IF;
     EXCEPTION
         WHEN SQLSTATE 'PC002' THEN
@@ -349,8 +353,9 @@ BEGIN
 END
 $$;
 
--- The audit trail, the newest first: up to `size` changes before change `below` (NULL: all), each with its first
--- rows; or those of one path, each with its row.
+-- Returns the audit trail, the newest change first: up to `size` changes before change `below`
+-- (NULL: no bound), each with its first rows; or the changes of one path, each with the row of the
+-- path.
 CREATE FUNCTION pathcount_audit(wanted TEXT, below BIGINT, size BIGINT)
 RETURNS JSONB
 LANGUAGE sql STABLE

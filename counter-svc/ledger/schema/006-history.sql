@@ -1,25 +1,26 @@
--- History: hits for each hour and day, rankings of periods, and how many hits came from bots.
+-- History: hits of each hour and day, rankings of periods, and hits by bots.
 --
--- This migration only creates tables and functions and adds columns with a constant default, so that it
--- takes milliseconds whatever the ledger's size. The index that ranks paths without bots is built
--- afterwards, beside hits (ranking.c). Programs of schema 4 and 5 can go on: their fold is the function
--- below, and a NULL in bot_hits means that no hit came from a bot.
+-- This migration only creates tables and functions, and adds columns with a constant default, so it
+-- takes milliseconds for a ledger of any size. The index that ranks paths without bots is built
+-- later, while hits are counted (ranking.c). Programs of schema 4 and 5 can continue: they call the
+-- fold below, and a NULL in bot_hits means that there are no hits by bots.
 --
--- The fold adds every hit to the hour and the day in which it was committed. What leaves a period is taken
--- out later, by pathcount_history_step(), path by path: it computes a path's periods anew from its hours
--- and days, so it may be repeated, and interrupted anywhere.
+-- The fold adds every hit to the hour and the day of its commit. Later, pathcount_history_step()
+-- removes the hours and days that leave a period, path by path. It recomputes the periods of a path
+-- from its hours and days, so it may be repeated and interrupted at any time.
 
 ALTER TABLE pathcount ADD COLUMN bot_count BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE pathcount_quarantine ADD COLUMN bot_count BIGINT NOT NULL DEFAULT 0;
 
--- How many rows the tables of history have, and the hits that came from bots.
+-- The hits by bots, and the number of rows in the tables of history.
 ALTER TABLE pathcount_totals
     ADD COLUMN bot_hits NUMERIC NOT NULL DEFAULT 0,
     ADD COLUMN hour_rows BIGINT NOT NULL DEFAULT 0,
     ADD COLUMN day_rows BIGINT NOT NULL DEFAULT 0;
 
--- Hits of a path in an hour, which begins at a whole hour of the time zone. The path '' stands for all
--- paths together. Rows come in the order of their hours, so retention deletes what is stored together.
+-- Hits of a path in an hour, which begins at a whole hour of the time zone. The path '' has the
+-- sums of all paths. Rows arrive in the order of their hours, so retention deletes rows that are
+-- stored together.
 CREATE TABLE pathcount_hours (
     hour TIMESTAMPTZ NOT NULL,
     path TEXT COLLATE "C" NOT NULL,
@@ -27,7 +28,8 @@ CREATE TABLE pathcount_hours (
     bot_hits BIGINT NOT NULL,
     PRIMARY KEY (hour, path)
 )
--- neither hits nor bot_hits is indexed: room on each page keeps a new version there
+-- Neither hits nor bot_hits is indexed. With room on its page, the new version of a row stays
+-- there.
 WITH (fillfactor = 90);
 
 -- The same for the days of the time zone.
@@ -40,8 +42,9 @@ CREATE TABLE pathcount_days (
 )
 WITH (fillfactor = 90);
 
--- Hits of a path in the periods that are ranked: today (of the day `day`; on another day there are none),
--- this hour and the 23 before it, today and the 6 days before it, and today and the 29 days before it.
+-- Hits of a path in the ranked periods: today (that is the day `day`; on other days there are
+-- none), this hour and the 23 before it, today and the 6 days before it, today and the 29 days
+-- before it.
 CREATE TABLE pathcount_recent (
     path TEXT COLLATE "C" PRIMARY KEY,
     day DATE NOT NULL,
@@ -67,21 +70,22 @@ WHERE d7 > d7_bots;
 CREATE INDEX pathcount_recent_d30_people ON pathcount_recent ((d30 - d30_bots) DESC, path)
 WHERE d30 > d30_bots;
 
--- One row: the settings of history, and how far pathcount_history_step() has come.
+-- One row: the settings of history, and the progress of pathcount_history_step().
 CREATE TABLE pathcount_history (
     only_row BOOLEAN PRIMARY KEY DEFAULT true CHECK (only_row),
     time_zone TEXT NOT NULL DEFAULT 'UTC',
-    -- how many hours and days are kept (0: none are recorded), and how many rows there may be
+    -- The hours and days to keep (0: none are recorded), and the maximum number of rows.
     keep_hours BIGINT NOT NULL DEFAULT 168,
     keep_days BIGINT NOT NULL DEFAULT 400,
     max_rows BIGINT NOT NULL DEFAULT 20000000,
-    -- since when hits are recorded
+    -- The time since which hits are recorded.
     hours_since TIMESTAMPTZ NOT NULL DEFAULT now(),
     days_since TIMESTAMPTZ NOT NULL DEFAULT now(),
-    -- the last hour that has left the period of 24 hours; of the next one, the paths up to the cursor have
+    -- The last hour that has left the period of 24 hours. Of the next hour, the paths up to the
+    -- cursor have left it.
     h24_left TIMESTAMPTZ NOT NULL DEFAULT '-infinity',
     h24_cursor TEXT COLLATE "C" NOT NULL DEFAULT '',
-    -- the same for the periods of 7 and of 30 days
+    -- The same for the periods of 7 and 30 days.
     d7_left DATE NOT NULL DEFAULT '-infinity',
     d7_cursor TEXT COLLATE "C" NOT NULL DEFAULT '',
     d30_left DATE NOT NULL DEFAULT '-infinity',
@@ -89,13 +93,13 @@ CREATE TABLE pathcount_history (
 );
 INSERT INTO pathcount_history DEFAULT VALUES;
 
--- a + b, at most the end of BIGINT.
+-- Returns a + b, at most the maximum of BIGINT.
 CREATE FUNCTION pathcount_add(a BIGINT, b BIGINT) RETURNS BIGINT
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN a > 9223372036854775807 - b THEN 9223372036854775807 ELSE a + b END;
 
--- Rows of the rankings for programs and SQL users: hits, and how many of them came from bots. Those of
--- people count hits without bots.
+-- The rows of the rankings, for programs and SQL users: hits, and hits by bots among them. The
+-- views …_people count the hits without bots.
 CREATE VIEW pathcount_people AS
 SELECT path, count - bot_count AS count, bot_count FROM pathcount WHERE count > bot_count;
 
@@ -136,8 +140,8 @@ FROM (
 ) AS part
 GROUP BY path;
 
--- As in 004-journal.sql, with hours, days, periods and bots. In PL/pgSQL, which keeps the plan: to make it
--- takes longer than a small fold does.
+-- As in 004-journal.sql, with hours, days, periods and bots. In PL/pgSQL, which keeps the plan,
+-- because planning takes longer than a small fold.
 CREATE OR REPLACE FUNCTION pathcount_fold(start BIGINT, upto BIGINT, refused TEXT[], error TEXT)
 RETURNS BOOLEAN
 LANGUAGE plpgsql
@@ -165,11 +169,11 @@ moved AS MATERIALIZED (
     WHERE
         c.position = $1
         AND (SELECT count(*) FROM entry) = $2 - $1
-        -- a fold that had to wait for a restore has seen the entries of another ledger
+        -- A fold that has waited for a restore has read the entries of another ledger.
         AND c.generation = (SELECT generation FROM pathcount_checkpoint)
     RETURNING c.position
 ),
--- nearly always there is one hour
+-- There is nearly always only one hour.
 hit_of_hour AS MATERIALIZED (
     SELECT
         *,
@@ -205,7 +209,7 @@ counted AS (
     WHERE path <> ALL ($3)
     ORDER BY path
     ON CONFLICT (path) DO UPDATE
-    -- a count at the end of BIGINT stays there
+    -- A count at the maximum of BIGINT stays there.
     SET count = pathcount_add(p.count, excluded.count),
         bot_count = pathcount_add(p.bot_count, excluded.bot_count),
         last_hit_at = greatest(p.last_hit_at, excluded.last_hit_at)
@@ -354,24 +358,26 @@ RETURN has_moved;
 END
 $$;
 
--- The hours (as the time zone has them) that begin behind `behind` and not after `upto`, in order.
+-- Returns the hours of the time zone that begin after `behind`, up to and including `upto`, in
+-- order.
 CREATE FUNCTION pathcount_hours_between(behind TIMESTAMPTZ, upto TIMESTAMPTZ, zone TEXT)
 RETURNS SETOF TIMESTAMPTZ
 LANGUAGE sql STABLE
 AS $$
--- half hours: where the clocks change by half an hour, one hour lasts half as long
+-- Half hours, because an hour lasts half as long where the clocks change by half an hour.
 SELECT DISTINCT hour
 FROM (
     SELECT date_trunc('hour', half, $3) AS hour
     FROM generate_series($1, $2 + INTERVAL '30 minutes', INTERVAL '30 minutes') AS half
-    OFFSET 0 -- computes each once
+    OFFSET 0 -- computes each hour once
 ) AS each_half
 WHERE hour > $1 AND hour <= $2
 ORDER BY 1
 $$;
 
--- The hours that have rows behind `behind`, up to `upto`; in order, with one look-up in the index for each. Those
--- that were recorded in another time zone may begin at another minute.
+-- Returns the hours with rows after `behind`, up to and including `upto`, in order, with one
+-- look-up in the index for each. Hours that were recorded in another time zone may begin at another
+-- minute.
 CREATE FUNCTION pathcount_recorded_hours(behind TIMESTAMPTZ, upto TIMESTAMPTZ) RETURNS SETOF TIMESTAMPTZ
 LANGUAGE sql STABLE
 SET enable_seqscan = off
@@ -386,7 +392,7 @@ WITH RECURSIVE recorded AS (
 SELECT hour FROM recorded WHERE hour IS NOT NULL
 $$;
 
--- The same for all days.
+-- The same for days, all of them.
 CREATE FUNCTION pathcount_recorded_days() RETURNS SETOF DATE
 LANGUAGE sql STABLE
 SET enable_seqscan = off
@@ -401,7 +407,8 @@ WITH RECURSIVE recorded AS (
 SELECT day FROM recorded WHERE day IS NOT NULL
 $$;
 
--- When a day begins. Where the clocks go back to midnight, 00:00 comes twice: the day begins with the first.
+-- Returns the beginning of a day. Where the clocks go back to midnight, there are two 00:00: the
+-- day begins with the first.
 CREATE FUNCTION pathcount_day_begins(day DATE, zone TEXT) RETURNS TIMESTAMPTZ
 LANGUAGE sql STABLE
 AS $$
@@ -412,8 +419,9 @@ END
 FROM (SELECT $1::timestamp AT TIME ZONE $2 AS midnight) AS any_of_both
 $$;
 
--- What the periods hold at a time: hours behind h24_behind, the day `day`, and days behind d7_behind and
--- d30_behind. When there are more rows than max_rows, the oldest hour or day is left out, too.
+-- Returns the bounds of the periods at a time: hours after h24_behind, the day `day`, and days
+-- after d7_behind and d30_behind. If there are more rows than max_rows, the oldest hour or day is
+-- also left out.
 CREATE FUNCTION pathcount_periods(
     at TIMESTAMPTZ, OUT zone TEXT, OUT hour TIMESTAMPTZ, OUT day DATE,
     OUT h24_behind TIMESTAMPTZ, OUT d7_behind DATE, OUT d30_behind DATE
@@ -428,7 +436,7 @@ DECLARE
 BEGIN
     SELECT * INTO history FROM pathcount_history;
     zone := history.time_zone;
-    -- the periods do not move on before the hits that belong to them are folded
+    -- The periods do not move before all hits that belong to them are folded.
     SELECT date_trunc('hour', least(at, (
         SELECT j.at FROM pathcount_journal AS j
         WHERE j.position = (SELECT position + 1 FROM pathcount_checkpoint)
@@ -447,7 +455,7 @@ BEGIN
             d30_behind := greatest(d30_behind, oldest_day);
         END IF;
     END IF;
-    -- what has left does not come back
+    -- An hour or a day that has left a period does not come back.
     IF history.h24_left < hour THEN
         h24_behind := greatest(h24_behind, history.h24_left);
     END IF;
@@ -460,9 +468,9 @@ BEGIN
 END
 $$;
 
--- Computes the periods of some paths anew, from their hours and days. A fold that adds to one of them at
--- the same time either is seen, or waits for the row and adds to what is written here: so the rows are
--- locked before the sums are read.
+-- Recomputes the periods of some paths from their hours and days. Locks the rows before it reads
+-- the sums. A fold at the same time is therefore either included in the sums, or waits for the row
+-- and adds to it afterwards.
 CREATE FUNCTION pathcount_refresh(wanted TEXT[], at TIMESTAMPTZ) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -478,14 +486,14 @@ BEGIN
     SELECT * INTO period FROM pathcount_periods(at);
     this_day := (at AT TIME ZONE period.zone)::date;
     IF isfinite(period.h24_behind) THEN
-        -- a fold may have added to an hour that has begun meanwhile
+        -- A fold may have added to an hour that has begun meanwhile.
         hours := ARRAY(SELECT * FROM pathcount_recorded_hours(period.h24_behind, at + INTERVAL '1 hour'));
     END IF;
     days := ARRAY(
         SELECT period.day + 1 - n FROM generate_series(0, 30) AS n
         WHERE period.day + 1 - n > least(period.d7_behind, period.d30_behind));
     WITH wanted_path AS MATERIALIZED (
-        -- neither '' nor what is put aside
+        -- Neither '' nor history that is put aside.
         SELECT DISTINCT w COLLATE "C" AS path FROM unnest(wanted) AS w WHERE w COLLATE "C" >= ' '
     ),
     recent AS MATERIALIZED (
@@ -511,7 +519,7 @@ BEGIN
             FROM unnest(days) AS label
             JOIN pathcount_days AS t ON t.day = label AND t.path = w.path
         ) AS d
-        -- a fold may have begun the next day meanwhile
+        -- A fold may have begun the next day meanwhile.
         LEFT JOIN LATERAL (
             SELECT t.day, t.hits, t.bot_hits
             FROM unnest(days) AS label
@@ -543,9 +551,10 @@ BEGIN
 END
 $$;
 
--- One piece of the work that time brings: takes the next hour or day out of a period, for up to `size`
--- paths; or deletes up to ten times as many rows that are no longer kept. Returns whether there is more to
--- do. Any program may call it, at any time: of two that do at once one does nothing.
+-- Makes one step of the upkeep: removes the next hour or day from a period, for up to `size` paths;
+-- or deletes up to ten times as many rows that are not kept any longer. Returns whether more steps
+-- are due. Any program may call it at any time. If two do at the same time, one of them does
+-- nothing.
 CREATE FUNCTION pathcount_history_step(at TIMESTAMPTZ, size BIGINT) RETURNS BOOLEAN
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -566,7 +575,7 @@ BEGIN
     END IF;
     SELECT * INTO period FROM pathcount_periods(at);
 
-    -- a clock that was ahead, or history that was off
+    -- After a clock that was ahead, or after history was off.
     IF history.keep_hours <> 0 AND history.h24_left >= period.hour THEN
         UPDATE pathcount_history SET h24_left = period.h24_behind, h24_cursor = '';
         RETURN true;
@@ -622,7 +631,8 @@ BEGIN
         RETURN true;
     END IF;
 
-    -- what has left its period is deleted once it is too old, or there are too many rows
+    -- Hours and days that have left their periods are deleted if they are too old, or if there are
+    -- too many rows.
     SELECT hour_rows + day_rows - history.max_rows INTO excess FROM pathcount_totals;
     WITH gone AS (
         DELETE FROM pathcount_hours
@@ -673,8 +683,8 @@ BEGIN
 END
 $$;
 
--- Takes the settings of history over into the ledger. Returns how they were before when they were others,
--- or NULL.
+-- Writes the settings of history to the ledger. Returns the previous settings, or NULL if they were
+-- the same.
 CREATE FUNCTION pathcount_history_settings(zone TEXT, hours BIGINT, days BIGINT, rows BIGINT) RETURNS TEXT
 LANGUAGE plpgsql
 AS $$
@@ -686,7 +696,7 @@ BEGIN
         = (zone, hours, days, rows) THEN
         RETURN NULL;
     END IF;
-    -- PostgreSQL also takes abbreviations, such as PST, and offsets: their clocks never change
+    -- PostgreSQL also accepts abbreviations such as PST, and offsets. Their clocks never change.
     IF NOT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower(zone)) THEN
         RAISE EXCEPTION 'time zone "%" is not known', zone USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -699,7 +709,7 @@ BEGIN
 END
 $$;
 
--- A time as the time zone has it: RFC 3339 with the offset.
+-- Returns a time in the time zone: RFC 3339 with the offset.
 CREATE FUNCTION pathcount_local_time(at TIMESTAMPTZ, zone TEXT) RETURNS TEXT
 LANGUAGE sql STABLE
 AS $$
@@ -711,7 +721,8 @@ FROM (
 ) AS time
 $$;
 
--- When a period began, or history if that was later, as the time zone has it; and all hits in it.
+-- Returns all hits in a period, and its beginning in the time zone, or that of history if that was
+-- later.
 CREATE FUNCTION pathcount_period(
     period TEXT, at TIMESTAMPTZ, OUT hits BIGINT, OUT bots BIGINT, OUT begins TEXT
 )
@@ -753,7 +764,7 @@ BEGIN
 END
 $$;
 
--- The time that `text` stands for (RFC 3339), or the begin of a date in the time zone; NULL for ''.
+-- Returns the time of `text` (RFC 3339), the beginning of a date in the time zone, or NULL for ''.
 CREATE FUNCTION pathcount_history_time(text TEXT, zone TEXT) RETURNS TIMESTAMPTZ
 LANGUAGE plpgsql STABLE
 AS $$
@@ -773,8 +784,8 @@ EXCEPTION
 END
 $$;
 
--- The history of a path ('': of all together) as JSON (proto/counter-api.yml: History). Errors with SQLSTATE
--- PC003 are the request's; with PC004 there is no such history.
+-- Returns the history of a path ('': of all paths together) as JSON (proto/counter-api.yml:
+-- History). SQLSTATE PC003: the request is wrong. PC004: there is no such history.
 CREATE FUNCTION pathcount_history_of(wanted TEXT, unit TEXT, since TEXT, upto TEXT, at TIMESTAMPTZ)
 RETURNS JSON
 LANGUAGE plpgsql STABLE
@@ -827,7 +838,7 @@ BEGIN
         INTO columns
         FROM pathcount_hours_between(first - INTERVAL '1 second', last, zone) AS label
         LEFT JOIN (
-            -- hours of another time zone belong to the hour in which they begin
+            -- Hours of another time zone belong to the hour in which they begin.
             SELECT
                 date_trunc('hour', hour, zone) AS label,
                 least(sum(hits), 9223372036854775807) AS hits,
@@ -857,27 +868,29 @@ BEGIN
 END
 $$;
 
--- How many hits of a changed row came from bots; NULL: no row. And the path that its hits went to; NULL: none.
+-- The hits by bots of a changed row (NULL: no row), and the path that its hits were moved to (NULL:
+-- none).
 ALTER TABLE pathcount_changed_rows
     ADD COLUMN IF NOT EXISTS before_bots BIGINT,
     ADD COLUMN IF NOT EXISTS after_bots BIGINT,
     ADD COLUMN IF NOT EXISTS moved_to TEXT COLLATE "C";
 
--- The name under which the history that a change takes from a path is put aside, for its undo, in the same tables:
--- retention and the bound on rows see it. No path begins like this.
+-- Returns the name under which history is put aside, for the undo of a change that takes it from a
+-- path. It stays in the same tables, so that retention and the limit of rows apply. No path begins
+-- like this.
 CREATE FUNCTION pathcount_aside(change BIGINT, path TEXT) RETURNS TEXT
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN E'\x01' || change || path;
 
--- Takes the hours and days of each source away, adds them to its target and to its `also`, and subtracts them from
--- its `less` (NULL: to or from none); and computes the periods of all these paths anew.
+-- Removes the hours and days of each source, adds them to its target and to its `also`, and
+-- subtracts them from its `less` (NULL: none). Recomputes the periods of all these paths.
 CREATE FUNCTION pathcount_history_move(sources TEXT[], targets TEXT[], alsos TEXT[], lesses TEXT[]) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
 AS $$
 #variable_conflict use_column
 BEGIN
-    -- each label with each path, so that each row is found by its key, however many there are
+    -- Each label with each path, so that every row is found by its key, for any number of rows.
     WITH move AS MATERIALIZED (
         SELECT
             label, source COLLATE "C" AS source, target COLLATE "C" AS target, also COLLATE "C" AS also,
@@ -960,8 +973,9 @@ BEGIN
 END
 $$;
 
--- Puts the hours and days of all paths from `low` to `high` aside for the undo of a change, and deletes their periods:
--- what history_move does for many paths, at the cost of the rows that there are.
+-- Puts the hours and days of all paths from `low` to `high` aside for the undo of a change, and
+-- deletes their periods. Does the same as pathcount_history_move for many paths, at a cost
+-- proportional to their rows.
 CREATE FUNCTION pathcount_history_delete(made BIGINT, low TEXT, high TEXT) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -1004,7 +1018,7 @@ BEGIN
 END
 $$;
 
--- Which path's hits a change moves where.
+-- Returns the paths whose hits a change moves, and their targets.
 CREATE FUNCTION pathcount_change_moves(request JSONB) RETURNS TABLE (source TEXT, target TEXT)
 LANGUAGE sql IMMUTABLE
 AS $$
@@ -1013,8 +1027,9 @@ UNION ALL
 SELECT source, target FROM jsonb_to_recordset($1 -> 'moves') AS m (source TEXT, target TEXT)
 $$;
 
--- The hits by bots that a change moves to paths that it leaves: of a rename, a merge or a normalisation
--- those of the sources; of an undo what the change that it undoes took from a path or gave it.
+-- Returns the hits by bots that a change moves to paths that have a row afterwards: of a rename, a
+-- merge or a normalisation, those of the sources; of an undo, the difference that the undone change
+-- made.
 CREATE FUNCTION pathcount_change_bots(request JSONB, undone BIGINT)
 RETURNS TABLE (target TEXT, bots BIGINT)
 LANGUAGE sql STABLE
@@ -1028,9 +1043,9 @@ SELECT path, coalesce(before_bots, 0) - coalesce(after_bots, 0)
 FROM pathcount_changed_rows WHERE change = $2
 $$;
 
--- Lets history follow a change whose rows are recorded. A rename, a merge or a normalisation moves it, and a path
--- that has no row any more has none; both put it aside. To undo a change gives that back, and takes it from the path
--- that had got it. Other changes are not hits, and leave history as it is.
+-- Adjusts history to a change whose rows are recorded. A rename, a merge or a normalisation moves
+-- it; a path without a row loses it. In both cases it is put aside. An undo restores it, and takes
+-- it from the path that it was moved to. Other changes are not hits, and do not change history.
 CREATE FUNCTION pathcount_change_history(made BIGINT, request JSONB, undone BIGINT) RETURNS VOID
 LANGUAGE plpgsql
 SET jit = off SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -1059,9 +1074,9 @@ BEGIN
 END
 $$;
 
--- As in 005-changes.sql, with bots and history. Makes the rows of `pathcount` those that are recorded for a
--- change, and the totals and history with them. Returns the
--- result of the change: how much it changed, and its first rows.
+-- As in 005-changes.sql, with bots and history: applies the rows that are recorded for a change to
+-- `pathcount`, and adjusts the totals and history. Returns the result of the change: its extent,
+-- and its first rows.
 CREATE OR REPLACE FUNCTION pathcount_change_apply(made BIGINT, request JSONB, undone BIGINT, max_paths BIGINT)
 RETURNS JSONB
 LANGUAGE plpgsql
@@ -1077,7 +1092,7 @@ DECLARE
     more_bots NUMERIC;
     shown JSONB;
 BEGIN
-    -- pathcount_history_step() works on nothing of this meanwhile
+    -- So pathcount_history_step() changes nothing meanwhile.
     PERFORM FROM pathcount_history FOR UPDATE;
     INSERT INTO pathcount_changed_rows (
         path, change, before, before_first_hit_at, before_last_hit_at, after, after_first_hit_at,

@@ -1,6 +1,6 @@
--- Brings a ledger back to what programs before the journal can work with (schema version 3): the way
--- back of 004-journal.sql. Folds everything first. Not run by counter-svc: see swarm/revert-journal.
--- The table is rewritten, which takes a second or so for a million paths.
+-- Reverts a ledger to schema version 3, for programs before the journal: the reverse of
+-- 004-journal.sql. Folds everything first. counter-svc does not run it: see swarm/revert-journal.
+-- It rewrites the table, which takes about a second for a million paths.
 
 BEGIN;
 SET LOCAL lock_timeout = '30s';
@@ -23,7 +23,7 @@ ALTER TABLE pathcount_lane
     ADD COLUMN hits NUMERIC NOT NULL DEFAULT 0;
 INSERT INTO pathcount_lane (lane, paths, hits) SELECT 0, paths, hits FROM pathcount_totals;
 
--- As in 003-tiers.sql; both are still there when the ranking's index was not replaced yet.
+-- As in 003-tiers.sql. Both still exist if the index of the ranking has not been replaced yet.
 ALTER TABLE pathcount ADD COLUMN IF NOT EXISTS tier BIGINT NOT NULL
 GENERATED ALWAYS AS (
     count & (-1::bigint << (4 * greatest(length(to_hex(count)) - 3, (count > 255)::int)))
@@ -41,7 +41,7 @@ DROP FUNCTION IF EXISTS pathcount_audit(TEXT, BIGINT, BIGINT), pathcount_change(
     pathcount_change_to_undo(TEXT), pathcount_last_change(TEXT), pathcount_time(TEXT);
 DROP VIEW pathcount_now;
 
--- History goes (006-history.sql), and with it how many hits came from bots.
+-- Drops the history of 006-history.sql, and the hits by bots.
 DROP VIEW IF EXISTS pathcount_people, pathcount_today, pathcount_today_people, pathcount_24h,
     pathcount_24h_people, pathcount_7d, pathcount_7d_people, pathcount_30d, pathcount_30d_people;
 DROP FUNCTION IF EXISTS pathcount_aside(BIGINT, TEXT), pathcount_change_bots(JSONB, BIGINT),

@@ -1,7 +1,8 @@
--- Deletes the oldest $2 of the folded entries, but neither the last $1 of them nor the last entry of
--- all: the next one is chained to it. Returns the number of deleted entries. The statement reads both
--- bounds itself: a position from memory may belong to a fold that a crash of PostgreSQL has undone.
-WITH gone AS (
+-- Deletes the oldest $2 of the folded entries, but neither the last $1 of them nor the last entry
+-- of all, because the next one is chained to it. Returns the number of deleted entries. The
+-- statement reads both bounds itself: a position from memory may belong to a fold that a crash of
+-- PostgreSQL has undone.
+WITH deleted AS (
     DELETE FROM pathcount_journal
     WHERE position IN (
         SELECT position
@@ -14,4 +15,4 @@ WITH gone AS (
     )
     RETURNING position
 )
-SELECT count(*) FROM gone
+SELECT count(*) FROM deleted

@@ -1,2 +1,3 @@
--- Folds the entries after $1 up to $2 (schema/004-journal.sql). Returns whether it did.
+-- Folds the entries after $1, up to and including $2 (schema/006-history.sql). Returns whether it
+-- has folded.
 SELECT pathcount_fold($1::bigint, $2::bigint, '{}', '')

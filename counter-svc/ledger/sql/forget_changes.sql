@@ -1,5 +1,6 @@
--- Deletes the oldest changes of the audit trail, at most two, if they are older than $1 days. A change is deleted only
--- with or after all changes before it: an undo must not be deleted before the change that it has undone.
+-- Deletes the oldest changes of the audit trail, at most two, if they are older than $1 days. A
+-- change is deleted only with or after all changes before it, because an undo must not be deleted
+-- before the change that it has undone.
 WITH old AS MATERIALIZED (
     SELECT change
     FROM (
@@ -8,7 +9,7 @@ WITH old AS MATERIALIZED (
     ) AS judged
     WHERE is_old
 ),
-gone_rows AS (
+deleted_rows AS (
     DELETE FROM pathcount_changed_rows WHERE change = ANY (ARRAY(SELECT change FROM old))
 )
 DELETE FROM pathcount_changes WHERE change = ANY (ARRAY(SELECT change FROM old))

@@ -1,6 +1,6 @@
--- Returns the state of the journal's head: the position of the checkpoint, the generation, the time in
--- milliseconds since 1970, the position of the last entry, the id of entry $1, and the number of paths
--- in the quarantine, up to 1,000. Does not use the table of counts, which may be locked.
+-- Returns the state of the journal's head: the position of the checkpoint, the generation, the time
+-- in milliseconds since 1970, the position of the last entry, the id of entry $1, and the number of
+-- paths in the quarantine, up to 1,000. Does not use the table of counts, which may be locked.
 SELECT
     checkpoint.position,
     checkpoint.generation,

@@ -1,7 +1,8 @@
--- Returns the data of a new state, from one snapshot: position, id and generation of the checkpoint; the
--- numbers of paths, hits and hits by bots; the lanes with their sequences and the times of their last
--- use, in milliseconds since 1970; the first $1 rows of the ranking; the count of the row $2 and its hits
--- by bots, NULL if there is no such row; and the time. Counts include the quarantine.
+-- Returns the data of a new state, from one snapshot: position, id and generation of the
+-- checkpoint; the totals of paths, hits and hits by bots; the lanes with their sequences and the
+-- times of their last use, in milliseconds since 1970; the first $1 rows of the ranking; the count
+-- of the row $2 and its hits by bots, NULL if there is no such row; and the time. Counts include
+-- the quarantine.
 SELECT
     checkpoint.position,
     checkpoint.id,

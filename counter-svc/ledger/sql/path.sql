@@ -1,7 +1,7 @@
--- Returns the path $1: its count; the number of rows before it in the ranking, at most $2; the times of
--- its first and last hit, in milliseconds since 1970, NULL if not known; its hits by bots; and its hits
--- and those by bots today, in this hour and the 23 before, in 7 days and in 30 days, NULL if no history
--- is kept.
+-- Returns the path $1: its count; the number of rows before it in the ranking, at most $2; the
+-- times of its first and last hit, in milliseconds since 1970, NULL if not known; its hits by bots;
+-- and its hits and those by bots today, in this hour and the 23 before, in 7 days and in 30 days,
+-- NULL if no history is kept.
 SELECT
     p.count,
     (

@@ -1,6 +1,6 @@
--- Returns the next work on the indexes of the rankings: nothing; all steps; the steps after the index on
--- counts (column); only the index on counts without bots (people); or elsewhere: another process builds
--- them.
+-- Returns the next work on the indexes of the rankings: nothing; all steps; the steps after the
+-- index on counts (column); only the index on counts without bots (people); or elsewhere: another
+-- process builds them.
 WITH index AS (
     SELECT
         coalesce(bool_or(indexrelid = to_regclass('pathcount_by_count')), false) AS has_count,

@@ -1,8 +1,9 @@
--- Returns the rows after (count $1, path $2) in the ranking with paths from $3 up to but not including
--- $4, at most $5. `pathcount_rows` is a placeholder for the table or view (ledger/statement.c).
+-- Returns the rows after (count $1, path $2) in the ranking with paths from $3 up to but not
+-- including $4, at most $5. `pathcount_rows` is a placeholder for the table or view
+-- (ledger/statement.c).
 --
--- If up to 10,000 rows have the prefix, they are read by path and sorted. Otherwise the ranking is read
--- from the cursor on: equal counts first, then lower ones.
+-- If up to 10,000 rows have the prefix, they are read by path and sorted. Otherwise the ranking is
+-- read from the cursor on: equal counts first, then lower ones.
 WITH few AS MATERIALIZED (
     SELECT path, count, bot_count
     FROM pathcount_rows
