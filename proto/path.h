@@ -1,4 +1,4 @@
-/* The canonical path: what is counted, and under which name.
+/* The canonical path: the name under which hits are counted.
  *
  * A request target becomes a path in these steps:
  *  1. Cut off the query (RFC 3986, 3.4).

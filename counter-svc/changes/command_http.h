@@ -17,9 +17,9 @@ struct command_http_call {
     int timeout_s;             /* of connecting, of each write, and of each read */
 };
 
-/* Makes the call on a connection of its own and appends the body of the answer. Returns the status;
- * or -1 with a sentence in `error` when there was no whole answer: the request may have been served
- * all the same. */
+/* Makes the call on a new connection and appends the body of the answer. Returns the status, or -1
+ * with a sentence in `error` if there was no complete answer. The request may still have been
+ * served. */
 int command_http_call(const struct command_http_call *call, struct buffer *answer,
                       const char **error) __attribute__((warn_unused_result));
 

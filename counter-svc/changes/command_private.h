@@ -1,4 +1,4 @@
-/* What the files of `counter-svc change` share. */
+/* The state and functions that the files of `counter-svc change` share. */
 #ifndef COUNTER_CHANGES_COMMAND_PRIVATE_H
 #define COUNTER_CHANGES_COMMAND_PRIVATE_H
 
@@ -13,7 +13,7 @@ struct command_session {
     const struct command_service *service;
     char id[65];                  /* of the change; all its parts have the same */
     int64_t part;                 /* the next one */
-    int64_t changed, paths, hits; /* what the parts so far have changed */
+    int64_t changed, paths, hits; /* the sums of the parts so far */
     bool is_unanswered;           /* the last call had no answer, and may have been served */
 };
 

@@ -101,7 +101,7 @@ void fold_note_load(struct fold *fold)
     fold->unfolded_since_ms = 0;
 }
 
-void fold_soon(struct fold *fold)
+void fold_force(struct fold *fold)
 {
     fold->is_wanted = true;
     fold_schedule(fold);

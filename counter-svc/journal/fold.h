@@ -54,7 +54,7 @@ void fold_note_entry(struct fold *fold, size_t paths, size_t pinned, bool own);
 void fold_note_load(struct fold *fold);
 
 /* Forces a fold of all entries. At most two forced folds run in a second. */
-void fold_soon(struct fold *fold);
+void fold_force(struct fold *fold);
 
 /* Folds on this host of the URL only: the host of the journal. */
 void fold_follow(struct fold *fold, size_t host);

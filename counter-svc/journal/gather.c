@@ -182,7 +182,7 @@ static bool is_full(struct journal *journal)
     if (state->position - state->checkpoint < journal->settings->max_unfolded &&
         (journal->just_looked_up || state_bytes(state) <= max_bytes))
         return false;
-    fold_soon(journal->fold);
+    fold_force(journal->fold);
     if (!journal->was_full)
         log_event(LOG_LEVEL_WARNING, "journal-full", "unfolded=%lld max_unfolded=%lld bytes=%zu",
                   (long long)(state->position - state->checkpoint),

@@ -74,7 +74,7 @@ void journal_set_problem(struct journal *journal, const char *problem)
 
 void journal_fold(struct journal *journal)
 {
-    fold_soon(journal->fold);
+    fold_force(journal->fold);
 }
 
 size_t journal_host(const struct journal *journal)

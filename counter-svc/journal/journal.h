@@ -1,8 +1,8 @@
 /* The journal: counts each batch exactly once, by appending entries.
  *
  * counter-svc is a state machine. Its log is the table pathcount_journal, its checkpoint is the
- * table pathcount (README.md in this folder has the states and the rules). The journal has a
- * session of its own and runs one statement at a time:
+ * table pathcount (README.md in this folder has the states and the rules). The journal has its
+ * own session and runs one statement at a time:
  *
  *   load       reads the state from the tables
  *   catch up   reads the entries that others have appended, and applies them

@@ -1,4 +1,4 @@
-/* What the files of the journal share. No other module includes it.
+/* The state and functions that the files of the journal share. No other module includes it.
  *
  *   journal_requests.c  requests, from their start to their answer
  *   journal.c           which statement is next, and failures

@@ -11,7 +11,7 @@
 #include "base/buffer.h"
 #include "proto/view.h"
 
-/* What a session is for. Each session prepares the statements of its own role only: if a pooler
+/* The purpose of a session. Each session prepares the statements of its own role only: if a pooler
  * gives a session the server process of another one, its statements do not exist there. */
 enum session_role {
     SESSION_JOURNAL,

@@ -19,7 +19,7 @@ static const char *const STEPS[] = {
     "SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '60s', false)",
     "DROP INDEX CONCURRENTLY IF EXISTS pathcount_by_count",
     "CREATE INDEX CONCURRENTLY pathcount_by_count ON pathcount (count DESC, path)",
-    /* all reads and folds queue behind the next statement while that waits for its lock */
+    /* All reads and folds wait while the next statement waits for its lock. */
     "SET lock_timeout = '50ms'",
     /* the column's index is dropped with it */
     "ALTER TABLE pathcount DROP COLUMN tier; DROP FUNCTION pathcount_tier(BIGINT)",

@@ -1,5 +1,5 @@
-/* Index builds that migrations leave for later, beside hits and folds: an index on counts replaces
- * the one on tiers (004-journal.sql), and there is an index on counts without bots
+/* Builds of indexes after migrations, while hits are counted and folded: an index on counts
+ * replaces the one on tiers (004-journal.sql), and an index on counts without bots is new
  * (006-history.sql). Each takes about a second for a million paths.
  *
  * It uses a session of its own, which it closes afterwards. Each statement is its own transaction.

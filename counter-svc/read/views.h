@@ -30,7 +30,7 @@ struct view_result {
     const struct path_detail *detail; /* of a path, without its name; count 0: it has no row */
     const char *history;              /* JSON (proto/counter-api.yml: History) */
     size_t history_len;
-    const char *refusal; /* what is wrong with the request: a sentence */
+    const char *refusal; /* why the request is wrong: a sentence */
     int refusal_status;  /* of HTTP: 400, or 404 if there is no such history */
     int64_t age_ms;      /* how far the table is behind the counts; 0: not at all */
 };

@@ -1,4 +1,4 @@
-/* The page of /-/: what the service offers to programs, with examples to copy. Any thread. */
+/* The page of /-/: the API for programs, with examples to copy. Any thread. */
 #ifndef RENDER_HTML_API_PAGE_H
 #define RENDER_HTML_API_PAGE_H
 

@@ -4,7 +4,7 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/link.h"
 
-/* What the reader can do about an error, as HTML. */
+/* Returns advice for the reader of an error, as HTML. */
 static const char *advice_of(int status)
 {
     switch (status) {

@@ -48,7 +48,7 @@ static void add_form(struct buffer *to, const struct history_page *page)
     buffer_add_literal(to, "</select></p>\n<p><button>Show</button></p>\n</form>\n");
 }
 
-/* Appends what the history is of, with a link to it. */
+/* Appends the subject of the history, with a link to it. */
 static void add_subject(struct buffer *to, const struct history_page *page)
 {
     if (page->path == NULL) {

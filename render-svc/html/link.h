@@ -39,7 +39,7 @@ bool link_is_base(const char *text);
 /* Appends the base and a path of the service, such as LINK_PATHS or the path of an asset. */
 void link_add_address(struct buffer *to, const char *path);
 
-/* What the query of an address contains. */
+/* The query of an address. */
 struct link {
     const struct view *view; /* its order, prefix, period and bots */
     bool with_limit;         /* the limit of the view, too */

@@ -78,7 +78,7 @@ static unsigned find_row(const struct page_index *index, const char *html, const
     return 0;
 }
 
-/* --- what is shared --- */
+/* --- shared parts --- */
 
 static void add_next(struct buffer *to, const struct rows *rows)
 {

@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-/* What a page offers for the rows of a view. Addresses are whole, percent-encoded, and end with
- * NUL; NULL: not offered. */
+/* The links of a page for the rows of a view. The addresses are complete, percent-encoded, and end
+ * with NUL. NULL: no such link. */
 struct path_table_controls {
     const struct view *view;        /* as it was requested; has_after: this is not its first page */
     const char *json;               /* these rows as JSON */

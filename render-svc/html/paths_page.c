@@ -52,14 +52,14 @@ static void add_nothing(struct buffer *to, const struct paths_page *page)
         add_notice(to, "No path has this prefix", "Paths are compared byte by byte. ");
 }
 
-/* What a page of a period is called. */
+/* The titles of the pages of periods. */
 static const char *const PERIOD_TITLES[VIEW_N_PERIODS] = {
     [VIEW_ALL_TIME] = "All paths",     [VIEW_TODAY] = "Today",
     [VIEW_24_HOURS] = "Last 24 hours", [VIEW_7_DAYS] = "Last 7 days",
     [VIEW_30_DAYS] = "Last 30 days",
 };
 
-/* What a link to a period is called. */
+/* The texts of the links to periods. */
 static const char *const PERIOD_LINKS[VIEW_N_PERIODS] = {
     [VIEW_ALL_TIME] = "All",  [VIEW_TODAY] = "Today",     [VIEW_24_HOURS] = "24 hours",
     [VIEW_7_DAYS] = "7 days", [VIEW_30_DAYS] = "30 days",

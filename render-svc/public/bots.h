@@ -25,11 +25,11 @@ struct bots *bots_compile(char *error, size_t error_size);
 /* When all matchers are gone. Takes NULL. */
 void bots_free(struct bots *bots);
 
-/* Whether the patterns are machine code. Where the kernel refuses executable memory they are
- * interpreted, which takes forty times as long and answers the same. */
+/* Returns whether the patterns are compiled to machine code. If the kernel refuses executable
+ * memory, they are interpreted. That takes forty times as long, with the same results. */
 bool bots_are_jit(const struct bots *bots);
 
-/* What a worker matches with: memory for one match at a time. */
+/* The matcher of a worker: memory for one match at a time. */
 struct bots_matcher;
 struct bots_matcher *bots_matcher_create(const struct bots *bots);
 

@@ -25,7 +25,7 @@ struct export
     h2o_generator_t generator; /* first: libh2o passes this to on_written and on_stop */
     h2o_req_t *req;
     struct render *render;
-    struct view view;    /* its cursor is behind the last page */
+    struct view view;    /* its cursor is after the last page */
     struct buffer text;  /* the page that is being written */
     struct gzip *gzip;   /* NULL: it is not compressed */
     struct gzip_sum sum; /* of the text so far */

@@ -27,7 +27,7 @@
  * the client has left. */
 #define HEARTBEAT_MS 15000
 
-/* What the kernel may hold for a subscriber that does not read. */
+/* The bytes that the kernel may hold for a subscriber that does not read. */
 #define SEND_BUFFER_BYTES (64 * 1024)
 
 static void on_slice(struct timer *timer);

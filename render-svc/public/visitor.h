@@ -1,4 +1,5 @@
-/* Who sent a request, by its headers. Nothing of it is stored. From the request's loop. */
+/* Properties of the sender of a request, from its headers. They are not stored. All calls from the
+ * request's loop. */
 #ifndef RENDER_PUBLIC_VISITOR_H
 #define RENDER_PUBLIC_VISITOR_H
 

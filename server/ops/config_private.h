@@ -1,4 +1,4 @@
-/* What the files of the configuration module share. No other module includes it.
+/* The functions that the files of the configuration module share. No other module includes it.
  *
  *   config.c        where a value comes from: file, environment, default, a secret's own file
  *   config_value.c  one value: from text to field; frees it

@@ -1,4 +1,4 @@
-/* What the files of the log share. No other module includes it.
+/* The functions that the files of the log share. No other module includes it.
  *
  *   log.c        a line, from its event to its write
  *   log_limit.c  lines that are held back
