@@ -38,7 +38,7 @@
 #define NO_BOT_HITS "\"bot_hits\" is not a list of one number for each path."
 #define BAD_BOT     "A number in \"bot_hits\" is not from 0 to the path's hits."
 #define BAD_COUNT   "A count in the response is not an integer of at least the hits."
-#define BAD_PLACES  "\"overflow\" is not a list of places in the batch."
+#define BAD_PLACES  "\"overflow\" is not a list of indexes in the batch."
 #define BAD_COLUMNS "\"paths\" and \"counts\" are not two lists of the same length."
 #define BAD_ROW     "A row is not a string and an integer."
 #define BAD_NEXT    "\"next\" or \"previous\" is neither a cursor nor null."
