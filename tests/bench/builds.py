@@ -2,10 +2,10 @@
 
     PYTHONPATH=tests /usr/bin/python3 tests/bench/builds.py FOLDER [ROUNDS [HEADER...]]
 
-FOLDER has the other counter-svc and render-svc, for example build/ of a worktree without the
-change. Each request has the headers, as "Connection: close". Prints pages per second and the CPU per page of each service at 64 and 512 connections: the
-other build's figure, and the ratio of this build's to it (median of the rounds, first and third
-quartile). Every hit is audited.
+FOLDER has the other counter-svc and render-svc, for example build/ of a worktree without the change. Each
+request has the headers, for example "Connection: close". Prints pages per second and the CPU per page of each
+service at 64 and 512 connections: the other build's figure, and the ratio of this build's to it (median of the
+rounds, first and third quartile). Every hit is audited.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """Where the CPU time of a page goes.
 
     make bench-profile    the page, 64 connections, 1,000 paths; half a minute
-    PYTHONPATH=tests /usr/bin/python3 tests/bench/cpu_profile.py [--connections N] [--paths N] [--json] [--gzip] [--seconds S] [--symbols N]
+    PYTHONPATH=tests /usr/bin/python3 tests/bench/cpu_profile.py
+        [--connections N] [--paths N] [--json] [--gzip] [--seconds S] [--symbols N]
 
 Prints Markdown: the CPU time per hit of each process, of PostgreSQL's processes one by one, hits
 per commit and per flush, WAL per hit, and how much of the cores was idle. If perf can be used, a
@@ -93,7 +94,8 @@ def measure(setup):
     written = [now - then for now, then in zip(setup.written(), written)]
     hits = setup.pair.table.audit(done)
     wal, flushes, commits = written
-    sentence = (f"{done.rate:,.0f}/s of {done.bytes_received / done.acknowledged:,.0f} bytes; {hits / max(commits, 1):.1f} hits per commit, "
+    sentence = (f"{done.rate:,.0f}/s of {done.bytes_received / done.acknowledged:,.0f} bytes; "
+                f"{hits / max(commits, 1):.1f} hits per commit, "
                 f"{hits / max(flushes, 1):.1f} per flush, {wal / hits:.0f} bytes of WAL per hit; "
                 f"{os.cpu_count()} cores, {cores.idle_s / cores.all_s:.0%} idle.")
     return rows_of(setup, before, after, backends, total, done, hits), sentence

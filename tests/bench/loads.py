@@ -18,7 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PROGRAMS = os.path.join(ROOT, "build", "release", "obj", "tests", "bench")
 
-# A program started with this does not outlive the benchmark, even if the benchmark is killed.
+# A prefix that ends a program with the benchmark, even if the benchmark is killed.
 STARTER = ("setpriv", "--pdeathsig", "KILL", "--")
 
 JSON_HEADERS = ("Accept: application/json", "Prefer: return=minimal")

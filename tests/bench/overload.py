@@ -47,7 +47,7 @@ def carried(pair, seconds, seed):
 
 
 def offer(pair, rate, seconds, seed):
-    """Offers so many requests per second. Returns the load, and what was wrong with it."""
+    """Offers so many requests per second. Returns the load, and its faults as sentences."""
     done = loads.client(pair.port, loads.Target(PATHS), CONNECTIONS, seconds, seed, rate)
     pair.table.settle_and_audit(done)
     most = accounting.most_memory_of(pair.render.pid)

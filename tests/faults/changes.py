@@ -104,7 +104,7 @@ def _struck(world, name, kill):
         for turn in range(ROUNDS):
             made = changes.made
             until(lambda: changes.made > made + 2, "changes to be made", 40)
-            until(lambda: world.ledger.backends(CHANGING), "a change to be under way", 40, pause=0)
+            until(lambda: world.ledger.backends(CHANGING), "a change to be in progress", 40, pause=0)
             kill(turn)
         made = changes.made
         until(lambda: changes.made > made + 4, "changes to be made", 40)

@@ -116,7 +116,7 @@ def _deadlocks(world, _):
         yield
 
 
-@fault("the table is locked by somebody", unnoticed=True)
+@fault("another session locks the table", unnoticed=True)
 def _table_locked(world, _):
     with world.ledger.connect() as stranger:
         stranger.execute("BEGIN")

@@ -40,7 +40,7 @@ for _name, _action, _share in (
     fault(_name)(_calls(_action, _share))
 
 
-@fault("nobody reaches a counter-svc")
+@fault("one counter-svc is unreachable")
 def _refused(world, _):
     victims = world.proxies_before(world.in_use)
     for one in victims:
@@ -50,7 +50,7 @@ def _refused(world, _):
         one.listen_again()
 
 
-@fault("nobody reaches any counter-svc")
+@fault("every counter-svc is unreachable")
 def _all_refused(world, _):
     for one in world.counter_proxies:
         one.stop_listening()

@@ -1,7 +1,7 @@
-"""The table of faults: each has a name, says how long it lasts, and begins and ends.
+"""The table of faults. Each has a name, a duration, a begin and an end.
 
-A fault is a generator of one yield. What stands before the yield begins it, what stands behind ends
-it; it is given the world and a chance (random.Random) of its own, so that a seed replays it.
+A fault is a generator with one yield. The code before the yield begins it, the code after the yield ends it. Its
+arguments are the world and its own random.Random, so that a seed replays it.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ class Fault:
     name: str
     lasts: str  # "moment", or which of the world's Times: "hold", "away", "frozen"
     strikes: Callable  # a context manager
-    unnoticed: bool = False  # hits are counted and answered while it lasts
-    two_writers: bool = False  # both counter-svc append when it begins
-    needs_hits: bool = False  # it begins only while hits are counted: no batch is held in flight
+    unnoticed: bool = False  # hits are counted and answered during the fault
+    two_writers: bool = False  # both counter-svc append when the fault begins
+    needs_hits: bool = False  # the fault begins only while hits are counted, so no batch is held in flight
 
     def seconds(self, times):
         return 0.0 if self.lasts == "moment" else getattr(times, f"{self.lasts}_s")

@@ -1,5 +1,5 @@
-"""Many hits, without any fault: memory does not grow, and every hit is in the ledger once. A
-million with FAULTS=long."""
+"""Many hits without a fault: memory does not grow, and the ledger has every hit once. A million with
+FAULTS=long."""
 
 import array
 import os
@@ -16,7 +16,7 @@ CLIENT = pathlib.Path(BUILD_DIR, "release", "obj", "tests", "bench", "client")
 HITS = 1_000_000 if os.environ.get("FAULTS") == "long" else 60_000
 PATHS = 1000
 ROUND_S = 5
-WARM = 0.2  # the share of the hits after which buffers and pools have their size
+WARM = 0.2  # the share of the hits after which buffers and pools have their final size
 ALLOWANCE_KB = 1024
 
 
@@ -45,7 +45,7 @@ def load(address, folder, number):
     return both[:PATHS], both[PATHS:]
 
 
-def test_many_hits_leave_memory_where_it_was_and_are_counted_once(stage, tmp_path, capsys):
+def test_many_hits_are_counted_once_and_memory_does_not_grow(stage, tmp_path, capsys):
     ledger = stage.ledger()
     counter = stage.counter(ledger)
     render = stage.render(counter)

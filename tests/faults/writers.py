@@ -61,7 +61,7 @@ def _ended_one_by_one(world, chance):
 
 @fault("render-svc move between two counter-svc again and again", "moment", two_writers=True)
 def _moving(world, chance):
-    """Repeats reach another counter-svc than their originals, while that one is working."""
+    """Repeats go to another counter-svc than their originals, while the first one still works on them."""
     for _ in range(20):
         world.exchange_counters()
         for proxy in world.counter_proxies:

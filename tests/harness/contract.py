@@ -48,7 +48,7 @@ class Contract:
         found = []
         for known, template, described in self.operations():
             if template.startswith("/-/") != path.startswith("/-/"):
-                continue  # what is below /-/ is no path
+                continue  # a target below /-/ is not a path
             pattern = re.sub(r"\\\{[^}]*\\\}", lambda _: self._variable, re.escape(template))
             if known == method and re.fullmatch(pattern, path):
                 found.append((template.count("{"), -len(template), described))
@@ -72,7 +72,8 @@ class Contract:
             other_method = any(self.operation(other.upper(), target) for other in METHODS)
             if target.startswith("/-/"):  # there, what may only be read is refused before it is looked for
                 other_method |= method not in ("GET", "HEAD", "OPTIONS")
-            assert answer.status == (405 if other_method else 404), f"{method} {target}: undescribed, but {answer.start}"
+            assert answer.status == (405 if other_method else 404), \
+                f"{method} {target}: undescribed, but {answer.start}"
             if method != "HEAD" and answer.media_type != "text/html":
                 check_problem(answer)
             return

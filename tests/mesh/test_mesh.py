@@ -1,7 +1,7 @@
-"""stack.yml as it is, and with swarm/encrypted.yml, where the kernel has IPVS and ESP.
+"""stack.yml unchanged, and with swarm/encrypted.yml, on a kernel with IPVS and ESP.
 
-The tests build on each other, as every deployment takes minutes here: first the stack as the lab
-has deployed it, with one renderer and one counter-svc, then the same encrypted.
+The tests depend on each other, because every deployment takes minutes here: first the stack as the lab has
+deployed it, with one renderer and one counter-svc, then the same stack encrypted.
 """
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ PATIENCE_S = 300
 
 
 def load_through_mesh(prefix, *options):
-    """A load from the switch on one host's published port, wherever the renderer is."""
+    """A load from the switch on one host's published port, on whichever host the renderer is."""
     return Load([*net.within(world.SWITCH), "/usr/bin/python3", str(CLIENT), "--target",
                  f"{world.host_address(2)}:{world.PAGE_PORT}", "--prefix", prefix,
                  "--workers", "4", *options])
@@ -30,17 +30,17 @@ def pages_everywhere(stack, path):
 
 
 def packets_received(task):
-    """By the task's container, on all of its networks, as its engine says."""
+    """The number of packets that the task's container received on all of its networks, from its engine."""
     connection = http.client.HTTPConnection("engine", timeout=60)
     connection.sock = socket.socket(socket.AF_UNIX)
     with contextlib.closing(connection):
         connection.sock.connect(str(world.host_socket(task.host)))
         connection.request("GET", f"/containers/{task.container}/stats?stream=0&one-shot=1")
-        told = json.load(connection.getresponse())
-    return sum(network["rx_packets"] for network in told["networks"].values())
+        stats = json.load(connection.getresponse())
+    return sum(network["rx_packets"] for network in stats["networks"].values())
 
 
-def test_any_port_answers_whichever_host_runs_the_renderer(stack, note):
+def test_every_hosts_port_answers(stack, note):
     only, = stack.tasks("render-svc")
     pages_everywhere(stack, "/mesh")
     before = get_count(1, "/mesh", 20)
@@ -50,12 +50,12 @@ def test_any_port_answers_whichever_host_runs_the_renderer(stack, note):
     assert stack.stored("/mesh")["/mesh"] == number
     note(f"one renderer, on h{only.host}: every host's port answered, {number - before} requests; "
          f"{seen}")
-    # Not all of the stack is on one host: what it says crosses, and in the clear.
+    # The stack is not all on one host, so its traffic crosses the switch unencrypted.
     assert seen["inner"] and not seen["esp"]
 
 
 def test_rolling_keeps_every_acknowledged_hit(stack, note):
-    """A connection that the mesh breaks may fail; what was acknowledged is stored."""
+    """A connection that the mesh breaks may fail. Acknowledged hits are stored."""
     image = f"{world.REGISTRY}/render-svc"
     docker(0, "tag", f"{image}:lab", f"{image}:lab2")
     docker(0, "push", "--quiet", f"{image}:lab2")
@@ -75,8 +75,8 @@ def test_rolling_keeps_every_acknowledged_hit(stack, note):
 
 
 def test_encrypted(stack, note):
-    """The inner networks by ESP: the mesh spreads over the renderers, the page counts, and nothing
-    of the inner networks crosses the switch in the clear."""
+    """The inner networks use ESP: the mesh distributes requests to the renderers, hits are counted, and nothing
+    of the inner networks crosses the switch unencrypted."""
     stack.command("remove", WAIT_S=str(PATIENCE_S))
     stack.command("deploy", "--encrypted", "--wait", RENDER_REPLICAS="2", COUNTER_REPLICAS="1",
                   WAIT_S="400")
@@ -96,9 +96,9 @@ def test_encrypted(stack, note):
     assert stack.stored(path)[path] == number
     note(f"encrypted: {number - before} requests counted, counter-svc on h{counter.host}, the two "
          f"renderers received {more} packets; {seen}")
-    assert min(more) > 40, "one of the renderers was not asked"
-    assert seen["esp"] > 40, "the inner networks do not cross the switch encrypted"
-    assert not seen["inner"], "something of the inner networks crossed the switch in the clear"
+    assert min(more) > 40, "one of the renderers got no request"
+    assert seen["esp"] > 40, "no encrypted traffic of the inner networks crossed the switch"
+    assert not seen["inner"], "traffic of the inner networks crossed the switch unencrypted"
 
 
 INNER = ("internal", "ledger")
@@ -133,8 +133,8 @@ print(json.dumps(seen))
 
 @contextlib.contextmanager
 def captured():
-    """Counts what passes host 1's port of the switch: ESP packets, VXLAN packets in the clear, and
-    those of the latter that are of one of the inner networks."""
+    """Counts packets on host 1's port of the switch: ESP packets, unencrypted VXLAN packets, and those of the
+    latter that belong to an inner network."""
     seen = {}
     numbers = [inspected(name)["Options"]["com.docker.network.driver.overlay.vxlanid_list"]
                for name in INNER]

@@ -1,5 +1,4 @@
-"""Tests of everything that operators use, with the tools that they use. They share tests/harness with the
-tests of the running pair."""
+"""Tests of the tools and files for operators. They share tests/harness with the tests of the running pair."""
 
 import pathlib
 

@@ -26,14 +26,14 @@ def promtool(*arguments, stdin=None):
 
 
 def dashboard():
-    """The panels of the dashboard; the interval that Grafana would fill in is half a minute here."""
+    """The panels of the dashboard. Grafana's interval is replaced by 30 s."""
     with open(os.path.join(MONITORING, "dashboard.json"), encoding="utf-8") as file:
         return json.loads(file.read().replace("$__rate_interval", "30s"))["panels"]
 
 
 def dashboard_queries(*rows):
-    """The dashboard's queries as (panel, query): those below these rows, by default those that every
-    deployment can answer."""
+    """The dashboard's queries as (panel, query): those below these rows, by default those that every deployment
+    can answer."""
     found, row = [], None
     for panel in dashboard():
         row = panel["title"] if panel["type"] == "row" else row
@@ -53,7 +53,7 @@ def samples(text):
     """The samples of an exposition: (name, labels as text) → value."""
     found = {}
     for name, labels, value in re.findall(r"^([a-z_]+)(\{.*\})? (\S+)$", text, re.MULTILINE):
-        assert (name, labels) not in found, f"{name}{labels} stands twice"
+        assert (name, labels) not in found, f"{name}{labels} is there twice"
         found[name, labels] = float(value)
     return found
 

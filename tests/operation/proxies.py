@@ -1,4 +1,4 @@
-"""nginx, HAProxy and Caddy from Debian, on loopback, with the configurations of docs/proxies.md or others."""
+"""nginx, HAProxy and Caddy from Debian on loopback, with the configurations of docs/proxies.md or others."""
 
 import contextlib
 import csv
@@ -12,9 +12,9 @@ from harness.ports import free_port
 from harness.services import ROOT
 from harness.wait import PATIENCE_S, until
 
-HOSTS = ("10.0.0.1:9090", "10.0.0.2:9090")  # the addresses of render-svc in the documentation
+HOSTS = ("10.0.0.1:9090", "10.0.0.2:9090")  # the addresses of render-svc in the docs
 
-# The listening address in each language: as documented, and with a free port on loopback.
+# The listening address in each language: in the docs, and with a free port on loopback.
 LISTEN = {"nginx": ("listen {};", "listen 127.0.0.1:{};"), "haproxy": ("bind :{}\n", "bind 127.0.0.1:{}\n"),
           "caddyfile": (":{} {{", ":{} {{")}
 
@@ -108,7 +108,7 @@ class Proxy:
         return self._process.poll() is None
 
     def _listens(self):
-        """Whether it owns the socket that listens at its port."""
+        """Whether this process owns the socket that listens at its port."""
         port = "0100007F:%04X" % self.address[1]
         with open("/proc/net/tcp", encoding="ascii") as file:
             rows = [line.split() for line in file]

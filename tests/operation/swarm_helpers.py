@@ -23,7 +23,7 @@ def one(service, *hosts, **more):
 
 
 class Swarm:
-    """A Swarm of three nodes, all well, until a test changes `state`."""
+    """A healthy Swarm of three nodes, until a test changes `state`."""
 
     def __init__(self, folder):
         self.file, self.path = folder / "swarm.json", folder / "bin"
@@ -49,7 +49,7 @@ class Swarm:
         return self.state["services"][f"pathcount_{name}"]
 
     def run(self, command, *words, **environ):
-        """Runs swarm/COMMAND; `state` is what it has left."""
+        """Runs swarm/COMMAND. Then `state` is the state after it."""
         self.file.write_text(json.dumps(self.state))
         done = subprocess.run(
             [os.path.join(ROOT, "swarm", command), *words], capture_output=True, text=True, check=False,
@@ -61,7 +61,7 @@ class Swarm:
         return done
 
     def asked(self, words):
-        """The commands that Docker was given with these words in them."""
+        """The commands for Docker with these words."""
         return [line for line in self.state["log"] if words in line]
 
 

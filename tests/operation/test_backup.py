@@ -1,5 +1,5 @@
-"""swarm/backup and swarm/restore with PostgreSQL's real tools and a running pair. That they find their
-way into a container, tests/overlay/test_backup.py sees."""
+"""swarm/backup and swarm/restore with PostgreSQL's own tools and a running pair. tests/overlay/test_backup.py
+tests how they reach a container."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ PATHS = [f"/{n}" for n in range(30)] + ["/a b/é", "/😀", "/tab\tand\nline"]
 
 @pytest.fixture(scope="module")
 def only_ledger(cluster):
-    """The ledger as the Swarm's commands know it: database and role have their names there."""
+    """A ledger whose database and role have the names that the commands for Swarm expect."""
     yield cluster.new_ledger(role="pathcount", database="pathcount")
     cluster.run("DROP DATABASE pathcount WITH (FORCE)")
     cluster.run("DROP ROLE pathcount")
@@ -27,14 +27,14 @@ def only_ledger(cluster):
 
 @pytest.fixture
 def ledger(only_ledger):
-    """The same, empty."""
+    """The same ledger, empty."""
     only_ledger.destroy()
     return only_ledger
 
 
 @pytest.fixture
 def command(cluster):
-    """Runs a command of swarm/, and expects it to succeed, or to say no with this text."""
+    """Runs a command of swarm/, and expects it to succeed or to fail with this text."""
     def run(name, *words, says_no=None, **environ):
         done = subprocess.run(
             [os.path.join(ROOT, "swarm", name), *map(str, words)], capture_output=True, text=True,
@@ -70,7 +70,7 @@ def test_everything_comes_back(stage, ledger, command, tmp_path):
     assert ledger.totals() == ledger.totals_by_scanning()
 
 
-def test_what_is_restored_belongs_to_the_service_and_not_to_the_superuser(stage, ledger, command, tmp_path):
+def test_restored_objects_belong_to_the_role_of_the_service(stage, ledger, command, tmp_path):
     stage.counter(ledger).api.count({"/a": 1})
     command("backup", tmp_path / "dump")
     command("restore", "--replace", tmp_path / "dump")
@@ -80,7 +80,7 @@ def test_what_is_restored_belongs_to_the_service_and_not_to_the_superuser(stage,
         "WHERE pronamespace = 'public'::regnamespace")} == {"pathcount"}
 
 
-def test_a_ledger_with_counts_is_not_replaced_unasked(stage, ledger, command, tmp_path):
+def test_a_ledger_with_counts_is_only_replaced_on_request(stage, ledger, command, tmp_path):
     api = stage.counter(ledger).api
     api.count({"/a": 1})
     command("backup", tmp_path / "dump")
@@ -91,7 +91,7 @@ def test_a_ledger_with_counts_is_not_replaced_unasked(stage, ledger, command, tm
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_table_of_the_old_server_is_not_replaced_unasked(stage, ledger, command, tmp_path):
+def test_a_table_of_the_old_server_is_only_replaced_on_request(stage, ledger, command, tmp_path):
     counter = stage.counter(ledger)
     counter.api.count({"/a": 1})
     command("backup", tmp_path / "dump")
@@ -125,14 +125,15 @@ def test_a_backup_file_is_complete_or_missing(ledger, command, tmp_path, cluster
     assert (tmp_path / "dump").stat().st_mode & 0o777 == 0o600
 
 
-def test_both_say_where_the_database_is(command, tmp_path):
+def test_both_commands_name_the_host_of_the_database(command, tmp_path):
     (tmp_path / "dump").touch()
     for name in ("backup", "restore"):
         command(name, tmp_path / "dump", LEDGER_ELSEWHERE="h2", says_no="DOCKER_HOST=ssh://h2")
 
 
-def test_lanes_come_back_with_their_counts_so_a_repeat_is_one(stage, ledger, command, tmp_path):
-    """The ledger is put back to a moment that it has had: a batch is in it exactly if its lane says so."""
+def test_lanes_are_restored_with_their_counts(stage, ledger, command, tmp_path):
+    """The ledger goes back to an earlier state. It has a batch exactly if its lane has the batch's sequence
+    number."""
     api = stage.counter(ledger).api
     kept, later, beyond = api.lane(), api.lane(), api.lane()
     for lane in (kept, later, beyond):
@@ -144,16 +145,16 @@ def test_lanes_come_back_with_their_counts_so_a_repeat_is_one(stage, ledger, com
     command("restore", "--replace", tmp_path / "dump")
     assert ledger.count("/a") == 3
     api = stage.counter(ledger).api
-    assert api.post(kept, 1, {"/a": 1}).status == 200 and ledger.count("/a") == 3   # it is in the backup
-    assert api.post(later, 2, {"/a": 1}).status == 200 and ledger.count("/a") == 4  # it was not
-    assert api.post(beyond, 3, {"/a": 1}).status == 409                             # nor what came before
+    assert api.post(kept, 1, {"/a": 1}).status == 200 and ledger.count("/a") == 3   # this batch is in the backup
+    assert api.post(later, 2, {"/a": 1}).status == 200 and ledger.count("/a") == 4  # this one is not
+    assert api.post(beyond, 3, {"/a": 1}).status == 409                             # nor are earlier batches
     assert api.post(unknown, 1, {"/a": 1}).status == 409
     assert ledger.count("/a") == 4
     assert ledger.totals() == ledger.totals_by_scanning()
 
 
-def test_old_lanes_are_not_forgotten_at_once(stage, ledger, command, tmp_path):
-    """A renderer that was cut off when the backup was made, and still is, may have its repeat."""
+def test_old_lanes_are_not_deleted_right_after_a_restore(stage, ledger, command, tmp_path):
+    """A renderer that was cut off when the backup was made, and still is, may yet repeat its batch."""
     api = stage.counter(ledger).api
     lane = api.lane()
     counts_of(api.post(lane, 1, {"/a": 1}), {"/a": 1})
@@ -165,8 +166,8 @@ def test_old_lanes_are_not_forgotten_at_once(stage, ledger, command, tmp_path):
     until(lambda: api.post(lane, 1, {"/a": 1}).json().get("repeat"), "the repeat to be known")
 
 
-def test_a_backup_of_an_older_schema_is_brought_up_to_date(stage, ledger, command, tmp_path):
-    """Although the counter was connected all the time."""
+def test_a_backup_of_an_older_schema_is_upgraded(stage, ledger, command, tmp_path):
+    """The counter is connected all the time."""
     counter = stage.counter(ledger)
     counter.api.count({"/a": 2})
     counter.stop()
@@ -190,8 +191,8 @@ def test_a_backup_of_an_older_schema_is_brought_up_to_date(stage, ledger, comman
     assert ledger.count("/a") == 3
 
 
-def test_a_backup_beside_folds_has_every_hit_that_was_confirmed_before_it(stage, ledger, command, tmp_path):
-    """Whatever is in the journal, in the tables, or just being moved and cleared: once, and all of it."""
+def test_a_backup_during_folds_has_every_hit_confirmed_before_it(stage, ledger, command, tmp_path):
+    """Each hit is in the backup once, whether it is in the journal, in the tables, or being folded."""
     counter = stage.counter(ledger, fold_interval_ms=100)
     load = stage.load([stage.render(counter)], PATHS, clients=8)
     load.until_acknowledged(200)
@@ -213,8 +214,8 @@ def test_a_backup_beside_folds_has_every_hit_that_was_confirmed_before_it(stage,
 
 
 def test_backup_and_restore_under_load(stage, ledger, command, tmp_path):
-    """A backup disturbs nobody. What was counted between it and the restore is lost, as it must be, and
-    nothing else: no hit is counted twice, and those that are acknowledged afterwards are there."""
+    """A backup fails no request. A restore loses only the hits since the backup. No hit is counted twice, and
+    later hits are counted."""
     counters = [stage.counter(ledger) for _ in range(2)]
     renders = [stage.render(counter) for counter in counters]
     load = stage.load(renders, PATHS, clients=8)

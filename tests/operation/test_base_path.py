@@ -1,5 +1,5 @@
-"""pathcount below a path of a host, behind nginx: with a proxy that passes the path on and with one that
-takes its prefix off. Whatever a browser or a program is led to is below that path."""
+"""pathcount below a base path, behind nginx: one site passes the base path on, one strips it. Every link and
+redirect stays below the base path."""
 
 import contextlib
 import html
@@ -21,7 +21,7 @@ WAYS = ("kept", "stripped")
 
 
 def site_of(way):
-    """nginx as documented, with the two lines that the documentation changes for a base path."""
+    """nginx as documented, with the two lines that the docs change for a base path."""
     site = documented("nginx")
     assert site.count("location / {") == 1 and site.count("proxy_pass http://pathcount;") == 1
     site = site.replace("location / {", f"location {BASE}/ {{")
@@ -46,12 +46,13 @@ def links_of(answer):
     return {html.unescape(link) for link in re.findall(r'(?:href|src|action|data-from)="([^"]+)"', answer.text)}
 
 
-PAGES = ["/row/003", "/", "/new", "/-/", "/-/paths", "/-/paths?prefix=/row/&limit=5", "/-/paths?order=path&limit=9&after=/row/05",
+PAGES = ["/row/003", "/", "/new", "/-/", "/-/paths", "/-/paths?prefix=/row/&limit=5",
+         "/-/paths?order=path&limit=9&after=/row/05",
          "/-/paths?prefix=/none", "/-/paths/row/003", "/-/paths//two", "/-/nothing"]
 
 
 @pytest.mark.parametrize("target", PAGES)
-def test_every_link_is_below_the_base_and_leads_somewhere(site, target):
+def test_every_link_is_below_the_base_and_works(site, target):
     if site.way == "stripped":
         target = target.replace("//", "/")  # as nginx does
     answer = get(site.address, BASE + target)
@@ -77,7 +78,7 @@ def test_hits_are_counted_without_the_base(site):
     assert site.pair.ledger.count("/image") == 3
 
 
-def test_json_leads_on_below_the_base(site):
+def test_links_in_json_are_below_the_base(site):
     target, seen = BASE + "/-/paths?limit=40&format=json", []
     while target is not None:
         page = get(site.address, target).json()
@@ -93,7 +94,7 @@ def test_a_redirect_stays_below_the_base(site):
     assert urljoin("http://a/", answer.header("location")).split("/", 3)[3] == BASE[1:] + "/-/paths?limit=7"
 
 
-def test_changes_are_watched_below_the_base(site):
+def test_live_works_below_the_base(site):
     with Watcher(site.address, "?prefix=/watched", at=BASE) as watcher:
         watcher.next()
         assert hit(site.address, BASE + "/watched/" + site.way) == 1
@@ -105,14 +106,14 @@ def test_openapi_names_the_base_as_its_server(site):
     assert [server["url"] for server in document["servers"]] == [BASE] and "/-/paths" in document["paths"]
 
 
-def test_examples_name_the_base(site):
+def test_examples_contain_the_base(site):
     text = html.unescape(get(site.address, BASE + "/-/").text)
     examples = re.findall(r"http://[^'\"\s]*", text)
     assert len(examples) > 8 and all(re.fullmatch(r"http://[^/]*" + BASE + "/.*", one) for one in examples)
 
 
-def test_what_is_not_below_the_base_is_not_counted(site):
-    """Where the prefix is kept: render-svc itself says so. (nginx passes nothing else on.)"""
+def test_paths_outside_the_base_are_not_counted(site):
+    """Sent to render-svc itself, with the base path kept. nginx passes on nothing else."""
     if site.way == "stripped":
         assert hit(site.pair.address, "/direct") == 1
         return
@@ -128,13 +129,14 @@ def test_what_is_not_below_the_base_is_not_counted(site):
     assert ask(site.pair.address, "OPTIONS", "*").status == 204
 
 
-def test_a_long_path_has_the_length_that_it_has_without_the_base(site):
+def test_the_base_does_not_count_towards_the_length_of_a_path(site):
     assert get(site.address, BASE + "/" + "a" * 2047, JSON).status == 200
     assert get(site.address, BASE + "/" + "a" * 2048, JSON).status == 414
 
 
-@pytest.mark.parametrize("base", ["hits", "/", "/hits/", "//hits", "/a//b", "/a/../b", "/a b", "/é", "/<b>", "/" + "a" * 200])
-def test_a_wrong_base_is_said(base):
+@pytest.mark.parametrize("base", ["hits", "/", "/hits/", "//hits", "/a//b", "/a/../b", "/a b", "/é", "/<b>",
+                                  "/" + "a" * 200])
+def test_an_invalid_base_is_reported(base):
     done = run("render-svc", "--check-config", env={"COUNTER_TOKEN": "t", "BASE_PATH": base})
     assert done.returncode == 2 and "base_path must be segments" in done.stderr
 

@@ -1,4 +1,4 @@
-"""swarm/change with a running counter-svc. That it finds its way into a container, a real Swarm sees."""
+"""swarm/change with a running counter-svc. tests/overlay tests how it reaches a container."""
 
 import os
 import pathlib
@@ -53,7 +53,7 @@ def test_a_file_of_this_host_is_imported(counter, change, tmp_path):
     assert counter.api.get_count("/imported") == 7
 
 
-def test_rows_are_normalised_by_the_settings_that_the_command_has(counter, change):
+def test_rows_are_normalised_by_the_settings_of_the_command(counter, change):
     counter.api.count({"/Upper/": 2, "/upper/": 1})
     assert change("normalise")[0] == 2
     status, said, errors = change("normalise", PATH_LOWER_CASE="true")
@@ -63,7 +63,7 @@ def test_rows_are_normalised_by_the_settings_that_the_command_has(counter, chang
     assert counter.api.get_count("/upper") == 3
 
 
-def test_nothing_is_imported_of_a_file_with_an_error(counter, change, tmp_path):
+def test_a_file_with_an_error_is_not_imported(counter, change, tmp_path):
     file = tmp_path / "counts.csv"
     file.write_text("".join(f"/many/{n},1\n" for n in range(10001)) + "wrong,1\n")
     status, said, errors = change("import", "--replace", file)
@@ -72,7 +72,7 @@ def test_nothing_is_imported_of_a_file_with_an_error(counter, change, tmp_path):
     assert "cannot read" in change("import", "--add", tmp_path / "none.csv")[2]
 
 
-def test_without_a_counter_here_it_says_where_to_run(change):
+def test_without_a_counter_here_it_names_the_host(change):
     status, _, errors = change("log", LEDGER_ELSEWHERE="h2")
     assert status == 1 and "no counter-svc runs on this host" in errors
 

@@ -1,4 +1,4 @@
-"""CSV as it is read by what operators read it with: Python's csv, psql and LibreOffice Calc."""
+"""CSV as operators' tools read it: Python's csv, psql and LibreOffice Calc."""
 
 import csv
 import io
@@ -12,19 +12,20 @@ from harness.face import Face
 from harness.postgres import programs
 from harness.services import ROOT
 
-# What readers of CSV stumble over: quotes, separators, line ends, what looks like a number, a date, a
-# formula, a marker or nothing at all, and characters of every kind.
+# Difficult paths for readers of CSV: quotes, separators, line ends, paths that look like a number, a date, a
+# formula, a marker or nothing, and characters of every kind.
 PATHS = [
     "/", "/a", '/"', '/""', '/"a"', "/,", "/a,b", "/;", "/\t", "/ ", "/ a ", "/'", "/a\nb", "/a\rb", "/a\r\nb c", "/\n",
     "/a\n\n", "/\\", "/\\.", "/\\N", "/\n\\.x", "/=1+1", "/+1", "/-1", "/@a", "/NULL", "/TRUE", "/#N/A", "/1/2",
-    "/2026-01-01", "/1e5", "/é", "/e\u0301", "/😀", "/日本", "/\u202eabc", "/\u200b", "/\ufeff", "/\u2028", "/\x01", "/\x7f",
+    "/2026-01-01", "/1e5", "/é", "/e\u0301", "/😀", "/日本", "/\u202eabc", "/\u200b", "/\ufeff", "/\u2028", "/\x01",
+    "/\x7f",
     "/%41", "/" + "x" * 2047, "/" + "é" * 1023]
 COUNTS = {path: 999_999_000 + number for number, path in enumerate(PATHS, 1)}
-MARKER = "/a\n\\.\nb"  # a line of its own that ended COPY's data once
+MARKER = "/a\n\\.\nb"  # alone on a line it once ended the data of COPY
 
 
 def documented():
-    """The commands for it, from docs/operations.md."""
+    """The commands for this tool, from docs/operations.md."""
     with open(os.path.join(ROOT, "docs", "operations.md"), encoding="utf-8") as file:
         section = file.read().split("\n## Taking the counts elsewhere\n")[1]
     return re.search(r"^```sh\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)[1]
@@ -42,7 +43,7 @@ def elsewhere(cluster):
 
 
 def take(pair, database, folder):
-    """Runs the commands as they stand there; returns how they end."""
+    """Runs the commands as they are in the docs. Returns the finished process."""
     address = "127.0.0.1:9090"
     commands = documented()
     assert commands.count(address) == 1
@@ -69,7 +70,7 @@ def test_python_and_psql_read_every_row(pair, elsewhere, tmp_path):
     assert sorted(elsewhere.run("SELECT path, count FROM counts")) == sorted(COUNTS.items())
 
 
-def test_a_path_that_psql_takes_for_the_end_is_an_error_and_none_for_the_server(pair, elsewhere, tmp_path):
+def test_a_path_that_ends_psqls_copy_is_an_error_and_the_server_accepts_it(pair, elsewhere, tmp_path):
     pair.api.count({**COUNTS, MARKER: 1})
     done = take(pair, elsewhere, tmp_path)
     assert done.returncode == 1 and "unterminated CSV quoted field" in done.stderr
@@ -80,7 +81,7 @@ def test_a_path_that_psql_takes_for_the_end_is_an_error_and_none_for_the_server(
     assert dict(elsewhere.run("SELECT path, count FROM counts")) == {**COUNTS, MARKER: 1}
 
 
-def test_one_path_is_read_with_its_times(pair, elsewhere):
+def test_the_row_of_one_path_has_its_times(pair, elsewhere):
     pair.api.count({'/"one",\n': 3})
     answer = Face(pair.address).get("/-/paths/%22one%22,%0A?format=csv")
     [row] = csv.DictReader(io.StringIO(answer.text, newline=""), strict=True)
@@ -97,7 +98,7 @@ BOM = "\ufeff".encode()
 
 
 @pytest.mark.parametrize("target", ["/-/paths?format=csv", "/-/paths?format=csv&limit=9", "/-/paths/a?format=csv"])
-def test_a_byte_order_mark_is_there_on_request_and_once(pair, target):
+def test_a_byte_order_mark_is_added_once_on_request(pair, target):
     pair.api.count_all(dict.fromkeys((f"/{n:05}/{'x' * 90}" for n in range(2500)), 1) | {"/a": 1}, 1000)
     plain, marked = (Face(pair.address).get(target + bom) for bom in ("&bom=0", "&bom=1"))
     assert marked.body == BOM + plain.body and BOM not in plain.body
@@ -105,16 +106,17 @@ def test_a_byte_order_mark_is_there_on_request_and_once(pair, target):
     assert list(csv.reader(io.StringIO(marked.body.decode("utf-8-sig"), newline="")))[0][:2] == ["path", "count"]
 
 
-@pytest.mark.parametrize("query", ["format=csv&bom=", "format=csv&bom=2", "format=csv&bom", "format=json&bom=1", "bom=1"])
-def test_a_byte_order_mark_is_for_csv(pair, query):
+@pytest.mark.parametrize("query", ["format=csv&bom=", "format=csv&bom=2", "format=csv&bom", "format=json&bom=1",
+                                   "bom=1"])
+def test_bom_is_only_valid_for_csv(pair, query):
     for target in ("/-/paths", "/-/paths/a"):
         assert Face(pair.address).get(f"{target}?{query}").status == 400
 
 
 @pytest.mark.parametrize("bom", ["", "&bom=1"])
 def test_calc_reads_every_row(pair, tmp_path, bom):
-    """It writes down what it has read: again as CSV, with every text in quotes. A byte-order mark, by which
-    its dialog recognises UTF-8, is no part of the first column's name."""
+    """Calc writes the rows that it has read as CSV, with every text in quotes. The byte-order mark, by which its
+    dialog recognises UTF-8, is not part of the first column's name."""
     pair.api.count({**COUNTS, MARKER: 1})
     (tmp_path / "counts.csv").write_bytes(Face(pair.address).get("/-/paths?format=csv" + bom).body)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What swarm/ha.yml and the configurations of its members promise, held against the files themselves."""
+"""The properties of swarm/ha.yml and of the configurations of its members."""
 import base64
 import hashlib
 import os
@@ -28,7 +28,7 @@ every_member = pytest.mark.parametrize("name", MEMBERS)
 
 @pytest.fixture(name="program")
 def fixture_program(tmp_path, monkeypatch):
-    """The members' program as a module, with secrets of the test's."""
+    """The members' program as a module, with secrets of the test."""
     module = load("ha")
     for name in ("postgres_pw", "replication_pw", "patroni_pw"):
         (tmp_path / name).write_text(f"value-of-{name}\n")
@@ -38,14 +38,14 @@ def fixture_program(tmp_path, monkeypatch):
     return module
 
 
-def test_there_are_three_of_each():
+def test_there_are_three_members_of_each_kind():
     assert set(MEMBERS) == {f"{kind}-{name}" for kind in ("postgres", "etcd") for name in NAMES}
     url = HA["services"]["counter-svc"]["environment"]["POSTGRES_URL"]
     assert url == ",".join(f"tasks.postgres-{name}:5432" for name in NAMES)
 
 
 @pytest.mark.parametrize("kind", ["postgres", "etcd"])
-def test_the_three_differ_in_nothing_but_their_name(kind):
+def test_the_three_members_differ_only_in_their_name(kind):
     def without_name(name):
         text = yaml.safe_dump(MEMBERS[f"{kind}-{name}"])
         return re.sub(rf"(postgres|etcd|ledger|ha ==|HA_IMAGE)([-_ ]){name}\b", r"\1\2X",
@@ -55,7 +55,7 @@ def test_the_three_differ_in_nothing_but_their_name(kind):
 
 
 @every_member
-def test_every_member_has_little_power_and_bounds(name):
+def test_every_member_is_confined_and_limited(name):
     member = MEMBERS[name]
     assert re.fullmatch(r"\d+:\d+", member["user"]) and member["read_only"] is True
     assert member["cap_drop"] == ["ALL"] and "cap_add" not in member and "ports" not in member
@@ -64,7 +64,7 @@ def test_every_member_has_little_power_and_bounds(name):
 
 
 @every_member
-def test_every_member_stays_on_its_host_and_is_updated_with_care(name):
+def test_every_member_stays_on_its_host_and_is_updated_alone(name):
     member, letter = MEMBERS[name], name[-1]
     deploy = member["deploy"]
     assert deploy["placement"] == {"constraints": [f"node.labels.pathcount.ha == {letter}"]}
@@ -77,7 +77,7 @@ def test_every_member_stays_on_its_host_and_is_updated_with_care(name):
 
 
 @every_member
-def test_secrets_are_files_for_the_member_alone(name):
+def test_only_the_member_can_read_its_secrets(name):
     for secret in MEMBERS[name].get("secrets", []):
         assert (secret["uid"], secret["gid"], secret["mode"]) == ("999", "999", 0o400)
     assert not any(re.search("PW|PASS|SECRET", key) for key in MEMBERS[name].get("environment", {}))
@@ -85,7 +85,7 @@ def test_secrets_are_files_for_the_member_alone(name):
         assert secret["external"] and re.search(r"_v\$\{\w+_VERSION:-1\}$", secret["name"])
 
 
-def test_etcd_is_on_no_other_network():
+def test_etcd_is_only_on_its_own_network():
     for name, member in MEMBERS.items():
         assert member["networks"] == (["ha"] if name.startswith("etcd") else ["ledger", "ha"])
     assert HA["networks"] == {"ha": {"driver": "overlay", "internal": True}}
@@ -93,8 +93,8 @@ def test_etcd_is_on_no_other_network():
         "ha": HA["networks"]["ha"] | {"driver_opts": {"encrypted": "true"}}}
 
 
-def test_prometheus_asks_every_member_where_it_answers():
-    """On the network ha, and only with --ha: the file with the members' names comes with the override."""
+def test_prometheus_scrapes_every_member():
+    """On the network ha, and only with --ha: the override brings the file with the members' names."""
     override, archive = load_yaml("ha/monitoring.yml"), load_yaml("ha/archive-monitoring.yml")
     prometheus = override["services"]["prometheus"]
     assert prometheus["networks"] == [*load_yaml("monitoring.yml")["services"]["prometheus"]["networks"], "ha"]
@@ -112,34 +112,35 @@ def test_prometheus_asks_every_member_where_it_answers():
         assert yaml.safe_load(text) == [{"targets": targets}]
 
 
-def test_patroni_keeps_a_synchronous_standby_and_its_own_times(program):
+def test_patroni_has_a_synchronous_standby_and_consistent_times(program):
     found = program.postgres.configuration("10.0.0.7")
     dcs = found["bootstrap"]["dcs"]
-    # Otherwise Patroni refuses the times, or a primary might still run when another one begins.
+    # Otherwise Patroni refuses the times, or an old primary may still run when a new one starts.
     assert dcs["ttl"] >= dcs["loop_wait"] + 2 * dcs["retry_timeout"]
     assert dcs["synchronous_mode"] is True and dcs["synchronous_mode_strict"] is False
     assert found["etcd3"]["hosts"] == [f"etcd-{name}:2379" for name in NAMES]
     assert "etcd" not in found
-    assert found["restapi"]["listen"] == "10.0.0.7:8008", "on the network ha alone"
+    assert found["restapi"]["listen"] == "10.0.0.7:8008", "only on the network ha"
 
 
 @pytest.mark.parametrize("value, strict", [("yes", False), ("no", True)])
-def test_a_single_server_takes_writes_if_single_copy_allows_it(program, monkeypatch, value, strict):
+def test_a_single_server_accepts_writes_if_single_copy_allows_it(program, monkeypatch, value, strict):
     monkeypatch.setenv("SINGLE_COPY", value)
     dcs = program.postgres.configuration("10.0.0.7")["bootstrap"]["dcs"]
     assert dcs["synchronous_mode_strict"] is strict
 
 
-def test_a_setting_with_another_value_is_refused(program, monkeypatch):
+def test_an_invalid_setting_is_refused(program, monkeypatch):
     monkeypatch.setenv("SINGLE_COPY", "maybe")
     with pytest.raises(SystemExit, match="SINGLE_COPY is 'maybe'"):
         program.postgres.configuration("10.0.0.7")
 
 
-# --- how a member of etcd's begins when its disk is empty
+# --- the start of a member of etcd with an empty disk
 
 def known_to(program, monkeypatch, *members):
-    """Lets the other members know these: (name, has begun). Returns what they were asked to change."""
+    """Sets the members that the other members know: (name, has started). Returns the changes that they are asked
+    for."""
     asked = []
 
     def etcdctl(_other, *words):
@@ -154,12 +155,12 @@ def known_to(program, monkeypatch, *members):
     return asked
 
 
-def test_a_cluster_is_made_when_no_other_answers(program, monkeypatch):
+def test_a_new_cluster_is_made_when_no_other_member_answers(program, monkeypatch):
     asked = known_to(program, monkeypatch)
     assert program.etcd.join() == ("new", NAMES) and not asked
 
 
-def test_a_member_that_has_not_begun_is_not_replaced(program, monkeypatch):
+def test_a_member_that_has_not_started_is_not_replaced(program, monkeypatch):
     asked = known_to(program, monkeypatch, ("a", True), ("b", False), ("c", True))
     assert program.etcd.join() == ("new", NAMES) and not asked
 
@@ -180,8 +181,8 @@ def test_a_member_that_was_removed_is_added(program, monkeypatch):
 @pytest.mark.parametrize("known, noted, removed", [
     (("a", "b", "c"), "b", False), (("a", "b", "c"), "x", True), (("a", "c"), "b", True),
     ((), "x", False), (("a", "c"), None, False)])
-def test_data_of_a_member_that_was_removed_is_recognised(program, monkeypatch, tmp_path, known, noted, removed):
-    """`x`: another host had this member's place meanwhile. Without an answer, or a note, etcd decides."""
+def test_data_of_a_removed_member_is_recognised(program, monkeypatch, tmp_path, known, noted, removed):
+    """`x`: another host had this member's place meanwhile. Without an answer, or without a note, etcd decides."""
     known_to(program, monkeypatch, *((name, True) for name in known))
     monkeypatch.setattr(program.etcd, "ID", tmp_path / "member-id")
     if noted:
@@ -189,7 +190,7 @@ def test_data_of_a_member_that_was_removed_is_recognised(program, monkeypatch, t
     assert program.etcd.was_removed() is removed
 
 
-# --- a disk that is full
+# --- a full disk
 
 def known_roles(**roles):
     return [{"name": name, "role": role} for name, role in roles.items()]
@@ -223,7 +224,7 @@ def test_a_view_that_stays_old_is_an_error(program, monkeypatch):
     ({"a": "sync_standby", "b": "leader", "c": "replica"}, "a", None),
     ({"a": "replica", "b": "leader"}, "", None),
     ({"a": "leader", "b": "sync_standby", "c": "replica"}, "", None)])
-def test_a_full_primary_hands_over_to_a_standby_with_room(program, monkeypatch, roles, full, handed_over):
+def test_a_primary_with_a_full_disk_hands_over_to_a_standby_with_space(program, monkeypatch, roles, full, handed_over):
     done = []
     monkeypatch.setattr(program.disk.cluster, "servers", lambda: known_roles(**roles))
     monkeypatch.setattr(program.disk.cluster, "switchover", done.append)
@@ -233,7 +234,7 @@ def test_a_full_primary_hands_over_to_a_standby_with_room(program, monkeypatch, 
     assert done == ([handed_over] if handed_over else [])
 
 
-def test_a_disk_is_full_below_the_limit(program, monkeypatch, tmp_path):
+def test_a_disk_with_less_free_space_than_the_limit_is_full(program, monkeypatch, tmp_path):
     monkeypatch.setattr(program.here, "PGDATA", str(tmp_path / "pgdata"))
     monkeypatch.setattr(program.disk, "LEAST_FREE", 1)
     assert program.disk.is_full() is False
@@ -286,7 +287,7 @@ def waits_for_a_lock(pid):
 ARCHIVE = load_yaml("ha/archive.yml")
 
 
-def test_the_repository_has_little_power_and_bounds():
+def test_the_repository_is_confined_and_limited():
     repository = ARCHIVE["services"]["repository"]
     assert repository["networks"] == ["ha"] and "ports" not in repository
     assert repository["user"] == "999:999" and repository["read_only"] is True
@@ -296,7 +297,7 @@ def test_the_repository_has_little_power_and_bounds():
     assert repository["deploy"]["placement"] == {"constraints": ["node.labels.pathcount.repository == true"]}
 
 
-def test_the_repository_and_the_servers_alone_have_the_key():
+def test_only_the_repository_and_the_servers_have_the_key():
     assert set(ARCHIVE["services"]) == {"repository", *(f"postgres-{name}" for name in NAMES)}
     for name, service in ARCHIVE["services"].items():
         secret, = service["secrets"]
@@ -304,33 +305,33 @@ def test_the_repository_and_the_servers_alone_have_the_key():
     assert re.search(r"_v\$\{\w+_VERSION:-1\}$", ARCHIVE["secrets"]["backup_tls"]["name"])
 
 
-def test_a_standby_does_not_wait_for_the_repository(program):
-    """Otherwise a repository that is away would delay a failover."""
+def test_an_unreachable_repository_does_not_delay_a_standby(program):
+    """Otherwise it would delay a failover."""
     config = program.postgres.configuration("10.0.0.7")
     program.backrest.archive(config, "/run/ha/pgbackrest.conf")
     assert config["postgresql"]["parameters"]["archive_mode"] == "on"
     assert "restore_command" not in config["postgresql"]["parameters"]
 
 
-def test_the_servers_answer_on_the_network_ha_alone(program):
+def test_the_servers_answer_only_on_the_network_ha(program):
     assert "\ntls-server-address=10.0.0.7\n" in program.backrest.of_server("10.0.0.7")
 
 
 @pytest.mark.parametrize("name, end", [("000000010000000000000001", 0x2000000),
                                        ("0000000200000003000000FF", 0x400000000)])
-def test_a_segment_of_wal_ends_where_the_next_one_begins(program, name, end):
+def test_the_end_of_a_wal_segment_is_computed(program, name, end):
     assert program.repository.end_of_wal(name) == end
 
 
-def test_what_a_restore_replaces_is_kept_once(program, monkeypatch, tmp_path):
+def test_the_data_before_a_restore_is_kept_once(program, monkeypatch, tmp_path):
     data = tmp_path / "pgdata"
     monkeypatch.setattr(program.here, "PGDATA", str(data))
-    program.restore.set_aside(7)    # nothing is there
+    program.restore.set_aside(7)    # no data exists
     for number, content in ((8, "first"), (9, "second")):
         data.mkdir()
         (data / "PG_VERSION").write_text(content)
         program.restore.set_aside(number)
-    data.mkdir()            # of an attempt that failed
+    data.mkdir()            # left by a failed attempt
     program.restore.set_aside(9)
     assert [one.name for one in tmp_path.glob("*before*")] == ["before-restore-9"] and not data.exists()
     assert (tmp_path / "before-restore-9" / "PG_VERSION").read_text() == "second"

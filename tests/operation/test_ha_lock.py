@@ -1,4 +1,4 @@
-"""Patroni's lock in etcd as swarm/ha/ha-patroni corrects it, with a real etcd."""
+"""Patroni's lock in etcd as corrected by swarm/ha/ha-patroni, with a real etcd."""
 import pytest
 
 from ha_members import Etcd, load
@@ -20,7 +20,7 @@ def etcd(tmp_path):
 
 @pytest.fixture
 def dcs(etcd):
-    """What Patroni calls its view of etcd, as server c has it, which is the leader."""
+    """Patroni's view of etcd on server c, which is the leader."""
     program = load("ha-patroni")
     program.correct()
     dcs = program.Etcd3({"hosts": [etcd.client.removeprefix("http://")], "scope": "pathcount", "name": "c",
@@ -32,7 +32,7 @@ def dcs(etcd):
 
 
 def lose_lease(etcd, dcs):
-    """As after a cut that was longer than it; the view of the cluster stays the old one."""
+    """Ends the lease, as after an interruption longer than the lease. The view of the cluster stays the old one."""
     assert etcd.run("lease", "revoke", f"{int(dcs._lease):x}")
     assert etcd.leader() == ""
 
@@ -42,7 +42,7 @@ def test_a_leader_keeps_its_lock(etcd, dcs):
     assert etcd.leader() == "c"
 
 
-def test_a_lock_that_another_server_has_is_not_taken(etcd, dcs):
+def test_the_lock_of_another_server_is_not_taken(etcd, dcs):
     lose_lease(etcd, dcs)
     etcd.run("put", LEADER, "a")
     assert dcs._update_leader() is False
@@ -55,8 +55,8 @@ def test_a_lock_without_an_owner_is_taken_again(etcd, dcs):
     assert etcd.leader() == "c"
 
 
-def test_a_lock_of_an_earlier_lease_of_its_own_is_kept(etcd, dcs):
-    dcs._lease = None  # as a process that was started anew
+def test_its_own_lock_of_an_earlier_lease_is_kept(etcd, dcs):
+    dcs._lease = None  # as after a restart of the process
     assert dcs._update_leader() is True
     assert etcd.leader() == "c"
     assert dcs.get_cluster().leader.session == dcs._lease

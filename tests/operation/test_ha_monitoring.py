@@ -1,5 +1,5 @@
-"""What Prometheus sees of --ha's members: real ones, with the dashboard's queries and the alerts' conditions
-while members are taken away."""
+"""Prometheus and real members of --ha: the dashboard's queries and the alerts' conditions, while members are
+stopped."""
 import re
 import shutil
 
@@ -56,7 +56,7 @@ def test_roles_lag_and_etcd_are_monitored_and_failures_raise_alerts(members, tmp
         for name, condition in ha_alerts().items():
             for series in set(re.findall(SERIES, condition)):
                 assert prometheus.query(series), f"{name}: there is no {series}"
-        # A disk may be slow while tests run beside it; nothing else may be amiss.
+        # A disk may be slow while other tests run. No other alert may fire.
         wrong = {name for name, condition in ha_alerts().items() if prometheus.query(condition)}
         assert wrong <= {"PathcountEtcdSlow"}
 

@@ -1,5 +1,5 @@
-"""A planned change of the primary, and then its loss, while the third server is away: it has to follow both
-changes when it comes back, although both are in one segment of WAL."""
+"""A planned change of the primary, and then its loss, while the third server is down. When the third server
+comes back, it must follow both changes, although both are in one segment of WAL."""
 import base64
 import json
 import shutil

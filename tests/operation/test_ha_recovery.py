@@ -1,5 +1,5 @@
-"""Point-in-time recovery: real servers under Patroni, pgBackRest and etcd, counted in by a real counter-svc.
-All servers are lost; the ledger comes back as it was at a time, for every path."""
+"""Point-in-time recovery with real servers under Patroni, pgBackRest, etcd and counter-svc. All servers are
+lost. For every path, the restored ledger has its count of the chosen time."""
 import collections
 import re
 import secrets
@@ -46,7 +46,7 @@ class Stack:
         return counter
 
     def count(self, batches):
-        """Hits one batch after the other; each answer is what was counted so far."""
+        """Sends batches one after the other. Each answer must have the expected count."""
         for number in range(batches):
             hits = {f"/{number % 7}": 1, "/every": number + 1}
             self.counted.update(hits)
@@ -63,7 +63,7 @@ class Stack:
             return connection.execute(query).fetchone()[0]
 
     def until_archived(self, server):
-        """What was counted until now, and the file of it is in the repository."""
+        """The present counts, once the WAL file with them is in the repository."""
         name = self.value(server, "SELECT pg_walfile_name(pg_switch_wal())")
         until(lambda: self.value(server, "SELECT last_archived_wal FROM pg_stat_archiver") >= name,
               "WAL to be archived", ARCHIVED_S)
@@ -75,7 +75,7 @@ class Stack:
                 shutil.rmtree(server.data)
 
     def restore(self, time_wanted):
-        """As swarm/restore --at does, on the first server."""
+        """Does the same as swarm/restore --at, on the first server."""
         def request():
             try:
                 self.repository.restore.request("a", time_wanted)
@@ -107,7 +107,7 @@ def fixture_stack(tmp_path):
 
 
 def backed_up(stack):
-    """After a base backup, in a second that begins after it."""
+    """After a base backup, at a time in a later second."""
     stack.repository.repository.base_backup()
     ended = stack.repository.repository.last_backup(stack.repository.repository.known_backups())
     until(lambda: stack.value(stack.first, "SELECT extract(epoch FROM now())") > ended + 1,
@@ -123,7 +123,7 @@ def check_metrics(text):
     assert asked == set(values) and all(float(value) > 0 for value in values.values())
 
 
-def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch, tmp_path):
+def test_the_ledger_of_a_time_is_restored_after_the_loss_of_all_servers(stack, monkeypatch, tmp_path):
     counter = stack.counter()
     stack.count(1)
     backed_up(stack)
@@ -145,7 +145,7 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     stack.restore(moment)
     assert stack.stored(stack.first) == wanted
 
-    # The other server must not begin before this one is done.
+    # The other server must not start before this one has been restored.
     turn = Later(stack.archive.programs["b"].restore.await_turn)
     assert holds_for(lambda: not turn.done, 1.5)
     monkeypatch.setenv("PGPORT", str(stack.first.port))
@@ -156,7 +156,7 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     stack.second.start()
     stack.second.until_role("sync")
 
-    # It counts on, archives on, and fails over.
+    # Counting, archiving and failover work again.
     stack.counted = wanted.copy()
     counter = stack.counter()
     stack.count(20)
@@ -169,7 +169,7 @@ def test_all_servers_lost_and_the_ledger_as_it_was_at_a_time(stack, monkeypatch,
     stack.until_archived(stack.second)
     counter.stop()
 
-    # The data that is there is set aside, and the other server leaves its own.
+    # The present data is set aside, and the other server discards its own.
     stack.lose(data=False)
     stack.restore("latest")
     assert stack.stored(stack.first) == stack.counted

@@ -1,4 +1,4 @@
-"""The man pages: from the programs' own --help, sound mdoc, and where `make install` puts them."""
+"""The man pages: made from the programs' --help, valid mdoc, installed by `make install`."""
 
 import os
 import re
@@ -13,7 +13,7 @@ PROGRAMS = ("counter-svc", "render-svc")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with what `make install` copies."""
+    """A folder with the files that `make install` copies."""
     folder = tmp_path_factory.mktemp("installed")
     subprocess.run(["make", "--no-print-directory", "install", f"DESTDIR={folder}", "PREFIX=/usr"],
                    cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -21,7 +21,7 @@ def installed(tmp_path_factory):
 
 
 def asked(installed, *command):
-    """What a reader of man pages says, on both of its outputs."""
+    """The output of a reader of man pages, stdout and stderr."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={
         "PATH": os.environ["PATH"], "MANPATH": str(installed / "share/man"), "LC_ALL": "C.UTF-8",
         "MANWIDTH": "200"})
@@ -36,22 +36,22 @@ def page(installed, program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_mandoc_finds_nothing_to_say(installed, program):
+def test_mandoc_finds_no_error(installed, program):
     _, found, _ = asked(installed, "mandoc", "-T", "lint", installed / f"share/man/man8/{program}.8")
-    # In BSD's own pages .Os names no system; elsewhere it is where name and version go. References it
-    # looks for on the machine alone.
+    # Outside BSD, .Os has the name and version of the program. mandoc only searches this machine for
+    # referenced pages.
     usual = "explicitly specified: Os pathcount|not found: Xr (counter|render)-svc 8"
     assert [line for line in found.splitlines() if not re.search(usual, line)] == []
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_man_warns_of_nothing(installed, program):
+def test_man_prints_no_warning(installed, program):
     status, _, warnings = asked(installed, "man", "--warnings", "8", program)
     assert (status, warnings) == (0, "")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_everything_that_help_says_is_in_the_page(installed, program):
+def test_the_page_contains_all_of_help(installed, program):
     shown = page(installed, program)
     said = run(program, "--help").stdout
     keys = re.findall(r"^  ([a-z]\w+) +([A-Z]\w+)  +(.*)$", said, re.MULTILINE)
@@ -66,12 +66,12 @@ def test_everything_that_help_says_is_in_the_page(installed, program):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_the_page_says_the_version(installed, program):
+def test_the_page_has_the_version(installed, program):
     version = run(program, "--version").stdout.split()[1]
     assert f"pathcount {version}" in page(installed, program)
 
 
-def test_the_programs_are_installed_as_they_were_built(installed):
+def test_the_built_programs_are_installed(installed):
     for program in PROGRAMS:
         with open(os.path.join(BUILD_DIR, program), "rb") as built:
             assert (installed / "bin" / program).read_bytes() == built.read()

@@ -1,5 +1,5 @@
-"""What Prometheus gets to see: names, help and units; sums that must hold, also after faults; and that
-the dashboard and the alerts ask for what there is."""
+"""Metrics for Prometheus: names, help and units; sums that must hold, also after faults; queries of the
+dashboard and of the alerts that find their series."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from prometheus import MONITORING, Prometheus, alerts, dashboard_queries, promto
 
 PROGRAMS = ("render-svc", "counter-svc")
 
-# What is worth nothing to be shown before it has happened once, or happens in others' deployments.
+# Series that only exist after an event, or only in other deployments.
 MAY_BE_EMPTY = {"Errors: responses other than 2xx and 3xx", "Firing alerts"}
 
 
@@ -37,7 +37,7 @@ def total(found, name):
 
 @pytest.fixture
 def outage(cluster):
-    """The run's PostgreSQL for a test that takes it away; it runs again afterwards."""
+    """The run's PostgreSQL, for a test that stops it. It is started again afterwards."""
     yield cluster
     cluster.start()
 
@@ -50,14 +50,14 @@ def pair(stage):
 # --- the exposition
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_promtool_finds_nothing_to_say(pair, program):
+def test_promtool_finds_no_error(pair, program):
     hit(pair.address, "/a")
     text = metrics(pair.render if program == "render-svc" else pair.counter)
     assert promtool("check", "metrics", stdin=text) == (0, "")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_every_family_has_help_type_and_a_name_that_fits_it(pair, program):
+def test_every_family_has_help_a_type_and_a_matching_name(pair, program):
     text = metrics(pair.render if program == "render-svc" else pair.counter)
     helps = dict(re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE))
     types = dict(re.findall(r"^# TYPE (\S+) (.+)$", text, re.MULTILINE))
@@ -73,7 +73,7 @@ def test_every_family_has_help_type_and_a_name_that_fits_it(pair, program):
         assert name in types or types.get(family) == "histogram", name
 
 
-def test_nobody_outside_can_make_more_of_them(pair):
+def test_requests_cannot_create_series(pair):
     get(pair.address, "/a")
     get(pair.address, "/-/nothing")
     before = {key for service in (pair.render, pair.counter) for key in of(service)}
@@ -95,13 +95,13 @@ def test_requests_are_counted_by_route_and_status(pair):
     until(lambda: of(pair.render).get((key, '{route="visit",status="200"}')) == 1
           and of(pair.render).get((key, '{route="visit",status="400"}')) == 1
           and of(pair.render).get((key, '{route="paths",status="200"}')) == 1,
-          "the three requests to be told")
+          "the three requests to be counted")
 
 
-def test_only_get_and_head_are_for_metrics(pair):
+def test_metrics_accepts_only_get_and_head(pair):
     assert ask(pair.render.admin, "POST", "/metrics", body=b"").status == 405
     assert ask(pair.render.admin, "HEAD", "/metrics").status == 200
-    assert get(pair.address, "/metrics").status == 200  # there it is a path as any other
+    assert get(pair.address, "/metrics").status == 200  # on the public listener it is a path like any other
     assert "# TYPE" not in get(pair.address, "/metrics").text
 
 
@@ -121,7 +121,7 @@ def unanswered(found, what):
 
 
 def assert_sums_hold(ledger, renders, counters):
-    """After everything has come to rest, and no process was started anew."""
+    """Checks the sums when nothing is in flight and no process was restarted."""
     for render in renders:
         until(lambda r=render: total(of(r), "pathcount_hits_waiting") == 0, "no hit to wait")
         assert unaccounted(of(render)) == 0
@@ -152,8 +152,8 @@ def test_sums_hold_at_rest(stage, pair):
     assert_sums_hold(pair.ledger, [pair.render], [pair.counter])
 
 
-def test_a_hit_that_cannot_leave_is_refused(stage):
-    """While PostgreSQL is not there from the beginning no lane is open: a hit waits, and is taken out."""
+def test_a_hit_that_cannot_be_sent_is_refused(stage):
+    """PostgreSQL is down from the start, so no lane is open. The hit waits, and is cancelled at its deadline."""
     render = stage.render(stage.proxy(("127.0.0.1", 1)), ready=False, request_deadline_ms=200,
                           max_waiting=1)
     assert get(render.address, "/a").status == 503
@@ -163,9 +163,9 @@ def test_a_hit_that_cannot_leave_is_refused(stage):
     assert unaccounted(found) == 0
 
 
-def test_what_prometheus_sees_holds_after_an_outage(outage, stage, tmp_path):
-    """Two of each under load, PostgreSQL killed meanwhile: the sums hold in Prometheus' own eyes, every
-    query of the dashboard and every alert finds what it asks for, and the outage is to be seen."""
+def test_the_sums_hold_in_prometheus_after_an_outage(outage, stage, tmp_path):
+    """Two services of each kind under load, while PostgreSQL is killed. Prometheus has the sums, the series of
+    every query of the dashboard and of every alert, and the outage."""
     ledger = stage.ledger()
     counters = [stage.counter(ledger) for _ in range(2)]
     renders = [stage.render(counter) for counter in counters]
@@ -176,7 +176,7 @@ def test_what_prometheus_sees_holds_after_an_outage(outage, stage, tmp_path):
         load.until_acknowledged(200)
         until(lambda: prometheus.value("sum(up)") == 4, "all four to be scraped")
         with contextlib.suppress(psycopg.OperationalError), ledger.held_appends():
-            ledger.until_waiting()  # a statement to be lost
+            ledger.until_waiting()  # a statement that will be lost
             outage.kill()
         until(lambda: prometheus.query("sum(pathcount_ready) == 0"), "the outage to be seen", 30)
         until(lambda: prometheus.query("sum(pathcount_postgres_sessions) == 0"), "no session", 30)
@@ -203,7 +203,7 @@ def check_queries(prometheus):
         else:
             until(lambda q=query: prometheus.query(q), f"{panel}: {query} to find something", 60)
     for name, rule in alerts().items():
-        # an alert is quiet by finding nothing: each series that it names must be there
+        # an alert without its series never fires, so each series that it names must exist
         prometheus.query(rule["expr"])
         for series in set(re.findall(r"\b(?:pathcount|process)_\w+", rule["expr"])):
             assert prometheus.query(series), f"{name}: there is no {series}"
@@ -211,12 +211,12 @@ def check_queries(prometheus):
 
 # --- files
 
-def test_alerts_fire_when_they_should_and_only_then():
+def test_alerts_fire_exactly_when_they_should():
     status, said = promtool("test", "rules", os.path.join(ROOT, "tests/operation/alerts_test.yml"))
     assert status == 0, said
 
 
-def test_prometheus_takes_its_configuration(tmp_path):
+def test_prometheus_accepts_its_configuration(tmp_path):
     with open(os.path.join(MONITORING, "prometheus.yml"), encoding="utf-8") as file:
         config = file.read().replace("/etc/prometheus/", f"{MONITORING}/")
     (tmp_path / "prometheus.yml").write_text(config)
@@ -225,7 +225,7 @@ def test_prometheus_takes_its_configuration(tmp_path):
 
 
 @pytest.mark.parametrize("name", alerts())
-def test_each_alert_has_its_paragraph_in_the_runbook_and_its_tests(name):
+def test_each_alert_has_a_remedy_and_tests(name):
     with open(os.path.join(ROOT, "docs", "runbook.md"), encoding="utf-8") as file:
         runbook = file.read()
     with open(os.path.join(ROOT, "tests/operation/alerts_test.yml"), encoding="utf-8") as file:
@@ -236,6 +236,6 @@ def test_each_alert_has_its_paragraph_in_the_runbook_and_its_tests(name):
     assert f"{name} fires" in tests and f"{name} is quiet" in tests
 
 
-def test_the_runbook_is_about_alerts_that_exist():
+def test_each_alert_in_the_runbook_exists():
     with open(os.path.join(ROOT, "docs", "runbook.md"), encoding="utf-8") as file:
         assert re.findall(r"^## (Pathcount\w+)$", file.read(), re.MULTILINE) == list(alerts())

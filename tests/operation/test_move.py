@@ -1,5 +1,4 @@
-"""swarm/move between two real PostgreSQL servers. What Swarm does meanwhile, tests/overlay/test_backup.py
-sees."""
+"""swarm/move between two real PostgreSQL servers. tests/overlay/test_backup.py tests it on a Swarm."""
 
 import os
 import pathlib
@@ -23,7 +22,7 @@ def other():
 
 @pytest.fixture
 def hosts(cluster, other, tmp_path):
-    """Two hosts: the ledger is on h1; on h2 a database was just made, with the role's first password."""
+    """Two hosts. The ledger is on h1. h2 has a new database with the first password of the role."""
     folder = tmp_path / "hosts"
     folder.mkdir()
     made = []
@@ -49,7 +48,7 @@ def test_the_ledger_and_its_password_move(stage, hosts):
     folder, old, new = hosts
     counter = stage.counter(old)
     counter.api.count({"/a": 3, "/b": 4})
-    counter.stop()  # which swarm/move has Swarm do
+    counter.stop()  # Swarm does this for swarm/move
     done = move(folder, "fake://h1", "fake://h2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert new.counts() == {"/a": 3, "/b": 4}
@@ -57,11 +56,11 @@ def test_the_ledger_and_its_password_move(stage, hosts):
     assert [line.rpartition(" ")[2] for line in asked] == [
         "pathcount_counter-svc=0", "h1", "h2", "pathcount_counter-svc=2"]
     assert "--label-rm" in asked[1] and "--label-add" in asked[2]
-    there = Ledger(new.cluster, old.role, old.password, new.database)  # with the password of h1
+    there = Ledger(new.cluster, old.role, old.password, new.database)  # with h1's password
     assert stage.counter(there).api.count({"/a": 1}) == {"/a": 4}
 
 
-def test_nothing_is_moved_onto_a_volume_that_is_there(hosts):
+def test_a_ledger_is_not_moved_to_a_host_with_a_volume(hosts):
     folder, _, _ = hosts
     (folder / "log-volume-h2").touch()
     done = move(folder, "fake://h1", "fake://h2")
@@ -69,7 +68,7 @@ def test_nothing_is_moved_onto_a_volume_that_is_there(hosts):
     assert not (folder / "log").exists()
 
 
-def test_what_fails_before_the_label_has_moved_is_taken_back(hosts, tmp_path):
+def test_a_failure_before_the_label_has_moved_is_undone(hosts, tmp_path):
     folder, _, _ = hosts
     done = move(folder, "fake://h1", "fake://h2", str(tmp_path / "no" / "such" / "folder"))
     assert done.returncode == 1 and "the database still runs at" in done.stderr, done.stderr

@@ -31,7 +31,7 @@ ROWS = {f"/rows/{n:05}/{'x' * 90}": 1 for n in range(2500)}
 
 @pytest.fixture(scope="module")
 def site(cluster, tmp_path_factory):
-    """A pair with two ways to its render-svc, which stand for two hosts, and each proxy before both."""
+    """A pair, two addresses of its render-svc, which stand for two hosts, and each proxy in front of both."""
     stage = Stage(cluster, tmp_path_factory.mktemp("site"))
     pair = stage.pair(render_keys={"call_deadline_ms": 1000, "request_deadline_ms": 2000})
     pair.api.count_all(ROWS, 1000)
@@ -46,7 +46,7 @@ def site(cluster, tmp_path_factory):
 
 @contextlib.contextmanager
 def before(site, at):
-    """Both hosts are another one for the time of the block."""
+    """Replaces both hosts by another server for the time of the block."""
     usual = [host.target for host in site.hosts]
     for host in site.hosts:
         host.target = at.address
@@ -60,19 +60,19 @@ def before(site, at):
 
 
 def answered_503(passage, _data):
-    """The answer is replaced by a 503."""
+    """An action that replaces the answer by a 503."""
     passage.send(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")
 
 
 def closed(passage, _data):
-    """The connection is closed in place of an answer."""
+    """An action that closes the connection instead of answering."""
     passage.close()
 
 
 @contextlib.contextmanager
 def treating(site, mishap):
-    """What happens to every answer of either host for the time of the block, except those to the
-    proxies' health checks."""
+    """Applies an action to every answer of either host for the time of the block, except those to the proxies'
+    health checks."""
     def treatment(passage, data):
         (type(passage).send if data.endswith(b"\r\n\r\nready\n") else mishap)(passage, data)
 
@@ -83,13 +83,13 @@ def treating(site, mishap):
 
 
 def cut_in_the_head(passage, data):
-    """The connection is closed in the middle of an answer's head."""
+    """An action that closes the connection in the middle of an answer's head."""
     passage.send(data[:20])
     passage.close()
 
 
 def the_proxy(site, language):
-    """The address of a proxy, once it has a host that it believes to be well."""
+    """The address of a proxy, once it has a healthy host."""
     address = site.proxies[language].address
     until(lambda: get(address, "/-/health").status == 200, f"{language} to have a host")
     return address
@@ -112,9 +112,9 @@ def test_hits_are_counted_once(site, language):
 @pytest.mark.parametrize("method, target", [("GET", "/twice"), ("POST", "/-/hit/twice")])
 @each_proxy
 def test_a_request_is_not_sent_twice(site, language, mishap, status, method, target):
-    """Its hit is counted, and what happens to its answer happens at both hosts."""
+    """Its hit is counted. The action is applied at both hosts."""
     address, path = the_proxy(site, language), f"/{language}-{mishap.__name__}-{method}"
-    for n in range(4):  # there are connections that were used before
+    for n in range(4):  # make connections that can be reused
         hit(address, f"/warm/{language}/{n}")
     with treating(site, mishap):
         answer = ask(address, method, target + path, body=b"" if method == "POST" else None)
@@ -137,7 +137,7 @@ def test_paths_arrive_as_they_were_sent(site, language):
 
 
 @each_proxy
-def test_render_svc_is_asked_in_http_1_1(site, language):
+def test_proxies_use_http_1_1(site, language):
     seen = site.stage.proxy(site.pair.render)
     with before(site, seen):
         assert get(the_proxy(site, language), "/version").status == 200
@@ -147,8 +147,8 @@ def test_render_svc_is_asked_in_http_1_1(site, language):
 
 # --- time
 
-def test_pathcount_s_own_deadline_comes_first(site):
-    """That of a render-svc with the usual ones; every proxy waits at the same time."""
+def test_the_deadline_of_pathcount_comes_before_those_of_proxies(site):
+    """With render-svc's default deadline. All proxies wait at the same time."""
     to_counter = site.stage.proxy(site.pair.counter)
     render = site.stage.render(to_counter)
     to_counter.always(swallow, "POST", "/v1/hits")
@@ -159,7 +159,7 @@ def test_pathcount_s_own_deadline_comes_first(site):
 
 
 @each_proxy
-def test_a_stream_comes_at_once(site, language):
+def test_a_stream_is_not_buffered(site, language):
     path = f"/stream/{language}"
     with Watcher(the_proxy(site, language), f"?prefix={path}") as watcher:
         assert rows_of(watcher.next()[2]) == []
@@ -168,13 +168,13 @@ def test_a_stream_comes_at_once(site, language):
             watcher.until(lambda data, number=number: (path, number) in rows_of(data))
 
 
-def test_a_stream_that_is_quiet_for_longer_than_any_timeout_is_kept(site):
+def test_a_stream_outlives_the_timeouts_of_the_proxies(site):
     with contextlib.ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(the_proxy(site, language), "?prefix=/quiet"))
                     for language in LANGUAGES]
         for watcher in watchers:
             watcher.next()
-        time.sleep(32)  # 30 s is what proxies wait at the most
+        time.sleep(32)  # longer than the proxies' longest timeout, 30 s
         hit(site.pair.render.address, "/quiet")
         for watcher in watchers:
             watcher.until(lambda data: ("/quiet", 1) in rows_of(data))
@@ -183,7 +183,7 @@ def test_a_stream_that_is_quiet_for_longer_than_any_timeout_is_kept(site):
 # --- exports
 
 def curl(address, version):
-    """Asks for an export: how curl exits, and how many rows it got."""
+    """Requests an export. Returns curl's exit status and the number of rows that it got."""
     done = subprocess.run(["curl", "--silent", "--fail", version, "http://%s:%d" % address + EXPORT],
                           capture_output=True, timeout=PATIENCE_S, check=False)
     return done.returncode, len(re.findall(rb"^/rows/.*,1\r$", done.stdout, re.MULTILINE))
@@ -191,7 +191,7 @@ def curl(address, version):
 
 @contextlib.contextmanager
 def counter_gone_after_a_page(site):
-    """An export has its first page, and no other."""
+    """counter-svc answers the first page of an export, and no other."""
     site.pair.proxy.always(lambda exchange: (refuse if "after=" in exchange.request.target else forward)(
         exchange), "GET", "/v1/paths")
     try:
@@ -202,14 +202,14 @@ def counter_gone_after_a_page(site):
 
 @each_proxy
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1"])
-def test_an_export_comes_through(site, language, version):
+def test_an_export_arrives_completely(site, language, version):
     assert curl(the_proxy(site, language), version) == (0, len(ROWS))
 
 
 @pytest.mark.parametrize("how", ["as documented", "plainly"])
 @pytest.mark.parametrize("language", PLAIN)
 def test_an_export_that_is_cut_short_is_an_error(site, tmp_path, language, how):
-    """18: the connection was closed before the last chunk. Caddy 2.6 has that chunk sent all the same."""
+    """18: the connection was closed before the last chunk. Caddy 2.6 sends that chunk nevertheless."""
     with contextlib.ExitStack() as stack:
         if how == "plainly":
             address = stack.enter_context(
@@ -229,8 +229,8 @@ def test_haproxy_s_default_check_finds_the_server_up(site, tmp_path):
         assert proxy.servers()["a"]["status"] == "UP" and proxy.servers()["a"]["check_code"] == "204"
 
 
-def test_hosts_that_cannot_count_are_left_out_and_come_back(site, tmp_path):
-    """Those that ask for /-/health know it before they send a hit there."""
+def test_hosts_that_cannot_count_are_removed_and_return(site, tmp_path):
+    """Proxies with a check of /-/health remove such a host before they send a hit there."""
     counter = site.stage.counter(site.stage.ledger())
     well, ill = site.pair.render, site.stage.render(counter)
     with contextlib.ExitStack() as stack:

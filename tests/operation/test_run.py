@@ -1,5 +1,5 @@
-"""`make run`: whatever signal ends it, and whichever of its processes receives that, nothing keeps
-running; what a SIGKILL leaves does not disturb the next one."""
+"""`make run`: any signal to any of its processes ends all of them, and the remains of a SIGKILL do not disturb
+the next run."""
 
 import contextlib
 import http.client
@@ -19,13 +19,13 @@ from harness.ports import free_port
 from harness.services import ROOT
 from harness.wait import until
 
-START_S = 120  # on a busy machine, with a cluster to make
+START_S = 120  # on a busy machine, including the creation of a cluster
 END_S = 60
 
 
 class Run:
-    """A running `make run` in a session of its own, its output in a file. `terminal`: the session has
-    a terminal, which `close_terminal` closes."""
+    """A running `make run` in its own session, with its output in a file. `terminal`: the session has a
+    terminal, which `close_terminal` closes."""
 
     def __init__(self, folder, terminal=False, **environ):
         self.port, self.folder = free_port(), folder
@@ -45,7 +45,7 @@ class Run:
         return self.output.read_text(errors="replace")
 
     def get(self, path="/a"):
-        """The count that a GET of the path is answered with."""
+        """The count in the answer to a GET of the path."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         with contextlib.closing(connection):
             connection.request("GET", path, headers={"Accept": "application/json"})
@@ -58,7 +58,7 @@ class Run:
         return self
 
     def processes(self):
-        """{process id: name} of its session, and of PostgreSQL, which has one of its own."""
+        """{process id: name} of its session, and of PostgreSQL, which has its own session."""
         found = {}
         for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
             with contextlib.suppress(OSError):
@@ -73,7 +73,7 @@ class Run:
         return found
 
     def cluster(self):
-        """The folder of the cluster: for root it is where the user postgres may enter."""
+        """The folder of the cluster. For root it is in a place that the user postgres may enter."""
         inside = self.folder / "postgresql"
         other = re.search(r"the cluster is in (\S+)", self.said())
         return pathlib.Path(other[1]) if other else inside
@@ -82,7 +82,7 @@ class Run:
         return next(pid for pid, its in self.processes().items() if its == name)
 
     def until_ended(self):
-        """Waits for make's end, and until nothing runs; returns make's exit status."""
+        """Waits until make has ended and no process runs. Returns make's exit status."""
         status = self.make.wait(END_S)
         until(lambda: not self.processes(), f"the end of {self.processes()}", END_S, pause=0.1)
         with pytest.raises(ConnectionRefusedError):
@@ -90,7 +90,7 @@ class Run:
         return status
 
     def close(self):
-        """Ends it by all means, and what it has left running."""
+        """Ends everything that it has left running, by all means."""
         if self.make.poll() is None:
             self.make.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -104,7 +104,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def folder():
-    """Where `make run` keeps its things; the user postgres may enter it, too."""
+    """The folder in which `make run` keeps its files. The user postgres may enter it, too."""
     made = pathlib.Path(tempfile.mkdtemp(prefix="pathcount-run-"))
     made.chmod(0o755)
     yield made
@@ -113,7 +113,7 @@ def folder():
 
 @pytest.fixture
 def start(folder):
-    """Starts a `make run` in the folder; all of them are ended after the test."""
+    """Starts a `make run` in the folder. All of them are ended after the test."""
     started = []
 
     def one(**how):
@@ -125,7 +125,7 @@ def start(folder):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL"])
-def test_a_signal_to_make_alone_ends_everything(start, name):
+def test_a_signal_to_make_only_ends_everything(start, name):
     run = start().until_ready()
     before = run.get()
     assert {"make", "counter-svc", "render-svc", "postgres"} <= set(run.processes().values())
@@ -143,13 +143,13 @@ def test_ctrl_c_ends_everything_once(start):
     assert run.said().count("run: stopped; the counts are kept") == 1
 
 
-def test_a_terminal_that_closes_ends_everything(start):
+def test_closing_the_terminal_ends_everything(start):
     run = start(terminal=True).until_ready()
     os.close(run.terminal)
     run.until_ended()
 
 
-def test_a_signal_while_it_starts_ends_everything(start):
+def test_a_signal_during_the_start_ends_everything(start):
     run = start()
     until(lambda: "bash" in run.processes().values() and (run.folder / "processes").exists(),
           "the first service to be started", START_S)
@@ -164,8 +164,8 @@ def test_the_end_of_a_service_ends_everything(start):
     assert "run: counter-svc ended" in run.said()
 
 
-def test_what_a_sigkill_left_is_taken_over(start):
-    """Of make and of tools/run at once: neither can stop anything."""
+def test_the_next_run_takes_over_after_a_sigkill(start):
+    """make and tools/run are killed at once, so neither can stop anything."""
     killed = start().until_ready()
     before = killed.get()
     runner = int((killed.folder / "lock").read_text())
@@ -181,7 +181,7 @@ def test_what_a_sigkill_left_is_taken_over(start):
     killed.until_ended()
 
 
-def test_a_second_one_names_the_first(start):
+def test_a_second_run_names_the_first(start):
     first = start().until_ready()
     second = start()
     assert second.make.wait(END_S) != 0

@@ -1,5 +1,5 @@
-"""How the commands in swarm/ ask Swarm and wait for it, with a Docker that answers as a Swarm in trouble
-does. What a real Swarm does, tests/overlay sees."""
+"""How the commands in swarm/ call and wait for Swarm, with a fake Docker that answers like a Swarm with
+problems. tests/overlay tests a real Swarm."""
 
 import shutil
 
@@ -14,7 +14,7 @@ NO_LEADER = ("Error response from daemon: rpc error: code = Unknown desc = The s
              "online.")
 
 
-# --- what Swarm asks to retry
+# --- transient errors
 
 
 CHANGES = {
@@ -30,7 +30,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change, error", [
     *((change, OUT_OF_SEQUENCE) for change in CHANGES), ("stack deploy", NO_LEADER)])
-def test_a_change_is_tried_again(swarm, change, error):
+def test_a_change_is_repeated_after_a_transient_error(swarm, change, error):
     swarm.state["secrets"].remove("pathcount_postgres_pw_v1")
     if change == "stack deploy":
         swarm.state["secrets"].append("pathcount_postgres_pw_v1")
@@ -45,8 +45,8 @@ def test_a_change_is_tried_again(swarm, change, error):
     assert f"retrying; Swarm reports: {error}" in done.stderr
 
 
-def test_a_rotation_is_not_disturbed(swarm):
-    """Each step is asked for as often as Swarm wants it to be."""
+def test_a_rotation_survives_transient_errors(swarm):
+    """Each step is repeated as often as Swarm requires."""
     new, old = "pathcount_counter_token_v4", "pathcount_counter_token_v3"
     counter = swarm.service("counter-svc")["secrets"]
     swarm.state["failures"] = [["service update", OUT_OF_SEQUENCE, 2]]
@@ -63,7 +63,7 @@ def test_a_rotation_is_not_disturbed(swarm):
 
 
 def rotation_of_the_password(swarm, *tasks):
-    """Runs swarm/rotate ledger-pw; these are the tasks of the job that changes the role."""
+    """Runs swarm/rotate ledger-pw. `tasks` are the tasks of the job that changes the role."""
     new, old = "pathcount_ledger_pw_v3", "pathcount_ledger_pw_v2"
     counter = swarm.service("counter-svc")["secrets"]
     swarm.state["services"]["pathcount_rotate"] = one("rotate") | {"tasks": [
@@ -81,14 +81,15 @@ FAILED, COMPLETE, RUNS = ("Failed", "task: non-zero exit (2)"), ("Complete", "")
 
 @pytest.mark.parametrize("tasks", [[COMPLETE], [FAILED, COMPLETE], [COMPLETE, FAILED]], ids=str)
 def test_one_completed_task_of_a_job_is_enough(swarm, tasks):
-    """Swarm sometimes runs two."""
+    """Swarm sometimes runs two tasks of a job."""
     done = rotation_of_the_password(swarm, *tasks)
     assert done.returncode == 0, done.stderr
     assert "pathcount_ledger_pw_v2" not in swarm.state["secrets"]
 
 
 @pytest.mark.parametrize("tasks, said", [
-    ([FAILED], "the password of the role was not changed"), ([FAILED, FAILED], "the password of the role was not changed"),
+    ([FAILED], "the password of the role was not changed"),
+    ([FAILED, FAILED], "the password of the role was not changed"),
     ([FAILED, RUNS], "the job pathcount_rotate")], ids=str)
 def test_a_job_that_failed_ends_the_rotation(swarm, tasks, said):
     done = rotation_of_the_password(swarm, *tasks)
@@ -103,22 +104,22 @@ def test_another_error_is_final(swarm):
     assert len(swarm.asked("stack deploy")) == 1
 
 
-def test_trying_again_ends(swarm):
+def test_repeating_has_an_end(swarm):
     swarm.state["failures"] = [["stack deploy", OUT_OF_SEQUENCE, 1_000_000]]
     done = swarm.run("deploy", RETRY_S="1")
     assert done.returncode == 1
     assert OUT_OF_SEQUENCE in done.stderr and "not accepted it within 1 s" in done.stderr
 
 
-def test_a_question_without_an_answer_changes_nothing(swarm):
-    """What runs cannot be known: version 1 of everything would undo a rotation."""
+def test_a_failed_query_changes_nothing(swarm):
+    """The present state is unknown. Version 1 of every secret would undo a rotation."""
     swarm.state["failures"] = [["service inspect", NO_LEADER, 1_000_000]]
     done = swarm.run("deploy", RETRY_S="0")
     assert done.returncode == 1 and "cannot inspect" in done.stderr
     assert not swarm.asked("stack deploy")
 
 
-def test_a_question_is_asked_again(swarm):
+def test_a_failed_query_is_repeated(swarm):
     swarm.state["failures"] = [["node ls", NO_LEADER, 2], ["service inspect", NO_LEADER, 2],
                                ["secret ls", NO_LEADER, 2]]
     done = swarm.run("deploy", "--wait")
@@ -126,7 +127,7 @@ def test_a_question_is_asked_again(swarm):
     assert len(swarm.asked("stack deploy")) == 1
 
 
-# --- the verdict on an update
+# --- the result of an update
 
 
 def roll(swarm, state, image):
@@ -139,12 +140,12 @@ def roll(swarm, state, image):
     return swarm.run("roll", "render-svc", "2")
 
 
-def test_a_roll_that_is_completed(swarm):
+def test_a_completed_roll(swarm):
     done = roll(swarm, "completed", "pathcount/render-svc:2@sha256:0")
     assert done.returncode == 0 and "render-svc runs 2" in done.stdout
 
 
-def test_a_roll_that_is_rolled_back(swarm):
+def test_a_roll_that_swarm_rolls_back(swarm):
     done = roll(swarm, "rollback_completed", "pathcount/render-svc:1")
     assert done.returncode == 1
     assert "render-svc was rolled back to pathcount/render-svc:1" in done.stderr
@@ -162,7 +163,7 @@ def test_commands_name_the_host_of_the_database(swarm, command, tmp_path):
     assert done.returncode == 1 and "but on h2" in done.stderr
 
 
-def test_a_database_that_starts_here_is_waited_for(swarm, tmp_path):
+def test_commands_wait_for_a_database_that_starts_here(swarm, tmp_path):
     swarm.service("postgres")["tasks"][0][3] = "Starting 2 seconds ago"
     swarm.state["changes"] = [["--no-trunc", 2, {"services": {"pathcount_postgres": one("postgres", "h1")},
                                                  "container": "the-container"}]]
@@ -173,14 +174,14 @@ def test_a_database_that_starts_here_is_waited_for(swarm, tmp_path):
 
 
 def test_commands_use_the_fake_docker(swarm):
-    """The tests above would pass with nothing if another Docker were found first."""
+    """The tests above would also pass with another Docker that does nothing."""
     assert shutil.which("docker", path=f"{swarm.path}:/usr/bin:/bin") == str(swarm.path / "docker")
 
 
 # --- three database servers
 
 
-def test_three_servers_are_not_replaced_by_an_empty_one(swarm):
+def test_three_servers_are_not_replaced_by_an_empty_server(swarm):
     for name in "abc":
         swarm.state["services"][f"pathcount_postgres-{name}"] = one(f"postgres-{name}", "h1")
     swarm.service("postgres")["replicas"] = 0

@@ -1,4 +1,5 @@
-"""The commands for three database servers: what they ask Swarm and the containers for, and in which order."""
+"""The commands for three database servers: their calls of Swarm and of the containers, and the order of these
+calls."""
 import pytest
 
 from swarm_helpers import Swarm, one
@@ -9,7 +10,7 @@ PASSWORDS = ("postgres_pw", "replication_pw", "patroni_pw", "backup_tls")
 
 @pytest.fixture
 def swarm(tmp_path):
-    """Three well servers, a the primary and on this host, where the repository is, too."""
+    """Three healthy servers. Server a is the primary and on this host, where the repository is, too."""
     swarm = Swarm(tmp_path)
     swarm.service("postgres").update(replicas=0, tasks=[])
     members = {"pathcount_repository": one("repository", "h1", secrets={
@@ -30,7 +31,7 @@ def swarm(tmp_path):
 
 
 def order(swarm, *words):
-    """The commands with one of these words in them, in their order, as the number of the word."""
+    """The commands with one of these words, in their order, each as the index of the word."""
     lines = ["update " + line.split()[-1].removeprefix("pathcount_") if line.startswith("service update")
              else line for line in swarm.state["log"]]
     return [number for line in lines for number, word in enumerate(words) if word in line]
@@ -47,7 +48,7 @@ def updated(swarm):
     ("postgres-pw", "postgres_pw", ["postgres"]),
     ("replication-pw", "replication_pw", ["replicator", "rewind"]),
     ("patroni-pw", "patroni_pw", []), ("backup-tls", "backup_tls", [])])
-def test_every_server_gets_the_new_secret_and_the_primary_last(swarm, what, secret, roles):
+def test_the_primary_gets_the_new_secret_last(swarm, what, secret, roles):
     done = swarm.run("rotate", what)
     assert done.returncode == 0, done.stderr
     extra = {"postgres_pw": ["postgres"], "backup_tls": ["repository"]}.get(secret, [])
@@ -55,7 +56,7 @@ def test_every_server_gets_the_new_secret_and_the_primary_last(swarm, what, secr
     for line in swarm.asked("service update"):
         assert f"--secret-rm pathcount_{secret}_v1" in line
         assert f"source=pathcount_{secret}_v2,target={secret},uid=999,gid=999,mode=0400" in line
-    # The roles have it before the first server, and the primary hands over before its turn.
+    # The roles get the password before the first server, and the primary hands over before its update.
     steps = ["secret create", *(f"\\password {role}" for role in roles), "update postgres-b", "ha switchover",
              "update postgres-a", "secret rm"]
     assert order(swarm, *steps) == list(range(len(steps)))
@@ -69,8 +70,8 @@ def test_no_password_is_in_a_command_line(swarm):
     assert not any(value in line for line in swarm.state["log"])
 
 
-def test_a_rotation_that_was_interrupted_goes_on(swarm):
-    """One server has the new version, so the roles have it."""
+def test_an_interrupted_rotation_continues(swarm):
+    """One server has the new version, so the roles already have the new password."""
     swarm.service("postgres-b")["secrets"]["replication_pw"] = "pathcount_replication_pw_v2"
     swarm.state["secrets"].append("pathcount_replication_pw_v2")
     done = swarm.run("rotate", "replication-pw")
@@ -81,7 +82,7 @@ def test_a_rotation_that_was_interrupted_goes_on(swarm):
 
 
 def test_a_server_that_lacks_the_new_password_gets_it_first(swarm):
-    """A rotation was interrupted, and it lost its connection."""
+    """A rotation was interrupted, and this server has lost its connection."""
     swarm.service("postgres-a")["secrets"]["replication_pw"] = "pathcount_replication_pw_v2"
     swarm.state["secrets"].append("pathcount_replication_pw_v2")
     swarm.state["answers"][1][1] = WELL.replace("c replica streaming", "c replica starting")
@@ -92,7 +93,7 @@ def test_a_server_that_lacks_the_new_password_gets_it_first(swarm):
     assert updated(swarm) == ["postgres-c", "postgres-b"]
 
 
-def test_a_rotation_waits_for_three_servers(swarm):
+def test_a_rotation_waits_until_three_servers_are_ready(swarm):
     swarm.state["answers"][1][1] = WELL.replace("c replica streaming", "c replica stopped")
     done = swarm.run("rotate", "patroni-pw", WAIT_S="1")
     assert done.returncode == 1 and "three database servers and a synchronous standby" in done.stderr
@@ -106,14 +107,14 @@ def test_the_passwords_of_three_servers_need_three_servers(swarm):
     assert not swarm.asked("secret create")
 
 
-def test_a_deployment_keeps_the_newest_version_that_a_server_has(swarm):
+def test_a_deployment_keeps_the_newest_secret_of_a_server(swarm):
     swarm.service("postgres-c")["secrets"]["postgres_pw"] = "pathcount_postgres_pw_v4"
     done = swarm.run("deploy", "--ha", "--archive")
     assert done.returncode == 1 and "no secret pathcount_postgres_pw_v4" in done.stderr
 
 
-def test_one_server_after_three_begins_with_the_present_password(swarm):
-    """counter-svc's was rotated: the servers have the first one still."""
+def test_a_single_server_after_three_starts_with_the_present_password(swarm):
+    """counter-svc's password was rotated; the servers still have the first one."""
     for name in "abc":
         swarm.service(f"postgres-{name}")["replicas"] = 0
     del swarm.state["services"]["pathcount_repository"]
@@ -140,7 +141,7 @@ def test_the_repository_is_deployed_with_its_files(swarm):
 @pytest.mark.parametrize("words, said", [
     (["--ha"], "the stack has a backup repository: add --archive"),
     (["--archive"], "--archive requires --ha")])
-def test_a_repository_is_not_lost_by_a_forgotten_word(swarm, words, said):
+def test_a_deployment_without_archive_does_not_remove_the_repository(swarm, words, said):
     done = swarm.run("deploy", *words)
     assert done.returncode == 1 and said in done.stderr
     assert not swarm.asked("stack deploy")
@@ -152,7 +153,7 @@ def test_the_repository_needs_a_host(swarm):
     assert done.returncode == 1 and "run swarm/label repository NODE" in done.stderr
 
 
-def test_the_certificate_is_made_once_and_its_key_is_in_no_command_line(swarm):
+def test_the_certificate_is_made_once_and_its_key_stays_out_of_command_lines(swarm):
     swarm.state["secrets"].remove("pathcount_backup_tls_v1")
     swarm.run("secrets")
     made = swarm.state["stdin"][-1]
@@ -172,19 +173,19 @@ def test_a_base_backup_is_made_where_the_repository_is(swarm):
     assert done.returncode == 1 and "but on h1" in done.stderr
 
 
-# --- back to a time
+# --- point-in-time recovery
 
 AT = ("--replace", "--at", "2026-01-31 23:59 UTC")
 
 
 @pytest.fixture(name="silent")
 def fixture_silent(swarm):
-    """No hit is counted."""
+    """A Swarm on which no hit is counted."""
     swarm.service("counter-svc").update(replicas=0, tasks=[])
     return swarm
 
 
-def test_the_servers_are_stopped_before_one_is_restored_and_the_others_follow(silent):
+def test_all_servers_are_stopped_before_one_is_restored(silent):
     done = silent.run("restore", *AT)
     assert done.returncode == 0, done.stderr
     assert [line.split(maxsplit=3)[3] for line in silent.asked("service scale")] == [
@@ -205,13 +206,13 @@ def test_a_restore_waits_for_the_lock_to_end(silent):
 @pytest.mark.parametrize("words, said", [
     (["--replace", "--at", "2999-01-01"], "in the future"), (["--replace", "--at", "soon"], "is not a time"),
     (["--at", "latest"], "use --replace")])
-def test_an_impossible_restore_stops_nothing(silent, words, said):
+def test_an_impossible_restore_stops_no_server(silent, words, said):
     done = silent.run("restore", *words)
     assert done.returncode == 1 and said in done.stderr
     assert not silent.asked("service scale") and not silent.asked("ha restore")
 
 
-def test_nothing_is_restored_while_hits_are_counted(swarm):
+def test_a_restore_is_refused_while_hits_are_counted(swarm):
     done = swarm.run("restore", *AT)
     assert done.returncode == 1 and "swarm/scale counter-svc 0" in done.stderr
     assert not swarm.asked("service scale")

@@ -1,4 +1,4 @@
-"""How the commands in swarm/ wait for Swarm, and repair what it does not repair. See test_swarm_commands.py."""
+"""How the commands in swarm/ wait for Swarm, and repair problems that Swarm leaves. See test_swarm_commands.py."""
 
 import re
 
@@ -15,10 +15,10 @@ def pending(service, number, error):
     return [f"pathcount_{service}.{number}", "", "Running", "Pending 12 seconds ago", error, True]
 
 
-# --- what is waited for
+# --- waiting
 
 
-def test_nothing_is_said_when_nothing_is_waited_for(swarm):
+def test_a_command_that_need_not_wait_prints_nothing(swarm):
     done = swarm.run("wait")
     assert (done.returncode, done.stdout, done.stderr) == (0, "every replica runs\n", "")
 
@@ -35,7 +35,7 @@ def test_a_waiting_command_prints_its_reason(swarm):
     done = swarm.run("deploy", "--wait")
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
-    # Twice the same; the third time the tasks run.
+    # The same line twice; the third time the tasks run.
     assert len(lines) == 4 + 4 + 1, lines
     assert [line.partition(" s: ")[2] for line in lines[::4]] == ["render-svc: 1 of 3 run"] * 3
     assert lines[1:4] == lines[5:8] == [
@@ -46,7 +46,7 @@ def test_a_waiting_command_prints_its_reason(swarm):
     assert not swarm.asked("--force")
 
 
-def test_it_says_which_node_is_not_ready(swarm):
+def test_it_names_the_node_that_is_not_ready(swarm):
     swarm.state["nodes"][2][1] = "Down"
     swarm.state["changes"] = [["node ls --format", 4, {"nodes": [["h1", "Ready", "Active", True]]}]]
     done = swarm.run("wait", "--nodes")
@@ -54,8 +54,8 @@ def test_it_says_which_node_is_not_ready(swarm):
     assert re.search(r"^wait: waiting for every node, \d+ s: h3 Down Active$", done.stderr, re.MULTILINE)
 
 
-def test_it_waits_for_a_manager_that_the_others_do_not_reach(swarm):
-    """Such a node may be ready for tasks already, but does not know the Swarm's leader."""
+def test_it_waits_for_an_unreachable_manager(swarm):
+    """Such a node may be ready for tasks although it does not know the Swarm's leader."""
     ready = [["h1", "Ready", "Active", True, "Leader"], ["h2", "Ready", "Active", True, "Reachable"],
              ["h3", "Ready", "Active", True]]
     swarm.state["nodes"] = [ready[0], [*ready[1][:4], "Unreachable"], ready[2]]
@@ -65,7 +65,7 @@ def test_it_waits_for_a_manager_that_the_others_do_not_reach(swarm):
     assert re.search(r"^wait: waiting for every node, \d+ s: h2 Ready Active Unreachable$", done.stderr, re.MULTILINE)
 
 
-def test_it_ends_with_the_reason(swarm):
+def test_it_prints_the_reason_at_the_deadline(swarm):
     swarm.service("postgres")["tasks"] = [
         ["pathcount_postgres.1", "h1", "Running", "Preparing 9 seconds ago", "", True]]
     done = swarm.run("deploy", "--wait", WAIT_S="0", REPORT_S="60")
@@ -75,8 +75,8 @@ def test_it_ends_with_the_reason(swarm):
         "deploy: every replica: not within 0 s: postgres: 0 of 1 run"]
 
 
-def test_old_tasks_do_not_count(swarm):
-    """Right after a change all replicas run: the old ones."""
+def test_tasks_of_the_previous_version_do_not_count(swarm):
+    """Right after a change all replicas run, but with the previous version."""
     tasks = swarm.service("render-svc")["tasks"]
     swarm.service("render-svc")["tasks"] = [task[:5] + [False] for task in tasks]
     swarm.state["changes"] = [["_up-to-date", 3, {"services": {"pathcount_render-svc": {"tasks": tasks}}}]]
@@ -85,7 +85,7 @@ def test_old_tasks_do_not_count(swarm):
 
 
 @pytest.mark.parametrize("state", ["updating", "rollback_started"])
-def test_an_update_in_progress_is_waited_for(swarm, state):
+def test_it_waits_for_an_update_in_progress(swarm, state):
     swarm.service("render-svc")["update"] = [state, "in progress"]
     swarm.state["changes"] = [["_up-to-date", 3, {"services": {"pathcount_render-svc": {
         "update": ["completed", "update completed"]}}}]]
@@ -94,7 +94,7 @@ def test_an_update_in_progress_is_waited_for(swarm, state):
 
 
 def test_scaling_to_none_waits_until_the_last_task_has_drained(swarm):
-    """It counts until then: what reads the ledger afterwards must not miss a hit."""
+    """A draining task still counts. A command that reads the ledger afterwards must not miss a hit."""
     service = swarm.service("counter-svc")
     service["replicas"] = 0
     service["tasks"] = [["pathcount_counter-svc.1", "h1", "Remove", "Running 1 minute ago", "", True]]
@@ -118,12 +118,12 @@ def test_a_deployment_that_was_rolled_back_is_an_error(swarm):
     assert done.returncode == 1 and "render-svc was rolled back" in done.stderr
 
 
-# --- what Swarm does not repair
+# --- problems that Swarm does not repair
 
 
 @pytest.mark.parametrize("command", [["wait"], ["deploy", "--wait"], ["scale", "3"]], ids=" ".join)
 @pytest.mark.parametrize("reason", [STALE_NODES, STALE_PORTS], ids=["nodes", "ports"])
-def test_a_task_that_swarm_forgot_is_placed_by_force(swarm, command, reason):
+def test_a_forced_update_places_a_forgotten_task(swarm, command, reason):
     well = swarm.service("render-svc")["tasks"]
     swarm.service("render-svc")["tasks"] = well[:2] + [pending("render-svc", 3, reason)]
     swarm.state["changes"] = [["--force", 1, {"services": {"pathcount_render-svc": {"tasks": well}}}]]
@@ -133,7 +133,7 @@ def test_a_task_that_swarm_forgot_is_placed_by_force(swarm, command, reason):
     assert "render-svc: forcing an update, as Swarm does not place a task" in done.stderr
 
 
-def test_a_short_problem_is_not_forced(swarm):
+def test_a_short_problem_causes_no_forced_update(swarm):
     well = swarm.service("render-svc")["tasks"]
     swarm.service("render-svc")["tasks"] = well[:2] + [pending("render-svc", 3, STALE_PORTS)]
     swarm.state["changes"] = [["--no-trunc", 5, {"services": {"pathcount_render-svc": {"tasks": well}}}]]
@@ -142,12 +142,12 @@ def test_a_short_problem_is_not_forced(swarm):
 
 
 def ends(swarm, looks=6):
-    """After so many looks at the tasks, render-svc is well."""
+    """Makes render-svc healthy after this number of looks at the tasks."""
     swarm.state["changes"].append(["--no-trunc", looks, {"services": {
         "pathcount_render-svc": one("render-svc", "h1", "h2", "h3")}}])
 
 
-def test_force_is_used_three_times_at_most(swarm):
+def test_there_are_at_most_three_forced_updates(swarm):
     ends(swarm)
     swarm.service("render-svc")["tasks"][2] = pending("render-svc", 3, STALE_PORTS)
     done = swarm.run("wait")
@@ -160,7 +160,7 @@ def test_force_is_used_three_times_at_most(swarm):
     ('"no suitable node (insufficient resources on 3 nodes)"', ["Ready"] * 3),
     ('"no suitable node (scheduling constraints not satisfied on 3 nodes)"', ["Ready"] * 3),
     ('"no suitable node (max replicas per node limit exceed)"', ["Ready"] * 3)])
-def test_a_reason_that_is_true_is_left_alone(swarm, reason, nodes):
+def test_a_permanent_problem_causes_no_forced_update(swarm, reason, nodes):
     for node, status in zip(swarm.state["nodes"], nodes):
         node[1] = status
     ends(swarm)
@@ -171,8 +171,8 @@ def test_a_reason_that_is_true_is_left_alone(swarm, reason, nodes):
 
 
 @pytest.mark.parametrize("previous, forced", [("pathcount/render-svc:0", 0), ("pathcount/render-svc:1", 1)])
-def test_the_way_back_of_an_update_is_kept(swarm, previous, forced):
-    """A forced update would make the new version the one that Swarm rolls back to."""
+def test_a_forced_update_keeps_the_rollback_of_an_update(swarm, previous, forced):
+    """Otherwise Swarm would roll back to the new version."""
     well = swarm.service("render-svc")["tasks"]
     swarm.service("render-svc").update(update=["updating", "update in progress"], previous_image=previous,
                                        tasks=well[:2] + [pending("render-svc", 3, STALE_PORTS)])
@@ -197,14 +197,14 @@ def test_replicas_are_spread_again(swarm):
     assert forced(swarm) == ["counter-svc", "render-svc"]
 
 
-def test_renderers_on_their_hosts_ports_stay(swarm):
+def test_renderers_on_host_ports_are_not_spread(swarm):
     swarm.service("render-svc")["order"] = "stop-first"
     done = swarm.run("rebalance")
     assert done.returncode == 0 and "render-svc: skipped, every host has one" in done.stdout
     assert forced(swarm) == ["counter-svc"]
 
 
-def test_an_update_in_progress_is_not_forced(swarm):
+def test_an_update_in_progress_causes_no_forced_update(swarm):
     swarm.service("counter-svc").update(update=["updating", ""], previous_image="pathcount/counter-svc:0")
     done = swarm.run("rebalance")
     assert done.returncode == 1 and "counter-svc is being updated" in done.stderr

@@ -1,4 +1,4 @@
-"""The units for hosts without Docker: sound, shut in, and right about what they start."""
+"""The units for hosts without Docker: valid, confined, and consistent with the programs."""
 
 import pathlib
 import re
@@ -10,12 +10,12 @@ import yaml
 from harness.services import BUILD_DIR, ROOT, run
 
 FOLDER = pathlib.Path(ROOT) / "contrib" / "systemd"
-EXPOSURE = 20  # tenths: a unit is to be under 2.0
+EXPOSURE = 20  # in tenths: the exposure of a unit must be below 2.0
 
 
 @pytest.fixture(params=["counter", "render"])
 def unit(request, tmp_path):
-    """A unit as it is, but that it starts the program that has just been built."""
+    """A unit that starts the program that has just been built."""
     path = tmp_path / f"pathcount-{request.param}.service"
     text = (FOLDER / path.name).read_text()
     assert "=/usr/local/bin/" in text
@@ -41,18 +41,18 @@ def configuration_of(unit):
     return FOLDER / name
 
 
-def test_systemd_finds_nothing_wrong(unit):
+def test_systemd_finds_no_error(unit):
     done = analyze("verify", "--man=no", unit)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_systemd_verify_finds_errors(unit):
-    """The test above could fail."""
+    """Shows that the test above could fail."""
     unit.write_text(unit.read_text().replace("ProtectSystem=strict", "ProtectSystem=stricter"))
     assert "stricter" in analyze("verify", "--man=no", unit).stderr
 
 
-def test_it_is_shut_in(unit):
+def test_units_are_confined(unit):
     done = analyze("security", "--offline=true", f"--threshold={EXPOSURE}", unit)
     assert done.returncode == 0, done.stdout
     open_unit = unit.with_name("pathcount-open.service")
@@ -60,8 +60,8 @@ def test_it_is_shut_in(unit):
     assert analyze("security", "--offline=true", f"--threshold={EXPOSURE}", open_unit).returncode != 0
 
 
-def test_the_configuration_beside_it_is_right(unit, tmp_path):
-    """With the secrets where the unit puts them."""
+def test_the_example_configuration_is_valid(unit, tmp_path):
+    """With the secrets where the unit expects them."""
     env = dict(word.replace("%d", str(tmp_path)).split("=", 1)
                for line in settings(unit, "Environment") for word in line.split())
     loaded = [line.split(":")[0] for line in settings(unit, "LoadCredential")]
@@ -72,7 +72,7 @@ def test_the_configuration_beside_it_is_right(unit, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_it_is_given_time_to_end(unit):
+def test_units_have_time_to_stop(unit):
     said = run(program_of(unit), "--help").stdout
     defaults = dict(re.findall(r"^  (drain_ms|shutdown_ms) .*; default (\d+)$", said, re.MULTILINE))
     keys = {**defaults, **yaml.safe_load(configuration_of(unit).read_text())}

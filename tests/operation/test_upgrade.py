@@ -1,5 +1,5 @@
-"""The upgrade from programs before the journal, as a roll does it: a new process beside the old one, then
-the old one is told to end. Nobody is refused, and every hit is counted once. And the way back."""
+"""The upgrade from programs before the journal, as a roll does it: a new process starts, then an old one is
+stopped. No request is refused, and every hit is counted once. Also the downgrade."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ from previous import build_previous, schema_version
 
 HOSTS = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
 PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/😀"]
-JOURNAL = 4  # the schema that brought it, and the last one that shuts older programs out
-DRAIN_MS = 300  # for those who are connected: long enough to be answered once more
+JOURNAL = 4  # the schema with the journal, the last one that older programs cannot use
+DRAIN_MS = 300  # long enough for connected clients to get one more answer
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def previous():
     return build_previous(JOURNAL)
 
 
-class House:
+class Services:
     """counter-svc at several addresses of one name, and two renderers that find them there."""
 
     def __init__(self, stage):
@@ -37,7 +37,7 @@ class House:
         self.counters, self.renders = {}, []
 
     def start_counter(self, host, build=None):
-        """Starts a counter-svc at an address, and lets renderers know."""
+        """Starts a counter-svc at an address, and adds it to the name."""
         counter = self.stage.service("counter-svc", {
             **self.ledger.keys, "lock_timeout_ms": 1000, "drain_ms": DRAIN_MS,
             "listen": f"{host}:{self.port}"}, start=False)
@@ -47,8 +47,8 @@ class House:
         return counter
 
     def stop_counter(self, host):
-        """Takes one away as a roll does: the name first, then the process. An old one may have ended by
-        itself, with status 1, since it cannot work with the ledger any more."""
+        """Removes a counter-svc as a roll does: first from the name, then the process. An old one may already
+        have ended with status 1 because it cannot use the ledger. Returns whether it had."""
         counter = self.counters.pop(host)
         self.name.set(*self.counters)
         if counter.is_running:
@@ -80,79 +80,79 @@ class House:
 
 
 @pytest.mark.parametrize("renderers", ["old", "new"])
-def test_a_roll_to_the_journal_under_load_refuses_nobody(stage, previous, renderers):
-    """Two old counter-svc are replaced one after the other. The first new one waits: the ledger is the
-    old ones' until a renderer is known to reach it."""
+def test_a_roll_to_the_journal_under_load_refuses_no_request(stage, previous, renderers):
+    """Two old counter-svc are replaced one after the other. The first new one leaves the ledger to the old ones
+    until a renderer uses the new one."""
     old, old_version = previous
-    house = House(stage)
+    services = Services(stage)
     for host in HOSTS[:2]:
-        house.start_counter(host, old)
-    house.start_renders(*[old if renderers == "old" else None] * 2)
-    load = stage.load(house.renders, PATHS, clients=8, timeout=60)
+        services.start_counter(host, old)
+    services.start_renders(*[old if renderers == "old" else None] * 2)
+    load = stage.load(services.renders, PATHS, clients=8, timeout=60)
     load.until_acknowledged(300)
-    assert house.version == old_version
+    assert services.version == old_version
 
-    new = house.start_counter(HOSTS[2])
+    new = services.start_counter(HOSTS[2])
     assert new.events("migration-awaited")
-    if renderers == "new":  # they stay with the lowest address, an old one, whatever else there is
+    if renderers == "new":  # they keep using the lowest address, an old counter-svc
         load.until_acknowledged(300)
-        assert house.version == old_version
-    gave_up = house.stop_counter(HOSTS[0])
+        assert services.version == old_version
+    gave_up = services.stop_counter(HOSTS[0])
     load.until_acknowledged(300)
-    house.start_counter(HOSTS[0])
-    gave_up |= house.stop_counter(HOSTS[1])
+    services.start_counter(HOSTS[0])
+    gave_up |= services.stop_counter(HOSTS[1])
     load.until_acknowledged(300)
-    assert house.version == schema_version()
-    house.start_counter(HOSTS[1])
+    assert services.version == schema_version()
+    services.start_counter(HOSTS[1])
     load.until_acknowledged(300)
-    house.check(load)
+    services.check(load)
 
 
-def test_an_old_program_does_not_count_beside_the_journal(stage, previous):
-    """It ends, and says why; what it was asked is counted at a new one."""
+def test_an_old_program_ends_after_the_upgrade(stage, previous):
+    """It logs the reason. Its batch is counted by the new one."""
     old, _ = previous
-    house = House(stage)
-    before = house.start_counter(HOSTS[0], old)
+    services = Services(stage)
+    before = services.start_counter(HOSTS[0], old)
     lane = Api(before.address).lane()
     Api(before.address).post(lane, 1, {"/a": 1})
-    after = Api(house.start_counter(HOSTS[1]).address)
+    after = Api(services.start_counter(HOSTS[1]).address)
     assert after.post(lane, 1, {"/a": 1}).json()["repeat"] is True
     assert Api(before.address).post(lane, 2, {"/a": 1}, timeout=60).status == 503
-    assert house.stop_counter(HOSTS[0])
+    assert services.stop_counter(HOSTS[0])
     assert after.post(lane, 2, {"/a": 1}).json() == {
         "lane": lane, "sequence": 2, "repeat": False, "counts": [2]}
-    again = house.stage.service("counter-svc", house.ledger.keys, start=False)
+    again = services.stage.service("counter-svc", services.ledger.keys, start=False)
     again.build_dir = old
     again.launch()
     assert again.ended() == 1
     again.expect_status(1)
     assert again.events("program-too-old")
-    assert house.ledger.folded() == {"/a": 2}
+    assert services.ledger.folded() == {"/a": 2}
 
 
 def test_a_million_paths_are_migrated_without_rewriting_the_table(stage, previous):
     old, _ = previous
-    house = House(stage)
-    house.start_counter(HOSTS[0], old)
-    house.stop_counter(HOSTS[0])
-    house.ledger.run("INSERT INTO pathcount (path, count) SELECT '/' || n, n "
+    services = Services(stage)
+    services.start_counter(HOSTS[0], old)
+    services.stop_counter(HOSTS[0])
+    services.ledger.run("INSERT INTO pathcount (path, count) SELECT '/' || n, n "
                      "FROM generate_series(1, 1000000) AS n")
-    house.ledger.run("UPDATE pathcount_lane SET paths = 1000000, hits = 500000500000 WHERE lane = 0")
-    file = house.ledger.value("SELECT pg_relation_filenode('pathcount')")
-    api = Api(house.start_counter(HOSTS[0]).address)
+    services.ledger.run("UPDATE pathcount_lane SET paths = 1000000, hits = 500000500000 WHERE lane = 0")
+    file = services.ledger.value("SELECT pg_relation_filenode('pathcount')")
+    api = Api(services.start_counter(HOSTS[0]).address)
     lane = until(lambda: (answer := api.ask("POST", "/v1/lanes")).status == 201 and answer,
                  "a lane").json()["lane"]
-    assert house.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
+    assert services.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
     for sequence in range(1, 50):  # while the ranking's index is built
         assert api.post(lane, sequence, {"/7": 1, "/new": 1}).json()["counts"] == [7 + sequence, sequence]
     assert api.totals() == {"paths": 1000001, "hits": 500000500000 + 98}
     assert api.view(limit=2)["counts"] == [1000000, 999999]
-    until(lambda: house.ledger.value(
+    until(lambda: services.ledger.value(
         "SELECT EXISTS (SELECT FROM pg_index WHERE indisvalid AND indexrelid = "
         "to_regclass('pathcount_by_people'))"), "the rankings' indexes", seconds=120)
-    assert house.ledger.value("SELECT to_regproc('pathcount_tier') IS NULL")
+    assert services.ledger.value("SELECT to_regproc('pathcount_tier') IS NULL")
     assert api.view(limit=2, after="10:/10")["paths"] == ["/9", "/8"]
-    assert house.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
+    assert services.ledger.value("SELECT pg_relation_filenode('pathcount')") == file
 
 
 def revert(ledger):
@@ -162,32 +162,32 @@ def revert(ledger):
         owner.execute(text)
 
 
-def test_the_way_back_and_forth_again_keeps_every_count_and_every_lane(stage, previous):
+def test_a_downgrade_and_another_upgrade_keep_counts_and_lanes(stage, previous):
     old, old_version = previous
-    house = House(stage)
-    api = Api(house.start_counter(HOSTS[0]).address)
+    services = Services(stage)
+    api = Api(services.start_counter(HOSTS[0]).address)
     lane = api.lane()
     for sequence in range(1, 6):
         api.post(lane, sequence, {"/a": 1, f"/{sequence}": 1})
-    house.stop_counter(HOSTS[0])
-    revert(house.ledger)
-    assert house.version == old_version
+    services.stop_counter(HOSTS[0])
+    revert(services.ledger)
+    assert services.version == old_version
 
-    api = Api(house.start_counter(HOSTS[0], old).address)
+    api = Api(services.start_counter(HOSTS[0], old).address)
     assert api.totals() == {"paths": 6, "hits": 10}
     assert api.post(lane, 5, {"/5": 1, "/a": 1}).json()["repeat"] is True
     assert api.post(lane, 6, {"/a": 1, "/b": 1}).json()["counts"] == [6, 1]
     assert api.pages(limit=2) == [("/a", 6)] + [(f"/{n}", 1) for n in "12345b"]
-    house.stop_counter(HOSTS[0])
+    services.stop_counter(HOSTS[0])
 
-    api = Api(house.start_counter(HOSTS[0]).address)
+    api = Api(services.start_counter(HOSTS[0]).address)
     assert api.post(lane, 6, {"/a": 1, "/b": 1}).json()["repeat"] is True
     assert api.post(lane, 7, {"/a": 1}).json()["counts"] == [7]
-    assert house.ledger.folded() == {"/a": 7, "/b": 1, **{f"/{n}": 1 for n in range(1, 6)}}
-    assert house.ledger.totals() == house.ledger.totals_by_scanning()
+    assert services.ledger.folded() == {"/a": 7, "/b": 1, **{f"/{n}": 1 for n in range(1, 6)}}
+    assert services.ledger.totals() == services.ledger.totals_by_scanning()
 
 
-def test_the_way_back_is_not_taken_while_hits_are_set_aside(stage):
+def test_a_downgrade_is_refused_while_hits_are_quarantined(stage):
     ledger = stage.ledger()
     api = stage.counter(ledger).api
     ledger.run("ALTER TABLE pathcount ADD CHECK (path <> '/forbidden')")

@@ -1,4 +1,4 @@
-"""Makes the lab for the session, or uses the one that is up. Provides the stack on it."""
+"""Makes the lab for the session, or uses one that is up. Provides the stack on it."""
 import pytest
 
 from harness.fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
@@ -6,11 +6,11 @@ from harness.lab import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HOSTS = 3
 
-# Modules ordered by the form of the stack that they need (Stack.shape), because a change takes half a minute.
-# The first ones use the form of a new lab.
-ORDER = ["stack_file", "lab", "one_host", "outage", "backup", "monitoring",  # on the hosts' ports
+# Modules ordered by the deployment that they need (Stack.shape), because a change takes half a minute.
+# The first ones use the deployment of a new lab.
+ORDER = ["stack_file", "lab", "one_host", "outage", "backup", "monitoring",  # renderers on the hosts' ports
          "deployments", "reach", "idle",                                    # counter-svc beside PostgreSQL
-         "scale", "rotate", "roll"]                                         # as stack.yml has it
+         "scale", "rotate", "roll"]                                         # as in stack.yml
 
 
 def pytest_collection_modifyitems(items):
@@ -34,6 +34,6 @@ def _stack(lab):  # pylint: disable=unused-argument
 
 @pytest.fixture
 def stack(_stack):
-    """The stack, repaired after the previous test: every host up and its cable plugged in."""
+    """The stack, repaired after the previous test: every host runs and has its network."""
     _stack.recover()
     return _stack

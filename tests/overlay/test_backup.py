@@ -1,4 +1,4 @@
-"""The ledger destroyed and restored, and moved to another host, with the commands for both."""
+"""The ledger is destroyed and restored, and moved to another host, with the commands for this."""
 import time
 
 import pytest
@@ -17,25 +17,25 @@ def spread(stack):
 
 
 def engine(host):
-    """How DOCKER_HOST names a host's engine."""
+    """The value of DOCKER_HOST for a host's engine."""
     return images.environment(host)["DOCKER_HOST"]
 
 
 def destroy(host):
-    """The volume on a host is gone, with the ended containers that still name it."""
+    """Deletes the volume of a host, and the ended containers that still refer to it."""
     for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={VOLUME}").split():
         docker(host, "rm", "--force", container)
     docker(host, "volume", "rm", VOLUME)
 
 
 def everything(stack):
-    """The counts of all paths but those that are asked for to see whether a page is there."""
+    """The counts of all paths, except those that are requested to see whether a page is there."""
     return stack.counts("path NOT IN ('/shape', '/back') AND path NOT LIKE '%/watch-h%'")
 
 
 def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
-    """Backup under load; the volume is destroyed; everything of the backup is back, and counting
-    goes on from there."""
+    """A backup is made under load and the volume destroyed. The restored ledger has everything of the backup,
+    and is counted on."""
     host, dump = spread.database_host(), tmp_path / "ledger.dump"
     load = spread.load_inside(prefix)
     spread.running_under_load(prefix)
@@ -43,7 +43,7 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
     report = load.stop()
     assert not report.failed and not report.unavailable
     spread.audit(prefix, report.sent, report.acked, exact=True)
-    # Once more at rest, so that it can be held against what comes back, path by path.
+    # Another backup without load, so that the restored ledger can be compared path by path.
     spread.command("backup", dump, host=host)
     before = everything(spread)
     elsewhere = next(h for h in spread.hosts if h != host)
@@ -91,7 +91,7 @@ def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
     assert all("status" not in what for *_, what in report.failed)
     again = spread.command("move", engine(new), engine(old), check=False)
     assert again.returncode == 1 and "already" in again.stderr
-    # Home again, for the tests that come after; the first volume is the old one by now.
+    # Back again, for the next tests. By now the first volume is the outdated one.
     destroy(old)
     spread.command("move", engine(new), engine(old), tmp_path / "ledger.dump")
     until(lambda: get_count(old, "/back"), "a page", 60)

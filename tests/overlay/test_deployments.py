@@ -1,5 +1,4 @@
-"""Every combination of stack.yml and its overrides, deployed by every Docker client there is, and
-what came out looked at."""
+"""Every combination of stack.yml and its overrides, deployed with every available Docker client and inspected."""
 import json
 import re
 import shutil
@@ -18,7 +17,7 @@ COMBINATIONS = {
 
 
 def clients():
-    """Debian's client (20.10), and a newer one where the machine has it."""
+    """Debian's client (20.10), and a newer one if the machine has it."""
     found = {world.DOCKER}
     if newer := shutil.which("docker"):
         found.add(newer)
@@ -33,9 +32,9 @@ def spec(host, name):
 @pytest.mark.parametrize("client", clients())
 @pytest.mark.parametrize("overrides", COMBINATIONS.values(), ids=COMBINATIONS)
 def test_combination(stack, overrides, client):
-    """Beside the stack that runs, under another name and port and with nothing that could run (a
-    PostgreSQL that is stopped while it makes its cluster takes its whole grace period): what counts is
-    what Swarm has understood. (In the lab's kernel nothing crosses an encrypted overlay.)"""
+    """Deployed beside the running stack, under another name and port, and without tasks (a PostgreSQL that is
+    stopped while it creates its cluster takes all of its grace period). The test inspects Swarm's services. (In
+    the lab's kernel nothing crosses an encrypted overlay.)"""
     host = stack.manager
     stack.command("secrets", STACK="combination")
     try:
@@ -69,7 +68,7 @@ def check_service(name, found, host_ports):
     order = "stop-first" if name == "postgres" or (
         host_ports and name == "render-svc") else "start-first"
     assert update["Order"] == rollback["Order"] == order
-    # An override that names one key of these must not have lost the others.
+    # An override that sets one key of these must keep the others.
     assert update["Monitor"] == 10_000_000_000 and update["Parallelism"] == 1
     assert update["FailureAction"] == ("pause" if name == "postgres" else "rollback")
     secrets = {secret["File"]["Name"] for secret in container["Secrets"]}
@@ -82,7 +81,7 @@ def check_service(name, found, host_ports):
 
 
 def test_running_containers(stack):
-    """What the engines made of it."""
+    """The containers as the engines describe them."""
     stack.shape("--host-ports", renderers=3, counters=2, apart=True)
     for name in ("render-svc", "counter-svc", "postgres"):
         for task in stack.tasks(name):
@@ -93,8 +92,8 @@ def test_running_containers(stack):
             assert bool(host_config.get("Init")) is (name == "postgres")
             assert config["User"] == ("postgres" if name == "postgres" else "10001:10001")
             # No secret is in the environment or the command line.
-            told = " ".join(config["Env"] + (config["Cmd"] or []))
-            assert "SECRET" not in told and "POSTGRES_PW=" not in told
+            visible = " ".join(config["Env"] + (config["Cmd"] or []))
+            assert "SECRET" not in visible and "POSTGRES_PW=" not in visible
 
 
 def test_image_sizes_and_labels(stack, note):
@@ -112,7 +111,7 @@ def test_image_sizes_and_labels(stack, note):
 
 @pytest.mark.parametrize("name", ["counter-svc", "render-svc"])
 def test_image_holds_the_program_and_what_it_needs(stack, name):
-    """No shell, no package manager, no name of a user: the program, libraries, certificates."""
+    """No shell, no package manager, no user names: only the program, libraries and certificates."""
     host = stack.manager
     image = f"{world.REGISTRY}/{name}:{stack.tag}"
     container = docker(host, "create", image)
@@ -125,7 +124,7 @@ def test_image_holds_the_program_and_what_it_needs(stack, name):
         docker(host, "rm", container)
     assert config["User"] == "10001:10001"
     assert config["Healthcheck"]["Test"] == ["CMD", f"/{name}", "--probe"]
-    # What Docker itself puts into every container is left out.
+    # without the files that Docker adds to every container
     files = {path for path in listed.splitlines() if not path.endswith("/")} - {
         ".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"}
     certificates = {"etc/ssl/certs/ca-certificates.crt"} if name == "counter-svc" else set()
@@ -146,8 +145,8 @@ def test_roles(stack):
     ) == [["pathcount"]], "counter-svc's connections", 60)
 
 
-def test_commands_are_idempotent_and_say_no(stack):
-    """Run again they change nothing; asked for nonsense they end with one line or their help."""
+def test_commands_are_idempotent_and_refuse_wrong_arguments(stack):
+    """A second run changes nothing. Wrong arguments end with one line or with the help."""
     host = stack.manager
     before = docker(host, "secret", "ls", "--quiet")
     assert "exists" in stack.command("secrets").stdout

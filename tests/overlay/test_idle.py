@@ -1,5 +1,5 @@
-"""A connection whose flow was forgotten on the way, as load balancers and firewalls do to idle
-ones: nothing says so to its ends, and the next request must not wait for it beyond its deadline."""
+"""A connection whose state was lost on the way, as load balancers and firewalls do with idle ones. Neither end
+is notified, and the next request must still be answered within its deadline."""
 import time
 
 import pytest
@@ -9,13 +9,13 @@ from harness.lab import DEADLINE_S, MARGIN_S, get, get_count, until
 
 @pytest.fixture
 def idle(stack):
-    """Counters on the database's host, renderers everywhere; nothing under way."""
+    """Counters on the database's host, renderers everywhere, nothing in flight."""
     stack.shape("--host-ports", renderers=3, counters=2, apart=True)
     return stack
 
 
 def connections(task, port):
-    """Local ports of the task's connections to a port of others."""
+    """Local ports of the task's connections to this remote port."""
     listed = task.in_network("ss", "-Htn", "state", "established", "dport", "=", f":{port}").stdout
     return [line.split()[2].rsplit(":", 1)[1] for line in listed.splitlines()]
 
@@ -51,8 +51,8 @@ def test_counter_to_postgres_flow_dropped(idle, prefix, note):
         next_request_is_in_time(host, path, note, "flows to PostgreSQL dropped")
 
 
-def test_flow_forgotten_while_cut(idle, prefix, note):
-    """The cable is out while the far end forgets its side: nothing of that comes through."""
+def test_connection_closed_while_cut_off(idle, prefix, note):
+    """The far end closes the connections while the host is cut off, so the near end does not learn of it."""
     host = next(h for h in idle.hosts if h not in (idle.database_host(), idle.manager))
     path = f"{prefix}page"
     assert until(lambda: get_count(host, path), "a hit", 60)
@@ -61,12 +61,11 @@ def test_flow_forgotten_while_cut(idle, prefix, note):
     for counter in idle.tasks("counter-svc"):
         counter.in_network("ss", "-K", "dst", renderer)
     idle.lab("mend", host)
-    next_request_is_in_time(host, path, note, "flow forgotten while the host was cut off")
+    next_request_is_in_time(host, path, note, "connection closed while the host was cut off")
 
 
 class dropped:
-    """While this lasts, no packet of the task's connections with these local ports goes either
-    way."""
+    """During the block, packets of the task's connections with these local ports are dropped in both directions."""
 
     def __init__(self, task, ports):
         self.task = task

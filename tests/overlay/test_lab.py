@@ -1,4 +1,4 @@
-"""The lab's own commands, where no other test uses them."""
+"""The lab's own commands that no other test uses."""
 from harness.lab import docker, world
 
 
@@ -10,7 +10,7 @@ def test_status_lists_hosts_addresses_and_services(stack):
     assert told.count(" up ") == len(stack.hosts) and "pathcount_render-svc" in told
 
 
-def test_exec_is_on_the_host(stack):
+def test_exec_runs_on_the_host(stack):
     assert stack.lab("exec", "h2", "hostname").stdout == "pathcount-h2\n"
     address = stack.lab("exec", 3, "ip", "-o", "address", "show", "eth0").stdout
     assert f" {world.host_address(3)}/" in address
@@ -19,12 +19,12 @@ def test_exec_is_on_the_host(stack):
     assert stack.lab("exec", "h1", "false", check=False).returncode == 1
 
 
-def test_no_host_has_a_way_out(stack):
+def test_no_host_reaches_the_internet(stack):
     for host in stack.hosts:
         assert "default" not in stack.lab("exec", host, "ip", "route").stdout
 
 
-def test_an_impossible_command_is_refused_in_one_line(stack):
+def test_an_invalid_command_is_refused_in_one_line(stack):
     for words, why in ((("cut", "h7"), "no host h7"), (("up", 2), "another kind or number"),
                        (("up", "--vm", 2), "another kind or number")):
         refused = stack.lab(*words, check=False)

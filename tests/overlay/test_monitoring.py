@@ -1,5 +1,5 @@
-"""The stack with its Prometheus beside it: every task is scraped, whatever host it is on, also when there
-are more of them; and nobody else gets at what Prometheus gets."""
+"""The stack with its Prometheus. Every task is scraped, on any host, also after scaling, and no other client can
+read the metrics."""
 import pytest
 import yaml
 
@@ -12,7 +12,7 @@ MONITORING = yaml.safe_load((REPO / "swarm/monitoring.yml").read_text(encoding="
 
 @pytest.fixture(scope="module")
 def watched(_stack):
-    """The stack with monitoring; without it again afterwards."""
+    """The stack with monitoring, which is removed afterwards."""
     images.build_prometheus()
     _stack.shape("--host-ports", "--monitoring", renderers=3, counters=2)
     yield _stack
@@ -20,13 +20,13 @@ def watched(_stack):
 
 
 def up(stack):
-    """(job, address) of all that answer."""
+    """(job, address) of all targets that answer."""
     return {(one["metric"]["job"], one["metric"]["instance"])
             for one in query(stack, 'up{job!="prometheus"} == 1')}
 
 
 def tasks(stack):
-    """The same as the engines know it: each task's address on the network `monitoring`."""
+    """The same from the engines: each task's address on the network `monitoring`."""
     ports = {"render-svc": 8090, "counter-svc": 8091}
     return {(name, f"{task.addresses()['monitoring']}:{port}")
             for name, port in ports.items() for task in stack.tasks(name)}
@@ -37,20 +37,20 @@ def test_prometheus_scrapes_every_task(watched):
     assert found == tasks(watched)
 
 
-def test_a_further_task_is_found(watched):
+def test_a_new_task_is_scraped(watched):
     watched.command("scale", "counter-svc", "3")
     until(lambda: up(watched) == tasks(watched)
           and len(up(watched)) == 6, "the third to be scraped", 90)
     watched.command("scale", "counter-svc", "2")
 
 
-def test_a_task_exports_its_host(watched):
+def test_series_have_the_host_of_their_task(watched):
     hosts = until(lambda: query(watched, "count by (host) (pathcount_host_info)"), "hosts", 60)
     assert {one["metric"]["host"] for one in hosts} <= {
         f"pathcount-h{host}" for host in watched.hosts}
 
 
-def test_hits_are_seen(watched, prefix):
+def test_prometheus_has_the_hits(watched, prefix):
     for host in watched.hosts:
         assert get_count(host, prefix) is not None
     until(lambda: query(
@@ -66,7 +66,7 @@ def test_the_admin_listener_is_not_published(watched):
     assert "8090" not in listed and "8091" not in listed
 
 
-# --- the file itself
+# --- the override file
 
 def test_the_override_adds_one_network_and_an_address():
     for name, port in (("render-svc", 8090), ("counter-svc", 8091)):
@@ -76,7 +76,7 @@ def test_the_override_adds_one_network_and_an_address():
     assert MONITORING["networks"]["monitoring"]["internal"] is True
 
 
-def test_what_is_added_has_little_power_and_bounds():
+def test_the_added_services_are_confined_and_limited():
     for name in ("prometheus", "grafana"):
         service = MONITORING["services"][name]
         assert service["read_only"] is True and service["cap_drop"] == ["ALL"]

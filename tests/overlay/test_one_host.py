@@ -38,13 +38,13 @@ class Project:
         return done.stdout
 
     def visit(self):
-        """The new count of a path; None while there is no page."""
+        """The new count of a path, or None if there is no page."""
         said = world.run(*net.within(world.host_netns(self.host)), "/usr/bin/python3", "-c", ASK,
                          f"http://{world.host_address(self.host)}:9190/one-host", check=False).stdout
         return json.loads(said)["count"] if said else None
 
     def state(self, service):
-        """What the engine knows of a service's container."""
+        """The engine's description of a service's container."""
         container = self("ps", "--quiet", service).strip()
         return json.loads(docker(self.host, "inspect", "--format", "{{json .State}}", container))
 
@@ -54,7 +54,7 @@ class Project:
 
 @pytest.fixture
 def project(stack):
-    """The project, up; its images are the lab's, as its hosts reach no place to build."""
+    """The project, up. It uses the lab's images, because its hosts cannot build."""
     project = Project(stack.hosts[-1])
     project("pull", "--quiet")
     try:
@@ -72,13 +72,13 @@ def test_a_page_comes_up_and_stays(project):
               f"{service} to be healthy", 60)
     assert project.state("secrets") | {"Status": "exited", "ExitCode": 0} == project.state("secrets")
 
-    # what ends by itself is started again
+    # a service that ends is restarted
     before = project.state("render-svc")["Pid"]
     os.kill(before, signal.SIGKILL)
     until(lambda: project.state("render-svc")["Pid"] not in (0, before), "another render-svc", 30)
     assert until(project.visit, "a page again", 30) == 3
 
-    # a second start keeps counts and secrets
+    # a second `up` keeps counts and secrets
     secrets = project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw")
     assert len(secrets) == 2 * 64
     project("down")
@@ -86,12 +86,12 @@ def test_a_page_comes_up_and_stays(project):
     assert until(project.visit, "a page after a restart", 90) == 4
     assert project.run_in("postgres", "cat", "/run/secrets/ledger_pw", "/run/postgres-pw/postgres_pw") == secrets
 
-    # the operator's secret is in counter-svc alone
+    # only counter-svc has the operator's secret
     project.run_in("counter-svc", "/counter-svc", "change", "set", "/one-host", "10")
     assert project.visit() == 11
 
 
-def test_every_service_sees_its_own_secrets_and_no_other():
+def test_every_service_has_only_its_own_secrets():
     mounts = {name: {volume.split(":")[0] for volume in service.get("volumes", [])} 
               & {"token", "admin-token", "ledger-pw", "postgres-pw"}
               for name, service in SERVICES.items() if name != "secrets"}
@@ -104,8 +104,8 @@ def test_every_service_sees_its_own_secrets_and_no_other():
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["render-svc"]
 
 
-def test_the_file_is_of_both_versions_of_compose():
-    """Version 2 warns of a `version`; 1.29 reads the file without one."""
+def test_both_versions_of_compose_accept_the_file():
+    """Version 2 warns of a `version`. Version 1.29 reads the file without it."""
     assert set(FILE) <= {"services", "networks", "volumes", "x-service"}
     found = yaml.safe_load(Project(1)("config"))
     assert set(found["services"]) == {"secrets", *RUNNING}
@@ -113,7 +113,7 @@ def test_the_file_is_of_both_versions_of_compose():
 
 
 def test_the_images_are_built_from_the_clone(stack, tmp_path):  # pylint: disable=unused-argument
-    """By the lab's builder, which reaches Debian's packages by the machine's own network."""
+    """By the lab's builder, which reaches Debian's packages through the machine's own network."""
     override = tmp_path / "network.yml"
     override.write_text(yaml.safe_dump({"services": {
         name: {"build": {"network": "host"}, "image": f"{name}:compose"} for name in ("counter-svc", "render-svc")}}))

@@ -1,5 +1,5 @@
-"""Hosts killed, hosts cut off, PostgreSQL killed: what was acknowledged is there, and the page
-comes back by itself."""
+"""Hosts are killed or cut off, PostgreSQL is killed. No acknowledged hit is lost, and the page comes back by
+itself."""
 import time
 
 import pytest
@@ -7,10 +7,10 @@ import pytest
 from harness.lab import DEADLINE_S, MARGIN_S, Reach, all_hits, docker, get_count, until, watching
 
 WHOLE_AGAIN_S = 30
-# Swarm can take longer than that itself until PostgreSQL's task runs again and the other hosts know
-# it: three engines share one machine, and where that is busy they lose their leader, reject the task,
-# or tell its name only at their next exchange of everything, 30 s later. The services have this long
-# after it.
+# Swarm alone may take longer than that until PostgreSQL's task runs again and the other hosts know
+# its address: three engines share one machine. On a busy one they lose their leader, reject the task,
+# or publish its name only with their next full exchange, 30 s later. The services have this long
+# afterwards.
 AFTER_SWARM_S = 10
 
 
@@ -22,7 +22,7 @@ def spread(stack):
 
 
 def collect(stack, prefix, load, watches):
-    """Ends a load and its watches; everything any of them saw must agree with the ledger."""
+    """Ends a load and its watches. Everything that they saw must agree with the ledger."""
     report = load.stop()
     sent, acked = all_hits(report, watches)
     stored = stack.audit(prefix, sent, acked, exact=False)
@@ -50,7 +50,7 @@ def test_host_without_the_database_killed(spread, prefix, note):
     assert took <= WHOLE_AGAIN_S
     assert slow <= DEADLINE_S + MARGIN_S
     assert all(entry[2] in (200, 503) for watch in watches for entry in watch.seen)
-    # To the load some addresses were a dead host's for a while; its connections there broke.
+    # For a while some of the load's addresses were those of the dead host, and its connections there broke.
     assert all("status" not in what for *_, what in report.failed)
 
 
@@ -86,14 +86,14 @@ def test_host_cut_off_and_mended(spread, prefix, note):
     victim = max(host for host in spread.hosts
                  if host not in (spread.database_host(), spread.manager))
     others = [host for host in spread.hosts if host != victim]
-    # The one load stays with the others, the other is on the host that is cut off.
+    # One load is with the other hosts, the other one on the host that is cut off.
     load = spread.load_inside(prefix)
     lonely = spread.load_on(victim, f"{prefix}lonely/", workers=4, think_ms=200, one_try=True)
     with watching(others, prefix) as watches:
         spread.running_under_load(prefix)
         spread.lab("cut", victim)
         cut = time.time()
-        # The one sleep that is the test: the host is away for 20 s, whatever happens meanwhile.
+        # The length of the interruption is part of the test.
         time.sleep(20)
         spread.lab("mend", victim)
         mended = time.time()
@@ -111,8 +111,8 @@ def test_host_cut_off_and_mended(spread, prefix, note):
 
 
 def collect_both(stack, prefix, load, lonely, seen, watches):
-    """As `collect`, for the load that stayed connected, and the two of the host that was cut off;
-    returns what the first of these two saw."""
+    """Like `collect`, for the load that stayed connected and the two of the host that was cut off. Returns what
+    the first of these two saw."""
     report = lonely.stop()
     most = load.stop()
     for watch in watches:
@@ -127,7 +127,7 @@ def collect_both(stack, prefix, load, lonely, seen, watches):
 
 
 def test_postgres_killed(spread, prefix, note):
-    """Its task comes back on its node, with its ledger, and the page with it."""
+    """Its task restarts on its node with its ledger, and the page comes back."""
     database = spread.database_host()
     load = spread.load_inside(prefix)
     with watching(spread.hosts, prefix) as watches:

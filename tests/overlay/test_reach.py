@@ -1,4 +1,4 @@
-"""Who reaches whom: a page at every host, every replica by its name, and nobody else anything."""
+"""Reachability: a page at every host, every replica by its name, and no access to anything else."""
 import concurrent.futures
 import itertools
 
@@ -9,21 +9,21 @@ from harness.lab import docker, get, get_count, net, until, vxlan_packets, world
 
 @pytest.fixture
 def spread(stack):
-    """A renderer on every host, counter-svc and PostgreSQL together on one."""
+    """A renderer on every host, counter-svc and PostgreSQL together on one host."""
     stack.shape("--host-ports", renderers=3, counters=2, apart=True)
     return stack
 
 
 def test_any_host_counts_and_shows(spread, prefix):
     path = f"{prefix}page"
-    away = [host for host in spread.hosts if host != spread.database_host()]
-    crossed = {host: vxlan_packets(host) for host in away}
+    others = [host for host in spread.hosts if host != spread.database_host()]
+    crossed = {host: vxlan_packets(host) for host in others}
     for number, host in enumerate(spread.hosts * 4, start=1):
         assert get_count(host, path) == number
-    for host in away:
-        # At least the answer to each of its hits came to it through a tunnel.
+    for host in others:
+        # At least the answers to its hits arrived through a tunnel.
         assert vxlan_packets(host) >= crossed[host] + 4
-    status, headers, page = get(away[0], path, Accept="text/html")
+    status, headers, page = get(others[0], path, Accept="text/html")
     assert status == 200 and headers["content-type"].startswith("text/html")
     assert b"<title>Path Count</title>" in page and path.encode() in page and b"13" in page
     assert spread.stored(prefix) == {path: 13}
@@ -38,13 +38,12 @@ def test_client_inside_reaches_every_replica(spread, prefix):
 
 
 def test_a_large_page_crosses_hosts_unchanged(spread, prefix, note):
-    """More than 60 KB between hosts, twice: rows from counter-svc to a renderer, and the page from
-    there to a client on a third host. A wrong MTU would let small answers through and stall
-    this."""
+    """More than 60 KB between hosts, twice: rows from counter-svc to a renderer, and the page from there to a
+    client on a third host. A wrong MTU would let small answers through and stall this one."""
     load = spread.load_inside(prefix + "long" * 450 + "/", paths=60, think_ms=5)
     try:
         far = next(h for h in spread.hosts if h != spread.database_host())
-        # more than is asserted below: the rows that are no long paths change until the load has ended
+        # more than asserted below, because other rows change until the load has ended
         until(lambda: len((get(far, "/", Accept="text/html") or (0, 0, b""))[2]) > 80_000,
               "a page of more than 80 KB", 120)
     finally:
@@ -89,8 +88,8 @@ def test_renderer_cannot_reach_postgres(spread):
 
 
 def test_nothing_outside_reaches_the_inner_services(spread):
-    """Not by a host's ports, not by a neighbour on the switch that knows the addresses and routes
-    them to a host, not from the network that requests come in by."""
+    """Not by a host's ports, not from a neighbour on the switch that knows their addresses and routes them to a
+    host, and not from the ingress network."""
     tasks = {5432: spread.tasks("postgres")[0], 8081: spread.tasks("counter-svc")[0]}
     switch = net.within(world.SWITCH)
     assert each(dials, [switch], map(world.host_address, spread.hosts), tasks) == {False}
@@ -102,7 +101,7 @@ def test_nothing_outside_reaches_the_inner_services(spread):
                 assert not dials(switch, address, port)
             finally:
                 world.run(*switch, "ip", "route", "del", address)
-        # No way out either: an internal network has no gateway.
+        # No outgoing traffic either: an internal network has no gateway.
         assert "default" not in task.in_network("ip", "route").stdout
     client = spread.start_client()
     until(lambda: resolves(client, "tasks.render-svc"), "the client to know the renderers", 30)
@@ -113,7 +112,7 @@ def test_nothing_outside_reaches_the_inner_services(spread):
 
 
 def each(question, *choices):
-    """The answers to a question for every combination of choices: all asked at once, as a "no" is
+    """The answers to a query for every combination of choices. All run at once, because a negative answer is
     mostly a deadline."""
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         return set(pool.map(lambda chosen: question(*chosen), list(itertools.product(*choices))))
@@ -139,5 +138,5 @@ def connects(task, address, port):
 
 
 def resolves(task, name):
-    """Whether Docker's resolver gives the task any address for the name."""
+    """Whether Docker's resolver has an address of the name for the task."""
     return task.addresses_of(name) > 0

@@ -6,8 +6,8 @@ from harness.lab import Stack, docker, images, until, world
 
 @pytest.fixture(scope="module", autouse=True)
 def tags(lab):  # pylint: disable=unused-argument
-    """lab2: the same programs under a new tag; bad-counter, bad-render: lab2, but one of the two
-    ends at once."""
+    """lab2: the same programs under a new tag. bad-counter, bad-render: lab2, but one of the two programs ends
+    at once."""
     broken = images.KEEP / "broken"
     broken.mkdir(exist_ok=True)
     for name in ("counter-svc", "render-svc"):
@@ -23,7 +23,7 @@ def tags(lab):  # pylint: disable=unused-argument
 
 @pytest.fixture
 def rolled(stack):
-    """stack.yml as it is; what a test rolled to is forgotten after it."""
+    """The unmodified stack.yml. After the test the version is reset."""
     stack.shape(renderers=2, counters=2)
     stack.form = None
     return stack
@@ -31,8 +31,8 @@ def rolled(stack):
 
 @pytest.mark.parametrize("bad", ["counter", "render"])
 def test_rolling_to_a_broken_image(rolled, prefix, note, bad):
-    """Swarm takes it back by itself, and the page never went away. (Before the test that changes the
-    version: this one leaves it as it was.)"""
+    """Swarm rolls back by itself, and the page stays available. (Runs before the test that changes the version,
+    because it does not change it.)"""
     load = rolled.load_inside(prefix)
     try:
         rolled.running_under_load(prefix)
@@ -65,6 +65,6 @@ def test_rolling_under_load(rolled, prefix, note):
 
 
 def image_of(stack: Stack, service):
-    """The one image of all running tasks of a service, without its digest; "" for several."""
+    """The image of all running tasks of a service, without its digest. "" if there are several."""
     seen = {task.inspect("{{.Config.Image}}").split("@")[0] for task in stack.tasks(service)}
     return seen.pop() if len(seen) == 1 else ""

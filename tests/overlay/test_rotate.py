@@ -11,7 +11,7 @@ FILES = {"token": "counter_token", "ledger-pw": "ledger_pw"}
 
 @pytest.fixture
 def rotated(stack):
-    """stack.yml as it is, with two of each."""
+    """The unmodified stack.yml, with two tasks of each service."""
     stack.shape(renderers=2, counters=2)
     stack.form = None
     return stack
@@ -56,15 +56,15 @@ def test_rotating_under_load(rotated, prefix, note, what):
     assert {after[key] for key in changed} == {before["counter-svc", file] + 1}
     assert (verifier(rotated) != role) == (what == "ledger-pw")
 
-    # What a later deployment deploys is what runs; the database is not started anew by it.
+    # A later deployment keeps the rotated secrets, and does not restart the database.
     database = rotated.tasks("postgres")[0].container
     rotated.command("deploy", "--wait")
     assert versions(rotated) == after
     assert rotated.tasks("postgres")[0].container == database
 
 
-def test_a_rotation_that_was_interrupted_goes_on(rotated, prefix):
-    """After its first step: counter-svc has both, render-svc the old."""
+def test_an_interrupted_rotation_continues(rotated, prefix):
+    """After its first step counter-svc has both secrets, and render-svc has the old one."""
     before = versions(rotated)["counter-svc", "counter_token"]
     new = f"{world.STACK}_counter_token_v{before + 1}"
     rotated.command("secrets", COUNTER_TOKEN_VERSION=str(before + 1))

@@ -1,11 +1,11 @@
-"""More and fewer replicas under load: nobody notices."""
+"""Scaling up and down under load, without a failed request."""
 from harness.lab import until
 
-AGREED_S = 60  # after a renderer leaves a counter-svc, its connections there idle for 20 s
+AGREED_S = 60  # after a renderer has moved to another counter-svc, its old connections stay idle for 20 s
 
 
 def served(task):
-    """Whether somebody has a connection to the task's API."""
+    """Whether the task's API has a connection."""
     return bool(task.in_network("ss", "-Htn", "state", "established", "sport", "=", ":8081").stdout)
 
 
@@ -20,7 +20,7 @@ def test_scaling_under_load(stack, prefix, note):
             stack.form = None
             stack.command("scale", service, str(number))
             if service == "counter-svc" and number > 1:
-                # The renderers find them, and use one of them.
+                # The renderers find the new counters, and use one of them.
                 until(lambda: sum(
                     served(task) for task in stack.tasks("counter-svc")) == 1,
                     "work for one counter-svc", AGREED_S)
@@ -33,4 +33,4 @@ def test_scaling_under_load(stack, prefix, note):
     note(f"scaling: {report}")
     stack.audit(prefix, report.sent, report.acked, exact=True)
     assert not report.failed and not report.unavailable and not report.nobody
-    assert len(report.by_address) == 6, "a renderer was never asked"
+    assert len(report.by_address) == 6, "a renderer got no request"

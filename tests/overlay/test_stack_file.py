@@ -1,4 +1,4 @@
-"""What stack.yml promises, held against the file itself."""
+"""The properties of stack.yml and its overrides."""
 import hashlib
 import re
 
@@ -26,7 +26,7 @@ def test_services():
 
 
 @every_service
-def test_every_service_says_how_it_is_updated(name):
+def test_every_service_has_an_update_policy(name):
     deploy = SERVICES[name]["deploy"]
     for which in ("update_config", "rollback_config"):
         assert set(deploy[which]) == {"parallelism", "delay", "order", "monitor",
@@ -39,7 +39,7 @@ def test_every_service_says_how_it_is_updated(name):
 
 
 @every_service
-def test_every_service_has_bounds(name):
+def test_every_service_has_limits(name):
     resources = SERVICES[name]["deploy"]["resources"]
     assert set(resources["limits"]) == {"cpus", "memory", "pids"}
     assert set(resources["reservations"]) == {"cpus", "memory"}
@@ -48,14 +48,14 @@ def test_every_service_has_bounds(name):
 
 
 @every_service
-def test_every_service_has_little_power(name):
+def test_every_service_is_confined(name):
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"] and "cap_add" not in service
     assert "privileged" not in service and "security_opt" not in service
 
 
-def test_the_secret_for_changes_of_counts_is_for_counter_svc_alone():
+def test_only_counter_svc_has_the_admin_token():
     for name, service in SERVICES.items():
         sources = {secret if isinstance(secret, str) else secret["source"] for secret in service["secrets"]}
         assert ("admin_token" in sources) == (name == "counter-svc")
@@ -63,7 +63,7 @@ def test_the_secret_for_changes_of_counts_is_for_counter_svc_alone():
 
 
 @every_service
-def test_every_service_is_watched_and_ends_in_time(name):
+def test_every_service_has_a_health_check_and_a_stop_timeout(name):
     service = SERVICES[name]
     assert set(service["healthcheck"]) == {"test", "interval", "timeout", "retries",
                                            "start_period"}
@@ -86,7 +86,7 @@ def test_networks():
                     "postgres": {"ledger"}}
 
 
-def test_services_find_each_other_by_their_tasks():
+def test_services_find_each_other_by_the_names_of_their_tasks():
     assert SERVICES["render-svc"]["environment"]["COUNTER_URL"] == "http://tasks.counter-svc:8081"
     assert SERVICES["counter-svc"]["environment"]["POSTGRES_URL"].startswith("tasks.postgres")
 
@@ -108,10 +108,10 @@ def test_the_database_stays_where_its_volume_is():
         postgres["environment"]["POSTGRES_USER"]
 
 
-def test_the_database_s_data_is_where_every_official_image_can_have_it():
-    """Up to 17 the images' VOLUME is /var/lib/postgresql/data, from 18 on it is /var/lib/postgresql and the
-    other is not there. Only the latter belongs to the user postgres in all of them. The volumes of stacks
-    from before have `pgdata` at their top."""
+def test_the_data_folder_works_with_every_official_image():
+    """The images' VOLUME is /var/lib/postgresql/data up to 17, and /var/lib/postgresql from 18 on, which has no
+    data folder. Only /var/lib/postgresql belongs to the user postgres in all of them. Older stacks have `pgdata`
+    at the top of their volumes."""
     postgres = SERVICES["postgres"]
     volume, = [one for one in postgres["volumes"] if one["type"] == "volume"]
     assert postgres["user"] == "postgres"
@@ -128,13 +128,13 @@ def test_secrets_are_files_with_versions():
                 assert key.endswith("_FILE") and value.startswith("/run/secrets/")
 
 
-def test_configs_are_named_by_what_they_hold():
+def test_configs_are_named_by_their_content():
     for config in STACK["configs"].values():
         digest = hashlib.sha256((REPO / config["file"]).read_bytes()).hexdigest()
-        assert config["name"].endswith("_" + digest[:8]), "the file changed: so must the name"
+        assert config["name"].endswith("_" + digest[:8]), "the file has changed, so its config needs a new name"
 
 
-def test_host_ports_repeats_the_whole_port():
+def test_host_ports_repeats_every_key_of_the_port():
     port, = HOST_PORTS["services"]["render-svc"]["ports"]
     original, = SERVICES["render-svc"]["ports"]
     assert port == original | {"mode": "host"}
@@ -143,13 +143,13 @@ def test_host_ports_repeats_the_whole_port():
     assert deploy["update_config"]["order"] == deploy["rollback_config"]["order"] == "stop-first"
 
 
-def test_encrypted_repeats_the_whole_network():
+def test_encrypted_repeats_every_key_of_the_network():
     for name, network in ENCRYPTED["networks"].items():
         assert network == STACK["networks"][name] | {"driver_opts": {"encrypted": "true"}}
         assert network["internal"] is True
 
 
-def test_monitoring_s_configs_are_named_by_what_they_hold():
+def test_the_configs_of_monitoring_are_named_by_their_content():
     for config in MONITORING["configs"].values():
         digest = hashlib.sha256((REPO / config["file"]).read_bytes()).hexdigest()
-        assert config["name"].endswith("_" + digest[:8]), "the file changed: so must the name"
+        assert config["name"].endswith("_" + digest[:8]), "the file has changed, so its config needs a new name"

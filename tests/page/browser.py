@@ -136,12 +136,12 @@ class Browser:
         return self.driver.execute_script(script, *arguments)
 
     def ask(self, script, *arguments):
-        """The value that JavaScript code passes to its last argument, a function."""
+        """The value that JavaScript code passes to its last argument, a callback."""
         return self.driver.execute_async_script(script, *arguments)
 
     @property
     def rows(self):
-        """The table's (path, count), with each path as shown or as read by a screen reader."""
+        """The table's (path, count). Each path is as shown, or as a screen reader reads it."""
         return [(path, int(count.replace(",", ""))) for path, count in self.run(
             "return [...document.querySelectorAll('section tbody tr')].map(row => ["
             "row.querySelector('a').title || row.querySelector('a').textContent,"
@@ -189,7 +189,7 @@ class Browser:
                 and "the server responded with a status of" not in entry["message"]]
 
     def violations(self):
-        """The violations that axe-core finds on the page as it is now."""
+        """The violations that axe-core finds on the present page."""
         if not self.run("return typeof axe === 'object'"):
             self.run(AXE.read_text(encoding="utf-8"))
         found = self.driver.execute_async_script(

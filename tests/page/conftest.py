@@ -59,7 +59,7 @@ def full(stage):
 
 
 def past_of(now):
-    """(time, path, hits, hits by bots) of forty days, by day and night, on weekends too."""
+    """(time, path, hits, hits by bots) of forty days: at all hours, on weekdays and weekends."""
     for ago in range(40 * 24):
         at = now - datetime.timedelta(hours=ago)
         awake = max(0, 12 - abs(at.hour - 14))
@@ -87,7 +87,7 @@ def clocked_stage(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def historic(clocked_stage):
-    """A pair with the hits of forty days. Tests count nothing more there."""
+    """A pair with the hits of forty days. Tests count nothing on it."""
     pair = pair_on(clocked_stage, {})
     pair.now = NOW
     past.count(pair.ledger, past_of(NOW), NOW - datetime.timedelta(days=45))
@@ -96,7 +96,7 @@ def historic(clocked_stage):
 
 @pytest.fixture(scope="session")
 def historic_below(clocked_stage, historic):
-    """The same counts below a path of a host."""
+    """The same counts, below a base path."""
     return clocked_stage.render(historic.counter, base_path="/site/hits")
 
 
@@ -125,13 +125,13 @@ def forgetful(clocked_stage):
 
 @pytest.fixture(scope="session")
 def empty(stage):
-    """A pair without hits. Tests count nothing there."""
+    """A pair without hits. Tests count nothing on it."""
     return pair_on(stage, {})
 
 
 @pytest.fixture
 def own(stage):
-    """A function that makes the test's own pair, with these hits and keys of counter-svc."""
+    """A function that makes a pair for one test, with these hits and keys of counter-svc."""
     return lambda hits=None, **keys: pair_on(stage, hits or {}, **keys)
 
 
@@ -174,7 +174,7 @@ def ready(browser):
 
 @pytest.fixture
 def browser(scripting):
-    """The browser with scripts, without any state of earlier tests."""
+    """The browser with scripts, without state of earlier tests."""
     return ready(scripting)
 
 

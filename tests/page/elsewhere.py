@@ -5,8 +5,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Elsewhere:
-    """Answers `pages` (path → HTML), and every other path with an empty page. `requests` holds the
-    paths that were asked for."""
+    """Answers `pages` (path → HTML), and every other path with an empty page. `requests` has the requested
+    paths."""
 
     def __init__(self):
         self.pages = {}

@@ -1,4 +1,4 @@
-"""Badges as Chromium shapes and measures them: text of any script keeps to its half."""
+"""Badges as Chromium shapes and measures them: text of any script fits its half."""
 
 from unicodedata import normalize
 from urllib.parse import urlencode
@@ -10,8 +10,8 @@ STYLES = ["flat", "flat-square", "plastic", "for-the-badge"]
 PADDING = {"flat": 10, "flat-square": 10, "plastic": 10, "for-the-badge": 22}
 SPACING = {"flat": 0, "flat-square": 0, "plastic": 0, "for-the-badge": 1.25}
 
-# Script → labels, a line first and then words and single characters. The browser shapes them all: what is
-# SPACED is held to a width that is known, what is IN_DEJAVU is in the font that stands in for Verdana.
+# Script → labels: a line, then words and single characters. The browser shapes all of them. The width of
+# scripts in SPACED is compared with a known width. Scripts in IN_DEJAVU use the substitute for Verdana.
 LABELS = {
     "Latin": ["visits of this page so far", "llllllll", "WWWWWW", "hits"],
     "Latin with diacritics": ["Besökare på sidan hittills", "Příliš žluťoučký kůň úpěl", "Số lượt truy cập trang",
@@ -58,7 +58,7 @@ def badge(pair, label, style):
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_text_of_any_script_keeps_to_its_half_and_to_its_shape(browser, full, style):
+def test_text_of_any_script_fits_its_half_and_keeps_its_shape(browser, full, style):
     labels = [(script, label) for script, labels in LABELS.items() for label in labels]
     badges = browser.run(MEASURE, [badge(full, label, style) for _, label in labels])
     for (script, label), halves in zip(labels, badges, strict=True):
@@ -67,7 +67,7 @@ def test_text_of_any_script_keeps_to_its_half_and_to_its_shape(browser, full, st
             assert line["left"] >= 0 and line["right"] >= 0, (script, line)
             assert line["half"] - PADDING[style] <= line["width"] * 4 / 3, (script, line)
         line = halves[0]
-        if label is LABELS[script][0]:  # a long one, of which the padding is a small part
+        if label is LABELS[script][0]:  # a long label, with little padding compared to its width
             assert line["half"] <= line["width"] * 4 / 3, (script, line)
         if script in SPACED:
             spacing = SPACING[style] * len(" ".join(line["text"].split()))
@@ -77,7 +77,7 @@ def test_text_of_any_script_keeps_to_its_half_and_to_its_shape(browser, full, st
 
 
 def test_there_is_a_font_for_every_script(browser, full):
-    """Without one, boxes in place of letters would have been measured."""
+    """Otherwise the test above would measure boxes in place of letters."""
     for script, labels in LABELS.items():
         browser.run(MEASURE, [badge(full, labels[0], "flat")])
         fonts = browser.fonts_of("text:not([aria-hidden])")

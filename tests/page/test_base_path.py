@@ -1,4 +1,4 @@
-"""The page below a path of a host: whatever a person clicks stays there, with scripts and without."""
+"""The page below a base path: all links and forms stay there, with scripts and without."""
 
 from types import SimpleNamespace
 
@@ -17,14 +17,15 @@ def below(stage):
     return SimpleNamespace(ledger=ledger, address=stage.render(counter, base_path=BASE).address)
 
 
-def test_a_person_stays_below_the_base(either, below):
+def test_links_and_forms_stay_below_the_base(either, below):
     either.address = below.address
     either.open(BASE + "/about")
     assert either.number == below.ledger.count("/about") > MANY["/about"]
     assert either.find("#v a").get_attribute("href").endswith(BASE + "/-/paths/about")
     for selector, target in (("header a", "/-/paths"), (".pager [rel=next]", "/-/paths?after="),
                              (".pager [rel=prev]", "/-/paths"), ("section thead a", "/-/paths?order=path"),
-                             ("section tbody a", "/-/paths/"), (".one > p a", "/"), ("nav[aria-label=Site] a + a", "/-/")):
+                             ("section tbody a", "/-/paths/"), (".one > p a", "/"),
+                             ("nav[aria-label=Site] a + a", "/-/")):
         either.click(selector)
         assert either.target.startswith(BASE + target), selector
     either.open(BASE + "/-/paths")
@@ -33,7 +34,7 @@ def test_a_person_stays_below_the_base(either, below):
     assert either.complaints() == []
 
 
-def test_scripts_know_the_base(browser, below):
+def test_scripts_use_the_base(browser, below):
     browser.address = below.address
     for _ in range(2):
         browser.open(BASE + "/about")

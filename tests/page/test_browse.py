@@ -1,5 +1,4 @@
-"""Looking without counting: searching, sorting, paging to the end and back, one path; with script and
-without."""
+"""Views that count nothing: search, sorting, paging to the end and back, one path; with scripts and without."""
 
 import pytest
 from conftest import BY_COUNT, BY_PATH, MANY, pair_on
@@ -9,7 +8,7 @@ from selenium.webdriver.common.keys import Keys
 
 @pytest.fixture(scope="module")
 def still(stage):
-    """A pair that nothing is counted on."""
+    """A pair on which no test counts."""
     return pair_on(stage, MANY)
 
 
@@ -29,7 +28,7 @@ def as_shown(rows):
 
 
 def rows_of(browser):
-    """The rows, what is hidden in a path written one way only, whether framed or in brackets."""
+    """The rows. Hidden characters of a path have one notation, whether they are framed or in brackets."""
     return [(path if "[" in path else path.replace("U+202E", "[U+202E]").replace(
         "U+200B", "[U+200B]"), count) for path, count in browser.rows]
 
@@ -69,7 +68,7 @@ def test_every_page_leads_to_the_first(either, still):
     assert rows_of(either) == as_shown(BY_COUNT[:100])
 
 
-def test_a_page_has_an_address_that_shows_the_same_again(either, still):
+def test_the_address_of_a_page_shows_the_same_page_again(either, still):
     either.address = still.address
     either.open("/-/paths?order=path&prefix=/section-2&limit=10")
     either.click("a[rel=next]")
@@ -100,7 +99,7 @@ def test_a_search_finds_paths_by_prefix(either, still):
     assert either.find("#prefix").get_attribute("value") == "/section-3/"
 
 
-def test_a_search_keeps_the_order_and_the_order_keeps_the_search(either, still):
+def test_search_and_order_are_kept_together(either, still):
     either.address = still.address
     either.open("/-/paths?order=path")
     either.type_into("#prefix", "/section-4")
@@ -134,7 +133,7 @@ def test_a_search_takes_any_text(either, still, text, found):
     assert either.complaints() == []
 
 
-def test_the_empty_search_finds_everything(either, still):
+def test_an_empty_search_finds_everything(either, still):
     either.address = still.address
     either.open("/-/paths?prefix=/section-3")
     either.type_into("#prefix", Keys.BACKSPACE)
@@ -155,7 +154,7 @@ def test_a_row_leads_to_the_paths_page(either, still):
         either.open("/-/paths")
 
 
-def test_a_paths_page_says_when_it_was_first_and_last_hit(either, full):
+def test_a_paths_page_shows_its_first_and_last_hit(either, full):
     either.address = full.address
     hit(full.address, "/when")
     either.open("/-/paths/when")
@@ -164,14 +163,14 @@ def test_a_paths_page_says_when_it_was_first_and_last_hit(either, full):
     assert either.number == full.ledger.count("/when")
 
 
-def test_a_path_that_was_never_counted_is_a_404_that_says_so(either, still):
+def test_the_page_of_an_uncounted_path_is_a_404(either, still):
     either.address = still.address
     either.open("/-/paths/never/counted")
     assert "404" in either.text("h1")
     assert "This path has not been counted yet." in either.text(".error")
 
 
-def test_from_a_paths_page_the_path_can_be_visited(either, full):
+def test_a_paths_page_links_to_the_path(either, full):
     either.address = full.address
     for path in ("/visit/me", "//two/slashes"):
         number = hit(full.address, path)
@@ -180,7 +179,7 @@ def test_from_a_paths_page_the_path_can_be_visited(either, full):
         assert either.target == path and either.number == number + 1
 
 
-def test_exports_are_what_the_page_shows(either, still):
+def test_exports_have_the_rows_of_the_page(either, still):
     either.address = still.address
     either.open("/-/paths?prefix=/section-5&limit=10")
     links = {link.text: link.get_attribute("href").partition(":")[2].partition("/-")[2]
@@ -195,7 +194,7 @@ def test_exports_are_what_the_page_shows(either, still):
     assert len(lines) == 1 + sum(path.startswith("/section-5") for path in MANY)
 
 
-def test_an_empty_ledger_invites(either, own):
+def test_an_empty_ledger_has_an_inviting_page(either, own):
     pair = own()
     either.address = pair.address
     either.open("/-/paths")
@@ -205,7 +204,7 @@ def test_an_empty_ledger_invites(either, own):
     assert pair.ledger.counts() == {"/hello": 1}
 
 
-def test_every_page_can_be_reached_and_left_by_its_links(either, still):
+def test_every_page_is_linked_and_has_links(either, still):
     either.address = still.address
     either.open("/-/")
     assert either.text("[aria-current=page]") == "API"
@@ -215,7 +214,7 @@ def test_every_page_can_be_reached_and_left_by_its_links(either, still):
     assert either.target == "/-/"
 
 
-def test_examples_are_about_this_host_and_can_be_copied(browser, still):
+def test_examples_name_this_host_and_can_be_copied(browser, still):
     browser.address = still.address
     browser.open("/-/")
     origin = "http://%s:%d" % still.address

@@ -1,5 +1,5 @@
-"""Pages of another origin count themselves and show badges: every way that a browser has for it counts
-once, and is not reported to the page as a failure after it was counted."""
+"""Pages of another origin send hits and show badges. Every way that a browser has counts once, and no way is
+reported as a failure to the page after it was counted."""
 
 import html
 import re
@@ -51,7 +51,7 @@ def test_a_fetch_counts_once_and_its_answer_can_be_read(browser, elsewhere, pair
 
 
 @pytest.mark.parametrize("credentials", ["omit", "include"])
-def test_a_page_of_another_origin_can_read_why_a_hit_is_refused(browser, elsewhere, pair, credentials):
+def test_a_page_of_another_origin_can_read_the_reason_of_a_refusal(browser, elsewhere, pair, credentials):
     elsewhere.show(browser, "")
     before = pair.ledger.totals()
     for method, target, status in (
@@ -71,7 +71,7 @@ const minimal = {headers: {Accept: 'application/json', Prefer: 'return=minimal'}
 (async () => {
   const counted = await (await fetch(`${url}/-/hit/read/here`, {method: 'POST', ...json})).json();
   const visited = await (await fetch(`${url}/read/here`, json)).json();
-  const again = await fetch(`${url}/read/here`, minimal); /* which is asked for first */
+  const again = await fetch(`${url}/read/here`, minimal); /* of the first request */
   const page = await (await fetch(`${url}/-/paths?prefix=/read`, json)).json();
   const csv = await (await fetch(`${url}/-/paths?format=csv&prefix=/read`)).text();
   const missing = await fetch(`${url}/-/paths/read/nothing`, json);
@@ -86,9 +86,10 @@ const minimal = {headers: {Accept: 'application/json', Prefer: 'return=minimal'}
 
 def test_a_script_of_another_origin_reads_everything_public(browser, elsewhere, pair):
     elsewhere.show(browser, "")
-    rows = [{"path": "/read/here", "count": 3, "bots": 3}]  # headless Chromium says that it is automated
+    rows = [{"path": "/read/here", "count": 3, "bots": 3}]  # headless Chromium identifies itself as automated
     assert browser.ask(READ, origin(pair)) == [
-        {"path": "/read/here", "count": 1}, 2, "return=minimal", 3, rows, "path,count\r\n/read/here,3\r\n", 404, 404, rows]
+        {"path": "/read/here", "count": 1}, 2, "return=minimal", 3, rows, "path,count\r\n/read/here,3\r\n", 404, 404,
+        rows]
     assert pair.ledger.count("/read/here") == 3
     assert browser.complaints() == []
 
@@ -134,7 +135,7 @@ image.src = url;
 
 
 @pytest.mark.parametrize("suffix", [".svg", ".gif"])
-def test_an_image_counts_once_and_a_cross_origin_one_can_be_read(browser, elsewhere, pair, suffix):
+def test_an_image_counts_once_and_can_be_read_with_crossorigin(browser, elsewhere, pair, suffix):
     elsewhere.show(browser, "")
     for mode, seen in ((None, "SecurityError"), ("anonymous", "readable"), ("use-credentials", "readable")):
         path = f"/image/{mode}"
@@ -144,7 +145,7 @@ def test_an_image_counts_once_and_a_cross_origin_one_can_be_read(browser, elsewh
     assert browser.complaints() == []
 
 
-def test_a_badge_from_the_cache_fits_every_mode(browser, elsewhere, pair):
+def test_a_cached_badge_works_in_every_request_mode(browser, elsewhere, pair):
     elsewhere.show(browser, "")
     url = origin(pair) + "/-/badge/kept.svg"
     for mode, seen in ((None, "SecurityError"), ("anonymous", "readable"), ("use-credentials", "readable"),
@@ -159,7 +160,7 @@ WAYS = {"object": "data", "embed": "src", "iframe": "src"}
 
 
 def inside(browser, tag, script):
-    """What a script returns in the document of the element, or None while there is none."""
+    """The value that a script returns in the document of the element, or None while there is none."""
     try:
         browser.driver.switch_to.frame(browser.find(tag))
         return browser.run(script)
@@ -185,7 +186,7 @@ def test_images_in_documents_of_another_origin_count_once(browser, elsewhere, pa
     embed(f"/-/hit{path}.gif")
     if tag == "iframe":
         until(lambda: inside(browser, tag, SHOWN) == [1], "the pixel to be displayed")
-    else:  # whose name says that it is an image: it is made no document
+    else:  # Chromium makes no document of a target whose name is that of an image
         until(lambda: browser.find(tag).size == {"width": 1, "height": 1}, "the pixel to be displayed")
     assert pair.ledger.count(path) == 2
     assert browser.complaints() == []
@@ -198,7 +199,7 @@ def test_a_page_is_displayed_in_no_frame(browser, elsewhere, pair):
         assert address == ("about:blank" if target.endswith(".yml") else "chrome-error://chromewebdata/")
 
 
-# --- what a browser asks for by itself
+# --- requests that a browser makes by itself
 
 ALONE = ["/-/badge/a.svg", "/-/badge/a.svg?color=none", "/-/badge/a", "/-/hit/a.svg", "/-/hit/a.gif",
          "/-/hit/a", "/-/paths/never?format=json", "/-/paths?format=json&x", "/-/live?limit=none",
@@ -206,7 +207,7 @@ ALONE = ["/-/badge/a.svg", "/-/badge/a.svg?color=none", "/-/badge/a", "/-/hit/a.
 
 
 def links_of(pair):
-    """What the pages lead to that is no page, and what they need."""
+    """The targets of the pages' links that are not pages, and the files that the pages load."""
     pages = "".join(get(pair.address, page).text for page in ("/-/paths", "/-/paths/a", "/-/"))
     links = {html.unescape(link) for link in re.findall('(?:href|src)="([^"]+)"', pages)}
     found = [link for link in links if re.match("/-/badge/|/-/assets/|.*[?&]format=", link)]
@@ -215,7 +216,7 @@ def links_of(pair):
 
 
 def until_all_are_open(browser, targets):
-    """Opens each target in a tab of its own. (What is saved to a file has none any more.)"""
+    """Opens each target in a tab of its own. A tab whose target is downloaded closes."""
     first = browser.driver.current_window_handle
     assert all(browser.run("return arguments[0].map((target) => open(target) !== null)", targets))
     for handle in browser.driver.window_handles:
@@ -235,7 +236,7 @@ def close_all_but(browser, first):
     browser.driver.switch_to.window(first)
 
 
-def test_what_is_opened_alone_counts_no_icon(browser, elsewhere, own):
+def test_opening_any_target_counts_no_icon(browser, elsewhere, own):
     pair = own({"/a": 1})
     browser.address = pair.address
     browser.save_nothing()
@@ -243,9 +244,9 @@ def test_what_is_opened_alone_counts_no_icon(browser, elsewhere, own):
     first = browser.driver.current_window_handle
     try:
         until_all_are_open(browser, ALONE + links_of(pair))
-        icon = f"/icon/{pair.address[1]}"  # no test has asked for it before
+        icon = f"/icon/{pair.address[1]}"  # no other test has requested it
         elsewhere.show(browser, f'<link rel="icon" href="{icon}">')
-        until(lambda: icon in elsewhere.requests, "the icon of the last page to be asked for")
+        until(lambda: icon in elsewhere.requests, "the icon of the last page to be requested")
     finally:
         close_all_but(browser, first)
     hit(pair.address, "/last")

@@ -1,4 +1,4 @@
-"""History on the page: charts that are tables for those who do not see them, and say their numbers to a pointer."""
+"""History on the page: charts are tables for screen readers, and show their numbers to a pointer."""
 
 import pytest
 from harness.wait import until

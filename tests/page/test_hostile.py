@@ -1,4 +1,4 @@
-"""Paths that somebody has chosen with care: they are text, whole, and lead where they say."""
+"""Hostile paths: they are shown as text, complete, and link to themselves."""
 
 import re
 from urllib.parse import quote
@@ -16,24 +16,24 @@ HOSTILE = [
     "/<base href=//elsewhere/>", "/<form action=//elsewhere><button>Search</button></form>",
     "/<details open ontoggle=hostile=1>", "/<math><mtext></mtext><script>hostile=1</script></math>",
     "/<template><script>hostile=1</script></template>", "/<object data=/x>", "/<embed src=/x>",
-    # leaving where it stands
+    # escapes from attributes and elements
     "/\"><script>hostile=1</script>", "/'><script>hostile=1</script>", "/\" onmouseover=\"hostile=1",
     "/' autofocus onfocus='hostile=1", "/` onclick=`hostile=1`", "/</a></th></tr></table><h1>gone</h1>",
     "/</title><script>hostile=1</script>", "/</style></script><img src=x onerror=hostile=1>",
     "/--><script>hostile=1</script><!--", "/]]><script>hostile=1</script><![CDATA[",
     "/</textarea></noscript></template><script>hostile=1</script>", "/a/></span><span>b",
-    # what is decoded once more than it should be
+    # paths that would be decoded twice
     "/&lt;script&gt;hostile=1&lt;/script&gt;", "/&#60;script&#62;hostile=1", "/&amp;amp;", "/&#x3c;b",
     "/%3Cscript%3Ehostile=1%3C/script%3E", "/%2e%2e/%2e%2e/etc/passwd", "/%252e%252e", "/%00", "/%",
     "/\\u003cscript\\u003e", "/+plus+and%20space", "/javascript:hostile=1", "//elsewhere/path",
     "///three", "/http://elsewhere/", "/\\\\elsewhere\\share", "/a//b///", "/?query#fragment",
     "/ ", "/  two blanks ", "/..a/.b/...", "/;jsessionid=1", "/=HYPERLINK(\"//elsewhere\")", "/@SUM(1)",
-    # what cannot be seen, or moves others about
+    # invisible characters, and those that change the direction of text
     "/\u202egpj.exe", "/\u2066x\u2069y", "/a\u200bb", "/a\u200db", "/\ufeffbom", "/a\u00adb", "/a\u2028b",
     "/a\u00a0b", "/a\u3000b", "/a\u2060b", "/a\u180eb", "/a\u061cb", "/\U000e0041tag", "/a\ufe0fb",
     "/\u3164", "/a\uffffb", "/a\u0085b", "/a\tb", "/a\nb", "/a\r\nSet-Cookie: hostile=1", "/a\x01b\x1b[31mc",
     "/a\x7fb",
-    # what takes room
+    # long and tall paths
     "/" + "x" * 2047, "/" + "\u4e2d" * 682, "/" + "a/" * 1023, "/" + "\U0001f4a3" * 500,
     "/z" + "\u0300\u0301\u0302\u0303" * 200, "/\ufdfd" * 100, "/" + "\u202e" * 600, "/\u05d0" + "\u05d1" * 900,
     "/\u0645\u0631\u062d\u0628\u0627/abc/\u0645\u0631\u062d\u0628\u0627", "/" + "&" * 2000, "/" + "<" * 2000,
@@ -44,13 +44,13 @@ HIDDEN = re.compile("[\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u2028-\u20
 
 
 def visible(path):
-    """What a person is to read."""
+    """The text that a person should read."""
     return HIDDEN.sub(lambda found: f"U+{ord(found[0]):04X}", path)
 
 
 @pytest.fixture(scope="module")
 def hostile(stage):
-    """A pair on which all of them are counted, each as often as its place in the list says."""
+    """A pair on which each of them is counted, as often as its place in the list."""
     return pair_on(stage, {path: 10 + at for at, path in enumerate(HOSTILE)})
 
 
@@ -69,8 +69,8 @@ return {
 
 
 def assert_unharmed(browser):
-    """Nothing has run, nothing stands there that the page has not put there, nothing sticks out. (A
-    dialog would make the question itself fail.)"""
+    """Checks that no script has run, that the page has no foreign element, and that nothing overflows. (With an
+    open dialog the query itself fails.)"""
     found = browser.run(UNHARMED)
     assert found.pop("title").endswith("Path Count")
     assert found == {"ran": "undefined", "cookie": "", "h1": 1, "scripts": 1, "elements": [],
@@ -79,12 +79,12 @@ def assert_unharmed(browser):
     assert browser.complaints() == []
 
 
-def test_there_are_enough_of_them_and_no_two_look_alike():
+def test_hostile_paths_look_different_from_each_other():
     assert len(HOSTILE) >= 50
     assert len({visible(path) for path in HOSTILE}) == len(set(HOSTILE)) == len(HOSTILE)
 
 
-def test_the_table_shows_them_as_text_that_leads_to_them(either, hostile):
+def test_the_table_shows_hostile_paths_as_text_and_links_to_them(either, hostile):
     either.address = hostile.address
     for width in (1280, 320):
         either.look(width)
@@ -115,14 +115,14 @@ def test_every_page_shows_a_hostile_path_as_text(browser, hostile, path):
     assert texts["p.path"] == (visible(path) if len(path.encode()) > 240 else None)
     assert_unharmed(browser)
 
-    if len(path) < 200:  # a longer one does not fit the address of a search
+    if len(path) < 200:  # a longer path does not fit into the address of a search
         browser.open("/-/paths?order=path&limit=1&prefix=" + quote(path, safe=""))
         texts = browser.run(TEXTS)
         assert (texts["h1 .path"], texts["section tbody a"]) == (visible(path), visible(path))
         assert_unharmed(browser)
 
 
-def test_bytes_that_are_no_text_are_refused_as_text(hostile):
+def test_errors_show_hostile_targets_as_text(hostile):
     for target, status in (("/%ff<script>", 400), ("/%zz\"><script>hostile=1</script>", 400),
                            ("/-/<script>", 404), ("/-/paths?<b>=1", 400)):
         answer = get(hostile.address, target)

@@ -1,4 +1,4 @@
-"""The live switch: other clients' hits, in place."""
+"""The live switch: hits of other clients appear in place."""
 
 import pytest
 from conftest import BY_COUNT
@@ -17,7 +17,7 @@ def turn_on(browser):
 
 
 @pytest.mark.parametrize("start", ["/following", "/-/paths", "/-/paths?prefix=/section"])
-def test_hits_of_others_are_seen_in_place(browser, full, start):
+def test_hits_of_others_appear_in_place(browser, full, start):
     browser.address = full.address
     browser.open(start)
     path = BY_COUNT[30][0]
@@ -32,7 +32,7 @@ def test_hits_of_others_are_seen_in_place(browser, full, start):
     assert browser.complaints() == []
 
 
-def test_totals_and_the_own_number_follow(browser, full):
+def test_the_totals_and_the_own_count_follow(browser, full):
     browser.address = full.address
     browser.open("/about")
     turn_on(browser)
@@ -46,7 +46,7 @@ def test_totals_and_the_own_number_follow(browser, full):
     until(lambda: browser.number > before, "the totals")
 
 
-def test_the_readers_place_is_kept(browser, full):
+def test_the_scroll_position_is_kept(browser, full):
     browser.address = full.address
     browser.look(1280, 500)
     browser.open("/-/paths")
@@ -84,7 +84,7 @@ def test_the_bars_follow(browser, own):
     until(lambda: browser.run(bars) == ["b49", "b99"], "the bars")
 
 
-def test_paths_that_come_up_are_told_of(browser, own):
+def test_new_paths_are_announced(browser, own):
     pair = own({"/first": 10})
     browser.address = pair.address
     browser.open("/-/paths")
@@ -94,7 +94,7 @@ def test_paths_that_come_up_are_told_of(browser, own):
     assert browser.rows == [("/first", 10)]
 
 
-def test_switched_off_nothing_changes_any_more(browser, full):
+def test_nothing_changes_after_switching_off(browser, full):
     browser.address = full.address
     browser.open("/-/paths")
     turn_on(browser)
@@ -105,7 +105,7 @@ def test_switched_off_nothing_changes_any_more(browser, full):
     assert holds_for(lambda: count_of(browser, "/about") == before, 1.5)
 
 
-def test_the_switch_is_a_switch_by_keyboard_too(browser, full):
+def test_the_switch_works_by_keyboard(browser, full):
     browser.address = full.address
     browser.open("/-/paths")
     browser.run("document.querySelector('#live').focus()")
@@ -126,4 +126,4 @@ def test_the_live_page_continues_after_an_outage(browser, own, stage):
     path = browser.rows[0][0]
     number = hit(pair.render.address, path)
     until(lambda: count_of(browser, path) == number, "the new count", 30)
-    browser.complaints()  # of the connection that was refused
+    browser.complaints()  # about the refused connection

@@ -1,5 +1,5 @@
-"""How every page and state looks, in the light and in the dark, from 320 px to 4K: nothing sticks out,
-axe-core finds nothing, the W3C's validator finds nothing; and a picture of each is left behind."""
+"""Every page and state in light and dark, from 320 px to 4K: nothing overflows, axe-core and the validator of
+the W3C find nothing, and a picture of each is saved."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ def pointed(browser, target):
     browser.point_at(".chart:last-of-type svg")
 
 
-# name → (fixture of the pair, target, what leads to the state)
+# name → (fixture of the pair, target, function that leads to the state)
 STATES = {
     "visit": ("full", BY_COUNT[1][0], twice),
     "visit-below": ("full", BY_COUNT[60][0], twice),
@@ -97,7 +97,7 @@ def show(browser, request, state):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_a_state_is_accessible_fits_and_is_pictured(browser, request, state):
+def test_each_state_is_accessible_and_fits(browser, request, state):
     for dark in (False, True):
         browser.look(1280, 800, dark)
         show(browser, request, state)
@@ -149,7 +149,7 @@ def test_a_long_path_is_shortened_and_can_be_shown_in_full(browser, full, width)
     assert link.size["height"] < 30
 
 
-def test_the_table_is_one_for_screen_readers(browser, full):
+def test_the_table_is_a_table_for_screen_readers(browser, full):
     browser.address = full.address
     browser.open("/-/paths")
     assert browser.find("section table").accessible_name == "Highest counts"
@@ -164,7 +164,7 @@ def test_the_table_is_one_for_screen_readers(browser, full):
 
 
 def page_sources(request):
-    """The HTML of every state, the assets and badges, each under a name of its own."""
+    """The HTML of every state, the assets and badges, each in a file of its own."""
     full = request.getfixturevalue("full")
     for state, (fixture, target, _) in STATES.items():
         answer = get(request.getfixturevalue(fixture).address, target)
@@ -180,7 +180,7 @@ def page_sources(request):
 
 
 def validate(folder):
-    """What the validator finds: a list of its messages, those that are errors."""
+    """The errors that the validator finds, as a list of messages."""
     said = subprocess.run(
         ["java", "-jar", VALIDATOR, "--format", "json", "--stdout", "--exit-zero-always",
          "--also-check-css", "--also-check-svg", folder],

@@ -1,4 +1,4 @@
-"""Leaving one's own visits out, in a browser: with scripts and without, and for pages elsewhere."""
+"""Excluding one's own visits in a browser: with scripts and without, and on pages of other sites."""
 
 import pytest
 from conftest import pair_on
@@ -10,7 +10,7 @@ def pair(stage):
     return pair_on(stage, {"/counted": 7})
 
 
-def test_a_button_leaves_this_browser_out_and_another_counts_it_again(either, pair):
+def test_buttons_exclude_this_browser_and_count_it_again(either, pair):
     either.address = pair.address
     before = pair.ledger.count("/counted")
     either.open("/-/me")
@@ -30,7 +30,7 @@ def test_a_button_leaves_this_browser_out_and_another_counts_it_again(either, pa
 SHOW = '<img src="http://%s:%d/-/hit/counted.svg" alt="">'
 
 
-def test_images_on_pages_of_the_same_site_are_left_out(browser, elsewhere, pair):
+def test_images_on_pages_of_the_same_site_are_excluded_too(browser, elsewhere, pair):
     browser.address = pair.address
     browser.open("/-/me")
     browser.click("form button")

@@ -1,5 +1,4 @@
-"""Both APIs are OpenAPI 3.1 by the specification's own schema. (That what they say is true is shown
-in tests/pair, where real answers are held against them.)"""
+"""Both API descriptions are valid by OpenAPI 3.1's own schema. (tests/pair compares real answers with them.)"""
 
 import json
 import subprocess

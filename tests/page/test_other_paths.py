@@ -1,4 +1,4 @@
-"""The overflow row, in which the hits of paths are counted that have none of their own."""
+"""The overflow row, which has the hits of paths without a row."""
 
 import pytest
 from harness.http import hit
@@ -9,7 +9,7 @@ HITS = {"/": 40, "/blog/": 30, "/docs/start": 20, "/made-up/1": 8, "/made-up/2":
 
 @pytest.fixture
 def crowded(own):
-    """A pair that has a row for three paths and none for more, with 15 hits of others."""
+    """A pair with three paths, room for no more, and 15 hits of other paths."""
     return own(HITS, max_paths=3)
 
 
@@ -20,7 +20,7 @@ def rows(browser):
         " [path.textContent, Number(count.textContent), path.querySelector('a') !== null])")]
 
 
-def test_it_stands_in_the_table_by_its_name_and_leads_nowhere(either, crowded):
+def test_the_table_has_the_overflow_row_without_a_link(either, crowded):
     either.address = crowded.address
     either.open("/-/paths")
     assert rows(either) == [("/", 40, True), ("/blog/", 30, True), ("/docs/start", 20, True),
@@ -33,7 +33,7 @@ def test_it_stands_in_the_table_by_its_name_and_leads_nowhere(either, crowded):
 
 
 @pytest.mark.parametrize("width", [1280, 320])
-def test_a_visit_that_is_counted_there_says_so(either, crowded, width):
+def test_a_visit_counted_in_the_overflow_row_mentions_it(either, crowded, width):
     either.address = crowded.address
     either.look(width, 900)
     either.open("/new")
@@ -49,7 +49,7 @@ def test_a_visit_that_is_counted_there_says_so(either, crowded, width):
     either.picture(f"other-paths-{width}")
 
 
-def test_its_hits_are_followed_in_place(browser, crowded):
+def test_hits_of_the_overflow_row_appear_in_place(browser, crowded):
     browser.address = crowded.address
     browser.open("/new")
     browser.find("#live").click()
@@ -61,7 +61,7 @@ def test_its_hits_are_followed_in_place(browser, crowded):
     assert browser.complaints() == []
 
 
-def test_that_it_came_up_is_not_told_as_of_a_path(browser, own):
+def test_a_new_overflow_row_is_not_announced_as_a_path(browser, own):
     pair = own({"/a": 1}, max_paths=1)
     browser.address = pair.address
     browser.open("/-/paths")

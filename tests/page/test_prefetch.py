@@ -1,4 +1,4 @@
-"""What Chromium loads ahead, and what it does when its user goes there."""
+"""What Chromium prefetches, and its requests when the user opens that page."""
 
 import json
 

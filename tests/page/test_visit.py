@@ -1,4 +1,4 @@
-"""The page of a visit: counting, one's own number and row, what changed since."""
+"""The page of a visit: counting, the visitor's own count and row, and changes since the last visit."""
 
 import pytest
 from conftest import BY_COUNT
@@ -7,7 +7,7 @@ from harness.wait import until
 from selenium.webdriver.common.keys import Keys
 
 
-def test_each_visit_is_one_hit_and_the_page_says_which(either, full):
+def test_each_visit_is_one_hit_and_the_page_shows_its_number(either, full):
     either.address = full.address
     path = f"/visited/{'with' if either.script else 'without'}"
     for number in (1, 2, 3):
@@ -19,14 +19,14 @@ def test_each_visit_is_one_hit_and_the_page_says_which(either, full):
     assert either.complaints() == []
 
 
-def test_a_visit_counts_nothing_but_its_path(either, own):
+def test_a_visit_counts_only_its_path(either, own):
     pair = own()
     either.address = pair.address
     either.open("/alone")
     assert pair.ledger.counts() == {"/alone": 1}
 
 
-def test_the_visited_row_is_marked_and_the_only_one(either, full):
+def test_only_the_visited_row_is_marked(either, full):
     either.address = full.address
     path = BY_COUNT[40][0]
     either.open(path)
@@ -42,10 +42,10 @@ def test_the_visited_row_is_scrolled_to(browser, full):
         browser.look(width, height)
         browser.open(BY_COUNT[70][0])
         assert browser.is_within_view("#v")
-        assert browser.is_within_view(".count")  # and the large figures stay where they are seen
+        assert browser.is_within_view(".count")  # and the large figures stay visible
 
 
-def test_the_top_of_the_page_is_not_left_when_the_row_is_in_view(browser, full):
+def test_the_page_is_not_scrolled_when_the_row_is_in_view(browser, full):
     browser.address = full.address
     browser.open("/about")
     assert browser.is_within_view("#v")
@@ -60,7 +60,7 @@ def test_without_script_a_link_leads_to_the_visited_row(either, full):
     until(lambda: either.is_within_view("#v"), "the row to be in view")
 
 
-def test_a_path_below_the_table_has_its_row_apart(either, full):
+def test_a_path_below_the_table_has_a_separate_row(either, full):
     either.address = full.address
     path = BY_COUNT[-1][0]
     either.open(path)
@@ -72,7 +72,7 @@ def test_a_path_below_the_table_has_its_row_apart(either, full):
     assert either.text("a[href='#v']").startswith("Below the first 100 of ")
 
 
-def test_the_own_row_leads_to_the_paths_page(either, full):
+def test_the_visited_row_links_to_the_paths_page(either, full):
     either.address = full.address
     path = BY_COUNT[20][0]
     either.open(path)
@@ -80,7 +80,7 @@ def test_the_own_row_leads_to_the_paths_page(either, full):
     assert either.find("h1 a").get_attribute("href").endswith("/-/paths" + path)
 
 
-# --- what changed since
+# --- changes since the last visit
 
 
 def test_the_page_shows_hits_since_the_last_visit(browser, full):
@@ -95,7 +95,7 @@ def test_the_page_shows_hits_since_the_last_visit(browser, full):
     assert browser.text("#since").startswith("+5 hits since you looked a moment ago")
 
 
-def test_what_changed_is_told_for_each_path_by_itself(browser, full):
+def test_changes_are_shown_for_each_path(browser, full):
     browser.address = full.address
     browser.open("/since/a")
     browser.open("/since/b")
@@ -104,7 +104,7 @@ def test_what_changed_is_told_for_each_path_by_itself(browser, full):
     assert browser.text("#since").startswith("Only your own hit since you looked a moment ago")
 
 
-def test_a_browser_that_has_forgotten_claims_nothing(browser, full):
+def test_no_changes_are_shown_without_stored_counts(browser, full):
     browser.address = full.address
     browser.open("/forgotten")
     browser.forget()
@@ -113,7 +113,7 @@ def test_a_browser_that_has_forgotten_claims_nothing(browser, full):
 
 
 @pytest.mark.parametrize("memory", ["nonsense", "{}", "[1]", "[[\"/spoilt\",[1e9,0,0]]]"])
-def test_a_spoilt_memory_claims_nothing_and_breaks_nothing(browser, full, memory):
+def test_no_changes_are_shown_with_corrupt_stored_counts(browser, full, memory):
     browser.address = full.address
     browser.open("/spoilt")
     browser.run("localStorage.setItem('pathcount', arguments[0])", memory)
@@ -124,7 +124,7 @@ def test_a_spoilt_memory_claims_nothing_and_breaks_nothing(browser, full, memory
     browser.forget()
 
 
-def test_without_script_nothing_is_claimed_and_nothing_offered_that_needs_it(scriptless, full):
+def test_the_page_without_scripts_has_no_parts_that_need_them(scriptless, full):
     scriptless.address = full.address
     for _ in range(2):
         scriptless.open("/plain")
@@ -144,7 +144,7 @@ def test_the_first_tab_offers_to_skip_to_the_content(either, full):
     until(lambda: either.target.endswith("#main"), "the link to be followed")
 
 
-def test_everything_can_be_reached_by_tab_and_shows_that_it_has_the_focus(either, full):
+def test_everything_can_be_reached_by_tab_and_shows_its_focus(either, full):
     either.address = full.address
     either.open("/keyboard/all")
     wanted = {"#main", "/-/", "/-/paths/keyboard/all", "prefix", "BUTTON", "/-/paths?order=path"}

@@ -15,7 +15,7 @@ def face(pair):
 
 
 def texts(answer):
-    """The texts of a badge without shadows. Checks that it is SVG that contains only shapes."""
+    """The texts of a badge, without shadows. Checks that it is SVG and contains only shapes."""
     assert answer.status == 200 and answer.media_type == "image/svg+xml", answer.start
     root = xml.etree.ElementTree.fromstring(answer.body)
     kinds = {element.tag.removeprefix(SVG) for element in root.iter()}
@@ -28,7 +28,7 @@ def texts(answer):
 
 
 def assert_is_for_all_origins(answer, origin):
-    """Checks that a page of this origin may read the answer, with credentials or without."""
+    """Checks that a page of this origin may read the answer, with or without credentials."""
     assert answer.header("access-control-allow-origin") == origin
     assert answer.header("access-control-allow-credentials") == "true"
     assert answer.header("vary") == "origin"

@@ -21,7 +21,7 @@ def ledger(module_stage):
 
 @pytest.fixture(scope="module")
 def counters(module_stage, ledger):
-    """Two counter-svc. The second one folds seldom."""
+    """Two counter-svc. The second one rarely folds."""
     return [module_stage.counter(ledger, admin_token=ADMIN_TOKEN, fold_interval_ms=interval, **PATIENT)
             for interval in (100, 60000)]
 
@@ -38,7 +38,7 @@ def root():
 
 
 def ask(api, kind, **request):
-    """Requests a change until it is made or refused. A wait for a lock may end with 503."""
+    """Requests a change until it is made or refused. A 503 is repeated: the change may have waited for a lock."""
     body = {"id": secrets.token_hex(8), "kind": kind, "why": "a test", **request}
     return until(lambda: (answer := api.ask("POST", "/v1/changes", body, ADMIN)).status != 503 and answer,
                  "a change to be made or refused")
@@ -70,7 +70,7 @@ def audit(api, path=None, **query):
 
 
 def check(ledger, counters, counts):
-    """Checks these counts at every counter, 0 for none, and that totals agree with a scan."""
+    """Checks these counts at every counter (0: no row), and that the kept totals agree with a scan of the table."""
     for path, count in counts.items():
         assert ledger.count(path) == count
         for counter in counters:

@@ -6,7 +6,7 @@ from harness.postgres import ClockedCluster, Cluster
 from harness.services import SANITIZED
 from harness.stage import Stage
 
-# so that a failed assertion of a helper shows its values
+# a failed assertion in a helper then shows its values
 pytest.register_assert_rewrite(*(f"{topic}_helpers" for topic in (
     "beacon", "changes", "counter_api", "exactly_once", "history", "journal")))
 
@@ -24,7 +24,7 @@ def cluster():
 
 @pytest.fixture(scope="session")
 def clocked():
-    """A PostgreSQL with its own clock, which tests set."""
+    """A PostgreSQL with its own clock. Tests set the clock."""
     cluster = ClockedCluster()
     yield cluster
     cluster.remove()
@@ -32,7 +32,7 @@ def clocked():
 
 @pytest.fixture
 def outage(cluster):
-    """The same cluster, for tests that stop it. It runs again afterwards."""
+    """The same cluster, for tests that stop it. It is started again after the test."""
     yield cluster
     cluster.start()
 

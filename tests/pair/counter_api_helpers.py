@@ -16,6 +16,6 @@ def api(counter):
 
 
 def batch(**changes):
-    """A valid batch with these changes. None removes a member."""
+    """A valid batch with these changes. The value None removes a member."""
     document = {"lane": RIGHT_LANE, "sequence": 1, "paths": ["/a", "/b"], "hits": [1, 2], **changes}
     return {name: value for name, value in document.items() if value is not None}

@@ -1,4 +1,4 @@
-"""A ledger whose clock the test sets, and its history. For test_history*.py."""
+"""A ledger whose clock is set by the test, and its history. For test_history*.py."""
 
 import collections
 import datetime
@@ -109,7 +109,7 @@ class Book:
             "7d": days(7), "30d": days(30)}.items()}
 
     def check(self, now):
-        """Checks the periods, their sums and the kept numbers of rows against the hits."""
+        """Checks the periods, their sums and the stored numbers of rows against the hits."""
         expected = self.expected_periods(now)
         assert self.periods(now) == expected
         for period, paths in expected.items():
@@ -121,7 +121,7 @@ class Book:
 
 @pytest.fixture(scope="module")
 def made(module_stage):
-    """A ledger with the schema, without a counter-svc."""
+    """A ledger with the schema. No counter-svc runs on it."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     ledger.until_migrated()

@@ -22,7 +22,7 @@ def api(counter):
 
 @contextlib.contextmanager
 def folds_kept_from(ledger, *paths):
-    """Locks the rows of some paths, so that entries with hits of them cannot be folded."""
+    """Locks the rows of some paths, so that entries with hits of these paths cannot be folded."""
     with ledger.connect() as connection:
         connection.execute("BEGIN")
         for path in paths:
@@ -69,7 +69,7 @@ def metric(api, name):
 
 @pytest.fixture(autouse=True)
 def counters_know_their_apis(monkeypatch, stage):
-    """Gives each Api a reference to its counter-svc, for metrics."""
+    """Gives each Api a reference to its counter-svc, for its metrics."""
     make = stage.counter
 
     def counter(*arguments, **keywords):
@@ -81,7 +81,7 @@ def counters_know_their_apis(monkeypatch, stage):
 
 
 def end_folds(ledger):
-    """Ends the sessions that fold, which undoes their open folds."""
+    """Terminates the sessions that fold. This rolls their open folds back."""
     ended = ledger.backends("query LIKE '%%pathcount_fold(%%'")
     for pid in ended:
         ledger.run("SELECT pg_terminate_backend(%s)", pid)
@@ -95,5 +95,5 @@ def statement(name):
 
 
 def clear(connection):
-    """Deletes the folded entries that may be deleted, as counter-svc does."""
+    """Deletes folded entries by the same rule as counter-svc."""
     connection.execute(re.sub(r"\$\d", "%s", statement("clear.sql")), (0, 10**6))

@@ -1,4 +1,4 @@
-"""Malicious or broken clients: each costs one socket for a limited time, and other clients are still served."""
+"""Malicious or broken clients. Each costs one socket for a limited time, and other clients are still served."""
 
 import contextlib
 import os
@@ -20,11 +20,11 @@ SHORT = {"head_ms": 1000, "body_ms": 1000, "idle_ms": 2000, "answer_ms": 3000}
 
 @pytest.fixture(scope="module")
 def short(module_stage):
-    """A pair that is not patient."""
+    """A pair with short deadlines."""
     return module_stage.pair(SHORT, SHORT)
 
 
-def last_words(sock):
+def answers_until_closed(sock):
     """The answers up to the end of the connection."""
     stream, answers = Stream(sock), []
     try:
@@ -35,12 +35,12 @@ def last_words(sock):
 
 
 def descriptors_of(service):
-    """How many files and sockets a service has open."""
+    """The number of files and sockets that a service has open."""
     return len(os.listdir(f"/proc/{service.pid}/fd"))
 
 
 def drip(sock, piece, pause):
-    """Sends a piece every now and then until the connection is gone; returns how often it did."""
+    """Sends a piece again and again until the connection is closed. Returns the number of pieces sent."""
     times = 0
     with contextlib.suppress(OSError):
         while times < 1000:
@@ -50,13 +50,13 @@ def drip(sock, piece, pause):
     return times
 
 
-# --- slow in sending
+# --- slow senders
 
 def test_a_slow_head_gets_408(short):
     with connected(short.address) as [sock]:
         sock.sendall(HEAD)
         dripped = Later(drip, sock, b"A: b\r\n", 0.05)
-        [answer] = last_words(sock)
+        [answer] = answers_until_closed(sock)
         assert answer.status == 408 and answer.closes
         contract.check_problem(answer)
         assert "head" in answer.json()["detail"]
@@ -67,7 +67,7 @@ def test_the_head_of_a_later_request_has_the_same_deadline(short):
     with Connection(short.address) as connection:
         assert connection.ask("GET", "/abuse/kept").status == 200
         connection.sock.sendall(HEAD)
-        assert [answer.status for answer in last_words(connection.sock)] == [408]
+        assert [answer.status for answer in answers_until_closed(connection.sock)] == [408]
 
 
 @pytest.mark.parametrize("where", ["public", "internal"])
@@ -77,27 +77,27 @@ def test_a_slow_body_gets_408(short, where):
         sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + f"Authorization: Bearer {TOKEN}\r\n".encode()
                      + b"Content-Length: 60000\r\n\r\n")
         dripped = Later(drip, sock, b"x", 0.05)
-        [answer] = last_words(sock)
+        [answer] = answers_until_closed(sock)
         assert answer.status == 408 and "body" in answer.json()["detail"]
         assert 5 < dripped.result() < 1000
 
 
 @pytest.mark.parametrize("chunks", [b"1\r\nx\r\n", b"x" * 100, b"\r\nA: b"])
-def test_endless_chunks_end_soon(short, chunks):
-    """As data, as an extension, and as trailers: all of it is refused without waiting for its end."""
+def test_endless_chunks_are_refused_early(short, chunks):
+    """In data, in an extension and in trailers. Each is refused before its end."""
     start = {b"1": b"", b"x": b"1;", b"\r": b"0\r\n"}[chunks[:1]]
     with connected(short.address) as [sock]:
         sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + start)
         dripped = Later(drip, sock, chunks, 0.02)
-        assert [answer.status for answer in last_words(sock)] == [411]
+        assert [answer.status for answer in answers_until_closed(sock)] == [411]
         assert dripped.result() < 1000
 
 
-def test_silence_before_a_request_ends_without_a_word(short):
+def test_a_silent_connection_is_closed_without_an_answer(short):
     with connected(short.address, 2) as [silent, kept]:
         kept.sendall(HEAD + b"\r\n")
-        assert last_words(silent) == []
-        assert [answer.status for answer in last_words(kept)] == [200]
+        assert answers_until_closed(silent) == []
+        assert [answer.status for answer in answers_until_closed(kept)] == [200]
 
 
 def test_a_connection_in_use_is_kept(short):
@@ -107,9 +107,9 @@ def test_a_connection_in_use_is_kept(short):
             assert connection.ask("GET", "/-/openapi.yml").status == 200
 
 
-def test_a_connection_may_be_silent_at_first(short):
+def test_a_new_connection_may_be_silent_for_a_while(short):
     with Connection(short.address) as connection:
-        time.sleep(0.5)  # connections are looked over five times a second
+        time.sleep(0.5)  # longer than the 0.2 s between two checks of the connections
         assert connection.ask("GET", "/-/openapi.yml").status == 200
 
 
@@ -118,16 +118,16 @@ def test_a_half_closed_client_is_answered(short):
     with connected(short.address) as [sock]:
         sock.sendall(HEAD + b"\r\n" + HEAD + b"\r\n")
         sock.shutdown(socket.SHUT_WR)
-        assert [answer.status for answer in last_words(sock)] == [200, 200]
+        assert [answer.status for answer in answers_until_closed(sock)] == [200, 200]
 
 
-# --- too much
+# --- requests that are too long
 
 @pytest.mark.parametrize("size", [16385, 20000, 65536, 100_000])
 def test_a_target_that_is_too_long_gets_414(pair, size):
     with connected(pair.address) as [sock]:
         sock.sendall(b"GET /" + b"a" * (size - 1) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        [answer] = last_words(sock)
+        [answer] = answers_until_closed(sock)
         assert answer.status == 414 and answer.closes
         contract.check_problem(answer)
         assert "target" in answer.json()["detail"] or "too long" in answer.json()["detail"]
@@ -136,17 +136,17 @@ def test_a_target_that_is_too_long_gets_414(pair, size):
 def test_an_incomplete_target_of_64_kb_gets_414(pair):
     with connected(pair.address) as [sock]:
         sock.sendall(b"GET /" + b"a" * 65535)
-        assert [answer.status for answer in last_words(sock)] == [414]
+        assert [answer.status for answer in answers_until_closed(sock)] == [414]
 
 
 def test_a_target_of_half_a_megabyte_is_refused_by_the_library(pair):
     with connected(pair.address) as [sock]:
         with contextlib.suppress(OSError):
             sock.sendall(b"GET /" + b"a" * 500_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n")
-        assert [answer.status for answer in last_words(sock)] in ([400], [414])
+        assert [answer.status for answer in answers_until_closed(sock)] in ([400], [414])
 
 
-def test_a_query_may_be_as_long_as_a_target(pair):
+def test_a_query_of_the_maximum_length_is_accepted(pair):
     with connected(pair.address) as [sock]:
         sock.sendall(b"GET /abuse/query?" + b"q" * (16384 - 13) + b" HTTP/1.1\r\n" + HOST + b"\r\n")
         assert Stream(sock).message(True).status == 200
@@ -158,10 +158,10 @@ def test_a_query_may_be_as_long_as_a_target(pair):
     ids=["one long", "forty long"])
 def test_a_head_that_is_too_long_gets_431(pair, where, headers):
     address = pair.address if where == "public" else pair.counter.address
-    for end in (b"\r\n", b""):  # whole, or not yet
+    for end in (b"\r\n", b""):  # complete or incomplete
         with connected(address) as [sock]:
             sock.sendall(HEAD + headers + end)
-            [answer] = last_words(sock)
+            [answer] = answers_until_closed(sock)
             assert answer.status == 431 and answer.closes
             contract.check_problem(answer)
 
@@ -169,13 +169,13 @@ def test_a_head_that_is_too_long_gets_431(pair, where, headers):
 def test_more_than_100_header_lines_are_refused_by_the_library(pair):
     with connected(pair.address) as [sock]:
         sock.sendall(HEAD + b"A: b\r\n" * 100 + b"\r\n")
-        assert [answer.status for answer in last_words(sock)] == [400]
+        assert [answer.status for answer in answers_until_closed(sock)] == [400]
 
 
 def test_a_body_that_is_too_long_gets_413_without_being_read(pair):
     with connected(pair.address) as [sock]:
         sock.sendall(b"POST /-/hit/abuse HTTP/1.1\r\n" + HOST + b"Content-Length: 65537\r\n\r\n")
-        assert [answer.status for answer in last_words(sock)] == [413]
+        assert [answer.status for answer in answers_until_closed(sock)] == [413]
 
 
 def test_limits_are_configured(stage):
@@ -186,10 +186,10 @@ def test_limits_are_configured(stage):
     assert get(pair.address, "/a", {"A": "b" * 2000}).status == 431
 
 
-# --- floods: everybody else goes on, and memory has a bound
+# --- floods: other clients are served, and memory is bounded
 
-def assert_others_go_on(pair, times=20):
-    """Somebody else is answered, each time within the request's deadline."""
+def assert_others_are_served(pair, times=20):
+    """Checks that other requests are answered, each within its deadline."""
     for _ in range(times):
         assert get(pair.address, "/others", JSON).status == 200
 
@@ -205,20 +205,21 @@ STALLS = {
 
 @pytest.mark.parametrize("kind", STALLS)
 def test_stalled_clients_cost_a_socket_and_nothing_else(short, kind):
-    """Several hundred of them: the others go on, and when their time is over they are gone."""
+    """Several hundred of them. Other clients are served, and the stalled ones are disconnected at their
+    deadline."""
     get(short.address, "/others")
     time.sleep(0.1)
     memory, descriptors = short.render.memory_bytes(), descriptors_of(short.render)
     with connected(short.address, 500) as socks:
         for sock in socks:
             sock.sendall(STALLS[kind])
-        assert_others_go_on(short)
+        assert_others_are_served(short)
         assert short.render.memory_bytes() - memory < 500 * 24 * 1024 or SANITIZED
-        until(lambda: descriptors_of(short.render) <= descriptors + 5, "the stalled ones to be gone")
+        until(lambda: descriptors_of(short.render) <= descriptors + 5, "the stalled clients to be disconnected")
 
 
 def test_clients_that_do_not_read_cost_a_socket_and_nothing_else(stage):
-    """Each asks for many pages and reads none: the kernel, or answer_ms, ends them."""
+    """Each client requests many pages and reads none, until the kernel or answer_ms ends the connection."""
     pair = stage.pair(SHORT)
     for n in range(100):
         hit(pair.address, f"/unread/{n}/" + "a" * 2000)
@@ -227,14 +228,15 @@ def test_clients_that_do_not_read_cost_a_socket_and_nothing_else(stage):
     with connected(pair.address, 200, receive_bytes=2048) as socks:
         for sock in socks:
             sock.sendall(requests * 4)
-        assert_others_go_on(pair)
+        assert_others_are_served(pair)
         memory = pair.render.memory_bytes()
-        until(lambda: descriptors_of(pair.render) <= descriptors + 5, "those who do not read to be gone", 60)
+        until(lambda: descriptors_of(pair.render) <= descriptors + 5,
+              "the clients that do not read to be disconnected", 60)
         print("memory", memory)
         assert memory < 300 * 1024 * 1024
 
 
-def test_a_client_that_reads_a_little_now_and_then_has_answer_ms(stage):
+def test_answer_ms_also_ends_a_client_that_reads_slowly(stage):
     pair = stage.pair({**SHORT, "idle_ms": 60000})
     for n in range(400):
         hit(pair.address, f"/slow/{n}/" + "%C3%A9" * 1000)
@@ -247,11 +249,11 @@ def test_a_client_that_reads_a_little_now_and_then_has_answer_ms(stage):
                 time.sleep(0.05 if time.monotonic() - began < 6 else 0)
         assert got > 2048
         answer = get(pair.address, "/-/paths?limit=1000&prefix=/slow")
-        assert got < len(answer.body)  # it was cut
+        assert got < len(answer.body)  # the answer was cut short
 
 
-def test_a_flood_of_headers_is_cut(stage):
-    """Heads that never end, as fast as they go, over many connections."""
+def test_endless_heads_are_disconnected(stage):
+    """Many connections send endless heads as fast as they can."""
     pair = stage.pair()
     get(pair.address, "/others")
     memory = pair.render.memory_bytes()
@@ -266,29 +268,28 @@ def test_a_flood_of_headers_is_cut(stage):
                         sock.sendall(b"A: " + b"b" * 3000 + b"\r\n")
 
     floods = [Later(flood) for _ in range(2)]
-    assert_others_go_on(pair)
+    assert_others_are_served(pair)
     for one in floods:
         one.result(60)
-    # a sanitizer keeps what is freed
+    # a sanitizer keeps freed memory
     assert pair.render.memory_bytes() - memory < 100 * 1024 * 1024 or SANITIZED
 
 
-def test_a_pipeliner_waits_behind_its_own_requests(pair):
-    """Thousands of requests in one go are answered one by one, in order, and nobody else waits for
-    them."""
+def test_a_flood_of_pipelined_requests_delays_no_other_client(pair):
+    """Thousands of requests sent at once are answered one by one, in order."""
     requests = b"".join(b"GET /-/nothing/%d HTTP/1.1\r\n" % n + HOST + b"\r\n" for n in range(20000))
     with Connection(pair.address) as connection:
         connection.sock.settimeout(60)
         sender = Later(connection.sock.sendall, requests)
         first = connection.receive()
         assert first.status == 404
-        assert_others_go_on(pair)
+        assert_others_are_served(pair)
         for _ in range(19999):
             assert connection.receive().status == 404
         sender.result(60)
 
 
-def test_hits_that_are_pipelined_are_each_counted_once(pair):
+def test_each_pipelined_hit_is_counted_once(pair):
     with Connection(pair.address) as connection:
         connection.sock.sendall((b"GET /pipelined HTTP/1.1\r\n" + HOST
                                  + b"Accept: application/json\r\nPrefer: return=minimal\r\n\r\n") * 50)
@@ -298,7 +299,7 @@ def test_hits_that_are_pipelined_are_each_counted_once(pair):
 
 # --- the number of connections
 
-def test_there_is_a_limit_on_connections_and_the_rest_wait(stage):
+def test_connections_beyond_the_limit_wait(stage):
     pair = stage.pair({**SHORT, "max_connections": 20})
     with connected(pair.address, 25) as socks:
         for sock in socks:
@@ -314,7 +315,7 @@ def test_there_is_a_limit_on_connections_and_the_rest_wait(stage):
         for one in socks[20:]:
             one.settimeout(PATIENCE_S)
             assert Stream(one).message(True).status == 200
-        assert pair.render.is_ready()  # the admin listener has connections of its own
+        assert pair.render.is_ready()  # the admin listener has its own limit
 
 
 # --- a time limit for every request
@@ -329,8 +330,8 @@ def test_every_request_is_answered_within_its_deadline(stage):
 
 
 def test_bytes_that_arrive_during_a_request_wait_and_use_no_cpu(stage):
-    """The next request, and the client's end, are readable all the time until the first request is
-    answered: neither may keep the loop busy."""
+    """The next request and the client's end are readable until the first request is answered. Neither may keep
+    the loop busy."""
     pair = stage.pair({"request_deadline_ms": 1500})
     pair.counter.freeze()
     with connected(pair.address, 2) as [pipelining, closing]:
@@ -347,12 +348,12 @@ def test_bytes_that_arrive_during_a_request_wait_and_use_no_cpu(stage):
 
 # --- overload
 
-def test_a_queue_that_does_not_move_is_not_joined(stage):
-    """More than a batch has waited for half of the deadline: a further hit would wait in vain, and is
-    refused at once, while the others still have the time that is left to them."""
+def test_a_hit_behind_a_stalled_queue_is_refused_at_once(stage):
+    """More than one batch of hits has waited for half of the deadline, so a further hit would time out. It is
+    refused at once. The earlier hits keep the rest of their deadline."""
     pair = stage.pair({"request_deadline_ms": 6000, "lanes": 1})
     pair.counter.freeze()
-    with connected(pair.address, 1500) as socks:  # a batch has 1,024 paths at most
+    with connected(pair.address, 1500) as socks:  # a batch has at most 1,024 paths
         for sock in socks:
             sock.sendall(HEAD + b"Accept: application/json\r\n\r\n")
         probes = []

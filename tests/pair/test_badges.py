@@ -31,7 +31,7 @@ def test_a_badge_of_a_path_that_was_never_counted_shows_0(pair, face):
 @pytest.mark.parametrize("query, seconds", [
     ("", 60), ("cacheSeconds=0", 60), ("cacheSeconds=60", 60), ("cacheSeconds=86400", 86400),
     ("cacheSeconds=99999999999", 31536000)])
-def test_a_badge_may_be_kept_for_a_minute_or_longer(face, query, seconds):
+def test_a_badge_may_be_cached_for_a_minute_or_longer(face, query, seconds):
     answer = face.get("/-/badge/kept.svg?" + query)
     assert answer.header("cache-control") == f"public, max-age={seconds}"
     assert answer.header("vary") == "origin"
@@ -44,8 +44,8 @@ def test_a_badge_that_counts_is_never_cached(pair, face):
         assert answer.header("cache-control") == "no-store"
 
 
-def test_a_number_can_be_short(pair, face):
-    """The whole one is its name, for screen readers and as a tooltip."""
+def test_a_badge_can_show_a_short_number(pair, face):
+    """Its title has the whole number, for screen readers and the tooltip."""
     pair.api.count({"/short": 12_344})
     answer = face.get("/-/badge/short.svg?numbers=short")
     assert texts(answer) == ["hits", "12.3k"]
@@ -54,7 +54,7 @@ def test_a_number_can_be_short(pair, face):
     assert texts(face.get("/-/badge/short.svg?numbers=full")) == ["hits", "12,345"]
 
 
-SHIELDS = {  # of https://shields.io/badges/endpoint-badge
+SHIELDS = {  # from https://shields.io/badges/endpoint-badge
     "type": "object", "required": ["schemaVersion", "label", "message"], "additionalProperties": False,
     "properties": {
         "schemaVersion": {"const": 1}, "label": {"type": "string"}, "message": {"type": "string", "minLength": 1},
@@ -68,7 +68,7 @@ SHIELDS = {  # of https://shields.io/badges/endpoint-badge
           "cacheSeconds": 60}),
     ("&numbers=short&label=a%22b&color=red&style=plastic&cacheSeconds=600", {
         "label": 'a"b', "message": "1.2M", "color": "e05d44", "style": "plastic", "cacheSeconds": 600})])
-def test_a_badge_for_shields_is_json_of_its_schema(pair, face, query, expected):
+def test_format_shields_returns_json_of_the_schema_of_shields_io(pair, face, query, expected):
     path = f"/shields/{len(query)}"
     pair.api.count({path: 1234567})
     answer = face.get(f"/-/badge{path}.svg?format=shields{query}", {"Origin": "https://a.example"})
@@ -91,15 +91,15 @@ def test_a_label_is_shown_as_text(face, label, style):
 
 
 @pytest.mark.parametrize("label", ["", "+", "%20++"])
-def test_without_a_label_there_is_only_the_number(face, label):
+def test_a_badge_without_a_label_has_only_the_number(face, label):
     assert texts(face.get("/-/badge/label.svg?label=" + label)) == ["0"]
 
 
-def test_spaces_of_a_label_are_as_they_are_shown(face):
+def test_spaces_in_a_label_are_collapsed(face):
     assert texts(face.get("/-/badge/label.svg?label=++a++b+")) == ["a b", "0"]
 
 
-def test_a_label_in_capitals_is_so_in_any_alphabet(face):
+def test_a_label_is_set_in_capitals_in_any_alphabet(face):
     query = urlencode({"label": "vus à présent: είδη", "style": "for-the-badge"})
     assert texts(face.get("/-/badge/label.svg?" + query)) == ["VUS À PRÉSENT: ΕΊΔΗ", "0"]
 
@@ -112,7 +112,7 @@ def test_colors_are_names_or_digits(face, query, color):
 
 
 @pytest.mark.parametrize("style", ["flat", "flat-square", "plastic", "for-the-badge"])
-def test_every_style_is_another(face, style):
+def test_each_style_looks_different(face, style):
     answer = face.get("/-/badge/style.svg?style=" + style)
     assert len(texts(answer)) == 2
     others = {face.get("/-/badge/style.svg?style=" + other).text
@@ -136,7 +136,7 @@ OTHERS = ["cb=1", "v=2", "utm_source=a&utm_medium=b", "1732365296123", "maxAge=3
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_images_take_no_notice_of_other_parameters(pair, face, other):
+def test_images_ignore_unknown_parameters(pair, face, other):
     path = "/others/" + quote(other, safe="")
     assert texts(face.get(f"/-/hit{path}.svg?{other}&label=a")) == ["a", "1"]
     assert texts(face.get(f"/-/badge{path}.svg?label=a&{other}")) == ["a", "1"]

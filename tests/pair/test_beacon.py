@@ -1,4 +1,4 @@
-"""Pages elsewhere count and show numbers: badges, images, beacons."""
+"""Pages of other sites count hits and show counts, with badges, images and beacons."""
 
 from urllib.parse import quote
 
@@ -10,7 +10,7 @@ from harness.wait import Later
 
 from beacon_helpers import assert_is_for_all_origins, face, texts  # noqa: F401 (fixtures)
 
-# As a navigation of a browser has it, and as an <img> has it.
+# The Accept of a browser's navigation, and that of an <img>.
 NAVIGATION = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"}
 
 IMAGE = {"Accept": "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
@@ -27,7 +27,7 @@ def test_each_way_to_hit_counts_once(pair, face):
     assert pair.ledger.count("/ways/a") == 4
 
 
-def test_the_pixel_is_the_classic_one(face):
+def test_the_pixel_is_a_transparent_gif(face):
     answer = face.get("/-/hit/pixel.gif?t=123&anything")
     assert answer.media_type == "image/gif" and len(answer.body) == 43
     assert answer.body.startswith(b"GIF89a\x01\x00\x01\x00") and answer.body.endswith(b";")
@@ -50,7 +50,7 @@ ORIGINS = [
 
 
 @pytest.mark.parametrize("method, target, status", ORIGINS)
-def test_every_answer_is_for_the_origin_that_asks(face, method, target, status):
+def test_answers_to_hits_allow_the_requesting_origin_with_credentials(face, method, target, status):
     for origin in ("https://elsewhere.example", "http://127.0.0.1:8000", "null"):
         answer = face.ask(method, target, {"Origin": origin})
         assert answer.status == status
@@ -66,8 +66,8 @@ PUBLIC = ["/public", "/-/", "/-/paths", "/-/paths?format=json", "/-/paths?format
 
 
 @pytest.mark.parametrize("target", PUBLIC)
-def test_everything_else_is_for_every_origin_without_credentials(face, target):
-    """A browser refuses * to a request with credentials."""
+def test_other_answers_allow_every_origin_without_credentials(face, target):
+    """A browser refuses the origin * for a request with credentials."""
     answer = face.get(target, {"Origin": "https://elsewhere.example"})
     assert answer.header("access-control-allow-origin") == "*"
     assert answer.header("access-control-allow-credentials") is None
@@ -91,7 +91,7 @@ def test_a_preflight_allows_the_headers_that_scripts_send(pair, target, origin):
     assert pair.ledger.totals() == before
 
 
-def test_a_post_that_accepts_json_gets_the_number(pair, face):
+def test_a_post_that_accepts_json_gets_the_count(pair, face):
     for number in (1, 2):
         answer = face.ask("POST", "/-/hit/posted.svg", {"Accept": "application/json", "Origin": "https://a.example"})
         assert answer.status == 200 and answer.media_type == "application/json"
@@ -103,7 +103,7 @@ def test_a_post_that_accepts_json_gets_the_number(pair, face):
     assert pair.ledger.count("/posted.svg") == 6
 
 
-def test_a_post_says_when_its_path_has_no_row_of_its_own(stage):
+def test_the_answer_to_a_post_says_that_its_path_has_no_row(stage):
     pair = stage.pair(counter_keys={"max_paths": 1})
     for path, document in (("/a", {"path": "/a", "count": 1}), ("/b", {"path": "/b", "count": 1, "overflow": True})):
         assert Face(pair.address).ask("POST", "/-/hit" + path, {"Accept": "application/json"}).json() == document
@@ -113,7 +113,7 @@ def test_a_post_says_when_its_path_has_no_row_of_its_own(stage):
 
 
 @pytest.mark.parametrize("target", ["/-/badge/framed.svg", "/-/hit/framed.svg", "/-/hit/framed.gif"])
-def test_images_may_be_documents_in_any_page_and_load_nothing(face, target):
+def test_images_may_be_framed_by_any_page_and_load_nothing(face, target):
     for method in ("GET", "HEAD"):
         answer = face.ask(method, target)
         assert answer.header("x-frame-options") is None

@@ -1,4 +1,4 @@
-"""Bots are recognised by their User-Agent: their hits are counted as hits by bots, or not at all."""
+"""Bots are recognised by their User-Agent. Their hits are counted as hits by bots, or not at all."""
 
 import pytest
 
@@ -11,7 +11,8 @@ NOBODY = {}
 
 
 def bot_hits(pair, path):
-    """How many of a path's hits the journal has as bots'; everything that a test has counted is still in it."""
+    """The number of a path's hits that the journal has as hits by bots. The journal still has every entry of a
+    test."""
     return pair.ledger.value(
         "SELECT coalesce(sum(hit.bot_hits), 0)::bigint FROM pathcount_journal AS entry, "
         "unnest(entry.paths, entry.hits, entry.bot_hits) AS hit (path, hits, bot_hits) WHERE path = %s", path)
@@ -22,13 +23,13 @@ def ignoring(module_stage):
     return module_stage.pair(render_keys={"bots": "ignore"})
 
 
-def test_a_bots_hit_counts_and_is_counted_as_a_bots(pair):
+def test_a_hit_by_a_bot_is_counted_as_a_hit_and_as_one_by_a_bot(pair):
     for count, headers in enumerate([BOT, PERSON, BOT, NOBODY], 1):
         assert get(pair.address, "/bots/a", {**JSON, **headers}).json()["count"] == count
     assert bot_hits(pair, "/bots/a") == 2
 
 
-def test_whatever_counts_knows_bots(pair):
+def test_every_way_to_hit_recognises_bots(pair):
     for headers in (BOT, PERSON):
         assert get(pair.address, "/-/hit/bots/b.svg", headers).status == 200
         assert get(pair.address, "/-/hit/bots/b.gif", headers).status == 200
@@ -36,8 +37,8 @@ def test_whatever_counts_knows_bots(pair):
     assert pair.ledger.count("/bots/b") == 6 and bot_hits(pair, "/bots/b") == 3
 
 
-def test_a_connection_may_have_requests_of_several_agents(pair):
-    """As one from a proxy has."""
+def test_each_request_of_a_connection_has_its_own_agent(pair):
+    """A proxy sends requests of several visitors over one connection."""
     connection = Connection(pair.address)
     for headers in [BOT, BOT, PERSON, NOBODY, BOT, PERSON, PERSON, BOT]:
         connection.send("GET", "/bots/c", headers)
@@ -52,7 +53,7 @@ def test_an_agent_of_any_length_and_bytes_is_answered(pair):
     assert pair.ledger.count("/bots/d") == 6
 
 
-def test_a_batch_that_comes_again_counts_its_bots_once(pair):
+def test_a_repeated_batch_counts_its_bots_once(pair):
     lane = pair.api.lane()
     for repeat in (False, True):
         answer = pair.api.post(lane, 1, {"/bots/e": 3, "/bots/f": 2}, bots={"/bots/e": 2})
@@ -81,11 +82,12 @@ def test_ignored_bots_are_answered_and_not_counted(ignoring):
     assert bot_hits(ignoring, "/bots/ignored") == 0
 
 
-def test_no_agent_is_kept(pair):
+def test_no_agent_is_stored(pair):
     secret = "AgentThatNobodyKeeps/1.0 (+https://secret.example/robot)"
     assert get(pair.address, "/bots/kept", {"User-Agent": secret}).status == 200
     pair.ledger.until_folded()
-    tables = pair.ledger.run("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
+    tables = pair.ledger.run("SELECT relname FROM pg_class "
+                             "WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
     text = "".join(row for table, in tables for row, in pair.ledger.run(f'SELECT t::text FROM "{table}" AS t'))
     assert "/bots/kept" in text and "AgentThatNobodyKeeps" not in text
     for service in (pair.render, pair.counter):
@@ -93,7 +95,8 @@ def test_no_agent_is_kept(pair):
 
 
 def bots_of(counter, path):
-    """(count, bots) of a path among the first rows, and all hits of bots, which counter-svc has in memory."""
+    """(count, bots) of a path among the first rows, and the total of hits by bots. counter-svc has both in
+    memory."""
     view = counter.api.view(limit=1000)
     row = dict(zip(view["paths"], zip(view["counts"], view["bots"])))[path]
     assert view["totals"] == counter.api.ask("GET", "/v1/totals").json()
@@ -101,7 +104,8 @@ def bots_of(counter, path):
 
 
 def test_every_counter_knows_the_bots_of_a_row(stage):
-    """The one that has counted them, one that reads the journal, and one that reads the tables or looks paths up."""
+    """The counter that has counted them, one that reads the journal, and one that reads the tables or looks
+    paths up."""
     ledger = stage.ledger()
     first, second = stage.counter(ledger), stage.counter(ledger)
     lane = first.api.lane()
@@ -119,7 +123,7 @@ def test_every_counter_knows_the_bots_of_a_row(stage):
         assert bots_of(counter, "/c") == ((2, 1), 5)
 
 
-def test_the_bots_of_paths_beyond_the_limit_are_counted_in_their_row(stage):
+def test_hits_by_bots_beyond_max_paths_are_counted_in_the_overflow_row(stage):
     counter = stage.counter(stage.ledger(), max_paths=1)
     assert counter.api.post(counter.api.lane(), 1, {"/a": 1, "/b": 2, "/c": 3}, bots={"/b": 1, "/c": 3}).status == 200
     assert bots_of(counter, "(other paths)") == ((5, 4), 4)

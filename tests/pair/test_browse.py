@@ -1,4 +1,4 @@
-"""Looking without counting: /-/paths and /-/paths/ANY/PATH, as a page, as JSON, as CSV."""
+"""Views that count nothing: /-/paths and /-/paths/ANY/PATH as a page, as JSON and as CSV."""
 
 import re
 from urllib.parse import quote, urlencode
@@ -26,7 +26,7 @@ FORMS = [("?format=html", {}, "text/html"), ("?format=json", {}, "application/js
 
 @pytest.fixture(scope="module")
 def stocked(module_stage):
-    """A pair with ROWS in its ledger. Tests do not change it."""
+    """A pair with ROWS in its ledger. Tests do not change them."""
     pair = module_stage.pair()
     pair.api.count(ROWS)
     pair.face = Face(pair.address)
@@ -46,7 +46,7 @@ def ranking(rows):
 
 
 @pytest.mark.parametrize("query, headers, form", FORMS)
-def test_the_form_is_the_one_that_is_named_or_else_accepted(face, query, headers, form):
+def test_format_goes_before_accept(face, query, headers, form):
     for target in ("/-/paths", "/-/paths/a"):
         answer = face.get(target + query, headers)
         assert (answer.status, answer.media_type) == (200, form)
@@ -60,7 +60,7 @@ def test_the_page_the_json_and_the_csv_show_the_same_rows(face):
     assert len(shown.rows) == len(expected)
 
 
-def test_the_totals_are_there(face):
+def test_views_have_the_totals(face):
     assert face.json("/-/paths?limit=1")["totals"] == {
         "paths": len(ROWS), "hits": sum(ROWS.values()), "bots": 0}
 
@@ -76,7 +76,7 @@ def test_next_leads_through_all_rows_and_previous_back(face, order, key, limit):
     assert pages[0]["previous"] is None
 
 
-def test_a_page_leads_to_its_neighbours(face):
+def test_a_page_links_to_its_neighbours(face):
     target = "/-/paths?limit=5"
     seen = []
     for _ in range(3):
@@ -86,14 +86,14 @@ def test_a_page_leads_to_its_neighbours(face):
         seen.append((target, links))
         target = links.get("Next")
     assert target is None
-    assert seen[2][1]["Previous"] != seen[1][0]  # in front of these, not behind those
+    assert seen[2][1]["Previous"] != seen[1][0]  # before the first row of this page, not after the last one
     back = face.get(seen[2][1]["Previous"])
     assert page.read(back).rows == page.read(face.get(seen[1][0])).rows
 
 
 @pytest.mark.parametrize("prefix", ["/a", "/b c", "/b+c", "/é", "/%41", "/=", '/"', "/a?", "/&", "/none",
                                     "a", "b c", ""])
-def test_a_prefix_is_taken_as_a_form_sends_it(face, prefix):
+def test_a_prefix_may_be_encoded_as_forms_do(face, prefix):
     expected = {path: n for path, n in ROWS.items() if path.startswith("/" + prefix.lstrip("/"))}
     for query in (urlencode({"prefix": prefix}), "prefix=" + quote(prefix, safe="")):
         assert rows_of(face.json("/-/paths?" + query)) == ranking(expected)
@@ -105,8 +105,8 @@ def test_a_short_first_page_redirects_to_the_first_page(stage):
     face = Face(pair.address)
     answer = face.get("/-/paths?limit=3&before=10:/1")
     assert (answer.status, answer.header("location")) == (303, "/-/paths?limit=3")
-    assert face.get("/-/paths?limit=3&before=10:/3").status == 200  # it is full
-    assert rows_of(face.json("/-/paths?limit=3&before=10:/1")) == [("/0", 10)]  # for programs as it is
+    assert face.get("/-/paths?limit=3&before=10:/3").status == 200  # the page is full
+    assert rows_of(face.json("/-/paths?limit=3&before=10:/1")) == [("/0", 10)]  # programs get the rows as requested
 
 
 @pytest.mark.parametrize("query", [
@@ -114,7 +114,7 @@ def test_a_short_first_page_redirects_to_the_first_page(stage):
     "format=", "format=json&format=json", "format", "prefix=%FF", "prefix=%zz", "prefix=/" + "a" * 2048,
     "prefix=" + "a" * 2048, "prefx=/", "page=2", "after=1:/a&before=1:/a", "order=path&after=1:/a",
     "format=csv&order=count", "format=csv&order=path&before=/a"])
-def test_a_view_that_makes_no_sense_is_400(face, query):
+def test_an_invalid_view_is_400(face, query):
     assert face.get("/-/paths?" + query, JSON).status == 400
     answer = face.get("/-/paths?" + query)
     is_csv_of_everything = query.startswith("format=csv&")  # for programs
@@ -126,21 +126,21 @@ def test_a_view_that_makes_no_sense_is_400(face, query):
 
 
 @pytest.mark.parametrize("path", ROWS)
-def test_one_path_has_an_address(face, path):
+def test_each_path_has_an_address(face, path):
     row = face.path(path)
     assert (row["path"], row["count"]) == (path, ROWS[path])
     assert row["rank"] == [one for one, _ in ranking(ROWS)].index(path) + 1
     assert row["first"] == row["last"] is not None
 
 
-def test_one_path_as_csv_is_two_lines(face):
+def test_a_path_as_csv_has_two_lines(face):
     path = '/"q",'
     row = face.path(path)
     assert read_csv(face.get("/-/paths" + quote(path), CSV)) == [
         [path, str(row["count"]), str(row["rank"]), row["first"], row["last"]]]
 
 
-def test_one_path_as_a_page_shows_it_as_text(stage):
+def test_the_page_of_a_path_shows_it_as_text(stage):
     pair = stage.pair()
     hit(pair.address, "/%3Cb%3E%22")
     shown = Face(pair.address).get("/-/paths/%3Cb%3E%22").text
@@ -158,7 +158,7 @@ def test_a_path_that_was_not_counted_is_404(face):
     ("/-/paths/%zz", 400), ("/-/paths/%00", 400), ("/-/paths/%FF", 400), ("/-/paths/" + "a" * 2048, 414),
     ("/-/paths/a?format=xml", 400), ("/-/paths/a?limit=1", 400), ("/-/paths/" + "a" * 2047, 404),
     ("/-/paths/..", 200), ("/-/paths/../../a", 200), ("/-/pathsa", 404), ("/-/paths/a/../b", 404)])
-def test_the_path_behind_the_name_is_resolved_with_the_whole(pair, target, status):
+def test_targets_below_paths_are_resolved_as_a_whole(pair, target, status):
     assert get(pair.address, target, JSON).status == status
 
 
@@ -168,7 +168,7 @@ def test_the_path_behind_the_name_is_resolved_with_the_whole(pair, target, statu
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/paths/never", "/-/paths?format=csv",
                                     "/-/openapi.yml", "/-/badge/a.svg", "/-/none", "/-/"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS"])
-def test_looking_counts_nothing(stocked, method, target):
+def test_views_count_nothing(stocked, method, target):
     stocked.face.ask(method, target, JSON)
     assert stocked.ledger.counts() == ROWS
 
@@ -182,7 +182,7 @@ def test_head_answers_as_get_does_without_a_body(face, target):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/live", "/-/badge/a.svg", "/-/openapi.yml"])
-def test_nothing_can_be_changed_there(face, method, target):
+def test_views_refuse_other_methods(face, method, target):
     answer = face.ask(method, target, JSON)
     assert (answer.status, answer.header("allow")) == (405, "GET, HEAD, OPTIONS")
 
@@ -190,7 +190,7 @@ def test_nothing_can_be_changed_there(face, method, target):
 # --- when counter-svc does not answer
 
 
-def test_looking_while_the_counts_cannot_be_read_is_503_in_time(stage):
+def test_a_view_without_counter_svc_is_503_within_the_deadline(stage):
     pair = stage.pair(render_keys={"request_deadline_ms": 500})
     pair.counter.freeze()
     for target in ("/-/paths", "/-/paths/a", "/-/paths?format=csv", "/-/badge/a.svg"):
@@ -203,7 +203,7 @@ def test_looking_while_the_counts_cannot_be_read_is_503_in_time(stage):
 
 
 @pytest.mark.parametrize("mishap", [drop, reset, swallow])
-def test_a_read_that_fails_is_made_again(stage, mishap):
+def test_a_failed_read_is_repeated(stage, mishap):
     pair = stage.pair(render_keys={"call_deadline_ms": 300})
     pair.api.count({"/a": 1})
     for target in ("/v1/paths/a", "/v1/paths"):
@@ -213,7 +213,7 @@ def test_a_read_that_fails_is_made_again(stage, mishap):
     assert rows_of(face.json("/-/paths")) == [("/a", 1)]
 
 
-def test_more_reads_than_may_wait_get_503(stage):
+def test_reads_beyond_the_limit_get_503(stage):
     pair = stage.pair(render_keys={"max_reads": 1, "request_deadline_ms": 3000})
     pair.counter.freeze()
     asked = [Later(get, pair.address, "/-/paths", JSON) for _ in range(20)]

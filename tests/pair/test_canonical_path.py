@@ -1,4 +1,4 @@
-"""Under which name a request is counted: percent-decoded, without the query, without dot segments."""
+"""The canonical path of a request: percent-decoded, without the query, without dot segments."""
 
 import pytest
 
@@ -24,7 +24,7 @@ SAME = [  # request target, canonical path
 
 
 @pytest.mark.parametrize("target, path", SAME, ids=str)
-def test_the_request_is_counted_as(pair, target, path):
+def test_a_target_is_counted_as_its_canonical_path(pair, target, path):
     before = pair.ledger.count(path)
     document = get(pair.address, target, MINIMAL).json()
     assert document == {"path": path, "count": before + 1}
@@ -39,7 +39,7 @@ def test_different_paths_are_counted_apart(pair, one, other):
         assert get(pair.address, target, MINIMAL).json()["count"] == 1
 
 
-def test_one_path_by_many_names_is_counted_together(stage):
+def test_targets_of_one_canonical_path_are_counted_together(stage):
     pair = stage.pair()
     names = ["/x/y", "/x/%79", "/x/./y", "/x/z/../y", "/%78%2Fy?query", "/../x/y"]
     assert [get(pair.address, name, MINIMAL).json()["count"] for name in names] == list(range(1, 7))

@@ -1,4 +1,4 @@
-"""Changes of counts: exactly once, in order with hits, and correct at once everywhere."""
+"""Changes of counts: exactly once, in order with hits, and visible at every counter at once."""
 
 import itertools
 import json
@@ -37,7 +37,7 @@ def test_a_prefix_is_deleted_in_parts(ledger, counters, api, root):
         after = result["next"]
         if after is None:
             break
-        api.count({paths[0]: 1})  # it stays: the parts go on behind it
+        api.count({paths[0]: 1})  # it stays: the next part continues after it
     assert part == 2 and deleted == paths
     check(ledger, counters, {path: 0 for path in paths} | {root[:-1] + "0": 1, paths[0]: 2})
 
@@ -54,7 +54,7 @@ def test_a_count_is_set(ledger, counters, api, root):
     assert api.get(b) is None and api.get(a)["first"] is not None
 
 
-def test_a_path_is_renamed_with_its_times(ledger, counters, api, root):
+def test_a_renamed_path_keeps_its_times(ledger, counters, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 3})
     first = api.get(a)["first"]
@@ -73,7 +73,7 @@ def test_paths_are_merged(ledger, counters, api, root):
 
 
 def test_paths_are_normalised(ledger, counters, api, root):
-    """Rows move to paths that have a row and to one that has none; a source without a row is left out."""
+    """Rows move to paths with a row and to one without. A source without a row is skipped."""
     a, b, upper, slash, other = root + "a", root + "b", root + "A", root + "a/", root + "B"
     api.count({slash: 4})
     last = api.get(slash)["last"]
@@ -114,8 +114,8 @@ def times(api, path):
 
 
 @pytest.mark.parametrize("kind", ["merge", "normalise"])
-def test_rows_that_become_one_have_the_first_and_the_last_hit_of_all(api, root, kind):
-    """The source with the earliest hit, the one with the latest hit and the target are three rows."""
+def test_merged_rows_keep_the_first_and_the_last_hit(api, root, kind):
+    """Of three rows one source has the earliest hit, another one the latest hit; the third is the target."""
     a, b, c, d = (root + name for name in "abcd")
     change(api, "import", mode="add", rows=[
         {"path": path, "count": 1, "first": day(first), "last": day(last)}
@@ -147,7 +147,7 @@ def test_an_import_adds_all_rows_of_a_path_and_widens_its_times(ledger, counters
     check(ledger, counters, {a: 5})
 
 
-# --- what is refused
+# --- refused changes
 
 
 @pytest.mark.parametrize("kind, request_, message", [
@@ -161,7 +161,7 @@ def test_an_import_adds_all_rows_of_a_path_and_widens_its_times(ledger, counters
      '"now" is not a time such as 2026-01-31T12:00:00Z.'),
     ("undo", {"path": "{}a"}, "There is no change of {}a to undo."),
 ])
-def test_an_impossible_change_changes_nothing_and_names_the_reason(ledger, counters, api, root, kind, request_, message):
+def test_an_impossible_change_is_refused_with_the_reason(ledger, counters, api, root, kind, request_, message):
     api.count({root + "a": 1, root + "b": 2})
     before = audit(api, limit=1)
     request_ = json.loads(json.dumps(request_).replace("{}", root))
@@ -198,7 +198,7 @@ def test_a_repeat_changes_nothing_and_has_the_same_result(ledger, counters, api,
     check(ledger, counters, {a: 6})
 
 
-def test_of_repeats_at_once_one_changes(ledger, counters, api, root):
+def test_of_simultaneous_repeats_one_is_applied(ledger, counters, api, root):
     a = root + "a"
     request = {"id": secrets.token_hex(8), "mode": "add", "rows": [{"path": a, "count": 5}]}
     results = [Later(change, api, "import", **request) for _ in range(6)]
@@ -206,7 +206,7 @@ def test_of_repeats_at_once_one_changes(ledger, counters, api, root):
     check(ledger, counters, {a: 5})
 
 
-def test_of_repeats_at_two_counters_one_changes(ledger, counters, root):
+def test_of_repeats_at_two_counters_one_is_applied(ledger, counters, root):
     a = root + "a"
     request = {"id": secrets.token_hex(8), "mode": "add", "rows": [{"path": a, "count": 5}]}
     with ledger.locked(a) as release:
@@ -217,7 +217,7 @@ def test_of_repeats_at_two_counters_one_changes(ledger, counters, root):
     check(ledger, counters, {a: 5})
 
 
-def test_neither_a_change_nor_its_repeat_is_confirmed_before_the_standby_has_it(ledger, counters, root):
+def test_changes_and_repeats_are_confirmed_after_the_standby_has_them(ledger, counters, root):
     request = {"id": secrets.token_hex(8), "kind": "set", "path": root + "a", "count": 5}
     with ledger.cluster.without_standby():
         for counter in counters:
@@ -231,8 +231,8 @@ def test_neither_a_change_nor_its_repeat_is_confirmed_before_the_standby_has_it(
     check(ledger, counters, {root + "a": 5})
 
 
-def test_a_hit_whose_commit_a_change_waits_for_comes_before_it(ledger, counters, api, root):
-    """It is appended when the change has folded all others, and waits for the journal."""
+def test_a_hit_that_is_appended_before_a_change_is_counted_before_it(ledger, counters, api, root):
+    """The hit is appended after the change has folded all others and while it waits for the journal."""
     a = root + "a"
     api.count({a: 3})
     ledger.until_folded()
@@ -245,7 +245,7 @@ def test_a_hit_whose_commit_a_change_waits_for_comes_before_it(ledger, counters,
 
 
 def test_changes_while_hits_are_counted_lose_none(ledger, counters, api, root):
-    """Both counters count; each change adds relative to what was counted before it."""
+    """Both counters count. Each change adds a number to the present count."""
     paths, stop, counted = [root + "a", root + "b"], [], {}
 
     def hammer(counter, path):
@@ -270,8 +270,8 @@ def test_changes_while_hits_are_counted_lose_none(ledger, counters, api, root):
     assert ledger.count(root + "moved") + ledger.count(root + "sum") == sum(counted.values())
 
 
-def test_pages_are_read_while_counts_are_changed(counters, api, root):
-    """A counter reads its state anew after each change: who reads a page then waits for it."""
+def test_views_are_read_while_counts_change(counters, api, root):
+    """After each change a counter reloads its state. A view waits for this."""
     paths = [f"{root}{number:03}" for number in range(30)]
     api.count_all(dict.fromkeys(paths, 1))
     stop = []
@@ -289,7 +289,7 @@ def test_pages_are_read_while_counts_are_changed(counters, api, root):
     assert all(reader.result() for reader in readers)
 
 
-def test_a_change_of_rows_that_are_held_waits_and_is_exact(ledger, counters, api, root):
+def test_a_change_waits_for_locked_rows_and_is_exact(ledger, counters, api, root):
     a = root + "a"
     api.count({a: 1})
     with ledger.locked(a) as release:
@@ -313,7 +313,7 @@ def test_a_dry_run_shows_the_effect_and_changes_nothing(ledger, counters, api, r
     check(ledger, counters, {a: 3, b: 0})
 
 
-def test_hits_do_not_wait_for_a_dry_run(ledger, counters, api, root):
+def test_a_dry_run_delays_no_hit(ledger, counters, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 1})
     with ledger.locked(a) as release:

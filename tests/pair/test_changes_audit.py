@@ -1,4 +1,4 @@
-"""The audit trail of changes, undo, and the form of requests. See test_changes.py."""
+"""The audit trail of changes, undo, and the format of requests. See test_changes.py."""
 
 import json
 
@@ -15,7 +15,7 @@ from changes_helpers import (  # noqa: F401 (fixtures)
 # --- the audit trail, and undo
 
 
-def test_the_audit_trail_has_each_change_and_its_reason(ledger, api, root):
+def test_the_audit_trail_lists_each_change_with_its_reason(ledger, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 3})
     first = change(api, "set", path=a, count=9, why="a typo")
@@ -50,7 +50,7 @@ def test_undo_restores_counts_and_keeps_later_hits(ledger, counters, api, root, 
     assert refusal(api, "undo", path=path) == f"There is no change of {path} to undo."
 
 
-def test_a_change_is_not_undone_beneath_a_later_one(ledger, counters, api, root):
+def test_a_change_followed_by_another_one_is_not_undone(ledger, counters, api, root):
     a, b = root + "a", root + "b"
     api.count({a: 3})
     made = change(api, "rename", **{"from": [a], "to": b})
@@ -62,7 +62,7 @@ def test_a_change_is_not_undone_beneath_a_later_one(ledger, counters, api, root)
     check(ledger, counters, {a: 3, b: 0})
 
 
-def test_a_row_that_an_import_has_made_keeps_only_the_hits_since(ledger, counters, api, root):
+def test_undoing_an_import_leaves_the_hits_since_then(ledger, counters, api, root):
     a = root + "a"
     change(api, "import", mode="add", rows=[{"path": a, "count": 5, "first": "2020-01-02T03:04:05Z"}])
     counters[1].api.count({a: 2})
@@ -72,15 +72,15 @@ def test_a_row_that_an_import_has_made_keeps_only_the_hits_since(ledger, counter
     assert api.get(a)["first"] > "2020-01-03"
 
 
-def test_of_an_import_the_path_alone_is_undone(ledger, counters, api, root):
+def test_undo_of_one_path_keeps_the_rest_of_an_import(ledger, counters, api, root):
     a, b = root + "a", root + "b"
     change(api, "import", mode="add", rows=[{"path": a, "count": 5}, {"path": b, "count": 6}])
     change(api, "undo", path=a)
     check(ledger, counters, {a: 0, b: 6})
 
 
-def test_old_changes_leave_the_audit_trail_from_the_oldest_on(stage):
-    """The second one is kept since it is not old, and with it the undo of it."""
+def test_old_changes_are_deleted_from_the_audit_trail(stage):
+    """Deletion stops at the first change that is not old. The undo after it stays, too."""
     ledger = stage.ledger()
     api = stage.counter(ledger, admin_token=ADMIN_TOKEN, audit_days=1).api
 
@@ -108,7 +108,7 @@ def test_old_changes_leave_the_audit_trail_from_the_oldest_on(stage):
     check(ledger, [], {"/a": 1, "/b": 2})
 
 
-def test_without_audit_days_the_audit_trail_keeps_everything(stage):
+def test_audit_days_0_keeps_every_change(stage):
     ledger = stage.ledger()
     api = stage.counter(ledger, admin_token=ADMIN_TOKEN, audit_days=0).api
     for count in range(1, 4):
@@ -117,7 +117,7 @@ def test_without_audit_days_the_audit_trail_keeps_everything(stage):
     assert len(audit(api)) == 3
 
 
-# --- who may, and what is wrong in form
+# --- authorization, and invalid requests
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -127,18 +127,18 @@ def test_a_change_needs_the_admin_token(api, method, headers):
     assert answer.status == 401 and "admin_token" in answer.json()["detail"]
 
 
-def test_the_admin_token_is_good_for_changes_alone(api):
+def test_the_admin_token_opens_only_changes(api):
     assert api.ask("GET", "/v1/totals", headers=ADMIN).status == 401
     assert api.ask("POST", "/v1/lanes", headers=ADMIN).status == 401
 
 
-def test_without_admin_token_there_are_no_changes(stage):
+def test_changes_are_refused_without_a_configured_admin_token(stage):
     api = stage.counter(stage.ledger()).api
     for headers in (ADMIN, BEARER, {"Authorization": "Bearer "}):
         assert api.ask("GET", "/v1/changes", headers=headers).status == 401
 
 
-def test_the_admin_token_is_not_that_of_renderers():
+def test_the_admin_token_must_differ_from_the_counter_token():
     done = run("counter-svc", "--check-config", env={"COUNTER_TOKEN": "same", "ADMIN_TOKEN": "same"})
     assert done.returncode == 2 and "admin_token must differ from counter_token" in done.stderr
 
@@ -166,18 +166,18 @@ ROW = {"path": "/a", "count": 1}
     ({"kind": "import", "mode": "replace", "rows": [ROW] * 2}, "once"),
     ({"kind": "import", "mode": "add", "rows": [{"path": "/a", "count": "1"}]}, "rows"),
 ])
-def test_a_change_that_is_wrong_in_form_is_400(api, request_, word):
+def test_an_invalid_change_is_400(api, request_, word):
     body = {"id": "x", "kind": "delete", "path": "/a", **request_}
     answer = api.ask("POST", "/v1/changes", body, ADMIN)
     assert answer.status == 400 and word in answer.json()["detail"], answer.body
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=21", "limit=x", "before=", "path=a", "path=%2", "other=1"])
-def test_an_audit_query_that_is_wrong_is_400(api, query):
+def test_an_invalid_audit_query_is_400(api, query):
     assert api.ask("GET", f"/v1/changes?{query}", headers=ADMIN).status == 400
 
 
-def test_a_row_that_the_table_refuses_is_no_change(ledger, counters, api, root):
+def test_a_change_that_the_table_refuses_changes_nothing(ledger, counters, api, root):
     a = root + "a"
     ledger.fail_folding(a, "23514")
     assert "made by a test" in refusal(api, "set", path=a, count=5)
@@ -185,7 +185,7 @@ def test_a_row_that_the_table_refuses_is_no_change(ledger, counters, api, root):
     check(ledger, counters, {a: 0})
 
 
-def test_a_path_with_hits_in_the_quarantine_is_not_changed(stage):
+def test_a_path_with_quarantined_hits_is_not_changed(stage):
     ledger = stage.ledger()
     api = stage.counter(ledger, admin_token=ADMIN_TOKEN).api
     api.count({"/b": 1})

@@ -21,7 +21,7 @@ from changes_helpers import (  # noqa: F401 (fixtures)
 
 @pytest.fixture
 def command(counters, ledger, tmp_path):
-    """Runs `counter-svc change` at the first counter, or at another one with its ledger; returns its status,
+    """Runs `counter-svc change` at the first counter, or at another one with its ledger. Returns its status,
     output and errors."""
     config = tmp_path / "counter.yml"
 
@@ -58,8 +58,8 @@ def test_each_action_of_the_command(ledger, counters, api, command, root):
     assert status == 1 and "has no count." in errors and not said
 
 
-def test_the_command_repeats_a_change_that_was_not_made_in_time(module_stage, ledger, counters, command, root):
-    """A row is held for longer than the lock timeout."""
+def test_the_command_repeats_a_change_after_503(module_stage, ledger, counters, command, root):
+    """A row is locked for longer than the lock timeout."""
     a = root + "a"
     counter = module_stage.counter(ledger, admin_token=ADMIN_TOKEN)
     with ledger.locked(a) as release:
@@ -76,7 +76,7 @@ def test_the_command_repeats_a_change_that_was_not_made_in_time(module_stage, le
     ["import", "x.csv"], ["import", "--add", "x.csv", "y.csv"], ["set", "/a", "1", "--prefix", "/b"],
     ["normalise", "/a"], ["normalise", "--id", "x"], ["set", "/a", "1", "--before", "1"], ["log", "--before", "x"],
     ["set", "/a", "1", "--add"], ["delete", "/a", "--why"], ["delete", "/a", "--unknown"]])
-def test_a_wrong_command_line_is_said_in_one_line(command, words):
+def test_a_wrong_command_line_is_reported_in_one_line(command, words):
     status, said, errors = command(*words)
     assert status == 2 and not said and errors.count("\n") == 1 and "--help" in errors
 
@@ -87,8 +87,9 @@ SCRIPTS = ["latin-ÆŁß", "ελληνικά", "кириллица", "العرب
 
 
 @pytest.mark.parametrize("bom", ["", "&bom=1"])
-def test_an_export_of_everything_makes_the_same_ledger(module_stage, ledger, counters, api, command, root, bom):
-    """Paths in all scripts, and with everything that CSV has to quote; the second export is the first one."""
+def test_exporting_and_importing_everything_makes_the_same_ledger(module_stage, ledger, counters, api, command, root,
+                                                                  bom):
+    """With paths in all scripts and everything that CSV quotes. The second export equals the first one."""
     api.count({f"{root}{name}": n for n, name in enumerate(SCRIPTS, 1)})
     target = f"/-/paths?format=csv{bom}"
     exported = get(module_stage.render(counters[0]).address, target).body
@@ -101,8 +102,8 @@ def test_an_export_of_everything_makes_the_same_ledger(module_stage, ledger, cou
     assert get(module_stage.render(counter).address, target).body == exported
 
 
-def test_hits_of_other_paths_are_left_out_of_an_import(module_stage, command):
-    """An export has them in one row, which is not the row of a path."""
+def test_an_import_skips_the_overflow_row(module_stage, command):
+    """An export lists hits of other paths in one row, which is not a path's."""
     ledger, copy = module_stage.ledger(), module_stage.ledger()
     counter = module_stage.counter(ledger, max_paths=2, **PATIENT)
     counter.api.count({"/a": 1, "/b": 2})
@@ -130,8 +131,8 @@ def test_an_export_can_be_imported(module_stage, ledger, counters, api, command,
     check(ledger, counters, {path: 2 * count for path, count in hits.items()})
 
 
-def test_a_deletion_by_prefix_is_made_in_parts(ledger, counters, command, api, root):
-    """Hits wait for each, and it moves the history of its paths."""
+def test_a_deletion_by_prefix_has_parts(ledger, counters, command, api, root):
+    """Hits wait for each part, because it moves the history of its paths."""
     api.count_all({f"{root}{n:04}": 1 for n in range(1200)}, 1000)
     status, said, errors = command("delete", "--prefix", root)
     assert status == 0 and "rows=1200" in said, errors
@@ -145,7 +146,7 @@ def test_a_deletion_by_prefix_is_made_in_parts(ledger, counters, command, api, r
     ("a,1", "The path is not canonical"), ("/a,-1", "The count is not"), ("/a,01", "The count is not"),
     ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time is not"),
     ('"/a', "has no end"), ('"/a"b,1', "after a field")])
-def test_nothing_is_imported_of_a_file_with_an_error(ledger, counters, command, root, tmp_path, line, message):
+def test_a_file_with_an_error_is_not_imported(ledger, counters, command, root, tmp_path, line, message):
     file = tmp_path / "counts.csv"
     file.write_text(f"{root}a,1\n\n{line}\n")
     status, _, errors = command("import", "--add", file)
@@ -153,8 +154,8 @@ def test_nothing_is_imported_of_a_file_with_an_error(ledger, counters, command, 
     check(ledger, counters, {root + "a": 0})
 
 
-def test_an_interrupted_import_goes_on_where_it_was(ledger, counters, command, root, tmp_path):
-    """The second part is refused at first: the first one is done, and is not done again."""
+def test_a_repeated_import_continues_after_the_last_finished_part(ledger, counters, command, root, tmp_path):
+    """The second part is refused at first. The first one is not imported again."""
     paths = [f"{root}{n:05}" for n in range(3000)]
     file = tmp_path / "counts.csv"
     file.write_text("path,count\n" + "".join(f"{path},2\n" for path in paths))
@@ -169,7 +170,7 @@ def test_an_interrupted_import_goes_on_where_it_was(ledger, counters, command, r
 
 
 def test_a_change_whose_answer_is_lost_is_made_once(module_stage, ledger, counters, api, root):
-    """The connection to PostgreSQL is lost after the commit began: the same change again says what it did."""
+    """The connection to PostgreSQL breaks after the commit began. The repeat returns the result of the change."""
     a = root + "a"
     with ledger.locked(a):
         body = {"id": secrets.token_hex(8), "kind": "import", "mode": "add", "rows": [{"path": a, "count": 5}]}
@@ -192,7 +193,7 @@ ALL_RULES = dict.fromkeys(("path_lower_case", "path_collapse_slashes", "path_str
 
 @pytest.fixture
 def table(module_stage, command):
-    """A ledger of the test's own: what it has is normalised."""
+    """The test's own ledger, because `normalise` changes all of it."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger, admin_token=ADMIN_TOKEN, **PATIENT)
 
@@ -218,7 +219,7 @@ def test_rows_are_normalised_as_visits_are(module_stage, table):
     assert ledger.counts() == normal
     made, = audit(counter.api)
     assert (made["kind"], made["why"], made["changed"]) == ("normalise", "one form", 15)
-    for path in hits:  # a visit of each old path counts on in the row that it has moved to
+    for path in hits:  # a hit of each old path is counted in the row that it has moved to
         assert get(render.address, quote(path), {"Accept": "application/json"}).json()["path"] in normal
     assert ledger.totals() == {"paths": len(normal), "hits": sum(hits.values()) + len(hits)}
     status, said, errors = normalise(**ALL_RULES)
@@ -229,8 +230,8 @@ def test_rows_are_normalised_as_visits_are(module_stage, table):
     assert ledger.totals()["hits"] == sum(hits.values()) + len(hits)
 
 
-def test_a_large_table_is_normalised_in_parts_while_hits_are_counted(table):
-    """Rows of several parts have the same targets; of these the last part is undone before the first one."""
+def test_a_large_table_is_normalised_in_parts_under_load(table):
+    """Rows of several parts have the same targets. The last part of these is undone before the first one."""
     ledger, counter, normalise = table
     numbers = [f"{number:04}" for number in range(1500)]
     for id_, form in enumerate(["/a/{}/", "/b/{}//", "/A/{}"]):
@@ -261,7 +262,7 @@ def test_a_large_table_is_normalised_in_parts_while_hits_are_counted(table):
                               "/b/1499": 10, "/a/0000": counted})
 
 
-def test_rows_without_a_place_stay_as_they_are(table):
+def test_rows_whose_target_is_invalid_stay(table):
     ledger, counter, normalise = table
     hits = {"//-/x": 1, "/" + "Ⱥ" * 1000: 2, "/A": 4}
     counter.api.count(hits)
@@ -271,7 +272,7 @@ def test_rows_without_a_place_stay_as_they_are(table):
     assert ledger.counts() == {"//-/x": 1, "/" + "Ⱥ" * 1000: 2, "/a": 4}
 
 
-def test_an_interrupted_normalisation_goes_on_when_it_is_run_again(table):
+def test_a_repeated_normalisation_continues(table):
     ledger, counter, normalise = table
     change(counter.api, "import", mode="add", rows=[{"path": f"/{n:04}/", "count": 2} for n in range(3000)])
     ledger.fail_folding("/2900", "23514")
@@ -284,12 +285,12 @@ def test_an_interrupted_normalisation_goes_on_when_it_is_run_again(table):
     check(ledger, [counter], {"/0000": 2, "/2999": 2, "/2999/": 0})
 
 
-def test_without_a_rule_nothing_is_normalised(command):
+def test_normalise_without_a_rule_changes_nothing(command):
     status, said, errors = command("normalise")
     assert status == 2 and not said and "no rule is set" in errors
 
 
-def test_the_log_is_read_page_by_page(command, api, root):
+def test_the_audit_trail_is_read_page_by_page(command, api, root):
     numbers = [change(api, "set", path=root + "a", count=count)["change"] for count in range(1, 23)]
     status, said, errors = command("log", root + "a")
     assert status == 0 and [int(line.split()[0]) for line in said.splitlines()[::2]] == numbers[:1:-1]

@@ -1,5 +1,5 @@
-"""The machine's wall clock jumps, for PostgreSQL and both services at once: nothing that runs notices.
-Deadlines are kept, connections stay, every hit is counted once."""
+"""The machine's wall clock jumps, for PostgreSQL and both services at once, and running services do not notice.
+Deadlines and connections are kept, and every hit is counted once."""
 
 import time
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ from harness.wait import until
 
 DAY_S = 86400
 
-# From where to where: the first is a machine without a battery, which learns the time from the network.
+# (before, after). The first jump is that of a machine without a battery, which gets the time from the network.
 JUMPS = {"from 1970 to now": (-int(time.time()) + DAY_S, 0), "two days on": (0, 2 * DAY_S),
          "two days back": (2 * DAY_S, 0)}
 
@@ -40,7 +40,7 @@ def machine(clock, tmp_path_factory):
 
 @pytest.fixture(params=JUMPS)
 def pair(request, clock, machine, tmp_path):
-    """A pair that was started before the jump, and what lets the clock jump."""
+    """A pair that was started before the jump, and a function that makes the clock jump."""
     before, after = JUMPS[request.param]
     clock.step(before)
     stage = Stage(machine, tmp_path)
@@ -82,19 +82,19 @@ def test_a_jump_of_the_clock(pair):
         watcher.next()
         pair.jump()
 
-        # who has a connection keeps it, whether it idles, is in the midst of a request, or watches
+        # connections stay open: an idle one, one in the middle of a request, and a subscriber's
         assert kept.ask("GET", "/clock/kept", MINIMAL).json()["count"] == 2
         half.sock.sendall(b"Host: a\r\n\r\n")
         assert half.receive().status == 200
-        told = set()  # in one event or in two
-        watcher.until(lambda data: told.update(rows_of(data)) or
-                      {("/clock/kept", 2), ("/clock/half", 1)} <= told)
+        seen = set()  # events may be merged
+        watcher.until(lambda data: seen.update(rows_of(data)) or
+                      {("/clock/kept", 2), ("/clock/half", 1)} <= seen)
 
-        # who idles, or does not go on, has the time that is configured
+        # idle and stalled connections end after their configured times
         assert slow.receive().status == 408
         until(idle.is_closed_by_peer, "the idle connection to be closed")
 
-    # hits go on, and have their deadline
+    # hits are counted, and keep their deadline
     load.until_acknowledged(20)
     tally = load.stop()
     assert set(tally.statuses) == {200} and audit(tally, {
@@ -105,7 +105,7 @@ def test_a_jump_of_the_clock(pair):
     until(lambda: ask(address, "GET", "/clock/back").status == 200, "hits to be counted again")
 
 
-def test_times_of_a_path_stay_in_order(pair):
+def test_the_last_hit_of_a_path_is_never_before_the_first(pair):
     assert hit(pair.render.address, "/clock") == 1
     pair.jump()
     assert hit(pair.render.address, "/clock") == 2

@@ -1,4 +1,4 @@
-"""Configuration as an operator meets it: file, environment, secrets in files, and clear errors."""
+"""Configuration as operators use it: file, environment, secrets in files, and clear errors."""
 
 import os
 import re
@@ -40,7 +40,7 @@ def check(name, *arguments, env=None):
 
 
 def assert_refused(done, *words):
-    """Exit 2 and one line on stderr with each of the words, and no secret."""
+    """Checks for status 2 and one line on stderr with each of the words and without a secret."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -49,11 +49,11 @@ def assert_refused(done, *words):
     assert "s3cret" not in done.stderr
 
 
-# --- right ones
+# --- valid configurations
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_right_configuration_is_right_from_a_file_and_from_the_environment(tmp_path, name):
+def test_a_valid_configuration_is_accepted_as_file_and_as_environment(tmp_path, name):
     path = written(tmp_path, as_yaml(RIGHT[name]))
     for done in (check(name, "--config", path), check(name, env=as_environment(RIGHT[name]))):
         assert done.returncode == 0, done.stderr
@@ -68,14 +68,14 @@ def test_checking_starts_nothing(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_comments_quotes_and_an_empty_variable_are_fine(tmp_path, name):
+def test_comments_quotes_and_an_empty_variable_are_accepted(tmp_path, name):
     path = written(tmp_path, "# ours\n---\n" + "".join(
         f'{key}: "{value}"  # said\n' for key, value in RIGHT[name].items()))
     done = check(name, "--config", path, env={"IDLE_MS": "", "COUNTER_TOKEN": ""})
     assert done.returncode == 0, done.stderr
 
 
-# --- wrong ones
+# --- errors
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -89,7 +89,7 @@ def test_comments_quotes_and_an_empty_variable_are_fine(tmp_path, name):
     ("listen: 127.0.0.1:65536", ["listen"]), ("listen: 127.0.0.1:x", ["listen"]),
     ("admin_listen: '[::1'", ["admin_listen"]), ("log_level: loud", ["log_level", "debug"]),
     ("access_log: maybe", ["access_log", "true"]), ("counter_token: again", ["counter_token"])])
-def test_an_error_in_a_file_names_file_line_and_expectation(tmp_path, name, line, words):
+def test_an_error_in_a_file_names_file_and_line(tmp_path, name, line, words):
     path = written(tmp_path, as_yaml(RIGHT[name]) + line + "\n")
     assert_refused(check(name, "--config", path), f"{path}:{len(RIGHT[name]) + 1}", *words)
 
@@ -113,7 +113,7 @@ def test_an_error_in_a_variable_names_it(name, variable, value):
     ("counter-svc", "max_cached_bytes", "1048575"), ("counter-svc", "max_unfolded", "999"),
     ("counter-svc", "fold_interval_ms", "99"), ("counter-svc", "fold_interval_ms", "60001"),
     ("render-svc", "workers", "-1"), ("render-svc", "workers", "many")])
-def test_own_keys_have_their_ranges(name, key, value):
+def test_keys_have_ranges(name, key, value):
     done = check(name, env=as_environment({**RIGHT[name], key: value}))
     assert done.returncode == 2, f"{key}={value} was accepted"
     assert key in done.stderr.lower()
@@ -122,7 +122,7 @@ def test_own_keys_have_their_ranges(name, key, value):
 
 @pytest.mark.parametrize("name, other", [
     ("counter-svc", "counter_url"), ("counter-svc", "workers"), ("render-svc", "postgres_pw")])
-def test_the_other_services_keys_are_unknown_in_a_file(tmp_path, name, other):
+def test_keys_of_the_other_service_are_refused_in_a_file(tmp_path, name, other):
     path = written(tmp_path, as_yaml(RIGHT[name]) + f"{other}: x\n")
     assert_refused(check(name, "--config", path), other)
 
@@ -143,13 +143,13 @@ def test_a_file_that_is_not_a_flat_mapping_is_refused_with_its_line(tmp_path, na
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_file_that_cannot_be_read_is_said(tmp_path, name):
+def test_an_unreadable_file_is_reported(tmp_path, name):
     for path in (str(tmp_path / "missing.yml"), str(tmp_path)):
         assert_refused(check(name, "--config", path, env=as_environment(RIGHT[name])), path)
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_wrong_configuration_does_not_start(name):
+def test_a_service_with_a_wrong_configuration_does_not_start(name):
     done = run(name, env={**as_environment(RIGHT[name]), "IDLE_MS": "many"})
     assert_refused(done, "IDLE_MS")
 
@@ -158,7 +158,7 @@ def test_a_wrong_configuration_does_not_start(name):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_secret_may_come_from_a_file(tmp_path, name):
+def test_a_secret_may_be_in_a_file(tmp_path, name):
     keys = {key: value for key, value in RIGHT[name].items() if key != "counter_token"}
     secret = written(tmp_path, "s3cret-t0ken\n", "token")
     path = written(tmp_path, as_yaml({**keys, "counter_token_file": secret}))
@@ -186,10 +186,10 @@ def test_a_secret_file_that_is_missing_or_empty_is_refused(tmp_path, name, conte
                    "COUNTER_TOKEN_FILE")
 
 
-# --- in effect
+# --- effects
 
 
-def test_the_environment_goes_before_the_file_and_the_file_before_the_default(stage):
+def test_the_environment_overrides_the_file_and_the_file_the_default(stage):
     counter = stage.counter(stage.ledger())
     url = "http://%s:%d" % counter.address
     with_both = stage.service("render-svc", {"counter_url": "http://127.0.0.1:1"},
@@ -200,7 +200,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_default(st
     assert with_file.address == ("127.0.0.1", port)
 
 
-def test_everything_can_come_from_the_environment(stage, tmp_path):
+def test_every_key_can_be_set_in_the_environment(stage, tmp_path):
     ledger = stage.ledger()
     password = written(tmp_path, ledger.password + "\n", "pw")
     token = written(tmp_path, TOKEN, "token")
@@ -214,7 +214,7 @@ def test_everything_can_come_from_the_environment(stage, tmp_path):
     assert hit(render.address, "/by/environment") == 1
 
 
-def test_ipv6_is_listened_on(stage):
+def test_services_listen_on_ipv6(stage):
     if not os.path.exists("/proc/net/if_inet6"):
         pytest.skip("this machine has no IPv6")
     counter = stage.counter(stage.ledger())
@@ -225,7 +225,7 @@ def test_ipv6_is_listened_on(stage):
 
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("key", ["listen", "admin_listen"])
-def test_a_taken_port_is_one_clear_line(name, key):
+def test_a_port_in_use_is_reported_in_one_line(name, key):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run(name, env=as_environment({
@@ -239,7 +239,7 @@ def test_a_taken_port_is_one_clear_line(name, key):
 def test_the_number_of_workers_is_as_configured(stage):
     service = stage.service("render-svc", {**RIGHT["render-svc"], "workers": 3})
     threads = len(os.listdir(f"/proc/{service.pid}/task"))
-    assert 3 <= threads <= 3 + 4  # the main thread, and look-ups of names off the loops
+    assert 3 <= threads <= 3 + 4  # the main thread, and the one that looks names up
     assert get(service.admin, "/live").status == 200
 
 
@@ -265,7 +265,7 @@ def test_help_names_every_key_with_its_variable(name):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_version_is_name_and_version(name):
+def test_version_prints_name_and_version(name):
     done = run(name, "--version")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(rf"{name} \S+\n", done.stdout)
@@ -274,7 +274,7 @@ def test_version_is_name_and_version(name):
 @pytest.mark.parametrize("name", BOTH)
 @pytest.mark.parametrize("arguments", [["--nonsense"], ["--config"], ["extra"], ["-x"],
                                        ["--check-config", "--probe"]])
-def test_a_wrong_command_line_is_one_line_and_status_2(name, arguments):
+def test_a_wrong_command_line_ends_with_one_line_and_status_2(name, arguments):
     done = run(name, *arguments, env=as_environment(RIGHT[name]))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -284,13 +284,13 @@ def test_a_wrong_command_line_is_one_line_and_status_2(name, arguments):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_the_probe_asks_whether_the_service_lives(stage, name):
+def test_the_probe_succeeds_while_the_service_lives(stage, name):
     admin = f"127.0.0.1:{free_port()}"
     keys = {**RIGHT[name], "admin_listen": admin}
     env = as_environment(keys)
-    assert run(name, "--probe", env=env).returncode == 1  # nobody there
+    assert run(name, "--probe", env=env).returncode == 1  # no service listens
     service = stage.service(name, keys)
-    assert run(name, "--probe", env=env).returncode == 0  # lives, though it can do no work
+    assert run(name, "--probe", env=env).returncode == 0  # alive, although it is not ready
     service.freeze()
     assert run(name, "--probe", env=env).returncode == 1
     service.thaw()
@@ -298,7 +298,7 @@ def test_the_probe_asks_whether_the_service_lives(stage, name):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_a_probe_that_fails_says_why(name):
+def test_a_failed_probe_reports_the_reason(name):
     done = run(name, "--probe", env=as_environment(
         {**RIGHT[name], "admin_listen": f"127.0.0.1:{free_port()}"}))
     assert done.returncode == 1
@@ -327,7 +327,7 @@ def test_the_admin_listener_ignores_queries(stage, name):
     service = stage.service(name, RIGHT[name])
     for query in ("?", "?x", "?x=1", "?x=1&x=2", "??", "?a/b", "?%zz"):
         assert get(service.admin, "/live" + query).text == "live\n"
-        # neither reaches what it needs; the reason changes as it tries
+        # both are not ready, and the reason may change between two requests
         assert get(service.admin, "/ready" + query).text.startswith("not ready: ")
         assert "pathcount_build_info" in get(service.admin, "/metrics" + query).text
 
@@ -340,7 +340,7 @@ def test_the_admin_listener_answers_options(stage, name, target):
     assert (answer.status, answer.header("allow")) == (204, "GET, HEAD, OPTIONS")
 
 
-def test_both_are_ready_when_they_can_do_their_work(stage):
+def test_both_services_become_ready(stage):
     pair = stage.pair()
     for service in (pair.counter, pair.render):
         assert get(service.admin, "/ready").status == 200
@@ -362,6 +362,6 @@ def test_the_admin_listener_is_on_loopback_unless_configured(name):
     assert "127.0.0.1:" in run(name, "--help").stdout[run(name, "--help").stdout.index(line):][:600]
 
 
-def test_both_programs_are_there():
+def test_both_programs_are_built():
     for name in BOTH:
         assert os.path.isfile(program(name))

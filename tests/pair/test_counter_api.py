@@ -1,7 +1,7 @@
-"""counter-svc's internal API is what proto/counter-api.yml says.
+"""counter-svc's internal API conforms to proto/counter-api.yml.
 
-The client in harness.api holds every answer it ever gets, in every test of this folder, against that
-file; here every operation is called in every way.
+The client in harness.api checks every answer, in every test of this folder, against that file. This module calls
+every operation in every way.
 """
 
 import json
@@ -42,7 +42,7 @@ def test_the_contract_demands_the_token_everywhere():
         assert "401" in operation["responses"], f"{method} {template}"
 
 
-def test_the_contract_is_sound_in_itself():
+def test_the_contract_is_valid_and_its_examples_match():
     contract.COUNTER.check_itself()
 
 
@@ -70,7 +70,7 @@ def test_a_batch_without_the_token_changes_nothing(api):
     assert api.post(lane, 1, {"/a": 1}).json()["repeat"] is False
 
 
-def test_the_token_is_asked_for_before_anything_else_is_said(api):
+def test_the_token_is_checked_before_anything_else(api):
     for method, target in (("GET", "/v1/unknown"), ("DELETE", "/v1/hits"),
                            ("GET", "/v1/paths?order=x")):
         assert ask(api.address, method, target).status == 401
@@ -90,7 +90,7 @@ def test_a_request_id_is_echoed(api, target, status, value):
     assert answer.header("x-request-id") == value
 
 
-def test_ids_are_echoed_each_to_its_own_request(api):
+def test_each_answer_echoes_the_id_of_its_request(api):
     with Connection(api.address) as connection:
         for number in range(50):
             connection.send("GET", f"/v1/paths?limit={number + 1}",
@@ -115,7 +115,7 @@ def test_a_view_shows_new_hits_at_once(api):
     assert (page["paths"], page["counts"]) == (["/at/once"], [10**6])
 
 
-def test_totals_add_up(module_stage):
+def test_totals_are_the_sums_of_the_rows(module_stage):
     ledger = module_stage.ledger()
     api = module_stage.counter(ledger).api
     lane = api.lane()
@@ -126,8 +126,8 @@ def test_totals_add_up(module_stage):
         assert api.view()["totals"] == expected | {"bots": 0}
 
 
-def test_rows_that_are_behind_say_how_old_they_are(module_stage):
-    """A locked row keeps hits out of the table, not out of memory."""
+def test_outdated_rows_have_their_age(module_stage):
+    """A locked row keeps hits out of the table, but not out of memory."""
     ledger = module_stage.ledger()
     api = module_stage.counter(ledger).api
     api.count({"/held": 1})
@@ -142,14 +142,14 @@ def test_rows_that_are_behind_say_how_old_they_are(module_stage):
         assert rows("limit=5") == ({"/held": 2}, None)
         stale, age = rows("order=path")
         assert stale == {"/held": 1} and int(age) >= 1
-        assert api.get("/held")["count"] == 2  # which is in memory, too
+        assert api.get("/held")["count"] == 2  # this row is in memory, too
     ledger.folded()
     assert rows("order=path") == ({"/held": 2}, None)
 
 
 @pytest.mark.parametrize("path", ["/", "/one", "/one/two/", "//", "/a b", "/é😀", "/a%41", "/?x#y",
                                   "/" + "x" * 2047])
-def test_one_path_can_be_asked_for(module_stage, path):
+def test_one_path_can_be_requested(module_stage, path):
     api = module_stage.counter(module_stage.ledger()).api
     assert api.get_count(path) is None
     api.count({path: 3})
@@ -166,9 +166,10 @@ def test_an_invalid_path_is_refused(api, escaped, status):
     "limit=1.5", "limit=99999999999999999999", "limit=1&limit=2", "order=count&after=x",
     "order=count&after=1", "order=count&after=:/a", "order=count&after=99999999999999999999:/a",
     "order=path&after=%FF", "before=x", "order=path&before=1:/a",
-    "after=1:/a&before=1:/a", "before=1:/a&before=1:/a", "before=", "order=path&after=%00", "prefix=%FF", "prefix=%00", "prefix=%zz",
+    "after=1:/a&before=1:/a", "before=1:/a&before=1:/a", "before=", "order=path&after=%00", "prefix=%FF", "prefix=%00",
+    "prefix=%zz",
     "prefix=/" + "a" * 3000, "offset=10", "prefx=/a"])
-def test_a_view_that_makes_no_sense_is_400(api, query):
+def test_an_invalid_view_is_400(api, query):
     assert api.ask("GET", "/v1/paths?" + query).status == 400
 
 
@@ -177,7 +178,7 @@ def test_a_view_that_makes_no_sense_is_400(api, query):
 
 @pytest.mark.parametrize("target", ["/", "/v1", "/v1/", "/v2/hits", "/v1/hits/", "/v1/lanes/1",
                                     "/v1/totals/", "/live", "/ready", "/metrics"])
-def test_unknown_places_are_404(api, target):
+def test_unknown_targets_are_404(api, target):
     assert api.ask("GET", target).status == 404
 
 
@@ -190,19 +191,19 @@ def test_wrong_methods_are_405_with_allow(api, method, target, allowed):
     assert allowed in answer.header("allow")
 
 
-def test_the_ledger_is_never_searched_by_a_path_as_a_pattern(api):
+def test_paths_are_never_used_as_patterns(api):
     for path in ("/100%", "/100_", "/1000", "/100\\", "/100'"):
         api.count({path: 1})
     for path in ("/100%", "/100_", "/100\\", "/100'"):
         assert api.view(prefix=path)["paths"] == [path]
 
 
-def test_many_ask_at_once(api):
+def test_many_requests_at_once_are_answered(api):
     asked = [Later(api.get_count, f"/nobody/{n}") for n in range(50)]
     assert [one.result() for one in asked] == [None] * 50
 
 
-def test_answers_name_no_more_than_they_must(api):
+def test_answers_do_not_reveal_internals(api):
     for target in ("/v1/totals", "/v1/paths", "/v1/nowhere", "/v1/paths/" + "none"):
         answer = api.ask("GET", target)
         assert TOKEN not in answer.raw.decode()

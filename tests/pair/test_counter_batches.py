@@ -1,4 +1,4 @@
-"""counter-svc's API for renderers: lanes, batches and their two encodings. See test_counter_api.py."""
+"""counter-svc's API for renderers: lanes, and batches in both encodings. See test_counter_api.py."""
 
 import contextlib
 import os
@@ -30,7 +30,7 @@ def batches(request, counter):
 # --- lanes
 
 
-def test_every_lane_is_a_new_one(api):
+def test_every_opened_lane_is_new(api):
     lanes = [api.lane() for _ in range(20)]
     assert len(set(lanes)) == 20
     assert all(isinstance(lane, int) and 0 < lane <= MAX_LANE for lane in lanes)
@@ -46,7 +46,7 @@ def test_a_lane_is_stored_with_sequence_0_before_it_is_used(module_stage):
 # --- batches
 
 
-def test_a_batch_is_answered_with_the_counts_after_it(batches):
+def test_the_answer_to_a_batch_has_the_new_counts(batches):
     lane, a, b = batches.lane(), f"/after/a/{batches.media_type}", f"/after/b/{batches.media_type}"
     assert batches.post(lane, 1, {a: 2, b: 1}).document() == {
         "lane": lane, "sequence": 1, "repeat": False, "counts": [2, 1]}
@@ -54,7 +54,7 @@ def test_a_batch_is_answered_with_the_counts_after_it(batches):
         "lane": lane, "sequence": 2, "repeat": False, "counts": [6]}
 
 
-def test_a_batch_is_answered_with_the_rows_after_it_when_they_are_asked_for(module_stage):
+def test_the_answer_to_a_batch_has_the_new_rows_on_request(module_stage):
     address = module_stage.counter(module_stage.ledger()).address
     for n, media_type in enumerate(ENCODINGS.values()):
         api, lane, a, b = Api(address, media_type), Api(address).lane(), f"/{n}/a", f"/{n}/b"
@@ -67,7 +67,7 @@ def test_a_batch_is_answered_with_the_rows_after_it_when_they_are_asked_for(modu
         assert (again["rows"]["paths"], again["rows"]["counts"]) == ([a, b], [2, 6])
 
 
-def test_a_batch_that_asks_for_a_view_that_makes_no_sense_is_400_and_changes_nothing(api):
+def test_a_batch_with_an_invalid_view_is_400_and_changes_nothing(api):
     lane = api.lane()
     assert api.post(lane, 1, {"/no/view": 1}, query="?limit=0").status == 400
     assert api.post(lane, 1, {"/no/view": 1}).json()["counts"] == [1]
@@ -75,7 +75,7 @@ def test_a_batch_that_asks_for_a_view_that_makes_no_sense_is_400_and_changes_not
 
 @pytest.fixture
 def frozen_reader(module_stage):
-    """A counter with the path /a, counted once by its lane 1; the backend that reads views is stopped."""
+    """A counter with the path /a, counted once by its lane 1. The backend that reads views is stopped."""
     ledger = module_stage.ledger()
     api = module_stage.counter(ledger).api
     lane = api.lane()
@@ -87,13 +87,13 @@ def frozen_reader(module_stage):
     os.kill(reader, signal.SIGCONT)
 
 
-def test_a_batch_is_answered_without_rows_while_they_cannot_be_read(frozen_reader):
-    """Committed hits are confirmed."""
+def test_a_batch_is_confirmed_without_rows_while_they_cannot_be_read(frozen_reader):
+    """A committed hit is confirmed in any case."""
     answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?order=path").json()
     assert answer["counts"] == [2] and "rows" not in answer
 
 
-def test_the_first_rows_and_the_totals_need_no_reading(frozen_reader):
+def test_the_first_rows_and_the_totals_come_from_memory(frozen_reader):
     answer = frozen_reader.api.post(frozen_reader.lane, 2, {"/a": 1}, query="?limit=1").json()
     assert answer["rows"] == frozen_reader.api.view(limit=1) == {
         "paths": ["/a"], "counts": [2], "bots": [0], "next": None, "previous": None,
@@ -108,7 +108,7 @@ def test_paths_are_ordered_by_their_bytes(batches):
 
 
 @pytest.mark.parametrize("paths", [1, 2, 1000, 1024])
-def test_batches_may_be_small_and_large(batches, paths):
+def test_the_smallest_and_the_largest_batch_are_counted(batches, paths):
     hits = {f"/size/{batches.media_type}/{paths}/{n:04}": n + 1 for n in range(paths)}
     assert batches.count(hits) == hits
 
@@ -141,12 +141,12 @@ INVALID = [
 
 
 def refused(api, body):
-    """With which sentence a batch is refused, without the name of the encoding; None: it is not."""
+    """The sentence with which a batch is refused, without the name of the encoding. None if it is accepted."""
     answer = api.ask("POST", "/v1/hits", body)
     return None if answer.status == 200 else answer.json()["detail"].replace("MessagePack", "JSON")
 
 
-def test_an_invalid_batch_is_refused_with_the_same_sentence_in_both_encodings(api, counter):
+def test_both_encodings_of_an_invalid_batch_get_the_same_error(api, counter):
     packed = Api(counter.address, MEDIA_MSGPACK)
     for body in [body for body in INVALID if isinstance(body, dict)]:
         if body.get("lane") is RIGHT_LANE:
@@ -175,12 +175,12 @@ HITS = strategies.lists(NUMBERS, max_size=3)
 @hypothesis.given(strategies.fixed_dictionaries({}, optional={
     "lane": strategies.one_of(NUMBERS, VALUES), "sequence": strategies.one_of(NUMBERS, VALUES),
     "paths": strategies.one_of(PATHS, VALUES), "hits": strategies.one_of(HITS, VALUES), "x": VALUES}))
-def test_both_encodings_of_any_document_are_answered_alike(counter, document):
+def test_both_encodings_of_any_document_get_the_same_status(counter, document):
     with Connection(counter.address) as connection:
         answers = [connection.ask("POST", "/v1/hits", {**BEARER, "Content-Type": media_type},
                                   encoded(document, media_type)) for media_type in ENCODINGS.values()]
     details = [answer.json()["detail"] for answer in answers]
-    assert answers[0].status == answers[1].status  # 400, or 409, as there is no such lane
+    assert answers[0].status == answers[1].status  # 400, or 409 because the lane does not exist
     assert details[0] == details[1].replace("MessagePack", "JSON")
 
 
@@ -199,7 +199,7 @@ def test_invalid_messagepack_is_400(counter, body):
     assert counter.is_running
 
 
-# --- which encoding
+# --- negotiation of the encoding
 
 
 @pytest.mark.parametrize("accept, media_type", [
@@ -212,7 +212,7 @@ def test_the_answer_has_the_accepted_encoding(api, sent, accept, media_type):
     lane = api.lane()
     headers = {**BEARER, "Content-Type": sent, **({"Accept": accept} if accept else {})}
     for query in ("", "?limit=1"):
-        for _ in range(2):  # the second is a repeat
+        for _ in range(2):  # the second batch is a repeat
             body = encoded(batch(lane=lane, sequence=1 if not query else 2), sent)
             answer = ask(api.address, "POST", "/v1/hits" + query, headers, body)
             assert (answer.status, answer.media_type) == (200, media_type)
@@ -237,8 +237,8 @@ def test_every_authorized_answer_offers_both_encodings(api, method, target, body
     answer = api.ask(method, target, body)
     assert answer.status == status
     assert answer.header("accept-post") == "application/vnd.msgpack, application/json"
-    stranger = ask(api.address, method, target, {}, None if body is None else b"{}")
-    assert stranger.status == 401 and stranger.header("accept-post") is None
+    unauthorized = ask(api.address, method, target, {}, None if body is None else b"{}")
+    assert unauthorized.status == 401 and unauthorized.header("accept-post") is None
 
 
 @pytest.mark.parametrize("body", INVALID, ids=lambda body: str(body)[:60])
@@ -250,11 +250,11 @@ def test_an_invalid_batch_is_400_and_changes_nothing(api, counter, body):
         body = body.replace(b'"lane":1,', b'"lane":%d,' % lane)
     answer = api.ask("POST", "/v1/hits", body)
     assert answer.status == 400, answer.body
-    assert api.post(lane, 1, {"/after/invalid": 1}).json()["repeat"] is False  # not spent
+    assert api.post(lane, 1, {"/after/invalid": 1}).json()["repeat"] is False  # the sequence number was not used
     assert counter.is_running
 
 
-def test_a_body_that_announces_too_much_is_refused_before_it_comes(api):
+def test_a_content_length_beyond_the_limit_is_refused_before_the_body(api):
     with Connection(api.address) as connection:
         connection.send("POST", "/v1/hits", {**BEARER, "Content-Length": 1 << 40})
         assert connection.receive().status == 413
@@ -263,7 +263,7 @@ def test_a_body_that_announces_too_much_is_refused_before_it_comes(api):
 def test_a_body_beyond_the_limit_is_413(api):
     with Connection(api.address) as connection:
         connection.send("POST", "/v1/hits", {**BEARER, "Content-Length": 8 << 20})
-        with contextlib.suppress(ConnectionError):  # it need not read all of it
+        with contextlib.suppress(ConnectionError):  # the service may close before it has read all of the body
             connection.sock.sendall(b" " * (8 << 20))
         with contextlib.suppress(ConnectionError):
             assert connection.receive().status == 413

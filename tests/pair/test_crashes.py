@@ -1,4 +1,4 @@
-"""Crashes and concurrency: several counters and renderers on one ledger, and the audit afterwards.
+"""Crashes and concurrency: several counters and renderers on one ledger, and an audit afterwards.
 
     for every path   acknowledged ≤ stored ≤ sent,   equality where everything was answered 200
 """
@@ -18,8 +18,8 @@ PATHS = [f"/{n}" for n in range(40)] + ["/a b/é", "/%", "/😀"]
 
 
 @pytest.fixture
-def house(stage):
-    """Two counter-svc and three render-svc on one ledger, a proxy before each counter."""
+def services(stage):
+    """Two counter-svc and three render-svc on one ledger, with a proxy before each counter."""
     ledger = stage.ledger()
     counters = [stage.counter(ledger) for _ in range(2)]
     proxies = [stage.proxy(counter) for counter in counters]
@@ -27,65 +27,65 @@ def house(stage):
     return SimpleNamespace(ledger=ledger, counters=counters, proxies=proxies, renders=renders)
 
 
-def test_two_counters_and_three_renderers_count_every_hit_once(stage, house):
-    load = stage.load(house.renders, PATHS, clients=24)
+def test_two_counters_and_three_renderers_count_every_hit_once(stage, services):
+    load = stage.load(services.renders, PATHS, clients=24)
     load.until_acknowledged(3000)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert audit(tally, house.ledger.folded()) == sum(tally.acknowledged.values())
-    kept, scanned = house.ledger.totals_both_ways()
+    assert audit(tally, services.ledger.folded()) == sum(tally.acknowledged.values())
+    kept, scanned = services.ledger.totals_both_ways()
     assert kept == scanned
 
 
-def test_one_path_for_everybody_is_counted_without_a_hole(stage, house):
-    load = stage.load(house.renders, ["/one"], clients=24)
+def test_hits_of_one_path_get_consecutive_numbers(stage, services):
+    load = stage.load(services.renders, ["/one"], clients=24)
     load.until_acknowledged(2000)
     tally = load.stop()
-    assert sorted(tally.numbers["/one"]) == list(range(1, house.ledger.count("/one") + 1))
+    assert sorted(tally.numbers["/one"]) == list(range(1, services.ledger.count("/one") + 1))
 
 
-def test_every_client_sees_its_numbers_grow(house):
-    connections = [Connection(render.address) for render in house.renders]
+def test_every_client_sees_growing_numbers(services):
+    connections = [Connection(render.address) for render in services.renders]
     seen = [connection.ask("GET", "/seen", {"Accept": "application/json", "Prefer": "return=minimal"})
             .json()["count"] for _ in range(30) for connection in connections]
     assert seen == list(range(1, 91))
 
 
-def test_replies_lost_after_the_commit_are_counted_once(stage, house):
-    load = stage.load(house.renders, PATHS, clients=16)
-    for proxy in house.proxies:
+def test_hits_whose_answers_are_lost_are_counted_once(stage, services):
+    load = stage.load(services.renders, PATHS, clients=16)
+    for proxy in services.proxies:
         for _ in range(15):
             proxy.next(drop, "POST", "/v1/hits")
             proxy.next(reset, "POST", "/v1/hits")
     load.until_acknowledged(2000)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert sum(proxy.repeats for proxy in house.proxies) >= 20
-    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
+    assert sum(proxy.repeats for proxy in services.proxies) >= 20
+    assert audit(tally, services.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
-def test_connections_cut_at_any_moment_are_counted_once(stage, house):
-    load = stage.load(house.renders, PATHS, clients=16)
+def test_hits_of_connections_cut_at_any_moment_are_counted_once(stage, services):
+    load = stage.load(services.renders, PATHS, clients=16)
     for n in range(20):
-        house.proxies[n % 2].cut_all()
+        services.proxies[n % 2].cut_all()
         load.until_acknowledged(60)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
+    assert audit(tally, services.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
-def test_a_repeat_at_the_other_counter_is_counted_once(stage, house):
-    """Renderers are thrown from one counter to the other in the middle of everything."""
-    load = stage.load(house.renders, PATHS, clients=16)
+def test_a_repeat_at_the_other_counter_is_counted_once(stage, services):
+    """Renderers are moved from one counter to the other in the middle of requests."""
+    load = stage.load(services.renders, PATHS, clients=16)
     for n in range(20):
-        for proxy in house.proxies:
-            proxy.target = house.counters[n % 2].address
+        for proxy in services.proxies:
+            proxy.target = services.counters[n % 2].address
             proxy.next(drop, "POST", "/v1/hits")
         load.until_acknowledged(50)
     tally = load.stop()
     assert set(tally.statuses) == {200} and not tally.lost
-    assert sum(proxy.repeats for proxy in house.proxies) >= 1
-    assert audit(tally, house.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
+    assert sum(proxy.repeats for proxy in services.proxies) >= 1
+    assert audit(tally, services.ledger.folded(), repeats=True) == sum(tally.acknowledged.values())
 
 
 @pytest.mark.slow
@@ -93,16 +93,16 @@ def test_counter_svc_killed_ten_times_under_load(stage, record_property, capsys)
     ledger = stage.ledger()
     counter = stage.counter(ledger)
     proxy = stage.proxy(counter)
-    hasty = {"request_deadline_ms": 100}  # some of its hits are answered 503 and counted all the same
+    hasty = {"request_deadline_ms": 100}  # some of its hits are answered 503 and counted
     renders = [stage.render(proxy), stage.render(proxy, **hasty)]
     load = stage.load(renders, PATHS, clients=32)
     for n in range(10):
         load.until_acknowledged(400)
-        if n % 2:  # let PostgreSQL commit what it has been told, and kill before anyone can be told
+        if n % 2:  # kill after the commit, but before any answer
             counter.freeze()
             until(lambda: not ledger.backends("state <> 'idle'"), "PostgreSQL to finish")
         counter.kill()
-        time.sleep(0.05 * (n % 3))  # how long it is away is part of the test
+        time.sleep(0.05 * (n % 3))  # the length of the outage is part of the test
         counter.restart().until_ready()
     load.until_acknowledged(400)
     tally = load.stop()
@@ -116,42 +116,42 @@ def test_counter_svc_killed_ten_times_under_load(stage, record_property, capsys)
         print("\nkill test:", ", ".join(f"{name} {value}" for name, value in figures.items()))
     assert stored - figures["acknowledged"] <= sum(tally.unknown.values())
     assert not tally.lost, "render-svc was never killed"
-    assert proxy.repeats > 0, "no batch was ever repeated: this run proves nothing"
+    assert proxy.repeats > 0, "no batch was repeated, so this run proves nothing"
     kept, scanned = ledger.totals_both_ways()
     assert kept == scanned
 
 
 @pytest.mark.slow
-def test_render_svc_killed_under_load_loses_nothing_it_acknowledged(stage, house):
-    load = stage.load(house.renders, PATHS, clients=18)
+def test_render_svc_killed_under_load_loses_no_acknowledged_hit(stage, services):
+    load = stage.load(services.renders, PATHS, clients=18)
     for n in range(4):
         load.until_acknowledged(200)
-        house.renders[n % 3].kill()
-        house.renders[n % 3].restart()
+        services.renders[n % 3].kill()
+        services.renders[n % 3].restart()
     load.until_acknowledged(200)
     tally = load.stop()
-    audit(tally, house.ledger.folded(), repeats=True)
-    kept, scanned = house.ledger.totals_both_ways()
+    audit(tally, services.ledger.folded(), repeats=True)
+    kept, scanned = services.ledger.totals_both_ways()
     assert kept == scanned
 
 
 @pytest.mark.slow
-def test_backends_terminated_under_load_are_replaced(stage, house):
-    load = stage.load(house.renders, PATHS, clients=16)
+def test_backends_terminated_under_load_are_replaced(stage, services):
+    load = stage.load(services.renders, PATHS, clients=16)
     for _ in range(10):
         load.until_acknowledged(60)
-        for pid in house.ledger.backends():
-            house.ledger.run("SELECT pg_terminate_backend(%s)", pid)
+        for pid in services.ledger.backends():
+            services.ledger.run("SELECT pg_terminate_backend(%s)", pid)
     load.until_acknowledged(60)
     tally = load.stop()
     assert not tally.lost
-    assert audit(tally, house.ledger.folded(), repeats=True) >= sum(tally.acknowledged.values())
+    assert audit(tally, services.ledger.folded(), repeats=True) >= sum(tally.acknowledged.values())
     assert set(tally.statuses) == {200}, tally
 
 
 @pytest.mark.slow
-def test_postgresql_killed_under_load_loses_nothing_acknowledged(stage, house, outage):
-    load = stage.load(house.renders, PATHS, clients=16)
+def test_postgresql_killed_under_load_loses_no_acknowledged_hit(stage, services, outage):
+    load = stage.load(services.renders, PATHS, clients=16)
     for _ in range(2):
         load.until_acknowledged(200)
         outage.kill()
@@ -159,28 +159,28 @@ def test_postgresql_killed_under_load_loses_nothing_acknowledged(stage, house, o
     load.until_acknowledged(200)
     tally = load.stop()
     assert not tally.lost
-    audit(tally, house.ledger.folded(), repeats=True)
-    kept, scanned = house.ledger.totals_both_ways()
+    audit(tally, services.ledger.folded(), repeats=True)
+    kept, scanned = services.ledger.totals_both_ways()
     assert kept == scanned
 
 
-def test_a_frozen_counter_does_not_stop_the_other(stage, house):
-    load = stage.load(house.renders, PATHS, clients=16)
+def test_a_frozen_counter_does_not_block_the_other(stage, services):
+    load = stage.load(services.renders, PATHS, clients=16)
     load.until_acknowledged(300)
-    house.counters[0].freeze()
-    for n in range(50):  # on the same rows
-        assert hit(house.renders[1].address, PATHS[n % 10]) > 0
-    house.counters[0].thaw()
+    services.counters[0].freeze()
+    for n in range(50):  # on the same paths
+        assert hit(services.renders[1].address, PATHS[n % 10]) > 0
+    services.counters[0].thaw()
     load.until_acknowledged(300)
     tally = load.stop()
     assert not tally.lost and set(tally.statuses) == {200}
-    counts = house.ledger.folded()
+    counts = services.ledger.folded()
     for n in range(50):
         counts[PATHS[n % 10]] -= 1
     assert sum(counts.values()) == sum(tally.acknowledged.values())
 
 
-def test_the_numbers_of_a_second_house_follow_those_of_the_first(stage):
+def test_a_second_pair_continues_the_counts_of_the_first(stage):
     first = stage.pair()
     assert [hit(first.address, "/a") for _ in range(3)] == [1, 2, 3]
     counter = stage.counter(first.ledger)

@@ -1,6 +1,6 @@
-"""A response that is cut short ends with a reset, whatever cuts it: only that tells a client of HTTP/1.0
-that the rest is missing. A response that is complete never ends so. Each test asks in every version at
-the same time."""
+"""Every incomplete response ends with a reset, whatever interrupts it. Only the reset shows a client of HTTP/1.0
+that the rest is missing. A complete response never ends with a reset. Each test sends its request in every
+version of HTTP at the same time."""
 
 import contextlib
 import re
@@ -18,8 +18,8 @@ from harness.wait import PATIENCE_S, Stopwatch, until
 
 EVERYTHING = "/-/paths?format=csv"
 
-# One and a half times what the kernel takes for a client that reads nothing (87 to 92 kB): neither all of it at
-# once, nor more than twice.
+# One and a half times the bytes that the kernel buffers for a client that reads nothing (87 to 92 kB): more than
+# one buffer, less than two.
 PAGE = {"render-svc": "/-/paths?limit=600&format=json", "counter-svc": "/v1/paths?limit=600"}
 ROWS = {f"/{n:05}/{'x' * 190}": 1 for n in range(3000)}  # three pages of an export
 
@@ -42,7 +42,7 @@ def counter(module_stage):
 
 
 def a_service(stage, counter, name, **keys):
-    """One that serves the counter's rows."""
+    """A service that serves the counter's rows."""
     if name == "render-svc":
         return stage.render(counter, **keys)
     return stage.counter(counter.ledger, **keys)
@@ -55,7 +55,7 @@ def ask(sock, version, target):
 
 @contextlib.contextmanager
 def answers(service, target, receive_bytes=None):
-    """A connection for each version, whose answer has begun and is not read."""
+    """One connection for each version. Its answer has begun and is not read."""
     with connected(service.address, len(REQUESTS), receive_bytes) as socks:
         for sock, version in zip(socks, REQUESTS):
             ask(sock, version, target)
@@ -69,27 +69,27 @@ def rows_in(data):
 
 
 def is_whole(data, rows=len(ROWS)):
-    """Whether it is an export of so many rows, with the last chunk where there are chunks."""
+    """Whether this is an export of this number of rows, with the last chunk if it is chunked."""
     return rows_in(data) == rows and (
         b"transfer-encoding: chunked" not in data or data.endswith(b"\r\n0\r\n\r\n"))
 
 
 def assert_cut(socks):
-    """Every export has rows, but not all, and ends with a reset."""
+    """Checks that every export has some of the rows, but not all, and ends with a reset."""
     for sock in socks:
         data, end = read_to_end(sock)
         assert end == "reset" and 0 < rows_in(data) < len(ROWS)
 
 
 def behind_the_first_page(how):
-    """What becomes of the pages of an export behind its first."""
+    """Replaces the answers to requests for the pages of an export after the first one."""
     return lambda exchange: (how if "after=" in exchange.request.target else forward)(exchange)
 
 
-# --- what is cut
+# --- incomplete responses
 
 @pytest.mark.parametrize("mishap", [refuse, swallow], ids=["gone", "silent"])
-def test_an_export_whose_counter_does_not_answer_any_more(stage, counter, mishap):
+def test_an_export_whose_counter_stops_answering_is_reset(stage, counter, mishap):
     proxy = stage.proxy(counter)
     render = stage.render(proxy, call_deadline_ms=3000, request_deadline_ms=6000)
     proxy.always(behind_the_first_page(mishap), "GET", "/v1/paths")
@@ -100,7 +100,7 @@ def test_an_export_whose_counter_does_not_answer_any_more(stage, counter, mishap
 
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1"])
-def test_curl_fails_when_the_counter_is_killed(stage, counter, version):
+def test_curl_exits_with_56_when_the_counter_is_killed(stage, counter, version):
     """56: the connection was reset."""
     victim = stage.counter(counter.ledger)
     proxy = stage.proxy(victim)
@@ -113,8 +113,8 @@ def test_curl_fails_when_the_counter_is_killed(stage, counter, version):
     assert done.returncode == 56 and 0 < rows_in(done.stdout) < len(ROWS)
 
 
-def test_streams_whose_process_is_killed(stage, counter):
-    """Nothing in the process can do anything about it any more."""
+def test_streams_of_a_killed_process_are_reset(stage, counter):
+    """The kernel resets them, without help from the process."""
     proxy = stage.proxy(counter)
     render = stage.render(proxy)
     proxy.always(behind_the_first_page(swallow), "GET", "/v1/paths")
@@ -125,7 +125,7 @@ def test_streams_whose_process_is_killed(stage, counter):
             assert read_to_end(watcher)[1] == "reset"
 
 
-def test_what_is_under_way_when_the_time_for_a_stop_is_over(stage, counter):
+def test_responses_in_flight_at_the_end_of_shutdown_ms_are_reset(stage, counter):
     proxy = stage.proxy(counter)
     render = stage.render(proxy, shutdown_ms=1000)
     proxy.always(behind_the_first_page(swallow), "GET", "/v1/paths")
@@ -139,7 +139,7 @@ def test_what_is_under_way_when_the_time_for_a_stop_is_over(stage, counter):
         assert read_to_end(visit) == (b"", "reset")
 
 
-def test_exports_whose_clients_do_not_read(stage, counter):
+def test_exports_that_are_not_read_are_reset(stage, counter):
     render = stage.render(counter, idle_ms=500)
     with answers(render, EVERYTHING, receive_bytes=4096) as socks:
         until(lambda: render.metric("pathcount_exports") == 0, "the exports to be cut")
@@ -147,7 +147,7 @@ def test_exports_whose_clients_do_not_read(stage, counter):
     assert {event["reason"] for event in render.events("export-cut")} == {'"the client does not read"'}
 
 
-def test_subscribers_that_do_not_read_at_a_stop(stage, counter):
+def test_subscribers_that_do_not_read_are_reset_at_a_stop(stage, counter):
     render = stage.render(counter)
     with answers(render, "/-/live?limit=1000", receive_bytes=4096) as socks:
         until(lambda: render.metric("pathcount_unsent_bytes") > 0, "the rows to be sent")
@@ -157,7 +157,7 @@ def test_subscribers_that_do_not_read_at_a_stop(stage, counter):
 
 
 @pytest.mark.parametrize("name", PAGE)
-def test_answers_that_are_not_taken_in_time(stage, counter, name):
+def test_answers_that_are_not_read_in_time_are_reset(stage, counter, name):
     service = a_service(stage, counter, name, answer_ms=1000)
     with answers(service, PAGE[name], receive_bytes=4096) as socks:
         until(lambda: service.metric("pathcount_unsent_bytes") == 0, "the answers to be cut")
@@ -166,21 +166,21 @@ def test_answers_that_are_not_taken_in_time(stage, counter, name):
             assert end == "reset" and len(data) < 600 * 190
 
 
-# --- what is complete
+# --- complete responses
 
-def test_exports_that_are_whole(stage, counter):
-    """With HTTP/1.0 they end with the connection, whatever the client requests."""
+def test_complete_exports_are_not_reset(stage, counter):
+    """In HTTP/1.0 they end with the connection, even if the client wants to keep it."""
     render = stage.render(counter)
     with answers(render, EVERYTHING) as socks:
         for sock, version in zip(socks, REQUESTS):
             if version == "1.1":
-                sock.shutdown(socket.SHUT_WR)  # there is no further request
+                sock.shutdown(socket.SHUT_WR)  # the client sends no further request
             data, end = read_to_end(sock)
             assert end == "closed" and is_whole(data)
 
 
-def test_exports_that_the_kernel_has(stage, counter):
-    """Whatever becomes of the process after that."""
+def test_exports_that_the_kernel_has_buffered_arrive_whole(stage, counter):
+    """Even if the process ends."""
     render = stage.render(counter)
     with answers(render, EVERYTHING + "&prefix=/0000") as socks:
         until(lambda: render.metric("pathcount_exports") == 0, "the kernel to have all of it")
@@ -190,7 +190,7 @@ def test_exports_that_the_kernel_has(stage, counter):
             assert end == "closed" and is_whole(data, 10)
 
 
-def test_exports_that_are_taken_during_a_stop(stage, counter):
+def test_exports_that_are_read_during_a_stop_arrive_whole(stage, counter):
     render = stage.render(counter)
     with answers(render, EVERYTHING, receive_bytes=4096) as socks:
         render.signal(signal.SIGTERM)
@@ -200,7 +200,7 @@ def test_exports_that_are_taken_during_a_stop(stage, counter):
     assert render.ended() == 0
 
 
-def test_subscribers_are_disconnected_at_a_stop(stage, counter):
+def test_streams_of_subscribers_end_completely_at_a_stop(stage, counter):
     render = stage.render(counter)
     with answers(render, "/-/live?limit=5") as socks:
         render.signal(signal.SIGTERM)
@@ -212,7 +212,7 @@ def test_subscribers_are_disconnected_at_a_stop(stage, counter):
 
 
 def kernel_has(service):
-    """How many bytes the kernel has for the clients of a service, which they have not acknowledged."""
+    """The number of bytes that the kernel holds for a service's clients and that they have not acknowledged."""
     port = "%04X" % service.address[1]
     with open("/proc/net/tcp", encoding="ascii") as file:
         rows = [line.split() for line in file.readlines()[1:]]
@@ -220,8 +220,8 @@ def kernel_has(service):
 
 
 def take_at_the_last_moment(socks, frozen, deadline_ms):
-    """The clients take what the kernel has for them while the service stands still and the deadline
-    passes. When it goes on, it learns of both in one turn of its loop. Returns what they took."""
+    """The clients read everything that the kernel has for them while the service is frozen and its deadline
+    passes. When it continues, it learns of both in one turn of its loop. Returns the bytes read."""
     taken = [b""] * len(socks)
     for sock in socks:
         sock.setblocking(False)
@@ -234,7 +234,7 @@ def take_at_the_last_moment(socks, frozen, deadline_ms):
         return nothing_before
 
     watch = Stopwatch()
-    until(take, "the kernel to have nothing any more", pause=0.001)
+    until(take, "the kernel's buffers to be empty", pause=0.001)
     for sock in socks:
         sock.settimeout(PATIENCE_S)
     until(lambda: watch.seconds > 1.2 * deadline_ms / 1000, "the deadline")
@@ -246,20 +246,20 @@ ATTEMPTS = 20
 
 
 @pytest.mark.parametrize("name", PAGE)
-def test_answers_that_are_taken_at_the_last_moment(stage, counter, name):
+def test_answers_that_are_read_at_the_last_moment_arrive_whole(stage, counter, name):
     service = a_service(stage, counter, name, answer_ms=3000)
     body = get(service.address, PAGE[name], BEARER).body
     for _ in range(ATTEMPTS):
         watch = Stopwatch()
         with answers(service, PAGE[name], receive_bytes=4096) as socks:
-            time.sleep(0.5)  # the service looks over its connections five times a second
+            time.sleep(0.5)  # longer than the 0.2 s between two checks of the connections
             service.freeze()
             if watch.seconds > 2.5:
                 service.thaw()
-                continue  # on a busy machine the deadline may have passed before the service stood still
+                continue  # on a busy machine the deadline may have passed before the freeze
             for sock, taken in zip(socks, take_at_the_last_moment(socks, service, 3000)):
                 sock.shutdown(socket.SHUT_WR)
                 rest, end = read_to_end(sock)
                 assert end == "closed" and rest and (taken + rest).endswith(body)
             return
-    pytest.fail(f"the service did not stand still within 2.5 s in {ATTEMPTS} attempts")
+    pytest.fail(f"the service was not frozen within 2.5 s in {ATTEMPTS} attempts")

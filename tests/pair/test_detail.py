@@ -1,4 +1,4 @@
-"""What there is to know of one path: its count, its rank, and when it was first and last hit."""
+"""The details of one path: its count, its rank, and the times of its first and last hit."""
 
 import datetime
 
@@ -28,8 +28,8 @@ def test_the_rank_changes_with_the_hits_of_others(api):
     assert api.get("/a")["rank"] == 1
 
 
-@pytest.mark.parametrize("counts", ["2", "n"])  # equal to each other, or each another
-def test_a_rank_is_exact_to_the_10000th_and_not_known_after_that(api, ledger, counts):
+@pytest.mark.parametrize("counts", ["2", "n"])  # the counts are all equal, or all different
+def test_a_rank_is_exact_to_the_10000th_and_null_beyond_it(api, ledger, counts):
     ledger.edited(f"INSERT INTO pathcount SELECT '/' || lpad(n::text, 5, '0'), {counts} + 20000 * (0 ^ (n - 1))::int "
                "FROM generate_series(1, 10005) AS n")
     ranking = api.pages(limit=1000)
@@ -52,7 +52,7 @@ def test_the_first_hit_stays_and_the_last_hit_moves(api, ledger):
     assert then["first"] == first["first"] < then["last"] == api.get("/b")["first"]
 
 
-def test_a_repeat_is_no_later_hit(api):
+def test_a_repeat_does_not_move_the_last_hit(api):
     lane = api.lane()
     api.post(lane, 1, {"/a": 1})
     before = api.get("/a")
@@ -60,11 +60,11 @@ def test_a_repeat_is_no_later_hit(api):
     assert api.get("/a") == before
 
 
-@pytest.mark.parametrize("stored, told", [
+@pytest.mark.parametrize("stored, shown", [
     ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00.000Z"), ("2026-02-28T23:59:59.9994+00", "2026-02-28T23:59:59.999Z"),
     ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59.000Z"), ("infinity", None), ("1900-01-01T00:00:00Z", None),
     ("20000-01-01T00:00:00Z", None)])
-def test_times_are_in_utc_if_they_can_be_represented(api, ledger, stored, told):
+def test_times_are_in_utc_and_null_if_out_of_range(api, ledger, stored, shown):
     api.count({"/a": 1})
     ledger.edited("UPDATE pathcount SET first_hit_at = %s", stored)
-    assert api.get("/a")["first"] == told
+    assert api.get("/a")["first"] == shown

@@ -1,5 +1,5 @@
-"""The two encodings of a batch, whichever versions the services are of: MessagePack goes only over a
-connection that has offered it, and to a counter-svc of an earlier version never."""
+"""The two encodings of a batch, with any combination of versions. render-svc sends MessagePack only over a
+connection on which counter-svc has offered it, and never to an earlier version of counter-svc."""
 
 import json
 
@@ -12,9 +12,9 @@ CALLS = [("POST", "/v1/lanes"), ("POST", "/v1/hits"), ("GET", "/v1/paths"), ("GE
 
 
 class Versions:
-    """An action of the proxy: behind its address is this version of counter-svc, or one from before
-    MessagePack, which knows neither that nor Accept. A connection stays with the one that it was
-    opened to."""
+    """An action of the proxy: either this version of counter-svc is behind its address, or one without
+    MessagePack, which knows neither that encoding nor Accept. A connection keeps the version to which it was
+    opened."""
 
     def __init__(self, proxy):
         self.is_earlier = False
@@ -45,7 +45,7 @@ class Versions:
                        f"Content-Length: {len(body)}\r\n\r\n").encode() + body)
 
     def change(self, is_earlier):
-        """The other version takes over the address."""
+        """Puts the other version behind the address."""
         self.is_earlier = is_earlier
         self._proxy.cut_all()
 
@@ -57,7 +57,7 @@ def without_header(raw, name):
 
 
 def encodings(batches):
-    """(of the batch, of its answer) of each."""
+    """(encoding of the batch, encoding of its answer) of each batch."""
     return [(x.request.media_type, x.answer.media_type) for x in batches]
 
 
@@ -67,7 +67,7 @@ def one_lane(stage):
 
 
 def test_batches_and_their_answers_are_messagepack(one_lane):
-    """The lane's answer has offered it, on the connection that the batches go over."""
+    """The answer to the new lane has offered it, on the connection that the batches use."""
     for n in range(1, 4):
         assert get(one_lane.address, "/a", JSON).json()["rows"] == [{"path": "/a", "count": n, "bots": 0}]
     assert encodings(one_lane.proxy.batches) == [(MEDIA_MSGPACK, MEDIA_MSGPACK)] * 3
@@ -89,7 +89,7 @@ def test_only_the_first_request_of_a_connection_is_json(one_lane):
     assert one_lane.ledger.counts() == {"/a": 6}
 
 
-def test_a_counter_of_an_earlier_version_gets_nothing_but_json(stage):
+def test_a_counter_of_an_earlier_version_gets_only_json(stage):
     ledger = stage.ledger()
     proxy = stage.proxy(stage.counter(ledger))
     versions = Versions(proxy)
@@ -101,7 +101,7 @@ def test_a_counter_of_an_earlier_version_gets_nothing_but_json(stage):
     assert not versions.refused
 
 
-def test_while_versions_change_under_one_address_every_hit_is_answered_and_counted_once(stage):
+def test_hits_are_counted_once_while_versions_change_behind_an_address(stage):
     ledger = stage.ledger()
     proxy = stage.proxy(stage.counter(ledger))
     versions = Versions(proxy)

@@ -1,4 +1,4 @@
-"""counter-svc's rules by which every batch is counted exactly once, each with what would break it."""
+"""The rules by which counter-svc counts every batch exactly once, each with a situation that would break it."""
 
 import itertools
 
@@ -10,10 +10,10 @@ from harness.wait import until
 
 from exactly_once_helpers import PATIENT, api, counter, other, until_applied  # noqa: F401 (fixtures)
 
-MAXIMUM = 2**63 - 1  # of BIGINT
+MAXIMUM = 2**63 - 1  # the maximum of BIGINT
 
 
-# --- repeats, gaps, and lanes that nobody knows
+# --- repeats, gaps, and unknown lanes
 
 
 def test_a_repeat_changes_nothing_and_is_answered_with_the_counts(ledger, api):
@@ -26,7 +26,7 @@ def test_a_repeat_changes_nothing_and_is_answered_with_the_counts(ledger, api):
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 2, "hits": 3}
 
 
-def test_a_repeat_is_known_at_every_counter(ledger, api, other):
+def test_every_counter_recognises_a_repeat(ledger, api, other):
     lane = api.lane()
     assert api.post(lane, 1, {"/a": 1}).json()["repeat"] is False
     assert other.post(lane, 1, {"/a": 1}).json()["repeat"] is True
@@ -35,7 +35,7 @@ def test_a_repeat_is_known_at_every_counter(ledger, api, other):
     assert ledger.counts() == {"/a": 2}
 
 
-def test_a_repeat_is_known_after_a_restart(stage, ledger, counter):
+def test_a_repeat_is_recognised_after_a_restart(stage, ledger, counter):
     lane = counter.api.lane()
     counter.api.post(lane, 1, {"/a": 1})
     counter.kill()
@@ -44,7 +44,7 @@ def test_a_repeat_is_known_after_a_restart(stage, ledger, counter):
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_repeat_is_known_after_the_ledger_has_crashed(outage, ledger, counter):
+def test_a_repeat_is_recognised_after_a_crash_of_postgresql(outage, ledger, counter):
     lane = counter.api.lane()
     counter.api.post(lane, 1, {"/a": 1})
     outage.kill()
@@ -54,7 +54,7 @@ def test_a_repeat_is_known_after_the_ledger_has_crashed(outage, ledger, counter)
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_repeat_is_answered_with_at_least_the_first_count(api, other):
+def test_the_count_in_a_repeats_answer_is_at_least_the_first_one(api, other):
     lane = api.lane()
     first = counts_of(api.post(lane, 1, {"/a": 1}), {"/a": 1})
     other.count({"/a": 5})
@@ -67,7 +67,7 @@ def test_a_gap_is_409_and_changes_nothing(ledger, api, sequence):
     assert api.post(lane, sequence, {"/a": 1}).status == 409
     assert ledger.counts() == {}
     assert ledger.lanes() == {lane: 0}
-    assert api.post(lane, 1, {"/a": 1}).status == 200  # the lane is as it was
+    assert api.post(lane, 1, {"/a": 1}).status == 200  # the lane has not changed
 
 
 def test_a_batch_before_the_last_one_is_409_and_changes_nothing(ledger, api):
@@ -81,13 +81,13 @@ def test_a_batch_before_the_last_one_is_409_and_changes_nothing(ledger, api):
 
 
 @pytest.mark.parametrize("lane", [1, 10**9, 2**53 - 1])
-def test_a_lane_that_was_never_issued_is_409_always(ledger, api, lane):
+def test_a_batch_of_an_unknown_lane_is_409(ledger, api, lane):
     for sequence in (1, 2):
         assert api.post(lane, sequence, {"/a": 1}).status == 409
     assert ledger.counts() == {} and ledger.lanes() == {}
 
 
-def test_zero_is_no_lane(ledger, api):
+def test_lane_0_is_invalid(ledger, api):
     assert api.post(0, 1, {"/a": 1}).status == 400
     assert ledger.counts() == {}
 
@@ -116,7 +116,7 @@ def test_lanes_are_never_issued_again(stage, ledger, counter, other):
 # --- repeats that race their original
 
 
-def test_of_a_batch_that_races_itself_at_two_counters_one_is_applied(ledger, api, other):
+def test_a_batch_sent_to_two_counters_at_once_is_applied_once(ledger, api, other):
     lane = api.lane()
     with ledger.held_appends() as release:
         posts = [api.post_later(lane, 1, {"/a": 1})]
@@ -130,7 +130,7 @@ def test_of_a_batch_that_races_itself_at_two_counters_one_is_applied(ledger, api
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_repeat_whose_original_is_committed_first_is_not_applied(ledger, api):
+def test_a_repeat_that_races_its_committed_original_is_not_applied(ledger, api):
     lane = api.lane()
     with ledger.held_appends(lanes=[lane], sequences=[1], paths=["/a"], hits=[1], new_paths=1) as release:
         repeat = api.post_later(lane, 1, {"/a": 1})
@@ -152,7 +152,7 @@ def test_a_repeat_that_races_its_original_at_the_same_counter_is_not_applied(led
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_repeat_whose_original_dies_while_it_waits_takes_its_place(ledger, api, other):
+def test_a_repeat_is_applied_if_its_original_is_rolled_back(ledger, api, other):
     lane = api.lane()
     with ledger.held_appends() as release:
         original = api.post_later(lane, 1, {"/a": 1})
@@ -167,7 +167,7 @@ def test_a_repeat_whose_original_dies_while_it_waits_takes_its_place(ledger, api
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_gap_that_races_the_missing_batch_is_applied_or_refused(ledger, api, other):
+def test_a_batch_that_races_its_predecessor_is_applied_or_refused(ledger, api, other):
     lane = api.lane()
     with ledger.held_appends() as release:
         first = api.post_later(lane, 1, {"/a": 1})
@@ -207,7 +207,7 @@ def test_a_batch_that_races_the_end_of_its_lane_is_409(ledger, api):
 # --- merging
 
 
-def test_batches_that_wait_together_are_one_entry_and_get_their_own_numbers(stage, ledger):
+def test_batches_that_wait_together_are_one_entry_and_get_different_counts(stage, ledger):
     counter = stage.counter(ledger, **PATIENT)
     lanes = [counter.api.lane() for _ in range(13)]
     with ledger.held_appends() as release:
@@ -226,7 +226,7 @@ def test_batches_that_wait_together_are_one_entry_and_get_their_own_numbers(stag
     assert [(sorted(in_it), len(paths)) for in_it, paths in entries] == [(sorted(lanes[1:]), 13)]
 
 
-def test_an_entry_has_one_batch_of_a_lane_at_most(ledger, counter):
+def test_an_entry_has_at_most_one_batch_of_a_lane(ledger, counter):
     api = counter.api
     lane, first = api.lane(), api.lane()
     with ledger.held_appends() as release:
@@ -243,7 +243,7 @@ def test_an_entry_has_one_batch_of_a_lane_at_most(ledger, counter):
     assert ledger.value("SELECT count(*) FROM pathcount_journal WHERE %s = ANY (lanes)", lane) == len(applied)
 
 
-def test_opposite_batches_of_two_counters_do_not_deadlock(ledger, api, other):
+def test_large_batches_of_two_counters_do_not_deadlock(ledger, api, other):
     paths = {f"/{n:03}": 1 for n in range(300)}
     before = len(ledger.cluster.log())
     posts = [at.post_later(at.lane(), 1, paths) for _ in range(10) for at in (api, other)]
@@ -256,7 +256,7 @@ def test_opposite_batches_of_two_counters_do_not_deadlock(ledger, api, other):
 # --- limits
 
 
-def test_a_count_at_the_end_of_bigint_stays_there(ledger, api):
+def test_a_count_stays_at_the_maximum_of_bigint(ledger, api):
     api.count({"/a": 1, "/near": 1})
     ledger.edited("UPDATE pathcount SET count = %s - CASE path WHEN '/a' THEN 0 ELSE 2 END", MAXIMUM)
     hits = {"/a": 1, "/b": 1, "/near": 5}
@@ -275,10 +275,10 @@ def test_the_largest_batches_of_many_lanes_are_counted(ledger, api, other):
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 1000, "hits": 8 * 10**12}
 
 
-# --- lanes that were silent for long
+# --- lanes without batches for a long time
 
 
-def test_silent_lanes_end_and_their_counts_stay(stage, ledger):
+def test_unused_lanes_are_deleted_and_their_counts_stay(stage, ledger):
     api = stage.counter(ledger, lane_ttl_s=10).api
     old, fresh = api.lane(), api.lane()
     api.post(old, 1, {"/a": 3, "/b": 1})
@@ -295,7 +295,7 @@ def test_silent_lanes_end_and_their_counts_stay(stage, ledger):
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 3, "hits": 5 + used}
 
 
-def test_a_lane_that_is_used_does_not_end(stage, ledger):
+def test_a_lane_in_use_is_not_deleted(stage, ledger):
     api = stage.counter(ledger, lane_ttl_s=60).api
     lane = api.lane()
     ledger.edited("UPDATE pathcount_lanes SET used_at = now() - interval '50 s' WHERE lane = %s", lane)
@@ -309,7 +309,7 @@ def test_a_lane_that_is_used_does_not_end(stage, ledger):
 # --- a counter-svc that stops in the middle
 
 
-def test_a_frozen_counter_leaves_no_position_taken(ledger, counter, other):
+def test_a_frozen_counter_does_not_hold_a_position(ledger, counter, other):
     paths = {f"/{n:04}": 1 for n in range(1000)}
     lanes = [counter.api.lane() for _ in range(20)]
     with ledger.held_appends() as release:

@@ -1,4 +1,4 @@
-"""Batches stay exactly once when PostgreSQL reports errors, or a standby is behind. See test_exactly_once.py."""
+"""Batches are counted exactly once when PostgreSQL reports errors or a standby lags. See test_exactly_once.py."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_hits_that_the_table_refuses_are_counted(ledger, api):
 
 
 @pytest.mark.parametrize("sqlstate", ["22003", "22012", "22021", "23502", "23514", "23P01"])
-def test_an_error_of_the_data_concerns_its_own_path_alone(ledger, api, sqlstate):
+def test_a_data_error_affects_only_its_own_path(ledger, api, sqlstate):
     api.count({"/shared": 1, "/forbidden": 1})
     ledger.folded()
     ledger.fail_folding("/forbidden", sqlstate)
@@ -39,7 +39,7 @@ def test_an_error_of_the_data_concerns_its_own_path_alone(ledger, api, sqlstate)
     assert api.count({"/forbidden": 1}) == {"/forbidden": 4}
 
 
-def test_a_row_that_is_refused_only_at_the_commit_is_found_too(ledger, api):
+def test_a_row_refused_at_the_commit_is_quarantined_too(ledger, api):
     ledger.fail_folding("/b", "23514", at_commit=True)
     api.count({"/a": 1, "/b": 2})
     assert ledger.quarantine() == {"/b": 2}
@@ -48,7 +48,7 @@ def test_a_row_that_is_refused_only_at_the_commit_is_found_too(ledger, api):
 
 @pytest.mark.parametrize("sqlstate", [
     "40001", "40P01", "42501", "53100", "55P03", "57014", "58030", "XX000"])
-def test_an_error_that_is_not_of_the_data_puts_nothing_into_the_quarantine(ledger, api, sqlstate):
+def test_other_errors_put_nothing_into_the_quarantine(ledger, api, sqlstate):
     failed = ledger.fail_folding("/b", sqlstate, times=2)
     api.count({"/a": 1, "/b": 2})
     assert ledger.folded() == {"/a": 1, "/b": 2}
@@ -67,7 +67,7 @@ def test_a_batch_is_retried_after_a_transient_error(ledger, api, sqlstate):
     assert ledger.counts() == {"/a": 1, "/b": 2, "/c": 3}
 
 
-def test_a_row_that_is_returned_before_a_commit_that_fails_confirms_nothing(ledger, api):
+def test_rows_returned_before_a_failed_commit_confirm_nothing(ledger, api):
     ledger.fail_writing("/b", "23514", at_commit=True)
     lane = api.lane()
     post = api.post_later(lane, 1, {"/a": 1, "/b": 1})
@@ -86,7 +86,7 @@ def test_a_batch_is_retried_after_a_transient_error_at_the_commit(ledger, api):
 
 
 @pytest.mark.parametrize("sqlstate", ["XX000", "42501", "P0001", "58030", "22003", "23514"])
-def test_an_error_that_an_append_cannot_have_is_503_and_counts_nothing(ledger, api, sqlstate):
+def test_an_unexpected_error_of_an_append_is_503_and_counts_nothing(ledger, api, sqlstate):
     failed = ledger.fail_writing("/b", sqlstate)
     lane = api.lane()
     assert api.post(lane, 1, {"/a": 1, "/b": 1}).status == 503
@@ -94,7 +94,7 @@ def test_an_error_that_an_append_cannot_have_is_503_and_counts_nothing(ledger, a
     assert ledger.counts() == {}
 
 
-def test_a_position_held_past_lock_timeout_is_waited_for_again(stage, ledger):
+def test_an_append_waits_again_after_lock_timeout(stage, ledger):
     api = stage.counter(ledger, **{**PATIENT, "lock_timeout_ms": 100}).api
     lane = api.lane()
     with ledger.held_appends() as release:
@@ -117,7 +117,7 @@ def test_a_batch_that_lost_its_connection_to_postgresql_is_counted_once(ledger, 
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_row_locked_by_another_session_delays_no_batch(ledger, api):
+def test_a_row_locked_by_another_session_delays_no_append(ledger, api):
     api.count({"/held": 1})
     with ledger.locked("/held"):
         for sequence in range(3):
@@ -129,26 +129,26 @@ def test_a_row_locked_by_another_session_delays_no_batch(ledger, api):
 
 
 def test_a_fold_survives_a_deadlock_with_another_session(ledger, stage):
-    # A server looks for a deadlock once, so long after it has begun to wait: until then the stranger must
-    # wait, too; and it is to be found before the lock is given up.
+    # A backend looks for a deadlock once, deadlock_timeout after it began to wait. The other session must wait by
+    # then, too, and lock_timeout must be longer.
     ledger.run(f"ALTER DATABASE {ledger.database} SET deadlock_timeout = '2s'")
     api = stage.counter(ledger, **PATIENT).api
     api.count({"/a": 1, "/b": 1})
     ledger.folded()
     before = len(ledger.cluster.log())
-    with ledger.connect() as stranger:
-        stranger.execute("SET deadlock_timeout = '1min'")  # so that it is the other side that gives way
-        stranger.execute("BEGIN")
-        stranger.execute("SELECT 1 FROM pathcount WHERE path = '/b' FOR UPDATE")
+    with ledger.connect() as session:
+        session.execute("SET deadlock_timeout = '1min'")  # PostgreSQL then cancels the fold, not this one
+        session.execute("BEGIN")
+        session.execute("SELECT 1 FROM pathcount WHERE path = '/b' FOR UPDATE")
         assert api.count({"/a": 1, "/b": 1}) == {"/a": 2, "/b": 2}
         ledger.until_waiting(1)
-        stranger.execute("SELECT 1 FROM pathcount WHERE path = '/a' FOR UPDATE")
+        session.execute("SELECT 1 FROM pathcount WHERE path = '/a' FOR UPDATE")
         assert " 40P01 " in ledger.cluster.log(before)
-        stranger.execute("ROLLBACK")
+        session.execute("ROLLBACK")
     assert ledger.folded() == {"/a": 2, "/b": 2}
 
 
-def test_an_append_that_fails_while_others_wait_does_not_mix_up_their_answers(ledger, api):
+def test_a_failed_append_does_not_mix_up_the_answers_of_waiting_batches(ledger, api):
     failed = ledger.fail_writing("/bad", "40001", times=8)
     numbers = {"/bad": [], "/x": [], "/y": []}
     for _ in range(5):
@@ -162,7 +162,7 @@ def test_an_append_that_fails_while_others_wait_does_not_mix_up_their_answers(le
     assert ledger.counts() == {"/bad": 10, "/x": 10, "/y": 10}
 
 
-# --- what is safe on disk, and on the standby
+# --- commits on disk and on the standby
 
 
 def wait_for_standby(ledger):
@@ -170,7 +170,7 @@ def wait_for_standby(ledger):
 
 
 def cancel_wait_for_standby(ledger):
-    """PostgreSQL then warns that the standby may not have the commit."""
+    """Cancels a commit's wait for the standby. PostgreSQL then warns that the standby may lack the commit."""
     backend, = wait_for_standby(ledger)
     ledger.run("SELECT pg_cancel_backend(%s)", backend)
 
@@ -178,7 +178,7 @@ def cancel_wait_for_standby(ledger):
 def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledger, counter):
     lane = counter.api.lane()
     with ledger.cluster.without_standby():
-        for _ in range(3):  # the second and third are repeats
+        for _ in range(3):  # the second and the third batch are repeats
             post = counter.until_ready().api.post_later(lane, 1, {"/a": 1})
             cancel_wait_for_standby(ledger)
             assert post.result().status == 503
@@ -189,7 +189,7 @@ def test_a_commit_whose_wait_for_the_standby_was_cancelled_is_not_confirmed(ledg
 
 
 def test_after_a_warning_the_next_host_is_used(ledger, stage):
-    """The one that warned may be a primary that a failover left behind."""
+    """The host that warned may be an old primary after a failover."""
     hosts = [stage.wire(ledger.cluster.address) for _ in range(2)]
     url = ",".join(f"127.0.0.1:{host.address[1]}" for host in hosts)
     counter = stage.counter(ledger, **PATIENT, postgres_url=url)
@@ -216,7 +216,7 @@ def test_a_repeat_is_confirmed_only_when_the_standby_has_it_too(ledger, api, oth
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_conflict_is_told_only_by_a_server_that_can_still_commit(ledger, api):
+def test_a_conflict_is_reported_only_after_a_commit(ledger, api):
     with ledger.cluster.without_standby():
         conflict = api.post_later(10**9, 1, {"/a": 1})
         wait_for_standby(ledger)
@@ -224,7 +224,7 @@ def test_a_conflict_is_told_only_by_a_server_that_can_still_commit(ledger, api):
     assert conflict.result().status == 409
 
 
-def test_a_lane_is_given_out_only_when_the_standby_has_it(ledger, api):
+def test_a_lane_is_issued_only_after_the_standby_has_it(ledger, api):
     with ledger.cluster.without_standby():
         lane = Later(api.lane)
         wait_for_standby(ledger)
@@ -232,7 +232,7 @@ def test_a_lane_is_given_out_only_when_the_standby_has_it(ledger, api):
     assert api.post(lane.result(), 1, {"/a": 1}).status == 200
 
 
-def test_commits_are_synchronous_even_where_the_database_says_otherwise(ledger, stage):
+def test_commits_are_synchronous_whatever_the_database_is_set_to(ledger, stage):
     ledger.run(f'ALTER DATABASE "{ledger.database}" SET synchronous_commit = off')
     api = stage.counter(ledger, **PATIENT).api
     lane = api.lane()

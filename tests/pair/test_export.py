@@ -1,5 +1,5 @@
-"""CSV of everything: whole, in the memory of a page, a few at a time. What becomes of those that cannot be
-completed is in test_cut_short.py."""
+"""Exports of the whole table as CSV: complete, with bounded memory, a few at a time. test_cut_short.py tests
+exports that cannot be completed."""
 
 import os
 import socket
@@ -20,14 +20,14 @@ EVERYTHING = "/-/paths?format=csv"
 
 
 def fill(ledger, rows, length=20):
-    """Writes so many rows into the ledger."""
+    """Writes this number of rows into the ledger."""
     ledger.edited(f"INSERT INTO pathcount (path, count) SELECT '/' || lpad(n::text, {length - 1}, '0'), n % 1000 + 1 "
                f"FROM generate_series(1, {rows}) AS n")
 
 
 def begin(address, slow=False):
-    """A connection on which an export has begun, of which only its head was read; `slow`: whose
-    kernel takes no more than a little ahead of us."""
+    """A connection on which an export has begun. Only its head was read. `slow`: the client's kernel buffers
+    little."""
     connection = Connection(address)
     if slow:
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -38,7 +38,7 @@ def begin(address, slow=False):
 
 
 def rest_of(connection):
-    """The text of the chunks."""
+    """The text of the remaining chunks."""
     text = b""
     while size := int(connection.stream.take_until(b"\r\n"), 16):
         text += connection.stream.take(size)
@@ -71,10 +71,10 @@ def test_everything_with_a_prefix_or_behind_a_path(stage):
     face = Face(pair.address)
     assert read_csv(face.get(EVERYTHING + "&prefix=/a")) == [["/a", "1"], ["/a/b", "2"]]
     assert read_csv(face.get(EVERYTHING + "&after=/a")) == [["/a/b", "2"], ["/b", "3"]]
-    assert read_csv(face.get(EVERYTHING + "&limit=1")) == [["/b", "3"]]  # a view, by count
+    assert read_csv(face.get(EVERYTHING + "&limit=1")) == [["/b", "3"]]  # an ordinary view, ordered by count
 
 
-def test_rows_that_stay_are_met_once_while_others_come(stage):
+def test_an_export_has_each_old_row_once_while_new_ones_come(stage):
     pair = stage.pair()
     fill(pair.ledger, 5000)
     stay = set(pair.ledger.counts())
@@ -85,10 +85,10 @@ def test_rows_that_stay_are_met_once_while_others_come(stage):
     assert len(set(paths)) == len(paths) and stay <= set(paths)
 
 
-def test_a_large_export_takes_the_memory_of_a_page(stage):
+def test_a_large_export_needs_the_memory_of_one_page(stage):
     pair = stage.pair()
     fill(pair.ledger, 100000, 100)
-    render = stage.render(pair.counter)  # without the proxy, which is not for such amounts
+    render = stage.render(pair.counter)  # without the proxy, which would keep every answer
     Face(render.address).get(EVERYTHING + "&prefix=/00000")
     before = render.memory_bytes()
     connection = begin(render.address)
@@ -96,7 +96,7 @@ def test_a_large_export_takes_the_memory_of_a_page(stage):
     while chunk := int(connection.stream.take_until(b"\r\n"), 16):
         size += len(connection.stream.take(chunk))
         connection.stream.take_until(b"\r\n")
-        assert render.memory_bytes() - before < 4096 * 1024 or SANITIZED  # a sanitizer keeps what is freed
+        assert render.memory_bytes() - before < 4096 * 1024 or SANITIZED  # a sanitizer keeps freed memory
     assert size > 10_000_000
 
 
@@ -108,12 +108,12 @@ def test_pages_are_read_only_as_the_client_takes_them(stage):
                     times=1000)
     connection = begin(pair.address, slow=True)
     until(lambda: seen and (held := len(seen)) and holds_for(lambda: len(seen) == held, 1), "the reads to pause")
-    assert len(seen) < 60  # what the sockets hold, of 100
+    assert len(seen) < 60  # the sockets hold a few pages of the 100
     connection.close()
     assert hit(pair.address, "/still/there") == 1
 
 
-def test_a_page_that_fails_is_read_again(stage):
+def test_a_failed_page_is_read_again(stage):
     pair = stage.pair(render_keys={"call_deadline_ms": 300})
     fill(pair.ledger, 3000)
     for mishap in (drop, swallow):
@@ -121,7 +121,7 @@ def test_a_page_that_fails_is_read_again(stage):
     assert len(read_csv(Face(pair.address).get(EVERYTHING))) == 3000
 
 
-def test_an_export_that_was_cut_is_taken_up_again(stage):
+def test_an_export_can_be_continued_after_a_path(stage):
     pair = stage.pair()
     fill(pair.ledger, 2500)
     face = Face(pair.address)
@@ -130,19 +130,20 @@ def test_an_export_that_was_cut_is_taken_up_again(stage):
     assert len(first + rest) == 2500 and (first + rest) == sorted(first + rest)
 
 
-def test_only_a_few_are_written_at_a_time(stage):
+def test_exports_beyond_max_exports_get_503(stage):
     pair = stage.pair(render_keys={"max_exports": 2})
     fill(pair.ledger, 100000, 200)
     first, second = begin(pair.address, slow=True), begin(pair.address, slow=True)
     answer = Face(pair.address).get(EVERYTHING)
     assert answer.status == 503 and answer.header("retry-after")
-    assert Face(pair.address).get("/-/paths?format=csv&limit=10").status == 200  # that is none
+    # with a limit it is a view, not an export
+    assert Face(pair.address).get("/-/paths?format=csv&limit=10").status == 200
     first.close()
     until(lambda: Face(pair.address).get(EVERYTHING + "&prefix=/none").status == 200, "a place to be free")
     second.close()
 
 
-def test_a_stop_waits_for_an_export_that_is_being_taken(stage):
+def test_a_stop_waits_for_an_export_that_is_read(stage):
     pair = stage.pair()
     fill(pair.ledger, 30000, 100)
     connection = begin(pair.address)

@@ -1,5 +1,5 @@
-"""Memory that is refused (tests/faultlib). Where libh2o has no answer to that it ends the process, and so
-may another library: what must hold is that it ends then, and that every hit is counted as ever."""
+"""Failing allocations (tests/faultlib). libh2o and other libraries may end the process if an allocation fails.
+The tests check that it ends cleanly or continues, and that every hit is counted as usual."""
 
 import errno
 
@@ -9,11 +9,12 @@ from harness.faultlib import failing
 from harness.load import audit
 from harness.wait import PATIENCE_S, until
 
-# Long enough for a library to need more memory in the middle of one.
+# Long enough that a library needs more memory in the middle of a request.
 PATHS = [f"/{n}/" + "long/" * n * 9 for n in range(20)]
 
-# Every so many of them fails, beyond those that it takes to start and to connect.
+# The first allocation that fails, after those of the start and of the first connections.
 RUNNING = {"counter-svc": 20_000, "render-svc": 4000}
+# From then on one in so many allocations fails.
 STEPS = (997, 2503, 6007)
 
 KEYS = {"counter-svc": {"postgres_url": "127.0.0.1:1", "postgres_user": "u", "postgres_pw": "s3cret-pw",
@@ -23,7 +24,7 @@ KEYS = {"counter-svc": {"postgres_url": "127.0.0.1:1", "postgres_user": "u", "po
 
 @pytest.mark.parametrize("first", range(1, 3600, 150))
 @pytest.mark.parametrize("name", KEYS)
-def test_one_that_starts_without_memory_runs_or_ends(stage, name, first):
+def test_a_service_that_starts_without_memory_runs_or_ends(stage, name, first):
     service = stage.service(name, KEYS[name], start=False,
                             env=failing(("malloc", first, first + 20, errno.ENOMEM)))
     service.launch()
@@ -31,12 +32,12 @@ def test_one_that_starts_without_memory_runs_or_ends(stage, name, first):
           "it to listen, or to end")
     if not service.is_running:
         assert service.ended() != 0
-        service.kill()  # its last words are another library's
+        service.kill()  # the last line may be a library's
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("name", KEYS)
-def test_hits_are_counted_once_though_memory_is_refused_now_and_then(stage, name, step):
+def test_hits_are_counted_once_while_some_allocations_fail(stage, name, step):
     ledger = stage.ledger()
     env = {name: failing(("malloc", RUNNING[name], 10**9, errno.ENOMEM, step))}
     counter = stage.service("counter-svc", ledger.keys, env=env.get("counter-svc"))
@@ -50,7 +51,7 @@ def test_hits_are_counted_once_though_memory_is_refused_now_and_then(stage, name
             unwell.restart()
         noticed = unwell.starts > 1 or load.tally.statuses[503]
         return noticed and sum(load.tally.acknowledged.values()) >= 300
-    until(enough, "somebody to notice, and hits to be acknowledged", 3 * PATIENCE_S)
+    until(enough, "a failed allocation to have an effect, and hits to be acknowledged", 3 * PATIENCE_S)
     tally = load.stop()
     unwell.stop()
     unwell.env = {}

@@ -1,5 +1,5 @@
-"""System calls that fail (tests/faultlib): each ends in a line of the log that says so, and then in
-status 1, or in a service that gets over it; never in a crash."""
+"""Failing system calls (tests/faultlib). Each failure is logged. Then the service either ends with status 1 or
+recovers; it never crashes."""
 
 import errno
 import os
@@ -38,7 +38,7 @@ def test_a_failure_at_the_start_is_logged_and_ends_the_program(stage, name, func
     assert said["level"] == "error"
 
 
-def test_a_counter_without_randomness_says_so_and_ends(stage):
+def test_a_counter_without_randomness_logs_it_and_ends(stage):
     counter = stage.service("counter-svc", stage.ledger().keys, start=False,
                             env=failing(("RAND_status", 1, 1, errno.ENOMEM)))
     counter.launch()
@@ -47,22 +47,22 @@ def test_a_counter_without_randomness_says_so_and_ends(stage):
     assert counter.events("no-randomness")[0]["level"] == "error"
 
 
-# --- while it runs: it is said, and gone when it is over
+# --- later: the failure is logged, and the service recovers
 
 
-def test_accepting_pauses_while_there_are_no_descriptors(stage):
+def test_accepting_pauses_without_free_descriptors(stage):
     ledger = stage.ledger()
     counter = stage.counter(ledger)
     render = stage.service("render-svc", {"counter_url": "http://%s:%d" % counter.address},
                            env=failing(("accept4", 1, 3, errno.EMFILE)))
     with socket.create_connection(render.address):
-        until(lambda: render.events("accept-paused"), "the pause to be told")
+        until(lambda: render.events("accept-paused"), "the pause to be logged")
     assert text_of(errno.EMFILE) in render.events("accept-paused")[0]["error"]
     render.until_ready()
     assert hit(render.address, "/a") == 1
 
 
-def test_a_renderer_gets_over_sockets_that_cannot_be_made(stage):
+def test_a_renderer_recovers_from_failed_socket_calls(stage):
     counter = stage.counter(stage.ledger())
     render = stage.service("render-svc", {"counter_url": "http://%s:%d" % counter.address},
                            env=failing(("socket", 3, 6, errno.EMFILE)))
@@ -70,7 +70,7 @@ def test_a_renderer_gets_over_sockets_that_cannot_be_made(stage):
     assert hit(render.address, "/a") == 1
 
 
-def test_a_renderer_gets_over_connections_that_are_refused_at_once(stage):
+def test_a_renderer_recovers_from_failed_connect_calls(stage):
     counter = stage.counter(stage.ledger())
     render = stage.service("render-svc", {"counter_url": "http://%s:%d" % counter.address},
                            env=failing(("connect", 1, 4, errno.ENETUNREACH)))
@@ -78,7 +78,7 @@ def test_a_renderer_gets_over_connections_that_are_refused_at_once(stage):
     assert hit(render.address, "/a") == 1
 
 
-def test_a_counter_gets_over_sockets_that_cannot_be_made(stage):
+def test_a_counter_recovers_from_failed_socket_calls(stage):
     ledger = stage.ledger()
     counter = stage.service("counter-svc", ledger.keys, env=failing(("socket", 3, 6, errno.EMFILE)))
     counter.until_ready()
@@ -89,12 +89,12 @@ def test_a_renderer_that_cannot_look_up_a_name_is_not_ready_until_it_can(stage):
     render = stage.service("render-svc", {
         "counter_url": "http://localhost:%d" % counter.address[1], "resolve_ms": 100,
         "log_level": "debug"}, env=failing(("getaddrinfo", 1, 3, socket.EAI_AGAIN)))
-    until(lambda: render.events("look-up-failed"), "the failure to be told")
+    until(lambda: render.events("look-up-failed"), "the failure to be logged")
     render.until_ready()
     assert hit(render.address, "/a") == 1
 
 
-def test_randomness_that_does_not_come_at_once_is_asked_for_again(stage):
+def test_an_interrupted_read_of_randomness_is_repeated(stage):
     counter = stage.counter(stage.ledger())
     render = stage.service("render-svc", {"counter_url": "http://%s:%d" % counter.address},
                            env=failing(("getrandom", 1, 3, errno.EINTR)))

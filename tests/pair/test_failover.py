@@ -1,7 +1,7 @@
-"""A list of PostgreSQL hosts, of which a synchronous standby takes the primary's place.
+"""A list of PostgreSQL hosts, in which a synchronous standby replaces the primary.
 
-Each test has two real servers. The primary may go away, or stay and not know that it was replaced: it
-then accepts connections, claims to be writable and answers reads, but its commits wait for ever.
+Each test has two real servers. The old primary may end, or it may stay without knowing that it was replaced:
+then it accepts connections, claims to be writable and answers reads, but its commits wait for ever.
 """
 
 import contextlib
@@ -57,7 +57,7 @@ def counter_on(servers, *order, **keys):
 
 
 def promote(servers):
-    """The standby takes over. The old primary's commits wait from now on."""
+    """Promotes the standby. From now on the old primary's commits wait."""
     servers.standby.promote()
     until(lambda: not servers.primary.run("SELECT 1 FROM pg_stat_replication").rowcount,
           "the old primary to be alone")
@@ -88,8 +88,8 @@ def test_the_standby_of_a_dead_primary_is_found(servers):
     assert servers.replica.counts() == {"/a": 2}
 
 
-def test_an_append_that_hangs_at_a_primary_left_behind_moves_to_the_next_host(servers):
-    """The hit is stored at the old primary, too, but that is not where it is confirmed."""
+def test_an_append_that_hangs_at_an_old_primary_moves_to_the_next_host(servers):
+    """The old primary stores the hit, too, but does not confirm it."""
     counter = counter_on(servers, servers.primary, servers.standby, **HURRIED)
     lane = lane_of(counter)
     post_until_counted(counter, lane, 1, {"/a": 1})
@@ -100,7 +100,7 @@ def test_an_append_that_hangs_at_a_primary_left_behind_moves_to_the_next_host(se
     assert servers.replica.counts() == {"/a": 2}
 
 
-def test_an_append_that_is_warned_about_moves_to_the_next_host(servers):
+def test_an_append_with_a_warning_moves_to_the_next_host(servers):
     counter = counter_on(servers, servers.primary, servers.standby, **PATIENT)
     lane = lane_of(counter)
     post_until_counted(counter, lane, 1, {"/a": 1})
@@ -109,14 +109,14 @@ def test_an_append_that_is_warned_about_moves_to_the_next_host(servers):
     for pid in until(lambda: servers.ledger.backends("wait_event = 'SyncRep'"), "a commit to wait"):
         servers.ledger.run("SELECT pg_cancel_backend(%s)", pid)
     assert post.result().status == 503
-    assert servers.ledger.counts() == {"/a": 2}  # the old primary has it
+    assert servers.ledger.counts() == {"/a": 2}  # the old primary has the hit
     answer = post_until_counted(counter, lane, 2, {"/a": 1})
     assert answer["counts"] == [2] and answer["repeat"] is False
     assert servers.replica.counts() == {"/a": 2}
 
 
-def test_a_primary_left_behind_answers_no_read(servers):
-    """Neither to a counter that was connected to it before, nor to one that comes to it first."""
+def test_no_read_is_answered_from_an_old_primary(servers):
+    """Neither by a counter that was connected to it before, nor by one that connects to it first."""
     before = counter_on(servers, servers.primary, servers.standby, **HURRIED)
     post_until_counted(before, lane_of(before), 1, {"/a": 1})
     promote(servers)
@@ -128,7 +128,7 @@ def test_a_primary_left_behind_answers_no_read(servers):
         assert answer.json()["count"] == 2
 
 
-def test_sessions_stay_with_the_journal(servers):
+def test_all_sessions_use_the_host_of_the_journals_session(servers):
     """Views and folds that lose their connection do not use the old primary, whose tables are outdated."""
     counter = counter_on(servers, servers.primary, servers.standby, **HURRIED)
     lane = lane_of(counter)
@@ -138,7 +138,7 @@ def test_sessions_stay_with_the_journal(servers):
           "every session at the new primary")
     journal, = until(lambda: servers.replica.backends(f"query LIKE '%%{READS_HEAD}%%'"), "the journal's session")
     role = servers.ledger.role
-    servers.replica.run(f"ALTER ROLE {role} CONNECTION LIMIT 1")  # the journal's session; no other comes in
+    servers.replica.run(f"ALTER ROLE {role} CONNECTION LIMIT 1")  # only the journal's session may connect
     for pid in set(servers.replica.backends()) - {journal}:
         servers.replica.run("SELECT pg_terminate_backend(%s)", pid)
     assert holds_for(lambda: not servers.ledger.backends("state = 'idle'"), 2)
@@ -148,7 +148,7 @@ def test_sessions_stay_with_the_journal(servers):
 
 
 def test_a_new_connection_begins_with_the_host_of_the_last_one(servers):
-    """It need not wait for hosts that are gone."""
+    """So it does not wait for hosts that are down."""
     wires = [servers.stage.wire(server) for server in (servers.primary, servers.standby)]
     counter = counter_on(servers, *(SimpleNamespace(port=wire.address[1]) for wire in wires))
     lane = lane_of(counter)

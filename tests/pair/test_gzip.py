@@ -1,4 +1,5 @@
-"""Compressed answers: curl, requests and Python's gzip decompress them to the uncompressed answers."""
+"""Compressed answers. curl, requests and Python's gzip decompress them to the same bytes as the uncompressed
+answers."""
 
 import gzip
 import json
@@ -30,7 +31,7 @@ def full(module_stage):
 
 
 def inflated(answer):
-    """The text of one gzip member, with nothing behind it."""
+    """The text of one gzip member. Checks that nothing follows it."""
     assert answer.header("content-encoding") == "gzip", answer.start
     assert "accept-encoding" in answer.header("vary")
     reader = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -52,8 +53,8 @@ def curl(pair, target, *options):
 # --- a visit
 
 @pytest.mark.parametrize("place", [0, 1, 4, 9, 10, 19, 20, 98, 99, 100, 149])
-def test_a_page_is_the_same_compressed(full, place):
-    """Of rows at both ends of a piece and within, of the last one, and of one that is not in the table."""
+def test_a_compressed_page_is_the_same_page(full, place):
+    """For rows at both ends of a piece and within, for the last row, and for a path that is not in the table."""
     path = BY_COUNT[place]
     plain, small = get(full.address, quote(path)), packed(full, quote(path))
     html = inflated(small).decode()
@@ -64,7 +65,7 @@ def test_a_page_is_the_same_compressed(full, place):
     assert len(small.body) < len(plain.body) / 3
 
 
-def test_json_is_the_same_compressed(full):
+def test_compressed_json_is_the_same_json(full):
     plain, small = get(full.address, "/json", JSON), packed(full, "/json", JSON)
     assert len(small.body) < len(plain.body) / 2
     document, expected = json.loads(inflated(small)), plain.json()
@@ -73,8 +74,8 @@ def test_json_is_the_same_compressed(full):
     assert document["rows"] == expected["rows"] and len(document["rows"]) == 100
 
 
-def test_each_visitor_of_a_batch_has_a_page_of_his_own(stage):
-    """They share pieces, but not the one with the row that is marked."""
+def test_each_visitor_of_a_batch_gets_their_own_page(stage):
+    """They share compressed pieces, except for the one with the marked row."""
     pair = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 4000})
     pair.api.count(ROWS)
     paths = BY_COUNT[:12] + BY_COUNT[95:100] + ["/new/1", "/new/2"]
@@ -110,8 +111,9 @@ def test_a_page_without_rows_is_not_compressed(stage):
 # --- everything else
 
 @pytest.mark.parametrize("target", [
-    "/-/", "/-/paths", "/-/paths?format=json", "/-/paths?format=csv&limit=120", "/-/paths?format=csv", "/-/openapi.yml"])
-def test_a_text_is_the_same_compressed(full, target):
+    "/-/", "/-/paths", "/-/paths?format=json", "/-/paths?format=csv&limit=120", "/-/paths?format=csv",
+    "/-/openapi.yml"])
+def test_a_compressed_text_is_the_same_text(full, target):
     plain, small = get(full.address, target), packed(full, target)
     assert inflated(small) == plain.body
     assert plain.header("content-encoding") is None and "accept-encoding" in plain.header("vary")
@@ -119,7 +121,7 @@ def test_a_text_is_the_same_compressed(full, target):
     assert small.header("content-type") == plain.header("content-type")
 
 
-def test_files_are_the_same_compressed(full):
+def test_compressed_files_are_the_same_files(full):
     total = 0
     for target in {link for link in page.read(get(full.address, "/files")).links if link.startswith("/-/assets/")}:
         plain, small = get(full.address, target), packed(full, target)
@@ -131,7 +133,7 @@ def test_files_are_the_same_compressed(full):
 
 
 @pytest.mark.parametrize("rows", [0, 1000, 3500])
-def test_an_export_is_one_member(stage, rows):
+def test_a_compressed_export_is_one_member(stage, rows):
     pair = stage.pair()
     pair.ledger.edited(f"INSERT INTO pathcount (path, count) SELECT '/' || lpad(n::text, 9, '0'), n "
                        f"FROM generate_series(1, {rows}) AS n")
@@ -155,7 +157,8 @@ def test_a_compressed_export_that_is_cut_short_is_an_error(stage, version):
 # --- negotiation
 
 @pytest.mark.parametrize("accept, is_packed", [
-    ("gzip", True), ("gzip, deflate, br, zstd", True), ("GZIP", True), ("x-gzip", True), ("*", True), ("br, *;q=0.5", True),
+    ("gzip", True), ("gzip, deflate, br, zstd", True), ("GZIP", True), ("x-gzip", True), ("*", True),
+    ("br, *;q=0.5", True),
     ("gzip;q=0.001", True), ("identity;q=0.5, gzip;q=1.0", True), ("", False), ("br", False), ("identity", False),
     ("gzip;q=0", False), ("*, gzip;q=0", False), ("identity, gzip;q=0.5", False), ("gzipped", False), ("*;q=0", False)])
 def test_the_client_chooses(full, accept, is_packed):
@@ -165,7 +168,7 @@ def test_the_client_chooses(full, accept, is_packed):
         assert answer.status == 200 and "accept-encoding" in answer.header("vary")
 
 
-def test_it_can_be_switched_off(stage, full):
+def test_compression_can_be_switched_off(stage, full):
     render = stage.render(full.counter, gzip="false")
     for target in ("/off", "/-/paths", "/-/openapi.yml", "/-/paths?format=csv"):
         answer = get(render.address, target, GZIP)
@@ -178,7 +181,7 @@ def test_head_has_no_body_and_counts_nothing(full):
     assert full.ledger.count("/head") == 0
 
 
-def test_requests_reads_it(full):
+def test_requests_decompresses_answers(full):
     base = "http://%s:%d" % full.address
     with requests.Session() as session:
         answer = session.get(base + "/-/paths?format=json", timeout=PATIENCE_S)

@@ -1,7 +1,7 @@
-"""History in the ledger: hours, days and periods, checked against a model that is computed from the hits.
+"""History in the ledger: hours, days and periods, checked against a model that computes them from the hits.
 
-The functions are called with the time as an argument, in a ledger that no counter-svc works on. What is
-served by the API is in test_periods.py.
+The SQL functions are called with the time as an argument, in a ledger without a counter-svc. test_periods.py
+tests the API.
 """
 
 import json
@@ -33,7 +33,7 @@ def test_a_fold_adds_each_hit_to_its_hour_and_day_and_to_the_periods(book):
     assert book.run("SELECT hits, bot_hits FROM pathcount_totals") == [(15, 3)]
 
 
-def test_a_fold_that_moves_nothing_adds_nothing_to_history(book):
+def test_a_fold_without_entries_adds_nothing_to_history(book):
     book.count(START, {"/a": 1})
     book.append(START, {"/a": 1})
     position, = book.run("SELECT position FROM pathcount_checkpoint")[0]
@@ -47,7 +47,7 @@ def test_a_fold_that_moves_nothing_adds_nothing_to_history(book):
     book.check(START)
 
 
-def test_folds_at_once_add_each_hit_to_history_once(book):
+def test_simultaneous_folds_add_each_hit_to_history_once(book):
     for number in range(20):
         book.append(START + timedelta(minutes=10 * number), {"/a": 1, f"/{number}": 2})
     position, = book.run("SELECT position FROM pathcount_checkpoint")[0]
@@ -65,7 +65,7 @@ def test_folds_at_once_add_each_hit_to_history_once(book):
     book.check(START + timedelta(hours=4))
 
 
-def test_sums_stay_at_the_end_of_their_range(book):
+def test_sums_stay_at_the_maximum(book):
     most = 2**63 - 1
     for _ in range(3):
         book.count(START, {"/a": most - 1})
@@ -73,12 +73,12 @@ def test_sums_stay_at_the_end_of_their_range(book):
     assert book.periods(START)["30d"] == {"/a": (most, 0)}
 
 
-def test_hours_and_days_that_come_together_stay_at_the_end_of_their_range(book):
+def test_merged_hours_and_days_stay_at_the_maximum(book):
     most = 2**63 - 1
     book.count(START, {"/a": most, "/b": most, "/c": 1}, {"/c": 1})
     book.run("SELECT pathcount_history_move('{/a}', '{/b}', NULL, NULL)")
     assert book.hours()[book.hour(START), "/b"] == book.days()[book.day(START), "/b"] == (most, 0)
-    # a sum at its end cannot tell any more what is left; there are never more bots than hits
+    # a sum at the maximum is no longer exact, but hits by bots never exceed hits
     book.run("SELECT pathcount_history_move('{/b}', NULL, NULL, ARRAY[''])")
     document = history(book, "", "hour", "", "", START)
     assert document["hits"] == [0] and document["bots"] == [0]
@@ -98,7 +98,7 @@ def test_hits_that_the_table_refuses_are_in_history(book):
     book.check(START)
 
 
-# --- what leaves a period
+# --- leaving a period
 
 
 def test_an_hour_leaves_24_hours_after_it_began_and_a_day_after_its_period(book):
@@ -112,7 +112,7 @@ def test_an_hour_leaves_24_hours_after_it_began_and_a_day_after_its_period(book)
     assert book.run("SELECT count(*) FROM pathcount_recent") == [(0,)]  # nothing is left behind
 
 
-def test_today_ends_at_midnight_without_a_step(book):
+def test_today_ends_at_midnight_even_before_a_step(book):
     book.count(START, {"/a": 3})
     book.check(START + timedelta(hours=11, minutes=29))
     assert book.periods(START + timedelta(hours=11, minutes=30))["today"] == {}
@@ -120,8 +120,9 @@ def test_today_ends_at_midnight_without_a_step(book):
     book.check(START + timedelta(hours=12))
 
 
-def test_steps_are_small_and_can_be_done_again(book):
-    """What one step has done is seen by the next one, whichever process does it, and repeating it does no harm."""
+def test_steps_are_small_and_can_be_repeated(book):
+    """The next step sees the effect of the last one, whichever process runs it. Repeating a step changes
+    nothing."""
     for number in range(7):
         book.append(START, {f"/{number}": 1 + number})
     book.fold()
@@ -134,7 +135,7 @@ def test_steps_are_small_and_can_be_done_again(book):
     assert book.steps(now, size=3) == 0
 
 
-def test_a_fold_beside_a_step_adds_once_and_a_step_takes_out_once(book):
+def test_simultaneous_folds_and_steps_change_each_sum_once(book):
     """A fold that waits for a row adds to the result of the step. A step sees the folds before it."""
     book.count(START, {"/a": 3, "/b": 3})
     now = START + timedelta(hours=24)
@@ -151,14 +152,14 @@ def test_a_fold_beside_a_step_adds_once_and_a_step_takes_out_once(book):
     book.check(now)
 
 
-def test_a_step_that_waits_for_a_fold_sees_what_it_has_added(book):
+def test_a_step_that_waits_for_a_fold_sees_its_result(book):
     book.count(START, {"/a": 3})
     now = START + timedelta(hours=24)
     book.append(now, {"/a": 10})
     with book.ledger.connect_as_owner() as other:
         other.execute("BEGIN")
         other.execute("SELECT pathcount_fold()")
-        # for this the entry is not folded yet: the step is one of an hour that has left already
+        # the entry must not be folded yet, so the step is that of an hour that has left before
         step = Later(lambda: book.run("SELECT pathcount_refresh('{/a}', %s)", now))
         until(lambda: book.ledger.value("SELECT count(*) FROM pg_locks WHERE NOT granted") == 1, "the step to wait")
         other.execute("COMMIT")
@@ -168,8 +169,9 @@ def test_a_step_that_waits_for_a_fold_sees_what_it_has_added(book):
     book.check(now)
 
 
-def test_a_change_waits_for_a_step(book):
-    """Both write to rows of history and to their number: in different orders one would be cancelled."""
+def test_changes_and_steps_do_not_deadlock(book):
+    """Both write rows of history and their number, in different orders. Without the wait PostgreSQL would cancel
+    one of them."""
     book.count(START, {"/a": 3, "/b": 3})
     now = START + timedelta(hours=24)
     book.count(now, {"/c": 1})
@@ -184,7 +186,7 @@ def test_a_change_waits_for_a_step(book):
     assert book.hours()[book.hour(now), "/d"] == (1, 0)
 
 
-def test_of_two_steps_at_once_one_does_nothing(book):
+def test_of_two_simultaneous_steps_one_does_nothing(book):
     book.count(START, {"/a": 3})
     now = START + timedelta(hours=24)
     with book.ledger.connect_as_owner() as other:
@@ -196,8 +198,8 @@ def test_of_two_steps_at_once_one_does_nothing(book):
     book.check(now)
 
 
-def test_periods_wait_for_hits_that_are_not_folded_yet(book):
-    """Otherwise an hour could leave before its last hits have come."""
+def test_an_hour_does_not_leave_before_its_hits_are_folded(book):
+    """Otherwise an hour could leave before its last hits arrive."""
     book.count(START, {"/a": 3})
     book.append(START, {"/a": 1})
     now = START + timedelta(hours=24)
@@ -207,8 +209,8 @@ def test_periods_wait_for_hits_that_are_not_folded_yet(book):
     book.check(now)
 
 
-def test_a_refresh_at_midnight_keeps_what_a_fold_has_counted_on_the_new_day(book):
-    """A refresh may wait for a fold with hits that came after the time of the refresh."""
+def test_a_refresh_at_midnight_keeps_the_hits_of_the_new_day(book):
+    """A refresh may wait for a fold with hits that are later than the time of the refresh."""
     midnight = utc("2026-03-11T00:00")
     before = midnight - timedelta(milliseconds=50)
     book.count(START, {"/a": 3})

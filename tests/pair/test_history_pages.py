@@ -1,4 +1,4 @@
-"""What visitors see of history: periods of the table, histories, badges; and all of it without bots."""
+"""History as visitors see it: periods of the table, histories and badges, each also without bots."""
 
 import csv
 import datetime
@@ -15,7 +15,7 @@ from harness.wait import until
 
 BOT = {"User-Agent": "ExampleBot/1.0 (+https://bot.example/)"}
 
-# days ago → path → (hits, of them by bots)
+# days ago → path → (hits, hits by bots among them)
 PAST = {0: {"/a": (4, 1), "/b": (3, 3), "/deep/history": (1, 0)}, 1: {"/a": (10, 0)}, 5: {"/c": (20, 5)},
         20: {"/b": (100, 0)}, 40: {"/old": (1000, 0), "/a": (7, 0)}}
 DAYS = {"today": 1, "7d": 7, "30d": 30, "all": 100}
@@ -74,7 +74,7 @@ def test_rows_say_how_many_hits_came_from_bots(world):
         "30d": {"hits": 103, "bots": 3}}
 
 
-def test_a_history_comes_as_json_csv_and_html(world):
+def test_a_history_is_available_as_json_csv_and_html(world):
     for target, path in (("/-/history", None), ("/-/paths/b/history", "/b")):
         found = world.face.json(target)
         days = [str(world.today - datetime.timedelta(days=ago)) for ago in range(29, -1, -1)]
@@ -92,7 +92,7 @@ def test_a_history_comes_as_json_csv_and_html(world):
         assert "History begins" in html
 
 
-def test_hours_and_bounds_can_be_asked_for(world):
+def test_a_history_of_hours_between_bounds(world):
     hours = world.face.json("/-/history?unit=hour")
     first, *others = map(datetime.datetime.fromisoformat, hours["times"])
     assert others == [first + datetime.timedelta(hours=n) for n in range(1, len(others) + 1)]
@@ -123,12 +123,12 @@ def test_a_path_that_ends_with_history_has_a_page_and_a_history(world):
     assert get(world.address, link, JSON).json()["path"] == "/deep/history"
     assert "Looking at" in get(world.address, link).text
     assert world.face.json("/-/paths/deep/history/history")["path"] == "/deep/history"
-    assert world.face.get("/-/paths/deep/history", JSON).status == 404  # /deep has no count
-    assert world.face.get("/-/paths/history", JSON).status == 404  # a path of its own, not a history
+    assert world.face.get("/-/paths/deep/history", JSON).status == 404  # /deep was never counted
+    assert world.face.get("/-/paths/history", JSON).status == 404  # a path like any other, not a history
     assert "/deep/history?about=path" in get(world.address, "/-/paths/deep/history/history").text
 
 
-def test_the_history_of_the_root_is_behind_two_slashes(stage):
+def test_the_history_of_the_root_has_two_slashes(stage):
     pair = stage.pair()
     assert hit(pair.address, "/") == 1
     pair.ledger.until_folded()
@@ -146,7 +146,7 @@ def test_badges_of_a_period_and_without_bots(world, query, number):
     assert shields["message"] == number
 
 
-def test_charts_are_tables_for_screen_readers(world):
+def test_screen_readers_get_charts_as_tables(world):
     for target in ("/-/paths", "/-/paths/b"):
         html = world.face.get(target).text
         assert html.count("<svg ") == 2 and html.count('<table class="data"') == 2
@@ -157,7 +157,7 @@ def test_charts_are_tables_for_screen_readers(world):
     assert "<svg " not in world.face.get("/-/paths?prefix=/b").text
 
 
-def test_without_history_there_are_no_charts_and_no_periods(stage):
+def test_pages_without_history_have_no_charts_and_no_periods(stage):
     pair = stage.pair(counter_keys={"history_hours": 0, "history_days": 0})
     assert hit(pair.address, "/a") == 1
     pair.ledger.until_folded()
@@ -178,7 +178,7 @@ def periods_linked(html):
 
 
 @pytest.mark.parametrize("off, kept", [("history_hours", ["today", "7d", "30d"]), ("history_days", ["24h"])])
-def test_links_lead_to_the_periods_that_are_kept(stage, off, kept):
+def test_pages_link_to_the_periods_that_are_kept(stage, off, kept):
     pair = stage.pair(counter_keys={off: 0})
     hit(pair.address, "/a")
     until(lambda: pair.counter.events("history-settings"), "the settings to be in the ledger")
@@ -197,11 +197,11 @@ def test_links_lead_to_the_periods_that_are_kept(stage, off, kept):
 @pytest.mark.parametrize("query, said", [
     ("period=today&prefix=/old", "No hits in this period"), ("bots=exclude&prefix=/never", "No hits by people"),
     ("prefix=/never", "No path has this prefix")])
-def test_a_page_without_rows_says_why(world, query, said):
+def test_a_page_without_rows_shows_the_reason(world, query, said):
     assert f'<h2 id="rows">{said}</h2>' in world.face.get(f"/-/paths?{query}").text
 
 
-def test_a_search_can_leave_bots_out(world):
+def test_a_search_can_exclude_bots(world):
     html = world.face.get("/-/paths?prefix=/b&period=30d").text
     assert '<a href="/-/paths?prefix=/b&amp;period=30d&amp;bots=exclude">Leave bots out</a>' in html
     html = world.face.get("/-/paths?prefix=/b&period=30d&bots=exclude").text
@@ -209,7 +209,7 @@ def test_a_search_can_leave_bots_out(world):
     assert '<a href="/-/paths?prefix=/b&amp;period=30d">Show bots</a>' in html
 
 
-def test_bots_are_in_history_and_can_be_left_out(stage):
+def test_histories_include_bots_and_can_exclude_them(stage):
     pair = stage.pair()
     face = Face(pair.address)
     for headers in (BOT, BOT, {}):

@@ -1,4 +1,4 @@
-"""How long history is kept. See test_history.py."""
+"""Retention of history. See test_history.py."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ import pytest
 from history_helpers import START, book, book_of, history, made  # noqa: F401 (fixtures)
 
 
-# --- what is kept
+# --- retention
 
 
 def test_hours_and_days_are_deleted_when_they_are_too_old(book):
@@ -25,7 +25,7 @@ def test_hours_and_days_are_deleted_when_they_are_too_old(book):
     assert len(history(book, "/a", "hour", "2026-01-01", "", now)["times"]) == 48
 
 
-def test_what_a_period_needs_is_kept_however_little_is_asked_for(book):
+def test_the_hours_and_days_of_a_period_are_always_kept(book):
     book.keep(keep_hours=1, keep_days=1)
     book.count(START, {"/a": 1})
     now = START + timedelta(hours=14)
@@ -36,7 +36,7 @@ def test_what_a_period_needs_is_kept_however_little_is_asked_for(book):
     assert history(book, "/a", "day", "2026-01-01", "", now)["hits"] == [2]
 
 
-def test_beyond_its_bound_the_oldest_hours_go_first_and_then_the_oldest_days(book):
+def test_beyond_the_limit_the_oldest_hours_and_then_days_are_deleted(book):
     for number in range(10):
         book.append(START + timedelta(hours=12 * number), {"/a": 1, "/b": 1})
     book.fold()
@@ -50,11 +50,11 @@ def test_beyond_its_bound_the_oldest_hours_go_first_and_then_the_oldest_days(boo
     oldest = book.hour(START)
     assert set(hours) - set(book.hours()) and all(hour == oldest for hour, _ in set(hours) - set(book.hours()))
     assert book.days() == days
-    # history does not claim to know what is gone
+    # the history begins after the deleted part
     assert history(book, "/a", "hour", "2026-01-01", "", now)["begins"] == "2026-03-10T13:00:00+00:00"
     book.check(now)
 
-    # all but the last hour; its period has what there still is
+    # all but the last hour: the period has the remaining hours
     book.keep(max_rows=21)
     book.steps(now, size=1)
     assert book.hours() == {key: value for key, value in hours.items() if key[0] == book.hour(now)}
@@ -71,7 +71,7 @@ def test_beyond_its_bound_the_oldest_hours_go_first_and_then_the_oldest_days(boo
 
 
 @pytest.mark.parametrize("off", ["hours", "days"])
-def test_history_that_is_off_is_not_recorded_and_what_there_was_goes(book, off):
+def test_switching_history_off_deletes_it(book, off):
     book.count(START, {"/a": 1})
     numbers = {"hours": 168, "days": 400, off: 0}
     settings = "SELECT pathcount_history_settings('UTC', %s, %s, 1000)"
@@ -93,7 +93,7 @@ def test_history_that_is_off_is_not_recorded_and_what_there_was_goes(book, off):
                 history(book, "/a", unit, "", "", START)
             assert refusal.value.sqlstate == "PC004"
 
-    # on again: from now on
+    # switched on again: history begins now
     book.run(settings, 168, 400)
     book.steps(START)
     now = START + timedelta(minutes=1)
@@ -105,7 +105,7 @@ def test_history_that_is_off_is_not_recorded_and_what_there_was_goes(book, off):
     book.check(later)
 
 
-def test_a_clock_that_was_ahead_does_not_keep_periods_from_moving(book):
+def test_periods_move_on_after_a_clock_was_ahead(book):
     book.steps(START + timedelta(days=365))
     book.count(START + timedelta(days=365), {"/ahead": 1})
     book.steps(START + timedelta(days=400))
@@ -120,6 +120,6 @@ def test_a_clock_that_was_ahead_does_not_keep_periods_from_moving(book):
 
 
 @pytest.mark.parametrize("zone", ["Europe/Atlantis", "PST", "+02:00", "CET-1CEST", ""])
-def test_a_zone_that_is_not_known_is_refused(book, zone):
+def test_an_unknown_time_zone_is_refused(book, zone):
     with pytest.raises(psycopg.errors.DataError):
         book.run("SELECT pathcount_history_settings(%s, 1, 1, 1)", zone)

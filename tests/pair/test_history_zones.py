@@ -1,4 +1,4 @@
-"""Time zones in history: hours and days when clocks change. See test_history.py."""
+"""Time zones in history: hours and days on days when clocks change. See test_history.py."""
 
 import collections
 import datetime
@@ -16,8 +16,8 @@ from history_helpers import START, UTC, book, book_of, history, made, utc  # noq
 CHANGES_OF_CLOCKS = {
     "Europe/Berlin": ["2026-03-29T01:00", "2026-10-25T01:00"],
     "America/New_York": ["2026-03-08T07:00", "2026-11-01T06:00"],
-    "America/Havana": ["2026-03-08T05:00", "2026-11-01T05:00"],  # at midnight
-    "Australia/Lord_Howe": ["2026-04-04T15:00", "2026-10-03T15:30"],  # by half an hour
+    "America/Havana": ["2026-03-08T05:00", "2026-11-01T05:00"],  # clocks change at midnight
+    "Australia/Lord_Howe": ["2026-04-04T15:00", "2026-10-03T15:30"],  # clocks change by half an hour
     "Asia/Kolkata": ["2026-03-29T01:00"],  # days begin at half past
     "Asia/Kathmandu": ["2026-03-29T01:00"],  # at a quarter past
 }
@@ -25,7 +25,7 @@ CHANGES_OF_CLOCKS = {
 
 @pytest.mark.parametrize("zone, change", [(zone, change) for zone, changes in CHANGES_OF_CLOCKS.items()
                                           for change in changes])
-def test_hours_and_days_are_those_of_the_time_zone_when_clocks_change(book_of, zone, change):
+def test_hours_and_days_follow_the_time_zone_when_clocks_change(book_of, zone, change):
     book, change = book_of(zone), utc(change)
     first = change - timedelta(hours=30)
     for number in range(0, 60 * 60, 7):
@@ -39,7 +39,8 @@ def test_hours_and_days_are_those_of_the_time_zone_when_clocks_change(book_of, z
         book.check(now)
 
 
-@pytest.mark.parametrize("day, hours, twice", [("2026-03-29", 23, None), ("2026-10-25", 25, "02"), ("2026-06-01", 24, None)])
+@pytest.mark.parametrize("day, hours, twice", [("2026-03-29", 23, None), ("2026-10-25", 25, "02"),
+                                               ("2026-06-01", 24, None)])
 def test_a_day_has_23_24_or_25_hours(book_of, day, hours, twice):
     book = book_of("Europe/Berlin")
     begin = datetime.datetime.fromisoformat(day).replace(tzinfo=book.zone)
@@ -59,7 +60,7 @@ def test_a_day_has_23_24_or_25_hours(book_of, day, hours, twice):
     assert history(book, "/a", "day", day, day, now)["hits"] == [sum(range(1, hours + 1))]
 
 
-def test_a_day_whose_midnight_comes_twice_begins_with_the_first(book_of):
+def test_a_day_with_two_midnights_begins_at_the_first(book_of):
     book = book_of("America/Havana")
     first = utc("2026-11-01T04:00")  # 00:00 at -04:00; an hour later it is 00:00 at -05:00
     for number in range(-1, 3):
@@ -72,8 +73,8 @@ def test_a_day_whose_midnight_comes_twice_begins_with_the_first(book_of):
     assert history(book, "/a", "day", "", "", now)["begins"] == "2026-11-01T00:00:00-04:00"
 
 
-def test_hours_of_an_earlier_time_zone_stay(book):
-    """In India hours begin at half past, for UTC."""
+def test_hours_of_the_previous_time_zone_stay(book):
+    """In India hours begin at half past the hours of UTC."""
     book.count(START, {"/a": 1, "/b": 2}, {"/b": 1})
     book.count(START + timedelta(hours=1), {"/a": 4})
     book.keep(time_zone="Asia/Kolkata")
@@ -88,7 +89,7 @@ def test_hours_of_an_earlier_time_zone_stay(book):
     book.run("SELECT pathcount_refresh('{/a,/b}', %s)", now)
     assert book.periods(now)["24h"] == {"/a": (13, 0), "/b": (2, 1)}
     assert book.run("SELECT hits, bots FROM pathcount_period('24h', %s)", now) == [(15, 1)]
-    # changes and SQL find them, too
+    # changes and SQL find these hours, too
     book.run("SELECT pathcount_history_move('{/a}', '{/c}', NULL, NULL)")
     assert {key: value for key, value in book.hours().items() if key[1] == "/a"} == {}
     assert sum(hits for (_, path), (hits, _) in book.hours().items() if path == "/c") == 13
@@ -108,7 +109,7 @@ def test_a_history_has_a_bounded_length(book):
         assert refusal.value.sqlstate == "PC003"
 
 
-def test_a_history_lists_every_hour_and_day_from_its_begin(book):
+def test_a_history_lists_every_hour_and_day_since_its_beginning(book):
     book.count(START + timedelta(hours=1), {"/a": 3, "/b": 4}, {"/b": 1})
     book.count(START + timedelta(hours=3), {"/a": 1})
     now = START + timedelta(hours=3)
@@ -127,7 +128,7 @@ def test_a_history_lists_every_hour_and_day_from_its_begin(book):
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2026-02-30", "2026-13-01", "now", "2026-01-01 00:00", "infinity"])
-def test_a_time_of_another_form_is_refused(book, text):
+def test_a_time_in_another_format_is_refused(book, text):
     with pytest.raises(psycopg.Error) as refusal:
         history(book, "", "day", text, "", START)
     assert refusal.value.sqlstate == "PC003"

@@ -1,6 +1,6 @@
-"""The journal's rules on a real PostgreSQL, each with the situation that breaks counting without it.
+"""The journal's rules on a real PostgreSQL. Each test has a situation that breaks counting without its rule.
 
-counter-svc/journal/README.md lists the rules; the names of the tests say which one they are about.
+counter-svc/journal/README.md lists the rules.
 """
 
 import itertools
@@ -23,7 +23,7 @@ PATIENT = {"batch_deadline_ms": 20000, "statement_timeout_ms": 20000, "lock_time
 # --- entries
 
 
-def test_a_commit_is_one_entry_with_all_batches_that_waited(ledger, api):
+def test_all_waiting_batches_are_committed_as_one_entry(ledger, api):
     lanes = [api.lane() for _ in range(6)]
     with ledger.held_appends() as release:
         first = api.post_later(lanes[0], 1, {"/first": 1})
@@ -40,8 +40,8 @@ def test_a_commit_is_one_entry_with_all_batches_that_waited(ledger, api):
                       "ORDER BY position", before) == [(1,), (5,)]
 
 
-def test_two_counters_that_append_by_turns_never_lose_or_double_a_hit(stage, ledger):
-    """Rule 3, and the chain: each finds that the other has appended, and catches up."""
+def test_two_counters_that_append_by_turns_count_each_hit_once(stage, ledger):
+    """Rule 3, and the chain: each counter finds an entry of the other one, and reads it first."""
     apis = [stage.counter(ledger).api for _ in range(2)]
     lanes = [apis[0].lane(), apis[1].lane()]
     for number in range(1, 41):
@@ -53,7 +53,7 @@ def test_two_counters_that_append_by_turns_never_lose_or_double_a_hit(stage, led
     assert sum(metric(api, "pathcount_journal_conflicts_total") for api in apis) >= 20
 
 
-def test_two_counters_that_append_at_once_never_lose_or_double_a_hit(stage, ledger):
+def test_two_counters_that_append_at_once_count_each_hit_once(stage, ledger):
     apis = [stage.counter(ledger).api for _ in range(2)]
     clients = [Later(hit_all, api, {"/a": 1, f"/{n}": 1}, 60)
                for n, api in enumerate(apis * 3)]
@@ -63,9 +63,9 @@ def test_two_counters_that_append_at_once_never_lose_or_double_a_hit(stage, ledg
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 7, "hits": 720}
 
 
-def test_the_entry_that_an_append_is_chained_to_is_not_cleared(stage, ledger):
-    """Or the append, overtaken by others whose entries are cleared, would take a position that is folded,
-    and its hits would be lost."""
+def test_an_append_cannot_take_the_position_of_a_cleared_entry(stage, ledger):
+    """The entry before it is kept. Otherwise a delayed append could take a position that is already folded, and
+    its hits would be lost."""
     one, other = (stage.counter(ledger, **PATIENT).api for _ in range(2))
     lane = one.lane()
     with ledger.held_writing("/held") as release:
@@ -82,32 +82,32 @@ def test_the_entry_that_an_append_is_chained_to_is_not_cleared(stage, ledger):
     assert ledger.counts() == {"/a": 3, "/held": 1}
 
 
-def test_an_entry_that_another_has_replaced_is_noticed(stage, ledger):
-    """As when a standby takes over that lacks the last entry: the next one there has its position."""
+def test_a_replaced_entry_is_noticed(stage, ledger):
+    """As after a failover to a standby that lacks the last entry: the next entry there has the same position."""
     api = stage.counter(ledger, batch_deadline_ms=20000).api
     lane = api.lane()
     api.post(lane, 1, {"/a": 1})
     assert ledger.folded() == {"/a": 1}
     with ledger.connect() as connection:
         connection.execute("BEGIN")
-        connection.execute("LOCK TABLE pathcount_quarantine")  # everything waits for it but appends
+        connection.execute("LOCK TABLE pathcount_quarantine")  # everything except appends waits for this lock
         assert api.post(lane, 2, {"/a": 1}).status == 200
         ledger.run("UPDATE pathcount_journal SET id = id + 1, lanes = '{}', sequences = '{}', hits = '{10}' "
                    "WHERE position = %s", positions(ledger)[1])
         post = api.post_later(lane, 2, {"/a": 1})
         until(lambda: post.done or metric(api, "pathcount_journal_conflicts_total") != 0, "an append")
-        end_folds(ledger)  # one may have read the entry that was there before
+        end_folds(ledger)  # a fold may have read the replaced entry
         connection.execute("ROLLBACK")
     answer = until_answered(post, lambda: api.post(lane, 2, {"/a": 1}))
     assert answer.json() == {"lane": lane, "sequence": 2, "repeat": False, "counts": [12]}
     assert ledger.folded() == {"/a": 12}
 
 
-# --- rule 1: the outcome of an append whose connection went is unknown
+# --- rule 1: the outcome of an append whose connection was lost is unknown
 
 
 def test_an_append_that_commits_after_its_connection_was_lost_is_counted_once(stage, ledger):
-    """That its entry is not there after reconnecting proves nothing: its backend may still commit."""
+    """If the entry is missing after a reconnect, its backend may still commit it."""
     wire = stage.wire(ledger.cluster.address)
     counter = stage.counter(ledger, postgres_url=f"127.0.0.1:{wire.address[1]}",
                             lock_timeout_ms=20000, statement_timeout_ms=20000)
@@ -127,7 +127,7 @@ def test_an_append_that_commits_after_its_connection_was_lost_is_counted_once(st
 
 
 def test_a_batch_whose_connection_was_lost_is_503_at_once(stage, ledger):
-    """It does not wait for another connection until its deadline."""
+    """The batch does not wait for another connection until its deadline."""
     counter = stage.counter(ledger, **PATIENT)
     lane = counter.api.lane()
     with ledger.held_appends():
@@ -146,8 +146,8 @@ def wait_for_standby(ledger):
     return until(lambda: ledger.backends("wait_event = 'SyncRep'"), "a commit to wait for its standby")
 
 
-def test_neither_a_repeat_nor_a_conflict_is_answered_before_a_commit_is_safe(outage, ledger, api):
-    """A plain read also sees what a standby lacks, and a primary that was left behind answers reads."""
+def test_repeats_and_conflicts_are_answered_after_the_standby_has_the_commit(outage, ledger, api):
+    """A plain read also sees commits that the standby lacks, and an old primary answers reads."""
     lane = api.lane()
     api.post(lane, 1, {"/a": 1})
     with ledger.cluster.without_standby():
@@ -167,7 +167,7 @@ def test_neither_a_repeat_nor_a_conflict_is_answered_before_a_commit_is_safe(out
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_lane_whose_commit_may_not_be_safe_is_not_given_out(outage, ledger, counter):
+def test_a_lane_is_not_issued_after_a_warning_at_its_commit(outage, ledger, counter):
     api = counter.api
     with ledger.cluster.without_standby():
         opened = Later(api.ask, "POST", "/v1/lanes")
@@ -181,9 +181,9 @@ def test_a_lane_whose_commit_may_not_be_safe_is_not_given_out(outage, ledger, co
 # --- rule 4: memory
 
 
-def test_paths_that_are_hit_after_they_were_forgotten_are_counted_on(stage, ledger):
-    """A megabyte holds few of these paths: each has to be looked up again, here and at another counter
-    that learns of hits from the journal."""
+def test_evicted_paths_are_looked_up_and_counted_on(stage, ledger):
+    """A megabyte holds few of these paths. The others are looked up again, here and at another counter that
+    reads their hits in the journal."""
     apis = [stage.counter(ledger, max_cached_bytes=1048576).api for _ in range(2)]
     paths = [f"/{n:04}/" + "x" * 1500 for n in range(3000)]
     lanes, sequences = [api.lane() for api in apis], [itertools.count(1) for _ in apis]
@@ -202,7 +202,7 @@ def test_paths_that_are_hit_after_they_were_forgotten_are_counted_on(stage, ledg
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 3000, "hits": 9000}
 
 
-def test_beyond_the_memory_for_unfolded_paths_hits_are_503_and_none_is_lost(stage, ledger):
+def test_hits_beyond_the_memory_for_unfolded_paths_are_503(stage, ledger):
     api = stage.counter(ledger, max_cached_bytes=1048576, batch_deadline_ms=300,
                         statement_timeout_ms=20000).api
     names = (f"/{n:05}/" + "x" * 1500 for n in itertools.count())
@@ -224,7 +224,7 @@ def test_beyond_the_memory_for_unfolded_paths_hits_are_503_and_none_is_lost(stag
     assert ledger.folded() == {"/held": 1, **{path: 1 for path in [*counted, *hits]}}
 
 
-def test_beyond_the_entries_that_may_wait_for_a_fold_hits_are_503_and_none_is_lost(stage, ledger):
+def test_hits_beyond_the_maximum_of_unfolded_entries_are_503(stage, ledger):
     api = stage.counter(ledger, max_unfolded=1000, batch_deadline_ms=300).api
     with folds_kept_from(ledger, "/a"):
         lane = api.lane()
@@ -237,10 +237,10 @@ def test_beyond_the_entries_that_may_wait_for_a_fold_hits_are_503_and_none_is_lo
     assert ledger.folded() == {"/a": sequence}
 
 
-# --- rule 5: answers that are not appends
+# --- rule 5: answers to reads
 
 
-def test_what_one_counter_has_counted_every_counter_tells_at_once(stage, ledger):
+def test_every_counter_shows_a_hit_at_once(stage, ledger):
     one, other = (stage.counter(ledger).api for _ in range(2))
     lane = one.lane()
     for number in range(1, 31):
@@ -250,7 +250,7 @@ def test_what_one_counter_has_counted_every_counter_tells_at_once(stage, ledger)
         assert other.get_count("/a") == number
 
 
-def test_a_read_is_not_answered_by_a_statement_that_was_sent_before_it(stage, ledger):
+def test_a_read_is_answered_by_a_statement_sent_after_it(stage, ledger):
     wire = stage.wire(ledger.cluster.address)
     one = stage.counter(ledger).api
     other = stage.counter(ledger, postgres_url=f"127.0.0.1:{wire.address[1]}", **PATIENT).api
@@ -280,7 +280,7 @@ def test_a_read_waits_until_every_entry_is_in_the_state(stage, ledger):
 # --- rule 6: lanes are entries
 
 
-def test_a_lane_is_known_everywhere_once_it_is_given_out_and_nowhere_once_it_has_ended(stage, ledger):
+def test_every_counter_knows_a_lane_until_it_is_deleted(stage, ledger):
     one, other = (stage.counter(ledger).api for _ in range(2))
     lane = one.lane()
     assert other.post(lane, 1, {"/a": 1}).status == 200

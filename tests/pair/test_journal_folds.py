@@ -19,8 +19,8 @@ from journal_helpers import (  # noqa: F401 (fixtures)
 # --- entries
 
 
-def test_a_fold_that_takes_too_long_is_done_in_parts(stage, ledger):
-    """All rows at once take twice as long as a statement may: they must not be tried for ever."""
+def test_a_slow_fold_is_split(stage, ledger):
+    """All rows at once take twice the statement timeout. The fold must not fail for ever."""
     counter = stage.counter(ledger, statement_timeout_ms=1000, lock_timeout_ms=20000, batch_deadline_ms=20000)
     api, lane = counter.api, counter.api.lane()
     ledger.run("""
@@ -30,7 +30,7 @@ def test_a_fold_that_takes_too_long_is_done_in_parts(stage, ledger):
     counts = {f"/{n}": 1 for n in range(200)}
     with ledger.connect() as connection:
         connection.execute("BEGIN")
-        connection.execute("SELECT FROM pathcount_checkpoint FOR UPDATE")  # no fold comes through
+        connection.execute("SELECT FROM pathcount_checkpoint FOR UPDATE")  # no fold succeeds
         for sequence in range(40):
             paths = list(counts)[5 * sequence:5 * sequence + 5]
             assert api.post(lane, sequence + 1, dict.fromkeys(paths, 1)).status == 200
@@ -42,7 +42,7 @@ def test_a_fold_that_takes_too_long_is_done_in_parts(stage, ledger):
 # --- rule 8: the table and the journal together
 
 
-def test_the_view_pathcount_now_is_exact_while_entries_are_folded(stage, ledger):
+def test_pathcount_now_is_exact_during_folds(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=100).api
     confirmed, stop = [0], []
 
@@ -69,7 +69,7 @@ def test_the_view_pathcount_now_is_exact_while_entries_are_folded(stage, ledger)
     assert ledger.count("/a") == confirmed[0]
 
 
-def test_a_hit_is_in_the_table_without_anything_else_happening(stage, ledger):
+def test_a_hit_reaches_the_table_without_further_requests(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=60000).api
     api.count({"/a": 3})
     until(lambda: ledger.run("SELECT path, count FROM pathcount") == [("/a", 3)], "a fold")
@@ -79,11 +79,11 @@ def test_a_hit_is_in_the_table_without_anything_else_happening(stage, ledger):
 # --- rule 9: views
 
 
-def test_a_view_waits_for_a_fold_of_what_was_there(stage, ledger):
+def test_a_view_waits_for_the_fold_of_earlier_hits(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=60000).api
     lane = api.lane()
     for sequence in range(1, 4):
-        for n in range(20):  # more than are folded by themselves
+        for n in range(20):  # the fold after the first entry does not take all of them
             api.post(lane, (sequence - 1) * 20 + n + 1, {"/a": 1, f"/{sequence}": 1})
         answer = api.ask("GET", "/v1/paths?order=path")
         assert dict(zip(answer.json()["paths"], answer.json()["counts"])) == {
@@ -91,7 +91,7 @@ def test_a_view_waits_for_a_fold_of_what_was_there(stage, ledger):
         assert answer.header("age") is None
 
 
-def test_a_view_of_rows_that_are_held_is_old_and_says_so(ledger, api):
+def test_a_view_of_locked_rows_is_outdated_and_has_its_age(ledger, api):
     api.count({"/a": 1})
     assert ledger.folded() == {"/a": 1}
     with folds_kept_from(ledger, "/a"):
@@ -105,8 +105,8 @@ def test_a_view_of_rows_that_are_held_is_old_and_says_so(ledger, api):
     until(lambda: api.view(order="path")["counts"] == [2], "the view to be up to date")
 
 
-def test_views_force_two_folds_a_second_at_most(stage, ledger):
-    """The hits are another counter's, which this one folds only for its views."""
+def test_views_cause_at_most_two_folds_a_second(stage, ledger):
+    """The hits are the other counter's. This one folds them only for its views."""
     api = stage.counter(ledger, fold_interval_ms=60000).api
     api.lane()
     until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
@@ -121,7 +121,7 @@ def test_views_force_two_folds_a_second_at_most(stage, ledger):
 # --- clearing
 
 
-def test_the_journal_is_cleared_but_for_what_a_slow_counter_may_want(stage, ledger):
+def test_entries_are_kept_for_a_slow_counter(stage, ledger):
     apis = [stage.counter(ledger, fold_interval_ms=100).api for _ in range(2)]
     hit_all(apis[0], {"/a": 1}, 3000)
     until(lambda: positions(ledger)[1] - positions(ledger)[0] <= 2000, "the journal to be cleared")
@@ -131,8 +131,8 @@ def test_the_journal_is_cleared_but_for_what_a_slow_counter_may_want(stage, ledg
     assert apis[1].count({"/a": 1}) == {"/a": 3001}
 
 
-def test_a_counter_that_was_stopped_while_the_journal_was_cleared_counts_on(stage, ledger):
-    """It is frozen for longer than its connections last, and continues with a state whose entry is gone."""
+def test_a_counter_frozen_while_the_journal_is_cleared_continues(stage, ledger):
+    """It is frozen for longer than its connections last. The entry of its state is gone when it continues."""
     one, other = (stage.counter(ledger, fold_interval_ms=100) for _ in range(2))
     lane = one.api.lane()
     one.api.post(lane, 1, {"/a": 1, "/gone": 1})
@@ -156,7 +156,7 @@ def test_the_last_entry_is_never_cleared(ledger, counter):
     assert counter.api.count({"/a": 1}) == {"/a": 31}
 
 
-def test_what_is_not_folded_is_never_cleared(ledger, api):
+def test_unfolded_entries_are_never_cleared(ledger, api):
     lane = api.lane()
     ledger.folded()
     with folds_kept_from(ledger, "/a"):
@@ -168,7 +168,7 @@ def test_what_is_not_folded_is_never_cleared(ledger, api):
     assert ledger.folded() == {"/a": 3}
 
 
-def test_a_fold_that_is_not_from_the_checkpoint_or_misses_an_entry_moves_nothing(stage, ledger):
+def test_a_fold_with_a_wrong_start_or_a_gap_changes_nothing(stage, ledger):
     counter = stage.counter(ledger, fold_interval_ms=60000)
     used, ended = counter.api.lane(), counter.api.lane()
     ledger.folded()
@@ -194,13 +194,13 @@ def test_a_fold_that_is_not_from_the_checkpoint_or_misses_an_entry_moves_nothing
 
 
 def tables(ledger):
-    """Everything that folds change."""
+    """The content of all tables that folds change."""
     return [ledger.run(f"SELECT * FROM {name} ORDER BY 1") for name in (
         "pathcount", "pathcount_totals", "pathcount_lanes", "pathcount_quarantine", "pathcount_checkpoint")]
 
 
-def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
-    """It has seen the entries of the ledger before; the one that was restored has the same positions."""
+def test_a_fold_that_waited_for_a_restore_changes_nothing(ledger, counter):
+    """It has read the entries of the ledger before the restore. The restored ledger has the same positions."""
     with folds_kept_from(ledger, "/a"):
         hit_all(counter.api, {"/a": 1}, 3)
         counter.kill()
@@ -219,7 +219,7 @@ def test_a_fold_that_had_to_wait_for_a_restore_moves_nothing(ledger, counter):
     assert ledger.counts() == {"/restored": 3}
 
 
-def test_folds_at_once_move_each_entry_once(stage, ledger):
+def test_simultaneous_folds_add_each_entry_once(stage, ledger):
     counter = stage.counter(ledger, fold_interval_ms=60000)
     lane = counter.api.lane()
     for first in range(0, 200, 20):
@@ -234,7 +234,7 @@ def test_folds_at_once_move_each_entry_once(stage, ledger):
 
 
 def history_has_each_hit_once(ledger):
-    """Everything is folded."""
+    """Checks the history after everything was folded."""
     counts = ledger.folded()
     for table in ("pathcount_hours", "pathcount_days"):
         rows = dict(ledger.run(f"SELECT path, sum(hits)::bigint FROM {table} GROUP BY path"))
@@ -248,7 +248,7 @@ def fold_all(ledger):
         ledger.run("SELECT pathcount_fold()")
 
 
-def test_a_fold_that_is_killed_anywhere_is_done_again(stage, ledger):
+def test_a_killed_fold_is_repeated(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=100).api
     client = Later(hit_all, api, {f"/{n}": 1 for n in range(30)}, 400)
     killed = 0
@@ -262,15 +262,15 @@ def test_a_fold_that_is_killed_anywhere_is_done_again(stage, ledger):
     with folds_kept_from(ledger, "/0"):
         api.count({"/0": 1})
         ledger.until_waiting(1)
-        end_folds(ledger)  # no hit follows this one
+        end_folds(ledger)  # no later hit triggers a fold
     assert ledger.folded() == {"/0": 401, **{f"/{n}": 400 for n in range(1, 30)}}
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 30, "hits": 12001}
     history_has_each_hit_once(ledger)
 
 
-def test_a_crash_of_postgresql_that_undoes_folds_loses_and_doubles_nothing(outage, stage, ledger):
-    """Folds commit asynchronously: what a crash takes back is folded again, and the state, which
-    remembers a later checkpoint, is read anew."""
+def test_folds_undone_by_a_crash_of_postgresql_are_repeated(outage, stage, ledger):
+    """Folds commit asynchronously, so a crash may undo them. They are repeated, and counter-svc reads its state
+    anew because it remembers a later checkpoint."""
     counter = stage.counter(ledger)
     lane, sequence = counter.api.lane(), 0
     for _ in range(3):
@@ -291,8 +291,7 @@ def test_a_crash_of_postgresql_that_undoes_folds_loses_and_doubles_nothing(outag
 
 
 def stop_flushes(ledger):
-    """From now on, and until PostgreSQL is started anew, nothing but a synchronous commit brings what was
-    committed before to the disk."""
+    """Until the next start of PostgreSQL, only a synchronous commit flushes earlier commits to disk."""
     for pid, in ledger.run("SELECT pid FROM pg_stat_activity WHERE backend_type IN "
                            "('walwriter', 'background writer', 'checkpointer', 'autovacuum launcher')"):
         os.kill(pid, signal.SIGSTOP)

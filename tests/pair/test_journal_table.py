@@ -1,8 +1,8 @@
 """The journal's rules about the table: refused rows, edits, restores, locks and plans. See test_journal.py."""
 
 import itertools
-import re
 import time
+import re
 
 import pytest
 
@@ -19,10 +19,10 @@ VALUES ((SELECT max(position) + 1 FROM pathcount_journal), floor(random() * 9e15
         '{}', '{}', '{}', '{}', '{}', '{}', 0)"""
 
 
-# --- rule 10: what the table refuses
+# --- rule 10: refused rows
 
 
-def test_what_the_table_refuses_is_put_aside_and_counted_and_stops_nobody(ledger, counter):
+def test_refused_hits_are_quarantined_and_block_no_other(ledger, counter):
     api = counter.api
     api.count({"/before": 1})
     ledger.run("ALTER TABLE pathcount ADD CONSTRAINT no CHECK (path <> '/forbidden')")
@@ -41,14 +41,14 @@ def test_what_the_table_refuses_is_put_aside_and_counted_and_stops_nobody(ledger
 
 
 @pytest.mark.parametrize("sqlstate", ["22003", "23514", "P0001"])
-def test_a_trigger_that_refuses_rows_stops_nobody(ledger, api, sqlstate):
+def test_a_trigger_that_refuses_rows_blocks_no_other_hit(ledger, api, sqlstate):
     ledger.fail_folding("/forbidden", sqlstate)
     api.count({f"/{n}": 1 for n in range(50)} | {"/forbidden": 1})
     assert ledger.folded() == {f"/{n}": 1 for n in range(50)}
     assert ledger.counts()["/forbidden"] == 1
 
 
-def test_a_count_at_the_end_of_its_range_stops_nobody(ledger, api):
+def test_a_count_at_the_maximum_blocks_no_other_hit(ledger, api):
     api.count({"/full": 1})
     assert ledger.folded() == {"/full": 1}
     ledger.run("UPDATE pathcount SET count = 9223372036854775806; SELECT pathcount_edited()")
@@ -60,7 +60,7 @@ def test_a_count_at_the_end_of_its_range_stops_nobody(ledger, api):
 # --- rule 11: edits and restores
 
 
-def test_an_edit_is_seen_at_once_and_frees_its_share_of_max_paths(stage, ledger):
+def test_an_edit_is_seen_at_once_and_frees_room_below_max_paths(stage, ledger):
     api = stage.counter(ledger, max_paths=5).api
     api.count({f"/{n}": 1 for n in range(7)})
     assert ledger.folded()["(other paths)"] == 2
@@ -81,7 +81,7 @@ def test_an_edit_is_seen_by_the_next_hit(ledger, api):
     assert ledger.folded() == {"/a": 301}
 
 
-def test_edits_while_hits_are_counted_lose_none(stage, ledger):
+def test_edits_during_hits_lose_no_hit(stage, ledger):
     api = stage.counter(ledger, fold_interval_ms=100).api
     stop, counted = [], {}
 
@@ -96,7 +96,7 @@ def test_edits_while_hits_are_counted_lose_none(stage, ledger):
     clients = [Later(hammer, path) for path in ("/a", "/b")]
     for _ in range(20):
         with ledger.connect() as connection, connection.transaction():
-            connection.execute("SELECT pathcount_fold()")  # folds wait from here on
+            connection.execute("SELECT pathcount_fold()")  # folds wait until the commit
             connection.execute("DELETE FROM pathcount WHERE path = '/deleted'")
             connection.execute("INSERT INTO pathcount (path, count) VALUES ('/edited', 1) "
                                "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + 1")
@@ -113,9 +113,9 @@ def test_edits_while_hits_are_counted_lose_none(stage, ledger):
     assert api.totals() == ledger.totals()
 
 
-def test_a_journal_that_went_back_to_an_earlier_state_is_read_anew(ledger, counter):
-    """As after a restore, or at a standby without the unconfirmed entries: the positions are the same
-    again, the entries are others."""
+def test_a_journal_restored_to_an_earlier_state_is_read_anew(ledger, counter):
+    """As after a restore, or at a standby that lacks the unconfirmed entries: other entries have the same
+    positions."""
     api = counter.api
     lane = api.lane()
     api.post(lane, 1, {"/a": 1})
@@ -140,7 +140,7 @@ def test_a_journal_that_went_back_to_an_earlier_state_is_read_anew(ledger, count
     assert metric(api, "pathcount_journal_reloads_total") >= 1
 
 
-def test_a_journal_without_the_entry_to_chain_to_is_not_begun_anew(ledger, counter):
+def test_a_journal_without_its_last_entry_is_not_restarted(ledger, counter):
     api = counter.api
     api.count({"/a": 1})
     ledger.folded()
@@ -177,10 +177,10 @@ def test_an_entry_that_cannot_be_read_is_not_skipped(ledger, counter):
     assert ledger.counts() == {"/a": 1}
 
 
-# --- robustness: what others do to the table
+# --- robustness: locks and maintenance of other sessions
 
 
-def test_hits_are_counted_while_rows_of_the_table_are_held(stage, ledger):
+def test_hits_are_counted_while_rows_are_locked(stage, ledger):
     pair = stage.pair()
     pair.api.count({"/a": 1})
     pair.ledger.folded()
@@ -195,7 +195,7 @@ def test_hits_are_counted_while_rows_of_the_table_are_held(stage, ledger):
 
 @pytest.mark.parametrize("what", ["VACUUM FULL pathcount", "CREATE INDEX extra ON pathcount (last_hit_at)",
                                   "VACUUM FULL pathcount_journal", "REINDEX TABLE pathcount"])
-def test_hits_are_counted_beside_an_operators_maintenance(stage, ledger, what):
+def test_hits_are_counted_during_an_operators_maintenance(stage, ledger, what):
     api = stage.counter(ledger, fold_interval_ms=100).api
     api.count_all({f"/{n}": 1 for n in range(3000)}, 500)
     client = Later(hit_all, api, {"/0": 1, "/1": 1}, 300)
@@ -213,11 +213,11 @@ def test_hits_are_counted_beside_an_operators_maintenance(stage, ledger, what):
 # --- rule 13: plans
 
 
-def test_no_statement_reads_the_journal_or_the_table_from_end_to_end(stage, ledger):
-    """Plans are made while both are empty, and used for as long as the session lives."""
+def test_no_statement_scans_the_journal_or_the_table(stage, ledger):
+    """Plans are made while both are empty, and used for the life of the session."""
     counter = stage.counter(ledger, fold_interval_ms=100)
     ledger.until_migrated()
-    counter.stop()  # the indexes were made by reading the table
+    counter.stop()  # creating the indexes scanned the table
     api = counter.restart().until_ready().api
     api.count({"/a": 1})
     until(lambda: metric(api, "pathcount_journal_unfolded_entries") == 0, "a fold")
@@ -232,8 +232,8 @@ def test_no_statement_reads_the_journal_or_the_table_from_end_to_end(stage, ledg
     assert until_settled(ledger) == before
 
 
-def test_plans_are_generic_and_made_without_jit_and_sequential_scans(stage, ledger):
-    """PostgreSQL logs each plan with the settings that it was made with."""
+def test_plans_are_generic_without_jit_and_sequential_scans(stage, ledger):
+    """PostgreSQL logs each plan with the settings under which it was made."""
     for name, value in {"session_preload_libraries": "auto_explain", "auto_explain.log_settings": "on",
                         "auto_explain.log_min_duration": "0",
                         "auto_explain.log_nested_statements": "on"}.items():
@@ -254,7 +254,7 @@ def test_plans_are_generic_and_made_without_jit_and_sequential_scans(stage, ledg
 
 
 def plans(ledger, before, text):
-    """What PostgreSQL has logged of plans for statements with this text; there is at least one."""
+    """The plans that PostgreSQL has logged for statements with this text, at least one."""
     log = ledger.cluster.log(before).replace("\n\t", "\n")
     found = [entry for entry in re.split(r"\n(?=\d{4}-)", log) if "plan:\n" in entry and text in entry]
     assert found, text
@@ -262,8 +262,8 @@ def plans(ledger, before, text):
 
 
 def until_settled(ledger):
-    """How often the two tables have been read from end to end, once that does not change any more: a
-    session tells so a second late."""
+    """The numbers of sequential scans of both tables, once they no longer change. A session reports them a
+    second late."""
     seen = [None]
 
     def is_settled():

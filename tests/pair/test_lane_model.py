@@ -1,8 +1,8 @@
-"""Two counter-svc on one ledger against a model of it: batches in any order, to either, alone or at
-once, and the model says beforehand what each is answered and what the ledger then holds.
+"""Two counter-svc on one ledger, compared with a model. Batches are sent in any order, to either counter, alone or
+at the same time. The model predicts each answer and the content of the ledger.
 
-LANE_MODEL_EXAMPLES sets how many sequences of events are tried, each run others; by default they are
-few, and the same ones every time.
+LANE_MODEL_EXAMPLES is the number of random sequences of events. Without it there are few sequences, always the
+same ones.
 """
 
 import contextlib
@@ -107,7 +107,7 @@ def machine(ledger, counters):
             assert counters[at].post(lane.number, lane.sequence + ahead or 1, hits).status == 409
 
         @rule(at=WHICH, hits=BATCHES, number=strategies.integers(1, 2**53 - 1))
-        def a_lane_that_nobody_issued_is_refused(self, at, hits, number):
+        def an_unknown_lane_is_refused(self, at, hits, number):
             if number not in self.sequences:
                 assert counters[at].post(number, 1, hits).status == 409
 
@@ -125,15 +125,15 @@ def machine(ledger, counters):
             before = dict(self.counts)
             sent = [(counters[at].post_later(lane.number, lane.sequence + 1, hits), hits)
                     for at, lane, hits in some]
-            told = {}
+            returned = {}
             for later, hits in sent:
                 for path, count in counts_of(later.result(), hits).items():
-                    told.setdefault(path, []).append((count, hits[path]))
+                    returned.setdefault(path, []).append((count, hits[path]))
             for _, lane, hits in some:
                 self.store(lane, hits)
-            for path, numbers in told.items():
+            for path, numbers in returned.items():
                 count = before.get(path, 0)
-                for number, hits in sorted(numbers):  # in some order, and none is told twice
+                for number, hits in sorted(numbers):  # in any order, and no count is returned twice
                     count += hits
                     assert number == count
                 assert count == self.counts[path]
@@ -176,7 +176,7 @@ def machine(ledger, counters):
 
 
 class OneConnection(Ledger):
-    """A ledger that is looked at over one connection, since it is after every step."""
+    """A ledger with a single connection for queries, because it is read after every step."""
 
     def __init__(self, ledger, connection):
         super().__init__(ledger.cluster, ledger.role, ledger.password, ledger.database)

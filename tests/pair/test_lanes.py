@@ -1,4 +1,4 @@
-"""render-svc's half of exactly once: what it does when answers are lost, late, or no."""
+"""Exactly once in render-svc: answers of counter-svc that are lost, late or missing."""
 
 import json
 import time
@@ -17,7 +17,7 @@ LOSSES = [swallow, drop, reset, cut, refuse, lose]
 
 @pytest.fixture
 def one_lane(stage):
-    """A pair whose render-svc has one lane, and a deadline of 300 ms for each call of counter-svc."""
+    """A pair whose render-svc has one lane and a deadline of 300 ms for each call of counter-svc."""
     return stage.pair(render_keys=QUICK)
 
 
@@ -25,10 +25,10 @@ def name_of(action):
     return action.__name__
 
 
-# --- in peace
+# --- without faults
 
 
-def test_batches_go_one_after_the_other_in_their_lane(one_lane):
+def test_a_lane_sends_its_batches_one_after_the_other(one_lane):
     for _ in range(5):
         hit(one_lane.address, "/a")
     lanes = one_lane.proxy.requests("POST", "/v1/lanes")
@@ -49,7 +49,7 @@ def test_the_services_messages_conform_to_the_contract(one_lane):
         assert exchange.answer.header("x-request-id") == exchange.request.header("x-request-id")
     assert {x.answer.status for x in one_lane.proxy.batches} == {200, 409}
     assert len({x.request.header("x-request-id") for x in one_lane.proxy.seen}) == len(
-        one_lane.proxy.seen)  # none is used twice
+        one_lane.proxy.seen)  # no id is used twice
 
 
 def test_hits_that_arrive_while_a_batch_is_in_flight_are_the_next_batch(stage):
@@ -60,12 +60,12 @@ def test_hits_that_arrive_while_a_batch_is_in_flight_are_the_next_batch(stage):
     held = Later(hit, one_lane.address, "/held")
     gate.until_held()
     waiting = [Later(hit, one_lane.address, f"/{n % 3}") for n in range(30)]
-    assert holds_for(lambda: len(one_lane.proxy.batches) == 2, 0.1)  # one in flight at a time
+    assert holds_for(lambda: len(one_lane.proxy.batches) == 2, 0.1)  # one batch in flight at a time
     gate.open()
     for one in [held, *waiting]:
         one.result()
     assert sum(sum(x.hits.values()) for x in one_lane.proxy.batches[2:]) == 30
-    assert len(one_lane.proxy.batches) < 15  # those that came in time went together
+    assert len(one_lane.proxy.batches) < 15  # hits that waited were sent together
     assert one_lane.proxy.batches[2].lane == one_lane.proxy.batches[1].lane
 
 
@@ -82,8 +82,8 @@ def test_at_most_one_batch_per_lane_is_in_flight(stage):
     assert [one.result() for one in hits] == [1] * 12
 
 
-def test_a_hit_does_not_wait_for_the_return_of_a_large_batch(stage):
-    """It waits a moment for others, which a lane that is free then carries without them."""
+def test_a_hit_does_not_wait_for_the_answer_to_a_large_batch(stage):
+    """It waits a moment for further hits, and then a free lane sends it alone."""
     pair = stage.pair(render_keys={"lanes": 2, "call_deadline_ms": 4000})
     first, second, many = Gate(), Gate(), Gate()
     for gate in (first, second, many):
@@ -115,14 +115,14 @@ def test_a_batch_is_no_larger_than_the_contract_allows(stage):
     assert all(x.answer.status == 200 for x in pair.proxy.batches)
 
 
-# --- answers that do not come
+# --- missing answers
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
-def test_a_batch_without_an_answer_is_sent_again_as_it_was(one_lane, loss):
+def test_a_batch_without_an_answer_is_repeated_unchanged(one_lane, loss):
     one_lane.proxy.next(loss, "POST", "/v1/hits")
     assert hit(one_lane.address, "/a") == 1
-    first, second, *more = one_lane.proxy.batches  # more, where the machine is too busy for 300 ms
+    first, second, *more = one_lane.proxy.batches  # more often if the machine is too busy for 300 ms
     assert all(again.sent == first.sent for again in (second, *more))
     until(lambda: second.answer, "the counter to have answered")
     assert second.is_repeat == (loss not in (refuse, lose))
@@ -130,7 +130,7 @@ def test_a_batch_without_an_answer_is_sent_again_as_it_was(one_lane, loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
-def test_a_new_lane_without_an_answer_is_asked_for_again(one_lane, loss):
+def test_the_opening_of_a_lane_is_repeated_without_an_answer(one_lane, loss):
     one_lane.proxy.next(loss, "POST", "/v1/lanes")
     one_lane.ledger.end_lanes()
     assert hit(one_lane.address, "/a") == 1
@@ -138,7 +138,7 @@ def test_a_new_lane_without_an_answer_is_asked_for_again(one_lane, loss):
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=name_of)
-def test_rows_without_an_answer_are_asked_for_again(one_lane, loss):
+def test_a_read_of_rows_is_repeated_without_an_answer(one_lane, loss):
     one_lane.proxy.next(without_rows, "POST", "/v1/hits")
     one_lane.proxy.next(loss, "GET", "/v1/paths")
     answer = get(one_lane.address, "/a", JSON)
@@ -147,7 +147,7 @@ def test_rows_without_an_answer_are_asked_for_again(one_lane, loss):
     assert one_lane.ledger.counts() == {"/a": 1}
 
 
-def test_a_batch_is_sent_again_until_its_fate_is_known(one_lane):
+def test_a_batch_is_repeated_until_its_outcome_is_known(one_lane):
     one_lane.proxy.next(drop, "POST", "/v1/hits", times=3)
     one_lane.proxy.next(refuse, "POST", "/v1/hits", times=3)
     assert hit(one_lane.address, "/a") == 1
@@ -169,7 +169,7 @@ def test_a_repeat_may_go_to_another_counter(stage, one_lane):
     assert one_lane.ledger.counts() == {"/a": 1}
 
 
-def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(one_lane):
+def test_a_late_answer_is_not_taken_for_that_of_the_next_request(one_lane):
     hit(one_lane.address, "/a")
     one_lane.proxy.next(late(0.6), "POST", "/v1/hits")
     assert hit(one_lane.address, "/a") == 2
@@ -177,7 +177,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(one_lane):
     assert one_lane.ledger.counts() == {"/a": 2, "/b": 5}
 
 
-def test_an_answer_in_small_pieces_has_one_deadline_for_all_of_it(one_lane):
+def test_an_answer_in_small_pieces_has_one_deadline(one_lane):
     def trickle(exchange):
         for byte in exchange.forward().raw:
             exchange.send(bytes([byte]))
@@ -186,12 +186,12 @@ def test_an_answer_in_small_pieces_has_one_deadline_for_all_of_it(one_lane):
     one_lane.proxy.next(trickle, "POST", "/v1/hits")
     asked = Stopwatch()
     assert hit(one_lane.address, "/a") == 1
-    assert asked.seconds < 8  # in pieces the whole would take longer
+    assert asked.seconds < 8  # all pieces would take longer
     assert one_lane.proxy.batches[-1].is_repeat
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 401])
-def test_an_answer_that_confirms_nothing_is_no_reason_to_give_up(one_lane, status):
+def test_a_batch_is_repeated_after_an_error_status(one_lane, status):
     hit(one_lane.address, "/a")
     one_lane.proxy.next(answering(status), "POST", "/v1/hits", times=2)
     assert hit(one_lane.address, "/a") == 2
@@ -200,9 +200,9 @@ def test_an_answer_that_confirms_nothing_is_no_reason_to_give_up(one_lane, statu
 
 
 @pytest.mark.parametrize("status", [400, 404, 405, 413, 429, 302, 204])
-def test_an_answer_that_was_not_foreseen_is_never_taken_for_a_confirmation(one_lane, status):
+def test_an_unexpected_answer_confirms_nothing(one_lane, status):
     one_lane.proxy.next(answering(status), "POST", "/v1/hits")
-    given_up = 400 <= status < 500  # anything else says nothing about the batch, which is sent again
+    given_up = 400 <= status < 500  # any other answer leaves the outcome unknown, and the batch is repeated
     assert get(one_lane.address, "/a", MINIMAL).status == (503 if given_up else 200)
     assert one_lane.ledger.count("/a") == (0 if given_up else 1)
     assert hit(one_lane.address, "/b") == 1
@@ -223,8 +223,8 @@ def test_a_batch_never_sent_before_moves_to_a_new_lane_after_409(one_lane):
 
 @pytest.mark.parametrize("arrived", [True, False])
 @pytest.mark.parametrize("ending", [Exchange.close, Exchange.reset, Exchange.silence], ids=name_of)
-def test_a_batch_whose_fate_is_unknown_is_dropped_after_409(stage, ending, arrived):
-    # a call may take longer here than the end of the lane does: no repeat comes before it
+def test_a_batch_with_an_unknown_outcome_is_dropped_after_409(stage, ending, arrived):
+    # longer than the deletion of the lane takes, so that no repeat comes before it
     one_lane = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 2000})
     hit(one_lane.address, "/a")
 
@@ -244,8 +244,8 @@ def test_a_batch_whose_fate_is_unknown_is_dropped_after_409(stage, ending, arriv
     assert one_lane.ledger.count("/b") == (1 if arrived else 0)
 
 
-def test_a_503_leaves_the_fate_unknown_too(stage):
-    # a call may take longer here than the end of the lane does: no repeat comes before it
+def test_the_outcome_is_unknown_after_503_too(stage):
+    # longer than the deletion of the lane takes, so that no repeat comes before it
     one_lane = stage.pair(render_keys={"lanes": 1, "call_deadline_ms": 4000})
     hit(one_lane.address, "/a")
 
@@ -260,20 +260,20 @@ def test_a_503_leaves_the_fate_unknown_too(stage):
     assert hit(one_lane.address, "/b") == 2
 
 
-def test_409_again_and_again_is_503_in_the_end(stage):
+def test_repeated_409s_end_with_503(stage):
     pair = stage.pair(render_keys={**QUICK, "request_deadline_ms": 600})
     pair.proxy.always(answering(409, json.dumps({
         "type": "about:blank", "title": "Conflict", "status": 409, "detail": "no"}).encode(),
         "application/problem+json"), "POST", "/v1/hits")
     assert get(pair.address, "/a").status == 503
-    assert len(pair.proxy.batches) < 60  # it does not spin, and does not fill the ledger with lanes
+    assert len(pair.proxy.batches) < 60  # it neither spins nor fills the ledger with lanes
     pair.proxy.forget_plans()
     assert hit(pair.address, "/b") == 1
-    assert pair.ledger.count("/a") <= 1  # its batch may go on after the 503
+    assert pair.ledger.count("/a") <= 1  # its batch may be sent after the 503
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_batch_that_is_refused_is_503_and_never_sent_again(one_lane, status):
+def test_a_refused_batch_is_503_and_not_repeated(one_lane, status):
     hit(one_lane.address, "/a")
     one_lane.proxy.next(answering(status), "POST", "/v1/hits")
     assert get(one_lane.address, "/refused").status == 503

@@ -1,7 +1,7 @@
-"""render-svc accepts no answer that is not the answer to what it asked, and no byte it did not ask for.
+"""render-svc rejects every answer that does not match its request, and every byte that it did not request.
 
-The proxy falsifies true answers of a real counter-svc: so whatever render-svc does
-next, asking again brings the truth, and the ledger says whether it was counted once.
+The proxy falsifies true answers of a real counter-svc. So the next attempt gets the true answer, and the ledger
+shows whether each hit was counted once.
 """
 
 import json
@@ -18,7 +18,7 @@ POISON = (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 def edited(document, members):
-    """The document, changed; None leaves a member out, a function is given the old value."""
+    """The document with changes: None removes a member, a function gets the old value."""
     for name, value in members.items():
         if value is None:
             document.pop(name)
@@ -33,7 +33,7 @@ def changed(**members):
 
 
 def with_head(old, new):
-    """A change of the bytes of an answer's head (case of names as it comes: matched without)."""
+    """A change of the bytes of an answer's head. Names match in any case."""
     def change(raw):
         changed, times = re.subn(old, new, raw, count=1, flags=re.I)
         assert times == 1, raw
@@ -123,20 +123,20 @@ def fresh_path(request):
 
 
 @pytest.mark.parametrize("lie", {**WRONG_COUNTS, **WRONG_HTTP})
-def test_a_wrong_answer_to_a_batch_is_not_accepted_and_ends_the_connection(one_lane, request, lie):
+def test_a_wrong_answer_to_a_batch_is_rejected_and_ends_the_connection(one_lane, request, lie):
     path = fresh_path(request)
     hit(one_lane.address, "/before")
     one_lane.proxy.next({**WRONG_COUNTS, **WRONG_HTTP}[lie], "POST", "/v1/hits")
     assert hit(one_lane.address, path) == 1
-    told = [x for x in one_lane.proxy.batches if path in x.hits]
-    assert len(told) >= 2 and all(x.sent == told[0].sent for x in told)
-    assert told[1].link is not told[0].link
-    until(lambda: not told[0].link.is_open, "the liar's connection to be closed")
+    batches = [x for x in one_lane.proxy.batches if path in x.hits]
+    assert len(batches) >= 2 and all(x.sent == batches[0].sent for x in batches)
+    assert batches[1].link is not batches[0].link
+    until(lambda: not batches[0].link.is_open, "the connection of the wrong answer to be closed")
     assert one_lane.ledger.count(path) == 1
     assert one_lane.render.is_running
 
 
-def test_an_impossible_count_is_never_in_an_answer(one_lane):
+def test_an_impossible_count_is_never_shown(one_lane):
     one_lane.proxy.next(changed(counts=[0]), "POST", "/v1/hits")
     answer = get(one_lane.address, "/never/zero", MINIMAL)
     assert answer.status == 200 and answer.json()["count"] == 1
@@ -144,7 +144,7 @@ def test_an_impossible_count_is_never_in_an_answer(one_lane):
 
 
 @pytest.mark.parametrize("lie", {**WRONG_ROWS, **WRONG_HTTP})
-def test_wrong_rows_are_not_accepted_and_end_the_connection(one_lane, request, lie):
+def test_wrong_rows_are_rejected_and_end_the_connection(one_lane, request, lie):
     path = fresh_path(request)
     asked = len(one_lane.proxy.requests("GET", "/v1/paths"))
     one_lane.proxy.next(without_rows, "POST", "/v1/hits")
@@ -158,7 +158,7 @@ def test_wrong_rows_are_not_accepted_and_end_the_connection(one_lane, request, l
 
 
 @pytest.mark.parametrize("lie", WRONG_HTTP)
-def test_a_wrong_answer_to_a_new_lane_is_not_accepted(one_lane, request, lie):
+def test_a_wrong_answer_to_a_new_lane_is_rejected(one_lane, request, lie):
     path = fresh_path(request)
     one_lane.ledger.end_lanes()
     one_lane.proxy.next(WRONG_HTTP[lie], "POST", "/v1/lanes")
@@ -168,7 +168,7 @@ def test_a_wrong_answer_to_a_new_lane_is_not_accepted(one_lane, request, lie):
 
 @pytest.mark.parametrize("change", [{"lane": "1"}, {"lane": 0}, {"lane": -1}, {"lane": 2**60},
                                     {"lane": None}, {"sequence": 7}, {"sequence": None}], ids=str)
-def test_a_lane_that_makes_no_sense_is_not_used(one_lane, request, change):
+def test_an_invalid_lane_is_not_used(one_lane, request, change):
     path = fresh_path(request)
     one_lane.ledger.end_lanes()
     one_lane.proxy.next(changed(**change), "POST", "/v1/lanes")
@@ -179,7 +179,7 @@ def test_a_lane_that_makes_no_sense_is_not_used(one_lane, request, change):
 @pytest.mark.parametrize("change", [
     {"counts": []}, {"paths": None}, {"paths": 1}, {"paths": ["/a"], "counts": ["1"]},
     {"totals": None}, {"totals": {"paths": "1", "hits": "1"}}, {"next": 1}], ids=str)
-def test_an_answer_to_a_batch_with_wrong_rows_is_not_accepted(one_lane, request, change):
+def test_an_answer_to_a_batch_with_wrong_rows_is_rejected(one_lane, request, change):
     path = fresh_path(request)
     one_lane.proxy.next(changed(rows=lambda rows: edited(rows, change)), "POST", "/v1/hits")
     document = get(one_lane.address, path, JSON).json()
@@ -190,7 +190,7 @@ def test_an_answer_to_a_batch_with_wrong_rows_is_not_accepted(one_lane, request,
 
 @pytest.mark.parametrize("extra", UNASKED)
 @pytest.mark.parametrize("method, target", [("POST", "/v1/hits"), ("GET", "/v1/paths")])
-def test_bytes_behind_an_answer_answer_nothing(one_lane, request, extra, method, target):
+def test_bytes_after_an_answer_are_not_an_answer(one_lane, request, extra, method, target):
     path = fresh_path(request)
     if method == "GET":
         one_lane.proxy.next(without_rows, "POST", "/v1/hits", times=4)
@@ -202,7 +202,7 @@ def test_bytes_behind_an_answer_answer_nothing(one_lane, request, extra, method,
     assert one_lane.ledger.count(path) == 4
 
 
-def test_bytes_on_an_idle_connection_answer_nothing_and_end_it(one_lane):
+def test_bytes_on_an_idle_connection_end_it(one_lane):
     hit(one_lane.address, "/idle")
     batch = one_lane.proxy.batches[-1]
     batch.send(POISON)
@@ -211,7 +211,7 @@ def test_bytes_on_an_idle_connection_answer_nothing_and_end_it(one_lane):
     assert one_lane.ledger.count("/idle") == 2
 
 
-def test_a_counter_that_only_lies_is_503_and_is_not_asked_in_a_frenzy(stage):
+def test_a_counter_with_only_wrong_answers_is_503_and_not_called_in_a_loop(stage):
     pair = stage.pair(render_keys={"lanes": 1, "request_deadline_ms": 800})
     pair.proxy.always(WRONG_COUNTS["another lane"], "POST", "/v1/hits")
     answer = get(pair.address, "/a", MINIMAL)

@@ -1,4 +1,4 @@
-"""Watching: /-/live tells of the changes of a view's rows as they come."""
+"""/-/live sends the changes of a view's rows to subscribers."""
 
 import contextlib
 import signal
@@ -17,7 +17,7 @@ def has(path, count):
 
 
 def reads(pair):
-    """A function that says how often the rows of a view were read so far."""
+    """A function that returns how often the rows of a view were read so far."""
     seen = []
 
     def note(exchange):
@@ -41,7 +41,7 @@ def test_a_subscriber_gets_all_rows_and_then_changes(stage):
         assert event == "change" and rows_of(data) == [("/a", 4)] and data["gone"] == []
 
 
-def test_rows_that_leave_the_view_are_told(stage):
+def test_rows_that_leave_the_view_are_reported(stage):
     pair = stage.pair()
     pair.api.count({"/a": 3, "/b": 5})
     with Watcher(pair.address, "?limit=2") as watcher:
@@ -50,7 +50,7 @@ def test_rows_that_leave_the_view_are_told(stage):
         assert watcher.until(has("/c", 4))[2]["gone"] == ["/a"]
 
 
-def test_a_watcher_of_a_prefix_hears_of_no_other_rows(stage):
+def test_a_subscriber_of_a_prefix_gets_no_other_rows(stage):
     pair = stage.pair()
     pair.api.count({"/a/1": 1, "/b": 9})
     with Watcher(pair.address, "?order=path&prefix=/a") as watcher:
@@ -63,7 +63,7 @@ def test_a_watcher_of_a_prefix_hears_of_no_other_rows(stage):
         assert {path for path, _ in rows} == {"/a/2"}
 
 
-def test_watching_counts_nothing(stage):
+def test_subscribing_counts_nothing(stage):
     pair = stage.pair()
     with Watcher(pair.address) as watcher:
         assert watcher.next()[2]["rows"] == []
@@ -104,7 +104,7 @@ def test_without_subscribers_no_rows_are_read(stage):
         watcher.next()
         hit(pair.address, "/a")
         watcher.until(has("/a", 1))
-    for number in range(4):  # it is noticed as they are told something
+    for number in range(4):  # the next event finds the connection closed
         hit(pair.address, f"/{number}")
         time.sleep(0.6)
     seen = reads(pair)
@@ -119,7 +119,7 @@ def test_a_subscriber_that_reconnects_continues_where_it_was(stage):
         stays.next()
         last = leaves.next()[1]
         leaves.close()
-        with Watcher(pair.address, last=last) as back:  # it has missed nothing
+        with Watcher(pair.address, last=last) as back:  # it has missed no change
             time.sleep(0.7)
             hit(pair.address, "/a")
             event, _, data = back.next()
@@ -146,16 +146,16 @@ def test_a_slow_subscriber_delays_no_other_and_gets_the_newest_state(stage):
     with Watcher(pair.address, "?limit=1000") as quick, Watcher(pair.address, "?limit=1000") as slow:
         quick.next()
         slow.connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
-        for number in range(2, 9):  # each brings all rows to both
+        for number in range(2, 9):  # each sends all rows to both
             pair.api.count({f"/{'x' * 1500}/{n:03}": 1 for n in range(80)})
             quick.until(has(f"/{'x' * 1500}/000", number))
         events = [slow.next()]
         while not has(f"/{'x' * 1500}/000", 8)(events[-1][2]):
             events.append(slow.next())
-        assert len(events) < 7  # some were passed over
+        assert len(events) < 7  # some states were skipped
 
 
-def test_a_watcher_that_takes_nothing_is_cut_off(stage):
+def test_a_subscriber_that_reads_nothing_is_disconnected(stage):
     pair = stage.pair(render_keys={"idle_ms": 500, "max_watchers": 1})
     pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
     with Connection(pair.address) as connection:
@@ -167,17 +167,17 @@ def test_a_watcher_that_takes_nothing_is_cut_off(stage):
             return ask(pair.address, "HEAD", "/-/live").status == 200 and \
                 get_status(pair.address) == 200
 
-        until(is_free, "the watcher's place to be free", 40, pause=0.5)
+        until(is_free, "the subscriber's place to be free", 40, pause=0.5)
 
 
 def get_status(address):
-    """The status that one more watcher gets."""
+    """The status that a further subscriber gets."""
     with Connection(address) as connection:
         connection.send("GET", "/-/live")
         return int(connection.stream.take_until(b"\r\n").split()[1])
 
 
-def test_watchers_are_bounded(stage):
+def test_max_watchers_limits_subscribers(stage):
     pair = stage.pair(render_keys={"max_watchers": 3})
     with contextlib.ExitStack() as stack:
         for _ in range(3):
@@ -187,18 +187,18 @@ def test_watchers_are_bounded(stage):
         assert get(pair.address, "/visit").status == 200
 
 
-def test_watched_views_are_bounded(stage):
+def test_max_watched_views_limits_views(stage):
     pair = stage.pair(render_keys={"max_watched_views": 2})
     with Watcher(pair.address), Watcher(pair.address, "?limit=5"), Watcher(pair.address, "?limit=5"):
         assert Face(pair.address).get("/-/live?limit=6").status == 503
 
 
 @pytest.mark.parametrize("query", ["limit=0", "order=x", "after=x", "format=json", "x=y"])
-def test_a_view_that_makes_no_sense_is_400(pair, query):
+def test_an_invalid_view_is_400(pair, query):
     assert Face(pair.address).get("/-/live?" + query).status == 400
 
 
-def test_watchers_go_first_at_a_stop(stage):
+def test_subscribers_are_disconnected_first_at_a_stop(stage):
     pair = stage.pair()
     with contextlib.ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(20)]
@@ -210,7 +210,7 @@ def test_watchers_go_first_at_a_stop(stage):
             with pytest.raises(EOFError):
                 watcher.next()
         assert pair.render.ended() == 0
-        assert watch.seconds < 5  # of 10 that what is in flight may take
+        assert watch.seconds < 5  # of the 10 s that requests in flight may take
 
 
 def test_subscribers_are_disconnected_during_a_drain_and_may_reconnect(stage):
@@ -224,7 +224,7 @@ def test_subscribers_are_disconnected_during_a_drain_and_may_reconnect(stage):
         assert answer.status == 200 and answer.body == b"retry: 1000\n\n" and answer.closes
 
 
-def test_a_watcher_that_does_not_read_does_not_delay_a_stop(stage):
+def test_a_subscriber_that_does_not_read_does_not_delay_a_stop(stage):
     pair = stage.pair()
     pair.api.count({f"/{'x' * 2000}/{n:03}": 1 for n in range(64)})
     with Connection(pair.address) as connection:
@@ -239,7 +239,7 @@ def test_a_watcher_that_does_not_read_does_not_delay_a_stop(stage):
         assert watch.seconds < 5
 
 
-def test_watching_outlives_an_outage(stage):
+def test_a_subscription_outlives_an_outage(stage):
     pair = stage.pair(render_keys={"call_deadline_ms": 300, "request_deadline_ms": 600})
     with Watcher(pair.address) as watcher:
         watcher.next()
@@ -250,7 +250,7 @@ def test_watching_outlives_an_outage(stage):
         watcher.until(has("/a", 1))
 
 
-def test_visits_are_answered_while_many_watch(stage):
+def test_visits_are_answered_while_there_are_many_subscribers(stage):
     pair = stage.pair()
     with contextlib.ExitStack() as stack:
         watchers = [stack.enter_context(Watcher(pair.address)) for _ in range(200)]

@@ -1,7 +1,7 @@
 """The log: one line for each event, without data about visitors (docs/logs.md).
 
-That every line is key=value, or JSON where that is asked for, and holds no secret is checked at the
-end of every service, whatever the test (harness.services).
+harness.services checks at the end of every service, in every test, that each line is key=value, or JSON if so
+configured, and has no secret.
 """
 
 import json
@@ -50,7 +50,7 @@ def test_no_client_address_cookie_or_agent_is_stored_anywhere(stage, keys):
         assert not TRACE.search(exchange.request.raw.decode("latin-1"))
 
 
-def test_there_is_no_line_for_a_request_unless_asked_for(stage):
+def test_the_access_log_is_off_by_default(stage):
     pair = stage.pair()
     hit(pair.address, "/warm")
     before = [len(service.events()) for service in (pair.counter, pair.render)]
@@ -62,11 +62,11 @@ def test_there_is_no_line_for_a_request_unless_asked_for(stage):
 
 
 def requests(service):
-    """The lines of the access log, but for those of the admin listener."""
+    """The lines of the access log, except those of the admin listener."""
     return [event for event in service.events("request") if event["route"] not in ("live", "ready")]
 
 
-def test_there_is_one_line_for_a_request_when_asked_for(stage):
+def test_the_access_log_has_one_line_for_each_request(stage):
     pair = stage.pair(render_keys={"access_log": True}, counter_keys={"access_log": True})
     asked = (("/a?query", 200, "visit"), ("/%zz", 400, "visit"), ("/-/unknown", 404, "none"),
              ("/-/paths/a", 200, "path"), ("/-/badge/a.svg", 200, "badge"), ("/a%20b", 200, "visit"))
@@ -83,7 +83,7 @@ def test_there_is_one_line_for_a_request_when_asked_for(stage):
     assert {"lanes", "hits", "path", "paths"} <= {line["route"] for line in requests(pair.counter)}
 
 
-def test_one_request_in_so_many_has_its_line(stage):
+def test_access_log_sample_logs_one_request_in_ten(stage):
     pair = stage.pair(render_keys={"access_log": True, "access_log_sample": 10})
     for n in range(100):
         get(pair.address, f"/-/nothing/{n}")
@@ -95,9 +95,9 @@ def test_a_signal_switches_the_access_log_on_and_off_while_requests_come(stage):
 
     def switch(times):
         pair.render.signal(signal.SIGUSR1)
-        told = until(lambda: len(pair.render.events("access-log")) == times and
+        logged = until(lambda: len(pair.render.events("access-log")) == times and
                      pair.render.events("access-log")[-1], "the switch")
-        assert told["on"] == ("true" if times % 2 else "false") and told["sample"] == "1"
+        assert logged["on"] == ("true" if times % 2 else "false") and logged["sample"] == "1"
 
     def trace(answer):
         assert answer.status == 200
@@ -113,13 +113,13 @@ def test_a_signal_switches_the_access_log_on_and_off_while_requests_come(stage):
             until(lambda on=on: has_line(on), "the line")
             switch(times + 1)
             off = trace(connection.ask("GET", "/off"))
-            # a request may be over just after its answer is read, and surely before the next begins
+            # a request may end just after its answer is read, but always before the next one begins
             trace(connection.ask("GET", "/after"))
             assert not has_line(off)
     assert hit(pair.address, "/after") == 4
 
 
-def test_a_hostile_path_makes_no_line_of_its_own(stage):
+def test_a_hostile_path_cannot_add_a_line(stage):
     pair = stage.pair(render_keys={"access_log": True, "log_level": "debug"},
                       counter_keys={"access_log": True, "log_level": "debug"})
     for target in ("/a%0Ats=1%20level=error%20event=forged", '/"quoted"', "/=a=b=", "/%1b[31m",
@@ -131,7 +131,7 @@ def test_a_hostile_path_makes_no_line_of_its_own(stage):
         assert not service.events("forged")
 
 
-def test_with_json_every_log_line_is_one_object_even_for_hostile_requests(stage):
+def test_every_json_line_is_one_object_even_for_hostile_requests(stage):
     keys = {"log_format": "json", "log_level": "debug", "access_log": True}
     pair = stage.pair(render_keys={**keys, "request_deadline_ms": 300}, counter_keys=keys)
     for target in ("/a%0A%22,%22event%22:%22forged", '/"quoted"', "/\\", "/%1b[31m", "/%ff"):
@@ -139,19 +139,19 @@ def test_with_json_every_log_line_is_one_object_even_for_hostile_requests(stage)
     ask(pair.address, 'GE"T', "/a")
     pair.counter.stop()
     get(pair.address, "/away")
-    until(lambda: pair.render.events("counter-lost"), "the loss to be told")
+    until(lambda: pair.render.events("counter-lost"), "the loss to be logged")
     for service in (pair.render, pair.counter):
         lines = service.log().splitlines()
         assert lines and all(isinstance(json.loads(line), dict) for line in lines)
         assert not service.events("forged")
         assert service.events("starting")[0]["version"]
-        told = {key: value for event in service.events("configuration") for key, value in event.items()}
-        assert told["counter_token"] == "(set)" and told["log_format"] == "json"
+        logged = {key: value for event in service.events("configuration") for key, value in event.items()}
+        assert logged["counter_token"] == "(set)" and logged["log_format"] == "json"
     line = requests(pair.render)[0]
     assert (line["route"], line["status"]) == ("visit", 200) and line["duration_us"] > 0
 
 
-def test_times_are_utc_and_to_the_millisecond(stage):
+def test_times_are_in_utc_with_milliseconds(stage):
     service = stage.counter(stage.ledger())
     for event in service.events():
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", event["ts"])
@@ -161,7 +161,7 @@ def test_times_are_utc_and_to_the_millisecond(stage):
 @pytest.mark.parametrize("level, heard", [
     ("error", {"error"}), ("warning", {"error", "warning"}), ("info", {"error", "warning", "info"}),
     ("debug", {"error", "warning", "info", "debug"})])
-def test_only_events_of_the_level_are_logged(stage, level, heard):
+def test_only_events_of_the_configured_level_are_logged(stage, level, heard):
     listen, admin = (("127.0.0.1", free_port()) for _ in range(2))
     service = stage.service("render-svc", {
         "counter_url": "http://127.0.0.1:1", "log_level": level, "request_deadline_ms": 200,
@@ -176,8 +176,8 @@ def test_only_events_of_the_level_are_logged(stage, level, heard):
 def test_the_configuration_is_logged_without_secrets(stage):
     ledger = stage.ledger()
     counter = stage.counter(ledger)
-    told = "\n".join(str(event) for event in counter.events("configuration"))
-    assert "postgres_pw" in told and "counter_token" in told and "(set)" in told
+    logged = "\n".join(str(event) for event in counter.events("configuration"))
+    assert "postgres_pw" in logged and "counter_token" in logged and "(set)" in logged
     assert ledger.password not in counter.log() and TOKEN not in counter.log()
 
 
@@ -191,11 +191,11 @@ def test_an_outage_is_logged_once(stage):
 
 
 def times(events):
-    """How often it happened, by lines of which some stand for several."""
+    """How often an event happened. One line may stand for several times."""
     return sum(int(event.get("repeated", 1)) for event in events)
 
 
-def test_in_an_outage_under_load_the_lines_are_few_and_their_counts_add_up(stage, outage):
+def test_an_outage_under_load_has_few_lines_whose_counts_add_up(stage, outage):
     pair = stage.pair(render_keys={"request_deadline_ms": 150, "max_waiting": 20})
     until(lambda: get(pair.address, "/warm").status == 200, "the first hit")
     outage.stop(signal.SIGQUIT)
@@ -209,16 +209,16 @@ def test_in_an_outage_under_load_the_lines_are_few_and_their_counts_add_up(stage
     until(lambda: get(pair.address, "/after").status == 200, "to be served again")
     pair.render.stop()
     pair.counter.stop()
-    told = pair.render.events("unavailable")
-    assert refused[503] <= times(told) <= refused[503] + 200  # and those that waited for the end
-    assert {event["route"] for event in told} == {"visit"}
+    logged = pair.render.events("unavailable")
+    assert refused[503] <= times(logged) <= refused[503] + 200  # and the events that waited for the end
+    assert {event["route"] for event in logged} == {"visit"}
     assert times(pair.counter.events("unavailable")) >= 1
     for service, lines in zip((pair.render, pair.counter), before):
         assert len(service.log().splitlines()) - lines < 60
 
 
 def test_the_documentation_has_every_event_with_its_level(stage):
-    """Every event in the sources stands in the table, every one of the table in the sources."""
+    """The sources and the table in docs/logs.md have the same events."""
     del stage
     said = set()
     for folder in ("server", "counter-svc", "render-svc"):

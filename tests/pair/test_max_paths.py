@@ -1,4 +1,4 @@
-"""max_paths: beyond it the hits of new paths are counted, exactly, in one row together."""
+"""max_paths: beyond the limit the hits of new paths are counted exactly, together in one row."""
 
 import pytest
 
@@ -33,10 +33,10 @@ def with_max_paths(counter, most):
     return counter.restart().until_ready().api
 
 
-# --- what is counted where
+# --- own row or overflow row
 
 
-def test_new_paths_beyond_the_limit_are_counted_together_and_known_ones_as_before(stage, ledger):
+def test_new_paths_beyond_the_limit_are_counted_in_the_overflow_row(stage, ledger):
     api = stage.counter(ledger, max_paths=3).api
     assert post(api, {"/a": 1, "/b": 2, "/c": 1}) == {
         "/a": (1, False), "/b": (2, False), "/c": (1, False)}
@@ -47,7 +47,7 @@ def test_new_paths_beyond_the_limit_are_counted_together_and_known_ones_as_befor
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 3, "hits": 14}
 
 
-def test_of_a_batch_that_crosses_the_limit_the_first_have_the_room_that_there_is(stage, ledger):
+def test_the_first_paths_of_a_batch_take_the_remaining_room(stage, ledger):
     api = stage.counter(ledger, max_paths=3).api
     post(api, {"/known": 1})
     assert post(api, {"/d": 1, "/c": 1, "/b": 2, "/a": 1, "/known": 1}) == {
@@ -56,7 +56,7 @@ def test_of_a_batch_that_crosses_the_limit_the_first_have_the_room_that_there_is
     assert ledger.totals() == ledger.totals_by_scanning()
 
 
-def test_the_largest_batch_may_be_of_new_paths_alone(stage, ledger):
+def test_the_largest_batch_may_have_only_new_paths(stage, ledger):
     counter = stage.counter(ledger, max_paths=1)
     hits = {f"/{n:04}": 1 for n in range(LARGEST_BATCH)}
     assert list(post(counter.api, hits).values()) == [(1, False)] + [
@@ -65,7 +65,7 @@ def test_the_largest_batch_may_be_of_new_paths_alone(stage, ledger):
     assert len(counter.events("paths-full")) == 1
 
 
-def test_a_repeat_is_answered_as_the_batch_was(stage, ledger):
+def test_a_repeat_has_the_same_answer_as_the_batch(stage, ledger):
     api = stage.counter(ledger, max_paths=1).api
     other = stage.counter(ledger, max_paths=1).api
     lane, hits = api.lane(), {"/a": 1, "/b": 2}
@@ -76,7 +76,7 @@ def test_a_repeat_is_answered_as_the_batch_was(stage, ledger):
     assert ledger.counts() == {"/a": 1, OTHERS: 2}
 
 
-def test_no_two_hits_of_batches_of_one_entry_have_one_number(stage, ledger):
+def test_hits_of_different_batches_of_an_entry_get_different_numbers(stage, ledger):
     counter = stage.counter(ledger, max_paths=2, **PATIENT)
     post(counter.api, {"/known": 1})
     batches = [{"/x": 3, "/known": 1}, {"/x": 1, "/y": 2}, {"/w": 1, "/x": 1, "/y": 1}]
@@ -87,7 +87,7 @@ def test_no_two_hits_of_batches_of_one_entry_have_one_number(stage, ledger):
     assert ledger.counts() == {"/known": 2, OTHERS: 9, "/first": 1}
 
 
-def test_batches_of_one_entry_have_the_room_that_there_is_in_the_order_of_their_arrival(stage, ledger):
+def test_batches_of_one_entry_take_room_in_order_of_arrival(stage, ledger):
     counter = stage.counter(ledger, max_paths=3, **PATIENT)
     batches = [{"/z": 1}, {"/b": 1, "/c": 2}, {"/a": 1, "/b": 1, "/z": 1}]
     assert counted_together(ledger, counter, batches) == [
@@ -97,7 +97,7 @@ def test_batches_of_one_entry_have_the_room_that_there_is_in_the_order_of_their_
 
 
 def counted_together(ledger, counter, batches):
-    """What each of the batches is answered when they wait together for one that is held up."""
+    """The answers to batches that wait together while an append is held."""
     first, *lanes = [counter.api.lane() for _ in range(len(batches) + 1)]
     with ledger.held_appends() as release:
         posts = [counter.api.post_later(first, 1, {"/first": 1})]
@@ -112,7 +112,7 @@ def counted_together(ledger, counter, batches):
     return [counted(answer, hits) for answer, hits in zip(answers[1:], batches)]
 
 
-def test_a_count_at_the_end_of_its_range_stays_there(stage, ledger):
+def test_the_count_of_the_overflow_row_stays_at_the_maximum(stage, ledger):
     api = stage.counter(ledger, max_paths=1).api
     post(api, {"/a": 1, "/b": 1})
     ledger.edited("UPDATE pathcount SET count = 9223372036854775806 WHERE path = %s", OTHERS)
@@ -132,7 +132,7 @@ def test_existing_paths_are_counted_after_max_paths_was_lowered(stage, ledger):
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 5, "hits": 8}
 
 
-def test_raised_new_paths_get_rows_again_and_the_overflow_row_keeps_its_hits(stage, ledger):
+def test_after_max_paths_was_raised_new_paths_get_rows_again(stage, ledger):
     counter = stage.counter(ledger, max_paths=1)
     post(counter.api, {"/a": 1, "/b": 7})
     api = with_max_paths(counter, 2)
@@ -142,7 +142,7 @@ def test_raised_new_paths_get_rows_again_and_the_overflow_row_keeps_its_hits(sta
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 2, "hits": 10}
 
 
-def test_rows_that_an_operator_makes_or_deletes_take_room_and_give_it_back_at_once(stage, ledger):
+def test_rows_that_an_operator_adds_or_deletes_change_the_room_at_once(stage, ledger):
     api = stage.counter(ledger, max_paths=3).api
     post(api, {"/a": 1})
     ledger.edited("INSERT INTO pathcount (path, count) VALUES ('/b', 5), ('/c', 0)")
@@ -154,7 +154,7 @@ def test_rows_that_an_operator_makes_or_deletes_take_room_and_give_it_back_at_on
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 3, "hits": 5}
 
 
-def test_that_a_ledger_is_full_is_logged_but_not_for_every_batch(stage, ledger):
+def test_a_full_ledger_is_logged_but_not_for_every_batch(stage, ledger):
     counter = stage.counter(ledger, max_paths=1)
     post(counter.api, {"/a": 1})
     assert counter.events("paths-full") == []
@@ -167,7 +167,7 @@ def test_that_a_ledger_is_full_is_logged_but_not_for_every_batch(stage, ledger):
 # --- several counters
 
 
-def test_what_another_counter_has_appended_meanwhile_takes_room(stage, ledger):
+def test_new_paths_of_another_counter_take_room(stage, ledger):
     api = stage.counter(ledger, max_paths=3, **PATIENT).api
     lane, hits = api.lane(), {"/a": 1, "/b": 1, "/c": 1}
     with ledger.held_appends(paths=["/b", "/z"], hits=[5, 1], new_paths=2) as release:
@@ -179,7 +179,7 @@ def test_what_another_counter_has_appended_meanwhile_takes_room(stage, ledger):
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 3, "hits": 9}
 
 
-def test_several_counters_keep_to_the_limit_and_count_every_hit_once(stage, ledger):
+def test_several_counters_keep_the_limit_and_count_every_hit_once(stage, ledger):
     most = 100
     apis = [stage.counter(ledger, max_paths=most).api for _ in range(2)]
 
@@ -193,7 +193,7 @@ def test_several_counters_keep_to_the_limit_and_count_every_hit_once(stage, ledg
         return answers
 
     clients = [Later(hammer, number) for number in range(8)]
-    answers = {path: told for client in clients for path, told in client.result(60).items()}
+    answers = {path: answer for client in clients for path, answer in client.result(60).items()}
     counts = ledger.folded()
     rows = {path for path, (_, is_other) in answers.items() if not is_other}
     numbers = [count for count, is_other in answers.values() if is_other]
@@ -203,10 +203,10 @@ def test_several_counters_keep_to_the_limit_and_count_every_hit_once(stage, ledg
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": most, "hits": 8 * 30 * 31}
 
 
-# --- nobody's path
+# --- the overflow row is not a path
 
 
-def test_the_overflow_row_is_not_a_path(stage, ledger):
+def test_no_request_can_name_the_overflow_row(stage, ledger):
     counter = stage.counter(ledger, max_paths=1)
     api, render = counter.api, stage.render(counter)
     post(api, {"/a": 1, "/b": 1})
@@ -219,7 +219,7 @@ def test_the_overflow_row_is_not_a_path(stage, ledger):
     assert ledger.counts() == {"/a": 1, "/(other paths)": 1, OTHERS: 1}
 
 
-def test_a_row_of_that_name_that_an_older_server_left_is_another(stage, ledger):
+def test_a_row_of_the_same_name_from_an_old_server_is_not_the_overflow_row(stage, ledger):
     with ledger.connect_as_owner() as old:
         old.execute("CREATE TABLE pathcount (path TEXT PRIMARY KEY, count INT DEFAULT 0)")
         old.execute("INSERT INTO pathcount VALUES (%s, 5)", (OTHERS,))
@@ -229,12 +229,12 @@ def test_a_row_of_that_name_that_an_older_server_left_is_another(stage, ledger):
     assert ledger.counts() == {"/(other paths)": 6, OTHERS: 1}
 
 
-# --- how it is shown
+# --- in views
 
 
 @pytest.fixture(scope="module")
 def full(module_stage):
-    """A pair with two paths and seven hits of others."""
+    """A pair with two paths and seven hits of other paths."""
     pair = module_stage.pair(counter_keys={"max_paths": 2})
     post(pair.api, {"/a": 9, "/b": 3, "/c": 4, "/d": 3})
     pair.face = Face(pair.address)
@@ -242,7 +242,7 @@ def full(module_stage):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
-def test_it_is_a_row_of_every_view_in_its_place(full, limit):
+def test_the_overflow_row_has_its_place_in_every_view(full, limit):
     by_path, by_count = ((OTHERS, 7), ("/a", 9), ("/b", 3)), (("/a", 9), (OTHERS, 7), ("/b", 3))
     for order, rows in (("path", by_path), ("count", by_count)):
         assert full.api.pages(order=order, limit=limit) == list(rows)
@@ -254,7 +254,7 @@ def test_it_is_a_row_of_every_view_in_its_place(full, limit):
     assert full.api.get("/b")["rank"] == 3
 
 
-def test_programs_can_tell_it(full):
+def test_programs_can_recognise_the_overflow_row(full):
     rows = full.face.json("/-/paths?format=json")["rows"]
     assert [row for row in rows if "overflow" in row] == [
         {"path": OTHERS, "count": 7, "bots": 0, "overflow": True}]
@@ -265,7 +265,7 @@ def test_programs_can_tell_it(full):
         assert {"path": OTHERS, "count": 7, "bots": 0, "overflow": True} in watcher.next()[2]["rows"]
 
 
-def test_the_page_of_a_path_without_a_row_says_so(stage):
+def test_the_page_of_a_path_without_a_row_mentions_it(stage):
     pair = stage.pair(counter_keys={"max_paths": 1})
     face = Face(pair.address)
     assert hit(pair.address, "/a") == 1

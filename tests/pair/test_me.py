@@ -1,4 +1,4 @@
-"""A person can leave the visits of his own browser out. The cookie for that is all there is."""
+"""People can exclude the visits of their own browser. The cookie for this is the only one."""
 
 import re
 from urllib.parse import quote
@@ -19,8 +19,8 @@ def face(pair):
     return Face(pair.address)
 
 
-def test_a_browser_is_left_out_and_counted_again(pair):
-    """By requests, which keeps cookies and follows redirects as a browser does."""
+def test_a_browser_is_excluded_and_counted_again(pair):
+    """With requests, which keeps cookies and follows redirects like a browser."""
     base = "http://%s:%d" % pair.address
     with requests.Session() as session:
         def visit():
@@ -39,15 +39,17 @@ def test_a_browser_is_left_out_and_counted_again(pair):
     assert pair.ledger.count("/me/here") == 2
 
 
-def test_a_visit_that_is_left_out_is_answered_and_not_counted(pair, face):
+def test_an_excluded_visit_is_answered_and_not_counted(pair, face):
     pair.api.count({"/left/out": 41})
     before = pair.ledger.totals()
     page = face.get("/left/out", LEFT_OUT)
     assert page.status == 200 and ">41</strong>" in page.text and "This visit is not counted" in page.text
     assert 'href="/-/me"' in page.text
     for headers in (JSON, MINIMAL):
-        assert face.get("/left/out", {**headers, **LEFT_OUT}).json() == {"path": "/left/out", "count": 41, "counted": False}
-    assert face.get("/left/out/never", {**JSON, **LEFT_OUT}).json() == {"path": "/left/out/never", "count": 0, "counted": False}
+        assert face.get("/left/out", {**headers, **LEFT_OUT}).json() == {
+            "path": "/left/out", "count": 41, "counted": False}
+    assert face.get("/left/out/never", {**JSON, **LEFT_OUT}).json() == {
+        "path": "/left/out/never", "count": 0, "counted": False}
     assert ">0</strong>" in face.get("/left/out/never", LEFT_OUT).text
     assert ">41</text>" in face.get("/-/hit/left/out.svg", LEFT_OUT).text
     assert face.get("/-/hit/left/out.svg", LEFT_OUT).header("cache-control") == "no-store"
@@ -60,9 +62,10 @@ def test_a_visit_that_is_left_out_is_answered_and_not_counted(pair, face):
 
 @pytest.mark.parametrize("cookie, counted", [
     (COOKIE, False), ("a=b; " + COOKIE, False), (COOKIE + "; a=b", False), ("a=b;" + COOKIE + ";c", False),
-    ("pathcount=", True), ("xpathcount=uncounted", True), ("pathcount=uncounted2", True), ("a=pathcount=uncounted", True),
+    ("pathcount=", True), ("xpathcount=uncounted", True), ("pathcount=uncounted2", True),
+    ("a=pathcount=uncounted", True),
     ("pathcount", True), (";;; ", True), ("a=b", True)])
-def test_only_this_cookie_leaves_out(pair, cookie, counted):
+def test_only_this_cookie_excludes(pair, cookie, counted):
     path = "/cookie/" + cookie
     answer = get(pair.address, quote(path), {**JSON, "Cookie": cookie})
     assert answer.status == 200 and ("counted" not in answer.json()) == counted
@@ -74,7 +77,7 @@ def set_by(pair, headers=None, target="/-/me?counted=no"):
     return answer.status, answer.header("set-cookie")
 
 
-def test_the_cookie_holds_nothing_else_and_is_set_nowhere_else(pair, face):
+def test_the_cookie_has_a_constant_value_and_is_only_set_on_me(pair, face):
     assert set_by(pair) == (303, COOKIE + "; Max-Age=34560000; Path=/; HttpOnly; SameSite=Lax")
     assert set_by(pair, {"X-Forwarded-Proto": "https"}) == (
         303, COOKIE + "; Max-Age=34560000; Path=/; HttpOnly; Secure; SameSite=None")
@@ -87,7 +90,7 @@ def test_the_cookie_holds_nothing_else_and_is_set_nowhere_else(pair, face):
     assert face.get("/-/me").header("access-control-allow-origin") is None
 
 
-def test_the_cookie_is_below_the_base_path(stage):
+def test_the_path_of_the_cookie_is_the_base_path(stage):
     pair = stage.pair(render_keys={"base_path": "/hits"})
     status, cookie = set_by(pair, target="/hits/-/me?counted=no")
     assert status == 303 and re.search("; Path=/hits/;", cookie)
@@ -95,14 +98,17 @@ def test_the_cookie_is_below_the_base_path(stage):
 
 
 @pytest.mark.parametrize("headers, status", [
-    ({"Sec-Fetch-Site": "same-origin"}, 303), ({"Sec-Fetch-Site": "none"}, 303), ({"Sec-Fetch-Site": "cross-site"}, 403),
+    ({"Sec-Fetch-Site": "same-origin"}, 303), ({"Sec-Fetch-Site": "none"}, 303),
+    ({"Sec-Fetch-Site": "cross-site"}, 403),
     ({"Sec-Fetch-Site": "same-site"}, 403), ({"Origin": "https://elsewhere.example"}, 403), ({"Origin": "null"}, 403),
     ({"Origin": "http://pathcount.test"}, 303), ({"Origin": "https://pathcount.test"}, 303),
-    ({"Origin": "https://pathcount.test.example"}, 403), ({"Origin": "http://pathcount.test", "Sec-Fetch-Site": "cross-site"}, 403)])
-def test_no_other_site_can_leave_a_browser_out(pair, headers, status):
+    ({"Origin": "https://pathcount.test.example"}, 403),
+    ({"Origin": "http://pathcount.test", "Sec-Fetch-Site": "cross-site"}, 403)])
+def test_another_site_cannot_exclude_a_browser(pair, headers, status):
     found, cookie = set_by(pair, headers)
     assert found == status and (cookie is not None) == (status == 303)
-    answer = ask(pair.address, "OPTIONS", "/-/me", {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"})
+    answer = ask(pair.address, "OPTIONS", "/-/me", {
+        "Origin": "https://elsewhere.example", "Access-Control-Request-Method": "POST"})
     assert answer.header("access-control-allow-origin") is None
 
 

@@ -1,4 +1,4 @@
-"""What visitors see when a day of the configured time zone begins, and on days when its clocks change."""
+"""Pages at midnight of the configured time zone, and on days when its clocks change."""
 
 import datetime
 
@@ -79,7 +79,7 @@ def test_today_becomes_yesterday_at_midnight(pair_at, midnight):
     assert pair.face.path("/a")["periods"]["today"] == {"hits": 0, "bots": 0}
 
 
-def test_an_hour_that_comes_twice_is_two_in_a_history_and_one_in_the_chart(pair_at):
+def test_a_repeated_hour_is_twice_in_a_history_and_once_in_the_chart(pair_at):
     pair = pair_at("Europe/Berlin", "2026-10-25T02:30+02:00")
     count(pair, "/a", 2)
     pair.at("2026-10-25T02:30+01:00")
@@ -94,7 +94,7 @@ def test_an_hour_that_comes_twice_is_two_in_a_history_and_one_in_the_chart(pair_
     assert pair.face.json("/-/history")["hits"] == [5, 0]
 
 
-def test_an_hour_that_clocks_leave_out_has_no_number(pair_at):
+def test_a_skipped_hour_has_no_number(pair_at):
     pair = pair_at("Europe/Berlin", "2026-03-29T01:30+01:00")
     count(pair, "/a", 2)
     pair.at("2026-03-29T03:30+02:00")

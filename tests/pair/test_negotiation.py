@@ -1,4 +1,4 @@
-"""Which form an answer has is the client's choice (RFC 9110, 12.5.1; RFC 7240)."""
+"""The client chooses the format of an answer (RFC 9110, 12.5.1; RFC 7240)."""
 
 import pytest
 
@@ -64,7 +64,7 @@ def test_clients_that_do_not_prefer_a_minimal_return_get_everything(pair, prefer
     assert answer.header("preference-applied") != "return=minimal"
 
 
-def test_a_minimal_return_is_nothing_to_the_page(pair):
+def test_a_minimal_return_does_not_change_the_page(pair):
     answer = get(pair.address, "/page", headers("text/html", "return=minimal"))
     assert (answer.status, answer.media_type) == (200, "text/html")
     assert "<table" in answer.text
@@ -72,5 +72,5 @@ def test_a_minimal_return_is_nothing_to_the_page(pair):
 
 @pytest.mark.parametrize("accept", ["nonsense", ",,,", ";q=1", "application/json;q=abc",
                                     "a/b;q=2", "application/json;q=", "/", "q=0.5", "*"])
-def test_a_malformed_wish_is_no_reason_to_refuse(pair, accept):
+def test_a_malformed_preference_is_ignored(pair, accept):
     assert get(pair.address, "/malformed", headers(accept)).status == 200

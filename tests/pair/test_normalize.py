@@ -1,4 +1,4 @@
-"""Paths that an operator wants counted as one: wherever a path is counted or looked up."""
+"""Normalisation of paths, everywhere that a path is counted or looked up."""
 
 from urllib.parse import quote
 
@@ -7,7 +7,8 @@ import pytest
 from harness.face import Face, Watcher, read_csv, rows_of
 from harness.http import JSON, get, hit
 
-ALL = {"path_lower_case": "true", "path_collapse_slashes": "true", "path_strip_index": "true", "path_strip_slash": "true"}
+ALL = {"path_lower_case": "true", "path_collapse_slashes": "true", "path_strip_index": "true",
+       "path_strip_slash": "true"}
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,8 @@ def normal(module_stage):
 
 
 def test_a_visit_counts_the_normalised_path(normal):
-    for number, target in enumerate(("/blog/post", "/Blog//Post/", "/blog/post/index.html", "//BLOG/POST/INDEX.HTML/"), 1):
+    for number, target in enumerate(("/blog/post", "/Blog//Post/", "/blog/post/index.html", "//BLOG/POST/INDEX.HTML/"),
+                                    1):
         document = get(normal.address, target, JSON).json()
         assert (document["path"], document["count"]) == ("/blog/post", number)
     assert normal.ledger.counts().keys() & {"/Blog//Post/", "/blog/post/"} == set()
@@ -36,7 +38,7 @@ def test_every_way_to_count_normalises(normal):
     assert answer.json() == {"path": "/ways", "count": 4}
 
 
-def test_every_way_to_look_normalises(normal):
+def test_every_view_normalises(normal):
     normal.api.count({"/looked/up": 7})
     assert normal.face.path("//Looked/UP/index.html")["count"] == 7
     assert ">7</text>" in normal.face.get("/-/badge/LOOKED//up/.svg").text
@@ -51,25 +53,25 @@ def test_a_prefix_keeps_its_slash(normal):
     assert rows_of(normal.face.json("/-/paths?prefix=/PRE/")) == [("/pre/a", 2)]
 
 
-def test_without_rules_every_difference_counts(normal):
+def test_paths_stay_different_without_rules(normal):
     for target in ("/Off", "/off", "/off/", "//off", "/off/index.html"):
         assert hit(normal.as_it_is, target) == 1
     assert normal.face.path("/OFF/")["count"] == 1
 
 
-def test_one_rule_is_that_rule(stage):
+def test_each_rule_works_alone(stage):
     pair = stage.pair(render_keys={"path_strip_slash": "true"})
     assert [hit(pair.address, target) for target in ("/a", "/a/", "/a//", "/A", "/a/index.html")] == [1, 2, 3, 1, 1]
 
 
 @pytest.mark.parametrize("target", ["//-/paths", "//-//hit/a", "/-/hit//-/x.gif"])
-def test_what_is_below_the_service_once_it_is_normalised_is_refused(normal, target):
+def test_a_path_that_becomes_reserved_by_normalisation_is_refused(normal, target):
     before = normal.ledger.totals()
     assert get(normal.address, target, JSON).status == 400
     assert normal.ledger.totals() == before
 
 
-def test_the_limit_is_on_the_normalised_path(normal):
+def test_the_length_limit_applies_to_the_normalised_path(normal):
     assert get(normal.address, "/" + "l" * 2047 + "/", JSON).status == 200
     grows = quote("/" + "Ⱥ" * 900)
     assert get(normal.address, grows, JSON).status == 414

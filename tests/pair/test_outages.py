@@ -1,4 +1,5 @@
-"""PostgreSQL goes away and comes back: 503 meanwhile, served again within 5 s, no restart of ours."""
+"""PostgreSQL goes down and comes back. Hits get 503 meanwhile, and are counted again within 5 s without a
+restart of the services."""
 
 import contextlib
 import signal
@@ -14,12 +15,12 @@ BACK_S = 5.0
 
 @pytest.fixture
 def pair(stage, outage):
-    """A pair on a PostgreSQL that the test may take away. Requests have a second."""
+    """A pair on a PostgreSQL that the test may stop. Requests have a deadline of one second."""
     return stage.pair(render_keys={"request_deadline_ms": 1000})
 
 
 def served_again(pair):
-    """Waits until a hit is answered 200, and returns how long that took."""
+    """Waits until a hit is answered 200, and returns the seconds that it took."""
     watch = Stopwatch()
     until(lambda: get(pair.address, "/back").status == 200, "to be served again", BACK_S + 2)
     return watch.seconds
@@ -93,11 +94,11 @@ def test_counter_svc_may_be_started_before_postgresql(stage, outage):
     until(lambda: get(render.address, "/b").status == 200, "the first hit", BACK_S)
 
 
-def test_reconnecting_takes_its_time_but_no_more_than_a_second(stage, outage):
+def test_connection_attempts_pause_for_at_most_a_second(stage, outage):
     ledger = stage.ledger()
     wire = stage.wire(outage)
     counter = stage.counter(ledger, postgres_url="127.0.0.1:%d" % wire.address[1])
-    wire.target = ("127.0.0.1", 1)  # connections are made, and end at once
+    wire.target = ("127.0.0.1", 1)  # connections are accepted and closed at once
     wire.cut_all()
     until(lambda: counter.ready().status == 503, "counter-svc to notice")
     before, watch = wire.connections, Stopwatch()
@@ -107,7 +108,7 @@ def test_reconnecting_takes_its_time_but_no_more_than_a_second(stage, outage):
     counter.until_ready(BACK_S)
 
 
-def test_a_network_that_swallows_everything_is_noticed_and_survived(stage, outage):
+def test_a_network_that_loses_everything_is_noticed(stage, outage):
     ledger = stage.ledger()
     wire = stage.wire(outage)
     counter = stage.counter(ledger, postgres_url="127.0.0.1:%d" % wire.address[1])
@@ -120,7 +121,7 @@ def test_a_network_that_swallows_everything_is_noticed_and_survived(stage, outag
 
 
 @pytest.mark.slow
-def test_a_network_that_swallows_for_good_is_left_for_a_new_connection(stage, outage):
+def test_a_dead_connection_is_replaced_by_a_new_one(stage, outage):
     ledger = stage.ledger()
     wire = stage.wire(outage)
     counter = stage.counter(ledger, postgres_url="127.0.0.1:%d" % wire.address[1])
@@ -135,7 +136,7 @@ def test_a_network_that_swallows_for_good_is_left_for_a_new_connection(stage, ou
 
 
 @pytest.mark.slow
-def test_an_outage_under_load_is_exactly_once(stage, pair, outage):
+def test_hits_during_an_outage_are_counted_at_most_once(stage, pair, outage):
     load = stage.load([pair.render], [f"/{n}" for n in range(20)], clients=16)
     for how in (signal.SIGINT, signal.SIGQUIT):
         load.until_acknowledged(200)
@@ -149,7 +150,7 @@ def test_an_outage_under_load_is_exactly_once(stage, pair, outage):
     audit(tally, pair.ledger.counts(), repeats=True)
 
 
-def test_hits_wait_out_a_short_freeze(stage, outage):
+def test_hits_wait_during_a_short_freeze(stage, outage):
     pair = stage.pair()
     hit(pair.address, "/a")
     with outage.frozen():

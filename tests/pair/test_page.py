@@ -1,4 +1,4 @@
-"""GET of any path counts it and answers with the page, or with the same as JSON."""
+"""GET of any path counts it, and the answer is the page or the same as JSON."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ def test_a_get_of_a_path_is_answered_with_the_page(pair):
     assert page.read(answer).title == "Path Count"
 
 
-def test_the_page_names_the_visited_path_and_its_new_number(pair):
+def test_the_page_shows_the_visited_path_and_its_new_count(pair):
     pair.api.count({"/visited": 4711})
     shown = page.read(get(pair.address, "/visited"))
     assert "/visited" in shown.outside
@@ -38,7 +38,7 @@ def test_the_page_shows_a_table_with_the_hit_just_counted(pair):
     assert ("/in/the/table", 5001) in page.read(get(pair.address, "/in/the/table")).rows
 
 
-def test_the_page_says_how_many_paths_and_hits_there_are_in_all(stage):
+def test_the_page_shows_the_totals(stage):
     pair = stage.pair()
     pair.api.count({f"/{n}": 31 for n in range(611)})
     until(lambda: {612, 611 * 31 + hit(pair.address, "/one") + 1}.issubset(
@@ -55,7 +55,7 @@ def test_the_page_and_the_json_show_the_same_rows(stage):
         row["path"]: row["count"] for row in document["rows"] if row["path"] != "/seen"}
 
 
-def test_a_hit_is_one_hit(pair):
+def test_each_get_is_one_hit(pair):
     assert [hit(pair.address, "/counted") for _ in range(3)] == [1, 2, 3]
     assert pair.ledger.count("/counted") == 3
 
@@ -66,11 +66,11 @@ def test_the_ledger_holds_the_hit_when_the_answer_comes(pair):
         assert pair.ledger.count("/durable") == number
 
 
-def test_the_root_is_a_path_like_any(pair):
+def test_the_root_is_a_path_like_any_other(pair):
     assert (hit(pair.address, "/"), hit(pair.address, "/")) == (1, 2)
 
 
-def test_the_page_brings_its_own_icon(pair):
+def test_the_page_contains_its_icon(pair):
     icon = page.read(get(pair.address, "/with/icon")).icon
     assert re.fullmatch(r"/-/assets/icon\.[0-9a-f]{10}\.svg", icon)
     answer = get(pair.address, icon)
@@ -86,7 +86,7 @@ def test_the_page_loads_nothing_from_other_origins(pair):
     assert [re.match(r"/-/assets/", src) is not None for src in shown.scripts] == [True]
 
 
-def test_the_page_may_load_its_own_files_and_nothing_else_and_is_in_no_frame(pair):
+def test_the_page_may_only_load_its_own_files_and_not_be_framed(pair):
     answer = get(pair.address, "/strict")
     policy = dict(rule.strip().split(" ", 1)
                   for rule in answer.header("content-security-policy").split(";"))
@@ -108,7 +108,7 @@ def test_the_visited_row_is_marked(stage):
         assert len(shown.rows) == 100
 
 
-def test_a_visited_path_that_is_not_among_the_rows_has_a_row_apart(stage):
+def test_a_visited_path_below_the_table_has_a_separate_row(stage):
     pair = stage.pair()
     pair.api.count({f"/{n}": 10 for n in range(150)})
     shown = page.read(get(pair.address, "/apart"))
@@ -117,7 +117,7 @@ def test_a_visited_path_that_is_not_among_the_rows_has_a_row_apart(stage):
 
 
 @pytest.mark.parametrize("headers", [{}, JSON, MINIMAL])
-def test_answers_to_counted_requests_are_not_stored_by_anyone(pair, headers):
+def test_answers_to_counted_requests_are_not_cached(pair, headers):
     assert "no-store" in get(pair.address, "/fresh", headers).header("cache-control")
 
 
@@ -149,14 +149,14 @@ def test_the_totals_are_all_paths_and_all_hits(stage):
         "paths": 3, "hits": 12 + pair.ledger.count("/c"), "bots": 0}, "the totals", 5, pause=1.1)
 
 
-def test_minimal_json_has_the_path_and_its_count_alone(pair):
+def test_minimal_json_has_only_the_path_and_its_count(pair):
     answer = get(pair.address, "/minimal", MINIMAL)
     assert answer.media_type == "application/json"
     assert answer.json() == {"path": "/minimal", "count": 1}
     assert answer.header("preference-applied") == "return=minimal"
 
 
-def test_minimal_json_fetches_no_rows(pair):
+def test_minimal_json_reads_no_rows(pair):
     before = len(pair.proxy.requests("GET", "/v1/paths"))
     hit(pair.address, "/no/rows")
     assert len(pair.proxy.requests("GET", "/v1/paths")) == before
@@ -164,7 +164,7 @@ def test_minimal_json_fetches_no_rows(pair):
 
 
 @pytest.mark.parametrize("headers", [{}, JSON])
-def test_the_rows_of_a_visit_come_with_its_count(pair, headers):
+def test_the_rows_of_a_visit_are_in_the_answer_to_its_batch(pair, headers):
     before = len(pair.proxy.requests("GET", "/v1/paths"))
     get(pair.address, "/rows", headers)
     assert len(pair.proxy.requests("GET", "/v1/paths")) == before
@@ -193,7 +193,7 @@ def test_hostile_paths_are_unchanged_in_json(pair, path):
 # --- the rows
 
 
-def test_rows_are_ordered_by_count_highest_first_and_then_by_path(stage):
+def test_rows_are_ordered_by_descending_count_and_then_by_path(stage):
     pair = stage.pair()
     hits = {f"/{name}": count for name, count in
             [("z", 5), ("é", 5), ("a", 5), ("A", 5), ("b", 70), ("c", 1), ("c/", 1), ("𝄞", 5)]}
@@ -206,7 +206,7 @@ def test_rows_are_ordered_by_count_highest_first_and_then_by_path(stage):
         (row["path"], row["count"]) for row in rows[1:]]
 
 
-def test_there_are_a_hundred_rows_at_most(stage):
+def test_there_are_at_most_a_hundred_rows(stage):
     pair = stage.pair()
     pair.api.count({f"/{n:03}": 200 - n for n in range(150)})
     document = hit_in_full(pair.address, "/000")
@@ -235,25 +235,25 @@ def test_rows_always_include_the_hit_just_counted(stage):
         assert all(pool.map(visit, range(400)))
 
 
-def test_totals_are_a_second_old_at_most(stage):
+def test_totals_are_at_most_a_second_old(stage):
     pair = stage.pair()
     hit_in_full(pair.address, "/seen")
     pair.api.count({"/elsewhere": 1000})
     counted = Stopwatch()
     until(lambda: hit_in_full(pair.address, "/seen")["totals"]["hits"] > 1000, "new totals")
-    assert counted.seconds < 3  # the second, and what a slow machine needs to ask and answer
+    assert counted.seconds < 3  # a second, and the time of a request on a slow machine
 
 
 # --- numbers
 
 
-def test_concurrent_hits_of_one_path_get_numbers_of_their_own(pair):
+def test_concurrent_hits_of_one_path_get_different_numbers(pair):
     with ThreadPoolExecutor(32) as pool:
         numbers = list(pool.map(lambda _: hit(pair.address, "/everybody"), range(320)))
     assert sorted(numbers) == list(range(1, 321))
 
 
-def test_hits_of_one_batch_get_numbers_of_their_own(stage):
+def test_hits_of_one_batch_get_different_numbers(stage):
     pair = stage.pair(render_keys={"lanes": 1})
     with pair.ledger.held_appends():
         held = Later(hit, pair.address, "/held")

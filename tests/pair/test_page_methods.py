@@ -14,7 +14,7 @@ from harness.wait import until
 
 
 @pytest.mark.parametrize("headers", [{}, JSON, MINIMAL])
-def test_head_is_answered_as_get_would_be_without_a_body(pair, headers):
+def test_head_has_the_headers_of_get_and_no_body(pair, headers):
     head, got = (ask(pair.address, method, "/head", headers) for method in ("HEAD", "GET"))
     assert head.status == got.status == 200
     assert head.body == b""
@@ -35,7 +35,7 @@ def test_head_is_refused_like_get(pair, target, status):
     with Connection(pair.address) as connection:
         answer = connection.ask("HEAD", target)
         assert (answer.status, answer.body) == (status, b"")
-        assert connection.ask("GET", "/after/head", MINIMAL).status == 200  # nothing was left over
+        assert connection.ask("GET", "/after/head", MINIMAL).status == 200  # no body followed
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
@@ -47,12 +47,12 @@ def test_other_methods_are_405_with_allow(pair, method):
     assert pair.ledger.count("/method") == 0
 
 
-# --- what belongs to the service
+# --- the service's own paths
 
 
 @pytest.mark.parametrize("target", ["/-/unknown", "/-/icon.svg", "/-/../-/x", "/a/../-/b",
                                     "/%2d/unknown", "/-%2Funknown", "/-/unknown?x=1"])
-def test_unknown_names_below_the_services_own_prefix_are_404_and_not_counted(pair, target):
+def test_unknown_names_below_the_reserved_prefix_are_404_and_not_counted(pair, target):
     before = pair.ledger.totals()
     assert get(pair.address, target).status == 404
     assert pair.ledger.totals() == before
@@ -72,7 +72,7 @@ def assets_of(pair):
                    if link.startswith("/-/assets/")})
 
 
-def test_own_files_are_named_after_their_content_and_kept_for_ever(pair):
+def test_own_files_have_a_hash_in_their_name_and_are_cached_for_ever(pair):
     assets = assets_of(pair)
     assert [asset.rpartition(".")[2] for asset in assets] == ["svg", "js", "css"]
     for asset in assets:
@@ -84,7 +84,7 @@ def test_own_files_are_named_after_their_content_and_kept_for_ever(pair):
         assert answer.header("x-content-type-options") == "nosniff"
 
 
-def test_own_files_of_another_version_are_todays_and_not_kept(pair):
+def test_own_files_of_another_version_are_the_present_ones_and_not_cached(pair):
     for asset in assets_of(pair):
         stem, _, ending = asset.rsplit(".", 2)
         answer = get(pair.address, f"{stem}.0123456789.{ending}")
@@ -105,7 +105,7 @@ def test_style_and_script_are_small(pair):
 
 @pytest.mark.parametrize("path", ["/-", "/-x/y", "/a/-/", "//-/icon.svg", "/favicon.ico", "/live",
                                   "/ready", "/v1/hits"])
-def test_paths_that_only_resemble_the_services_own_are_counted(pair, path):
+def test_paths_that_resemble_reserved_ones_are_counted(pair, path):
     assert hit(pair.address, path) == 1
 
 
@@ -126,7 +126,7 @@ def test_requests_sent_together_are_answered_in_order(pair):
     assert answers == [{"path": f"/pipelined/{number}", "count": 1} for number in range(20)]
 
 
-def test_an_upgrade_to_http2_is_not_taken(pair):
+def test_an_upgrade_to_http2_is_ignored(pair):
     answer = ask(pair.address, "GET", "/h2c", {
         **MINIMAL, "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c",
         "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
@@ -134,14 +134,14 @@ def test_an_upgrade_to_http2_is_not_taken(pair):
     assert json.loads(answer.body)["path"] == "/h2c"
 
 
-def test_an_idle_connection_is_closed_after_its_time(stage):
+def test_an_idle_connection_is_closed_after_idle_ms(stage):
     pair = stage.pair(render_keys={"idle_ms": 1000})
     with Connection(pair.address) as connection:
         assert connection.ask("GET", "/idle", MINIMAL).status == 200
         until(connection.is_closed_by_peer, "an idle connection to be closed", 5)
 
 
-def test_hits_of_clients_that_do_not_wait_for_the_answer_count(stage):
+def test_hits_of_clients_that_disconnect_are_counted(stage):
     pair = stage.pair()
     for _ in range(20):
         with Connection(pair.address) as connection:

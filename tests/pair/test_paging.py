@@ -1,4 +1,4 @@
-"""A view is read page by page, by key: no row is left out and none comes twice."""
+"""A view is read page by page, by key. No row is missing and none comes twice."""
 
 import itertools
 import random
@@ -32,7 +32,7 @@ ORDERS = {"path": by_path, "count": by_count}
 
 @pytest.fixture(scope="module")
 def rows(module_stage):
-    """A counter with a row for each of NAMES, many with equal counts, many of one tier; and those rows."""
+    """A counter with a row for each of NAMES, many with equal counts, many in one tier; and those rows."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     chance = random.Random(7)
@@ -61,7 +61,7 @@ def test_the_pages_of_a_prefix_are_the_rows_that_begin_so(rows, order, prefix, l
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, len(NAMES) - 1, len(NAMES), 1000])
-def test_the_pages_walked_backwards_are_the_same_rows(rows, order, limit):
+def test_pages_read_backwards_have_the_same_rows(rows, order, limit):
     api, expected = rows
     assert api.pages_back(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
 
@@ -69,7 +69,7 @@ def test_the_pages_walked_backwards_are_the_same_rows(rows, order, limit):
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("prefix", PREFIXES)
 @pytest.mark.parametrize("limit", [1, 2])
-def test_the_pages_of_a_prefix_can_be_walked_backwards(rows, order, prefix, limit):
+def test_the_pages_of_a_prefix_can_be_read_backwards(rows, order, prefix, limit):
     api, expected = rows
     expected = [row for row in expected if row[0].startswith(prefix)]
     assert api.pages_back(order=order, prefix=prefix, limit=limit) == sorted(expected, key=ORDERS[order])
@@ -77,8 +77,8 @@ def test_the_pages_of_a_prefix_can_be_walked_backwards(rows, order, prefix, limi
 
 @pytest.fixture(scope="module")
 def many_rows(module_stage):
-    """A counter with prefixes of 6,000 rows each: strewn over the ranking, all at its top, all at its
-    foot, all with one count; and path → count."""
+    """A counter with prefixes of 6,000 rows each, and path → count. The rows of a prefix are spread over the
+    ranking, all at its top, all at its bottom, or have all the same count."""
     ledger = module_stage.ledger()
     counter = module_stage.counter(ledger)
     ledger.edited("""
@@ -99,7 +99,7 @@ def test_the_pages_of_a_prefix_with_many_rows_are_all_of_them(many_rows, prefix)
     assert api.pages_back(order="count", prefix=prefix, limit=700) == expected
 
 
-def test_the_first_page_leads_nowhere_back(rows):
+def test_the_first_page_has_no_previous_one(rows):
     api, _ = rows
     assert api.view(limit=2)["previous"] is None
     second = api.view(limit=2, after=api.view(limit=2)["next"])
@@ -107,13 +107,13 @@ def test_the_first_page_leads_nowhere_back(rows):
     assert first["previous"] is None and first["next"] is not None
 
 
-def test_in_front_of_the_first_row_there_is_nothing(rows):
+def test_the_page_before_the_first_row_is_empty(rows):
     api, _ = rows
     page = api.view(order="path", before="/")
     assert (page["paths"], page["previous"], page["next"]) == ([], None, None)
 
 
-def test_without_a_wish_the_order_is_by_count_and_a_hundred_rows_are_a_page(module_stage):
+def test_by_default_a_page_has_a_hundred_rows_ordered_by_count(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
     api.count({f"/{n:03}": n + 1 for n in range(150)})
     page = api.view()
@@ -122,7 +122,7 @@ def test_without_a_wish_the_order_is_by_count_and_a_hundred_rows_are_a_page(modu
     assert api.view(after=page["next"])["paths"] == [f"/{n:03}" for n in range(49, -1, -1)]
 
 
-def test_the_last_page_says_that_it_is(rows):
+def test_the_last_page_has_no_next_one(rows):
     api, expected = rows
     assert api.view(limit=len(expected))["next"] is None
     assert api.view(limit=len(expected) - 1)["next"] is not None
@@ -142,7 +142,7 @@ def test_more_rows_than_fit_a_page_are_paged_through(module_stage, order):
         assert api.pages(order=order, limit=limit) == sorted(expected, key=ORDERS[order])
 
 
-def test_rows_that_stay_are_met_once_while_others_come_and_change(module_stage):
+def test_unchanged_rows_are_listed_once_while_others_change(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
     api.count({f"/stay/{n:03}": 1 for n in range(100)})
     pages = [Later(api.pages, order="path", limit=3) for _ in range(3)]
@@ -157,7 +157,7 @@ def test_rows_that_stay_are_met_once_while_others_come_and_change(module_stage):
         assert {f"/stay/{n:03}" for n in range(100)} <= set(met)
 
 
-def test_a_cursor_stays_good_when_its_row_moves(module_stage):
+def test_a_cursor_stays_valid_when_its_row_moves(module_stage):
     api = module_stage.counter(module_stage.ledger()).api
     api.count({"/a": 30, "/b": 20, "/c": 10})
     after = api.view(limit=2)["next"]
@@ -166,8 +166,8 @@ def test_a_cursor_stays_good_when_its_row_moves(module_stage):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_page_of_long_paths_is_shorter_than_its_limit_and_none_is_left_out(stage, order):
-    """Its paths have 262,144 bytes together at most, so 128 of 2,048 bytes fit exactly."""
+def test_a_page_of_long_paths_has_fewer_rows_than_its_limit(stage, order):
+    """The paths of a page have at most 262,144 bytes, exactly 128 paths of 2,048 bytes."""
     ledger = stage.ledger()
     api = stage.counter(ledger).api
     hits = {f"/{n:03}/".ljust(2048, "x"): n % 7 + 1 for n in range(300)}

@@ -1,7 +1,6 @@
 """Rankings of periods, rankings without bots, and histories, as the API serves them.
 
-The hits of earlier days come from entries that the test adds to the journal. test_history.py checks the
-ledger's part.
+The tests add entries with hits of earlier days to the journal. test_history.py checks the ledger's part.
 """
 
 import datetime
@@ -22,7 +21,7 @@ PATIENT = dict.fromkeys(("batch_deadline_ms", "statement_timeout_ms", "lock_time
 
 
 def append(ledger, ago, hits, bots=None):
-    """Adds an entry to the journal that is as old as `ago`, and has it folded."""
+    """Adds an entry of the age `ago` to the journal, and waits for its fold."""
     new = [path for path in hits if ledger.count(path) == 0]
     until(lambda: ledger.run(
         "INSERT INTO pathcount_journal (position, id, kind, writer, at, lanes, sequences, opened, ended, "
@@ -47,7 +46,7 @@ IN_PERIOD = {"all": {"now", "days", "weeks", "months"}, "30d": {"now", "days", "
 
 @pytest.fixture(scope="module")
 def rows():
-    """age → (path → (hits, bots)): many paths with equal counts, some with hits by bots alone."""
+    """age → (path → (hits, bots)): many paths with equal counts, some with hits by bots only."""
     chance = random.Random(15)
     made = {}
     for age in AGES:
@@ -93,7 +92,7 @@ def ranking(rows, period, bots, order, prefix):
 
 @pytest.mark.parametrize("bots", ["include", "exclude"])
 @pytest.mark.parametrize("period", IN_PERIOD)
-def test_a_period_is_ordered_searched_and_paged_like_all_time(api, rows, period, bots):
+def test_a_period_is_ordered_searched_and_paged_like_the_whole_table(api, rows, period, bots):
     for order, prefix in itertools.product(("count", "path"), ("", "/a", "/b5")):
         query = {"period": period, "bots": bots, "order": order}
         if prefix:
@@ -116,17 +115,17 @@ def test_rows_and_periods_say_how_many_hits_came_from_bots(api, rows, period):
             continue
         assert page["period"]["hits"] == sum(hits for hits, _ in numbers.values())
         assert page["period"]["bots"] == sum(bots for _, bots in numbers.values())
-        # PostgreSQL's clock goes on from NOW while the ledger is made, and its history begins then
+        # PostgreSQL's clock runs from NOW on, and the history begins when the ledger is made
         assert datetime.datetime.fromisoformat(page["period"]["begins"]) < NOW + timedelta(minutes=30)
 
 
-def test_a_period_without_hits_has_no_rows_and_says_so(stage, ledger):
+def test_a_period_without_hits_has_no_rows(stage, ledger):
     page = stage.counter(ledger).api.view(period="7d")
     assert page["paths"] == page["counts"] == page["bots"] == []
     assert (page["period"]["hits"], page["next"], page["previous"]) == (0, None, None)
 
 
-def test_a_path_says_its_hits_in_each_period(api, rows):
+def test_the_details_of_a_path_have_its_hits_in_each_period(api, rows):
     for path in list(rows["now"])[:5]:
         if not path.startswith("/"):
             continue
@@ -140,7 +139,7 @@ def get_history(api, **query):
     return api.ask("GET", "/v1/history" + ("?" + urlencode(query, quote_via=quote) if query else ""))
 
 
-def test_a_history_of_a_path_and_of_all(api, rows):
+def test_the_history_of_a_path_and_of_all_paths(api, rows):
     path = next(iter(rows["now"]))
     for name, numbers in {path: rows["now"][path], None: tuple(map(sum, zip(*rows["now"].values())))}.items():
         for unit in ("hour", "day"):
@@ -156,18 +155,18 @@ def test_a_history_of_a_path_and_of_all(api, rows):
 @pytest.mark.parametrize("query, status", [
     ({"unit": "week"}, 400), ({"from": "soon"}, 400), ({"to": "2026-02-30"}, 400), ({"from": ""}, 400),
     ({"path": "a"}, 400), ({"path": ""}, 400), ({"of": "/a"}, 400), ({"path": "/never"}, 404)], ids=str)
-def test_a_history_that_cannot_be_is_refused(api, query, status):
+def test_an_invalid_history_query_is_refused(api, query, status):
     assert get_history(api, **query).status == status
 
 
-def test_a_history_takes_each_parameter_once_and_the_token(api):
+def test_a_history_needs_the_token_and_takes_each_parameter_once(api):
     assert api.ask("GET", "/v1/history?unit=day&unit=day").status == 400
     assert api.ask("GET", "/v1/history?unit").status == 400
     assert api.ask("GET", "/v1/history", headers={"Authorization": "Bearer wrong"}).status == 401
     assert api.ask("POST", "/v1/history", {}).status == 405
 
 
-def test_a_hit_is_in_every_period_at_once(stage, ledger):
+def test_a_new_hit_is_in_every_period(stage, ledger):
     api = stage.counter(ledger, **PATIENT).api
     for number in (1, 2):
         api.count({"/a": 1, f"/{number}": 5})
@@ -177,7 +176,7 @@ def test_a_hit_is_in_every_period_at_once(stage, ledger):
         assert get_history(api, path="/a", unit="hour").json()["hits"][-1] == number
 
 
-def test_history_that_is_off_is_404(stage, ledger):
+def test_histories_are_404_when_switched_off(stage, ledger):
     counter = stage.counter(ledger, history_hours=0, **PATIENT)
     until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
     api = counter.api
@@ -195,7 +194,7 @@ def test_history_that_is_off_is_404(stage, ledger):
     assert counter.api.view(period="24h")["counts"] == [1]
 
 
-def test_counter_svc_keeps_to_the_bound_on_rows(stage, ledger):
+def test_counter_svc_keeps_the_limit_on_rows_of_history(stage, ledger):
     counter = stage.counter(ledger, history_rows=20)
     until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
     for ago in range(5, 0, -1):
@@ -208,14 +207,14 @@ def test_counter_svc_keeps_to_the_bound_on_rows(stage, ledger):
     assert dict(counter.api.pages(period="30d")) == {f"/{number}": 5 for number in range(4)}
 
 
-def test_a_time_zone_that_postgresql_does_not_know_is_said(stage, ledger):
+def test_a_time_zone_unknown_to_postgresql_is_reported(stage, ledger):
     counter = stage.counter(ledger, time_zone="Europe/Atlantis")
     until(lambda: counter.events("history-settings-refused"), "the log to say so")
     assert counter.api.count({"/a": 1}) == {"/a": 1}
     assert get_history(counter.api).json()["zone"] == "UTC"
 
 
-def test_a_time_zone_is_that_of_hours_and_days(stage, ledger):
+def test_hours_and_days_are_in_the_configured_time_zone(stage, ledger):
     counter = stage.counter(ledger, time_zone="Asia/Kolkata")
     until(lambda: counter.events("history-settings"), "the settings to be in the ledger")
     api = counter.api
@@ -224,7 +223,7 @@ def test_a_time_zone_is_that_of_hours_and_days(stage, ledger):
     assert document["zone"] == "Asia/Kolkata" and document["times"][-1].endswith(":00:00+05:30")
 
 
-def test_periods_move_on_while_nothing_is_counted(stage, ledger):
+def test_periods_move_on_without_hits(stage, ledger):
     counter = stage.counter(ledger)
     append(ledger, timedelta(days=8), {"/old": 1})
     counter.api.count({"/a": 1})
@@ -247,14 +246,15 @@ def change(api, kind, **request):
 def book(stage, ledger):
     """A counter whose ledger has /a and /b, each with hits by bots, today and three days ago."""
     counter = stage.counter(ledger, admin_token=ADMIN_TOKEN, **PATIENT)
-    ledger.run("UPDATE pathcount_history SET hours_since = now() - '9 days'::interval, days_since = now() - '9 days'::interval")
+    ledger.run("UPDATE pathcount_history SET hours_since = now() - '9 days'::interval, "
+               "days_since = now() - '9 days'::interval")
     append(ledger, timedelta(days=3), {"/a": 10, "/b": 100}, {"/a": 3, "/b": 30})
     append(ledger, timedelta(), {"/a": 1, "/b": 2}, {"/a": 1})
     return SimpleNamespace(api=counter.api, ledger=ledger)
 
 
 def state(api):
-    """What there is of each path: (count, bots, hits of 7 days, bots of 7 days), and the totals."""
+    """The present data of each path: (count, bots, hits of 7 days, bots of 7 days), and the totals."""
     rows = dict(zip((page := api.view(order="path", limit=1000))["paths"], zip(page["counts"], page["bots"])))
     week = api.view(period="7d", order="path")
     recent = dict(zip(week["paths"], zip(week["counts"], week["bots"])))
@@ -274,7 +274,7 @@ def consistent(ledger):
         "SELECT (SELECT count(*) FROM pathcount_hours), (SELECT count(*) FROM pathcount_days)")
     assert ledger.run("SELECT bot_hits FROM pathcount_totals") == ledger.run("SELECT sum(bot_count) FROM pathcount")
     for table, unit in (("pathcount_hours", "hour"), ("pathcount_days", "day")):
-        # what is put aside for an undo, under names that begin with a control character, counts for no path
+        # history that is kept for an undo has names with a control character, and belongs to no path
         assert ledger.run(f"SELECT {unit} FROM {table} GROUP BY 1 HAVING sum(hits) FILTER (WHERE path = '') <> "
                           f"coalesce(sum(hits) FILTER (WHERE path >= ' '), 0)") == []
     assert ledger.run("SELECT path FROM pathcount_recent WHERE path < ' '") == []
@@ -287,7 +287,7 @@ def test_a_rename_moves_history_and_its_undo_moves_it_back(book):
     change(book.api, "undo", path="/new")
     assert state(book.api) == ({"/a": A, "/b": B}, BOTH)
     consistent(book.ledger)
-    # hits since the change stay where they are
+    # hits since the change stay
     change(book.api, "rename", **{"from": ["/a"], "to": "/new"})
     append(book.ledger, timedelta(), {"/new": 5})
     change(book.api, "undo", path="/new")
@@ -295,7 +295,7 @@ def test_a_rename_moves_history_and_its_undo_moves_it_back(book):
     consistent(book.ledger)
 
 
-def test_a_merge_adds_history_and_its_undo_takes_it_out(book):
+def test_a_merge_adds_history_and_its_undo_removes_it(book):
     change(book.api, "merge", **{"from": ["/a"], "to": "/b"})
     assert state(book.api) == ({"/b": (113, 34, 113, 34)}, BOTH)
     consistent(book.ledger)
@@ -305,7 +305,7 @@ def test_a_merge_adds_history_and_its_undo_takes_it_out(book):
     consistent(book.ledger)
 
 
-def test_a_merge_into_a_new_path_can_be_undone(book):
+def test_a_merge_into_a_new_path_is_undone(book):
     change(book.api, "merge", **{"from": ["/a", "/b"], "to": "/c"})
     assert state(book.api) == ({"/c": (113, 34, 113, 34)}, BOTH)
     change(book.api, "undo", path="/c")
@@ -324,7 +324,7 @@ def test_a_normalisation_moves_history_and_its_undo_moves_it_back(book):
 
 @pytest.mark.parametrize("request_", [{"kind": "delete", "path": "/a"}, {"kind": "delete-prefix", "prefix": "/a"},
                                       {"kind": "set", "path": "/a", "count": 0}], ids=lambda request: request["kind"])
-def test_a_path_that_is_deleted_has_no_history_until_that_is_undone(book, request_):
+def test_a_deleted_path_has_no_history_until_an_undo(book, request_):
     change(book.api, **request_)
     assert state(book.api) == ({"/b": B}, (102, 30))
     assert get_history(book.api, path="/a").status == 404
@@ -340,7 +340,7 @@ def test_a_path_that_is_deleted_has_no_history_until_that_is_undone(book, reques
     consistent(book.ledger)
 
 
-def test_counts_that_are_set_or_imported_are_not_hits(book):
+def test_set_and_imported_counts_are_not_in_history(book):
     change(book.api, "set", path="/a", count=2)
     assert state(book.api) == ({"/a": (2, 2, 11, 4), "/b": B}, BOTH)
     change(book.api, "undo", path="/a")
@@ -349,12 +349,12 @@ def test_counts_that_are_set_or_imported_are_not_hits(book):
     consistent(book.ledger)
 
 
-def test_a_dry_run_leaves_history_as_it_is(book):
+def test_a_dry_run_does_not_change_history(book):
     change(book.api, "delete", path="/a", dry_run=True)
     assert state(book.api) == ({"/a": A, "/b": B}, BOTH)
 
 
-def test_what_is_deleted_with_sql_is_gone_from_history_too(book):
+def test_rows_deleted_with_sql_are_deleted_from_history_too(book):
     with book.ledger.connect_as_owner() as owner:
         owner.execute("BEGIN; SELECT pathcount_fold(); DELETE FROM pathcount WHERE path = '/a'; "
                       "UPDATE pathcount SET count = 20 WHERE path = '/b'; SELECT pathcount_edited(); COMMIT")

@@ -1,5 +1,5 @@
-"""PgBouncer between counter-svc and PostgreSQL: session pooling works, and whatever shares server processes
-between clients is refused before anything is counted through it."""
+"""PgBouncer between counter-svc and PostgreSQL. Session pooling works. Poolers that share server processes
+between clients are refused before anything is counted through them."""
 
 import contextlib
 import itertools
@@ -38,12 +38,12 @@ def until_refused(counter, reason=REFUSED):
 
 
 def assert_untouched(ledger):
-    """Nothing was made in the database."""
+    """Checks that nothing was created in the database."""
     assert ledger.value("SELECT count(*) FROM pg_class WHERE relname LIKE 'pathcount%'") == 0
 
 
 def leftovers(connection):
-    """What sessions of counter-svc leave in a server process that they share."""
+    """The objects that sessions of counter-svc leave in a shared server process."""
     return connection.execute(
         "SELECT (SELECT count(*) FROM pg_prepared_statements), current_setting('enable_seqscan'), "
         "current_setting('synchronous_commit'), current_setting('statement_timeout')").fetchone()
@@ -75,7 +75,7 @@ def test_session_pooling_counts_exactly_and_survives_restarts(stage, ledger):
 def test_the_sessions_of_a_session_pool_are_set_up(stage, ledger):
     with pooled(ledger) as pooler:
         stage.counter(ledger, **through(pooler))
-        # the witnesses are gone, and nothing is listened to any more
+        # the check's own connections have ended, and no session listens
         until(lambda: len(pooler.ask("SHOW CLIENTS")) == 3 + 1, "three sessions, and this question")
         assert ledger.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
                             "AND query LIKE 'LISTEN%%'") == 0
@@ -92,12 +92,12 @@ def test_a_session_pool_that_is_too_small_is_named(stage, ledger):
         counter.api.count({"/a": 1})
 
 
-# --- what shares processes
+# --- poolers that share server processes
 
 
 @pytest.mark.parametrize("mode", ["transaction", "statement"])
 @pytest.mark.parametrize("settings, timeout_ms", [
-    ({"default_pool_size": 1}, 60000),  # one process for all of them is noticed before any deadline
+    ({"default_pool_size": 1}, 60000),  # one process for all sessions is noticed before any deadline
     ({"default_pool_size": 20}, 3000),
     ({"default_pool_size": 20, "server_round_robin": 1}, 1000)])
 def test_shared_processes_are_refused_and_nothing_is_counted(stage, ledger, mode, settings, timeout_ms):
@@ -119,8 +119,8 @@ def test_shared_processes_are_refused_and_nothing_is_counted(stage, ledger, mode
 
 
 class PoolEach(Wire):
-    """Leads each connection to a pool of its own: the pooler knows the database under as many names. So
-    no other client ever uses the server process of a connection, as if it were a session's."""
+    """Gives each connection a pool of its own, by another name of the database. So no other client uses the
+    server process of a connection, as if it were a session's."""
 
     def __init__(self, target, database):
         self._database = database.encode()
@@ -129,7 +129,7 @@ class PoolEach(Wire):
 
     @staticmethod
     def name(letter, database):
-        return letter + database[1:]  # of the same length, as it is in a message
+        return letter + database[1:]  # of the same length, because it replaces the name in a message
 
     def _pass(self, source, to):
         name = self.name(next(self._letters), self._database.decode()).encode()
@@ -140,7 +140,7 @@ class PoolEach(Wire):
         self._end(source, to)
 
 
-def test_a_shared_process_that_no_other_client_happens_to_use_is_refused(stage, ledger):
+def test_a_shared_process_without_other_clients_is_refused(stage, ledger):
     names = [PoolEach.name(letter, ledger.database) for letter in string.ascii_lowercase]
     with PgBouncer(ledger.cluster, [ledger], names=dict.fromkeys(names, ledger.database),
                    pool_mode="transaction") as pooler:
@@ -164,7 +164,7 @@ def test_a_pool_that_becomes_shared_is_refused_and_the_counts_stay_exact(stage, 
             return answer.status == 200
 
         def is_refused():
-            counter.api.ask("GET", "/v1/paths?order=path")  # its process is free now for the next client
+            counter.api.ask("GET", "/v1/paths?order=path")  # the next client may now use its server process
             count()
             return REFUSED in counter.ready().text
 
@@ -178,8 +178,8 @@ def test_a_pool_that_becomes_shared_is_refused_and_the_counts_stay_exact(stage, 
         assert ledger.counts() == {"/a": sequence - 1}
 
 
-def test_a_statement_that_exists_already_is_a_shared_process_too(stage, ledger):
-    """A pool that hands processes on as they are: each has a statement of an earlier client."""
+def test_an_existing_prepared_statement_is_taken_for_a_shared_process(stage, ledger):
+    """A pool without resets: each server process has a prepared statement of an earlier client."""
     with pooled(ledger, server_reset_query="") as pooler:
         with contextlib.ExitStack() as clients:
             for _ in range(3):

@@ -1,4 +1,4 @@
-"""POSTGRES_URL: a host, host:port, a list of them (the one that accepts writes is used), or a URI."""
+"""POSTGRES_URL is a host, host:port, a list of them (the one that accepts writes is used), or a URI."""
 
 import socket
 from urllib.parse import quote
@@ -21,7 +21,7 @@ def read_only():
 
 
 def mirrored(read_only, ledger):
-    """The read-only cluster's address, with this ledger's role and an empty database in it."""
+    """The read-only cluster's address. It has this ledger's role and an empty database of its name."""
     with read_only.connect() as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute(f"DROP DATABASE IF EXISTS {ledger.database}")
@@ -48,7 +48,7 @@ def test_a_name_and_port(stage, ledger):
 
 
 def test_a_host_alone_means_port_5432(stage, ledger):
-    for last in range(1, 20):  # any loopback address will do whose port is free
+    for last in range(1, 20):  # any loopback address whose port is free
         try:
             wire = Wire(ledger.cluster.address, f"127.54.32.{last}", 5432)
         except OSError:
@@ -78,7 +78,7 @@ def test_a_list_whose_first_host_is_read_only(stage, ledger, read_only):
     assert works(stage, ledger, f"{mirrored(read_only, ledger)},127.0.0.1:{ledger.cluster.port}")
 
 
-def test_a_list_with_nothing_but_read_only_hosts_is_not_ready(stage, ledger, read_only):
+def test_a_list_of_read_only_hosts_is_not_ready(stage, ledger, read_only):
     counter = stage.counter(ledger, ready=False, postgres_url=mirrored(read_only, ledger))
     until(lambda: counter.log().count("level=warning") + counter.log().count("level=error") > 0,
           "a word about it")
@@ -87,8 +87,8 @@ def test_a_list_with_nothing_but_read_only_hosts_is_not_ready(stage, ledger, rea
 
 
 def test_a_list_in_which_another_host_takes_over(stage, ledger, outage, read_only):
-    """The writer becomes read-only and the other accepts writes: the writer is found again."""
-    other = stage.wire(("127.0.0.1", 1))  # not there yet
+    """The writable host becomes read-only and the other one accepts writes. counter-svc finds it."""
+    other = stage.wire(("127.0.0.1", 1))  # not written yet
     here = stage.wire(ledger.cluster)
     counter = stage.counter(ledger, postgres_url="127.0.0.1:%d,127.0.0.1:%d" % (
         here.address[1], other.address[1]))
@@ -101,7 +101,7 @@ def test_a_list_in_which_another_host_takes_over(stage, ledger, outage, read_onl
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
-def test_a_uri_without_the_rest_is_completed_by_the_other_keys(stage, ledger, scheme):
+def test_a_uri_is_completed_by_the_other_keys(stage, ledger, scheme):
     assert works(stage, ledger, f"{scheme}://127.0.0.1:{ledger.cluster.port}")
 
 

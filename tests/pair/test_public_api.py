@@ -1,6 +1,6 @@
-"""render-svc's public API is what proto/public-api.yml says.
+"""render-svc's public API conforms to proto/public-api.yml.
 
-The client in harness.face holds every answer it gets against that file; here is the file itself.
+The client in harness.face checks every answer against that file. This module tests the file itself.
 """
 
 import os
@@ -22,7 +22,7 @@ def face(pair):
     return Face(pair.address)
 
 
-def test_the_contract_is_sound_in_itself():
+def test_the_contract_is_valid_and_its_examples_match():
     contract.PUBLIC.check_itself()
 
 
@@ -36,12 +36,12 @@ def test_the_contract_is_served(face):
 
 @pytest.mark.parametrize("accept", [None, "application/json", "text/html"])
 @pytest.mark.parametrize("target", ["/a", "/a%zz", "/" + "a" * 2049])
-def test_visits_are_as_described(face, target, accept):
+def test_answers_to_visits_conform(face, target, accept):
     face.get(target, {"Accept": accept} if accept else None)
 
 
-def test_every_place_below_the_prefix_is_described(face):
-    """The table of routes, read from its source, has nothing that the file leaves out."""
+def test_every_route_is_described(face):
+    """Each route in the source's table is in the file."""
     with open(os.path.join(ROOT, "render-svc", "public", "reserved.c"), encoding="utf-8") as file:
         routes = re.findall(r'{ROUTE_\w+, "(/-/[^"]*)", (true|false), (?:true|false), '
                             '("[^"]*"|METHODS_TO_READ)', file.read())
@@ -59,8 +59,8 @@ def test_every_place_below_the_prefix_is_described(face):
     "/", "/a", "/a?x=y", "/a//b", "/-/", "/-/paths", "/-/paths?limit=x", "/-/paths/a", "/-/live", "/-/badge/a.svg",
     "/-/openapi.yml", "/-/health", "*"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_options_name_the_methods(pair, version, target):
-    """HAProxy's `option httpchk` asks so, in HTTP/1.0 and without Host."""
+def test_options_lists_the_methods(pair, version, target):
+    """HAProxy's `option httpchk` sends OPTIONS in HTTP/1.0 without Host."""
     before = pair.ledger.totals()
     with Connection(pair.address) as connection:
         connection.sock.sendall(f"OPTIONS {target} HTTP/{version}\r\n{'Host: a' if version == '1.1' else 'A: b'}"
@@ -84,8 +84,8 @@ def test_options_of_nothing(pair, target, status):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("target", ["/-/../visit", "/-/hit/../../visit", "/%2d/../visit"])
-def test_no_method_counts_a_path_but_get(pair, method, target):
-    """Whatever the path looked like before it was resolved."""
+def test_only_get_counts(pair, method, target):
+    """Even for targets that resolve to another path."""
     assert ask(pair.address, method, target, body=b"").status == 405
     assert pair.ledger.count("/visit") == 0
 
@@ -103,14 +103,14 @@ def test_health_is_200_and_counts_nothing(pair, face, target):
 
 
 def test_health_is_503_while_hits_cannot_be_counted(stage, outage):
-    """And goes with /ready in all else."""
+    """Otherwise it agrees with /ready."""
     pair = stage.pair()
     face = Face(pair.address)
     assert face.get("/-/health").status == 200
     outage.stop()
     until(lambda: face.get("/-/health").status == 503, "PostgreSQL to be missed")
     assert pair.render.ready().status == 503
-    assert "PostgreSQL" not in face.get("/-/health").text  # the reason is not for everybody
+    assert "PostgreSQL" not in face.get("/-/health").text  # the reason is not public
     outage.start()
     until(lambda: face.get("/-/health").status == 200, "PostgreSQL to be back")
     pair.counter.kill()
@@ -120,7 +120,7 @@ def test_health_is_503_while_hits_cannot_be_counted(stage, outage):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_health_is_503_from_the_beginning_of_a_stop(stage, workers):
+def test_health_is_503_from_the_start_of_a_stop(stage, workers):
     pair = stage.pair(render_keys={"drain_ms": 30000, "workers": workers})
     face = Face(pair.address)
     assert face.get("/-/health").status == 200
@@ -131,7 +131,7 @@ def test_health_is_503_from_the_beginning_of_a_stop(stage, workers):
 
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/live?limit=x", "/-/badge/a.svg",
                                     "/-/hit/a.gif", "/-/openapi.yml", "/-/health", "/-/nothing"])
-def test_every_answer_has_the_headers_that_protect(pair, target):
+def test_every_answer_has_the_security_headers(pair, target):
     answer = get(pair.address, target)
     assert answer.header("x-content-type-options") == "nosniff"
     assert answer.header("referrer-policy") == "no-referrer"

@@ -1,5 +1,5 @@
-"""Why counter-svc cannot use PostgreSQL: /ready and the log say it as PostgreSQL or libpq does, with a
-remedy where one is known, and without any secret. (A pooler as the reason: test_pooler.py.)"""
+"""The reasons why counter-svc cannot use PostgreSQL. /ready and the log have the message of PostgreSQL or libpq,
+a remedy if one is known, and no secret. (test_pooler.py tests poolers.)"""
 
 import contextlib
 import os
@@ -21,12 +21,12 @@ GRANT = ("Grant this to the role of counter-svc, or make the role the owner of t
 
 @pytest.fixture
 def own_ledger(cluster):
-    """One that the test changes for good."""
+    """A ledger that the test changes permanently."""
     return cluster.new_ledger()
 
 
 def until_not_ready(counter, reason):
-    """Waits until this reason, and nothing else, is in /ready, and holds the log against it."""
+    """Waits until /ready has exactly this reason, and compares the log with it."""
     def answered():
         answer = counter.ready()
         assert (answer.status, answer.text) == (503, f"not ready: {reason}\n")
@@ -46,11 +46,11 @@ def not_ready(stage, ledger, reason, **keys):
 
 
 def failed(ledger, why, host="127.0.0.1"):
-    """Why the server at its usual address could not be connected to."""
+    """The message for a failed connection to the server at its usual address."""
     return f"{host} port {ledger.cluster.port}: {why}"
 
 
-# --- the way in
+# --- connecting
 
 
 def test_a_wrong_password(stage, ledger):
@@ -59,7 +59,7 @@ def test_a_wrong_password(stage, ledger):
               postgres_pw="wrong-but-secret-password")
 
 
-def test_render_svc_leads_to_the_reason(stage, ledger):
+def test_ready_of_render_svc_refers_to_counter_svc(stage, ledger):
     counter = stage.counter(ledger, ready=False, postgres_db="nothing")
     render = stage.render(counter, ready=False)
     until(lambda: render.ready().text == "not ready: counter-svc cannot do its work now; its /ready says why\n",
@@ -104,8 +104,8 @@ def test_a_changed_reason_is_logged_again(stage, ledger):
 
 @contextlib.contextmanager
 def tls(cluster, folder):
-    """Lets the cluster speak TLS for the time of the block, with a certificate for `localhost` from an
-    authority of its own, whose certificate is ca.pem; other.pem is another authority's."""
+    """Enables TLS in the cluster for the time of the block. The certificate for `localhost` is from the test's
+    own authority (ca.pem); other.pem is another authority's."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
 

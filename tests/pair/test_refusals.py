@@ -1,4 +1,4 @@
-"""Requests that cannot be counted get an error with its reason, count nothing, and affect no other request."""
+"""Requests that cannot be counted get an error with the reason, count nothing, and affect no other request."""
 
 import random
 import re
@@ -16,8 +16,8 @@ BAD_ESCAPES = ["/%", "/%4", "/%zz", "/a%2", "/%%41", "/%-1", "/%0x", "/a%", "/%+
 WITH_NUL = ["/%00", "/a%00b", "/a/%00"]
 
 NOT_UTF8 = [
-    "/%ff", "/%80", "/%c3", "/%c3%28", "/%e2%82", "/%f0%9f%98",  # cut short
-    "/%c0%af", "/%e0%80%af", "/%f0%80%80%af",  # longer than need be
+    "/%ff", "/%80", "/%c3", "/%c3%28", "/%e2%82", "/%f0%9f%98",  # an incomplete sequence
+    "/%c0%af", "/%e0%80%af", "/%f0%80%80%af",  # an overlong sequence
     "/%ed%a0%80", "/%ed%bf%bf",  # surrogates
     "/%f4%90%80%80", "/%f8%88%80%80%80",  # beyond U+10FFFF
     b"/raw\xff", b"/raw\xc3",
@@ -34,7 +34,7 @@ def short(value):
 
 
 @pytest.mark.parametrize("target, status", REFUSED, ids=short)
-def test_it_is_refused_on_a_small_page(pair, target, status):
+def test_a_browser_gets_a_small_error_page(pair, target, status):
     answer = get(pair.address, target)
     assert answer.status == status
     assert len(page.read(answer).outside.split()) >= 3
@@ -42,7 +42,7 @@ def test_it_is_refused_on_a_small_page(pair, target, status):
 
 
 @pytest.mark.parametrize("target, status", REFUSED, ids=short)
-def test_it_is_refused_as_a_problem_to_json_clients(pair, target, status):
+def test_json_clients_get_a_problem_document(pair, target, status):
     answer = get(pair.address, target, JSON)
     assert answer.status == status
     contract.check_problem(answer)
@@ -62,7 +62,7 @@ def test_a_refused_value_is_not_echoed_as_markup(pair, target):
     assert "<b>" not in text and "<script>" not in text
 
 
-def test_nothing_refused_is_counted(pair):
+def test_refused_requests_are_not_counted(pair):
     before = pair.ledger.totals_by_scanning()
     for target, status in REFUSED:
         assert get(pair.address, target).status == status
@@ -76,19 +76,19 @@ def test_the_connection_outlives_a_refusal(pair):
         assert connection.ask("GET", "/good").status == 200
 
 
-def test_2048_bytes_are_not_too_long(pair):
+def test_a_path_of_2048_bytes_is_accepted(pair):
     for path in ("/" + "b" * 2047, "/" + "é" * 1023 + "c"):
         assert hit(pair.address, path) == 1
         assert pair.ledger.count(path) == 1
 
 
-def test_the_length_that_counts_is_that_of_the_canonical_path(pair):
+def test_the_limit_applies_to_the_canonical_path(pair):
     assert hit(pair.address, "/" + "%64" * 2047) == 1
     assert hit(pair.address, "/" + "e" * 2047 + "?" + "query" * 100) == 1
     assert hit(pair.address, "/x/../" + "f" * 2047) == 1
 
 
-def test_hits_of_the_same_batch_do_not_suffer(stage):
+def test_a_refused_request_does_not_affect_the_others_of_a_batch(stage):
     pair = stage.pair(render_keys={"lanes": 1})
     hit(pair.address, "/first")
     gate = Gate()
@@ -97,13 +97,13 @@ def test_hits_of_the_same_batch_do_not_suffer(stage):
     gate.until_held()
     good = [Later(hit, pair.address, f"/good/{n}") for n in range(10)]
     for target, status in REFUSED:
-        assert get(pair.address, target).status == status  # at once, while the others wait
+        assert get(pair.address, target).status == status  # the refusal comes at once, while the others wait
     good += [Later(hit, pair.address, f"/good/{n}") for n in range(10, 20)]
     assert not any(one.done for one in good)
     gate.open()
     assert held.result() == 2
     assert [one.result() for one in good] == [1] * 20
-    assert len(pair.proxy.batches) < 15  # they did travel together
+    assert len(pair.proxy.batches) < 15  # they were sent in one batch
     assert pair.ledger.totals_by_scanning() == {"paths": 21, "hits": 22}
 
 

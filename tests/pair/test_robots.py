@@ -1,4 +1,4 @@
-"""Headers and the file for robots. Python's own parser of robots.txt reads it."""
+"""Headers and the file for robots. Python's own parser reads robots.txt."""
 
 import urllib.robotparser
 
@@ -20,7 +20,8 @@ def test_robots_txt_denies_all_robots_and_is_not_counted(denying):
         assert answer.status == 200 and answer.media_type == "text/plain"
         parser = urllib.robotparser.RobotFileParser()
         parser.parse(answer.text.splitlines())
-        assert not any(parser.can_fetch(agent, path) for agent in ("*", "Googlebot") for path in ("/", "/a", "/-/paths"))
+        assert not any(parser.can_fetch(agent, path)
+                       for agent in ("*", "Googlebot") for path in ("/", "/a", "/-/paths"))
     assert ask(denying.address, "HEAD", "/robots.txt").status == 200
     assert ask(denying.address, "OPTIONS", "/robots.txt").status == 204
     assert denying.ledger.totals() == before
@@ -31,12 +32,12 @@ def test_other_paths_are_counted(denying):
     assert [hit(denying.address, path) for path in ("/robots.txt/", "/robots", "/a/robots.txt")] == [1, 1, 1]
 
 
-def test_by_default_it_is_a_path_like_any_other(pair):
+def test_by_default_robots_txt_is_counted_like_any_path(pair):
     assert hit(pair.address, "/robots.txt") == 1
 
 
 @pytest.mark.parametrize("target", ["/page", "/-/", "/-/paths", "/-/paths/page", "/-/nothing", "/%zz"])
-def test_no_page_is_to_be_listed_or_followed(pair, target):
+def test_pages_forbid_indexing_and_following(pair, target):
     hit(pair.address, "/page")
     answer = get(pair.address, target)
     assert answer.media_type == "text/html" and answer.header("x-robots-tag") == "noindex, nofollow"

@@ -1,4 +1,4 @@
-"""The token and the database's password are changed under load, without a failed request."""
+"""The token and the database's password are rotated under load, without a failed request."""
 
 import signal
 
@@ -16,10 +16,10 @@ def totals(counter, token, scheme="Bearer"):
     return ask(counter.address, "GET", "/v1/totals", {"Authorization": f"{scheme} {token}"}).status
 
 
-# --- what is accepted
+# --- accepted tokens
 
 
-def test_two_tokens_are_accepted_and_nothing_else(stage):
+def test_only_the_current_and_the_previous_token_are_accepted(stage):
     counter = stage.counter(stage.ledger(), counter_token=NEW, counter_token_previous=TOKEN)
     assert [totals(counter, token) for token in (NEW, TOKEN)] == [200, 200]
     assert totals(counter, TOKEN, scheme="bEARER") == 200
@@ -29,28 +29,28 @@ def test_two_tokens_are_accepted_and_nothing_else(stage):
     assert ask(counter.address, "GET", "/v1/totals").status == 401
 
 
-def test_that_two_are_accepted_is_logged_without_either(stage):
+def test_two_accepted_tokens_are_logged_without_their_values(stage):
     counter = stage.counter(stage.ledger(), counter_token=NEW, counter_token_previous=TOKEN)
     line, = counter.events("rotation")
     assert (line["secret"], line["accepted"]) == ("counter_token", "2")
     assert TOKEN not in counter.log() and NEW not in counter.log()
 
 
-def test_a_previous_secret_that_is_the_current_one_is_none(stage):
+def test_a_previous_token_equal_to_the_current_one_is_ignored(stage):
     ledger = stage.ledger()
     counter = stage.counter(ledger, counter_token_previous=TOKEN, postgres_pw_previous=ledger.password)
     assert not counter.events("rotation")
-    told = counter.events("configuration")[0]
-    assert told["counter_token_previous"] == told["postgres_pw_previous"] == '"(not set)"'
+    logged = counter.events("configuration")[0]
+    assert logged["counter_token_previous"] == logged["postgres_pw_previous"] == '"(not set)"'
     assert [totals(counter, token) for token in (TOKEN, TOKEN + "x")] == [200, 401]
 
 
-def test_the_previous_token_is_refused_once_it_is_dropped(stage):
+def test_the_previous_token_is_refused_after_its_removal(stage):
     counter = stage.counter(stage.ledger(), counter_token=NEW)
     assert [totals(counter, token) for token in (NEW, TOKEN)] == [200, 401]
 
 
-# --- which password is offered
+# --- passwords that are tried
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def set_password(ledger, password):
 
 
 def disconnect(ledger):
-    """Ends the sessions, as a server's restart would."""
+    """Ends the sessions, like a restart of the server."""
     for pid in ledger.backends():
         ledger.run("SELECT pg_terminate_backend(%s)", pid)
 
 
 @pytest.mark.parametrize("right", ["current", "previous"])
-def test_whichever_password_is_right_lets_it_in(stage, ledger, right):
+def test_the_current_and_the_previous_password_are_tried(stage, ledger, right):
     other = "another-" + ledger.password
     pws = [ledger.password, other] if right == "current" else [other, ledger.password]
     counter = stage.counter(ledger, postgres_pw=pws[0], postgres_pw_previous=pws[1])
@@ -80,13 +80,13 @@ def test_whichever_password_is_right_lets_it_in(stage, ledger, right):
     assert not any(pw in counter.log() for pw in pws)
 
 
-def test_a_password_in_a_uri_has_a_previous_one_too(stage, ledger):
+def test_the_previous_password_is_tried_after_one_in_a_uri(stage, ledger):
     uri = f"postgresql://{ledger.role}:not-yet@127.0.0.1:{ledger.cluster.port}/{ledger.database}"
     counter = stage.counter(ledger, postgres_url=uri, postgres_pw_previous=ledger.password)
     counter.api.count({"/a": 1})
 
 
-def test_it_changes_over_as_often_as_the_password_does(stage, ledger):
+def test_the_password_may_change_repeatedly(stage, ledger):
     pws = [ledger.password, "second-" + ledger.password]
     counter = stage.counter(ledger, postgres_pw=pws[1], postgres_pw_previous=pws[0])
     for n in range(1, 4):
@@ -108,7 +108,7 @@ def test_two_wrong_passwords_are_reported_until_one_is_corrected(stage, ledger):
 
 # --- under load
 
-# so long that no deadline passes because the machine is busy: that is not what is tested
+# deadlines that a busy machine does not miss, because they are not tested here
 PATIENT_COUNTER = {"connect_timeout_ms": 10000, "statement_timeout_ms": 15000,
                    "batch_deadline_ms": 15000, "read_deadline_ms": 15000,
                    "shutdown_ms": 30000}
@@ -117,8 +117,8 @@ PATIENT_RENDER = {"request_deadline_ms": 30000, "call_deadline_ms": 20000,
 
 
 class Site:
-    """Two renderers, each before a counter-svc of its own on one ledger; each of the four is behind
-    a proxy, so that another can take its place."""
+    """Two renderers, each with its own counter-svc on one ledger. Each of the four is behind a proxy, so that
+    another process can take its place."""
 
     def __init__(self, stage, ledger, counter_keys, render_keys):
         self.stage, self.ledger = stage, ledger
@@ -136,7 +136,7 @@ class Site:
         return self.stage.render(at, drain_ms=300, **PATIENT_RENDER, **keys)
 
     def _replace(self, proxies, services, make):
-        """One after the other: the new one is there before the old one goes."""
+        """Replaces the services one after the other. The new one starts before the old one stops."""
         for i, proxy in enumerate(proxies):
             new = make(i)
             proxy.target = new.address
@@ -152,7 +152,7 @@ class Site:
         self._replace(self.outer, self.renders, lambda i: self._render(self.inner[i], keys))
 
     def end(self):
-        """Ends the load: every request was answered with a page, and every hit counted once."""
+        """Ends the load. Checks that every request was answered with a page, and every hit counted once."""
         self.load.until_acknowledged(100)
         tally = self.load.stop()
         assert set(tally.statuses) == {200} and not tally.lost and not tally.refused, tally
@@ -168,14 +168,14 @@ def test_the_token_is_rotated_without_a_failed_request(stage):
     site.end()
 
 
-def test_the_databases_password_is_rotated_without_a_failed_request(stage, ledger):
+def test_the_database_password_is_rotated_without_a_failed_request(stage, ledger):
     old, new = ledger.password, "new-" + ledger.password
     site = Site(stage, ledger, {}, {})
     site.roll_counters(postgres_pw=new, postgres_pw_previous=old)
     sessions = ledger.backends()
     set_password(ledger, new)
     site.load.until_acknowledged(50)
-    assert set(ledger.backends()) == set(sessions)  # they do not mind
+    assert set(ledger.backends()) == set(sessions)  # the running services keep their sessions
     disconnect(ledger)
     until(lambda: all(counter.is_ready() for counter in site.counters), "new sessions")
     site.load.until_acknowledged(50)

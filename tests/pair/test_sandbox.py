@@ -1,4 +1,4 @@
-"""What a running service has given up; what would end it is tried in tests/unit/test_sandbox.c."""
+"""The restrictions of a running service. tests/unit/test_sandbox.c tries the calls that would end it."""
 
 import os
 import resource
@@ -18,7 +18,7 @@ def of(pair, name):
 
 
 def threads(service):
-    """What the kernel says of each thread: name → value."""
+    """The kernel's status of each thread: name → value."""
     found = []
     for thread in os.listdir(f"/proc/{service.pid}/task"):
         with open(f"/proc/{service.pid}/task/{thread}/status", encoding="ascii") as file:
@@ -28,9 +28,9 @@ def threads(service):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_every_thread_is_without_privileges_and_behind_the_filter(stage, name):
+def test_every_thread_has_no_privileges_and_the_filter(stage, name):
     counter = stage.counter(stage.ledger())
-    # a name, so that there is a thread that looks it up
+    # a name, so that the thread that looks names up exists
     render = stage.render(("localhost", counter.address[1]), workers=2)
     seen = threads({"counter-svc": counter, "render-svc": render}[name])
     assert len(seen) >= (2 if name == "counter-svc" else 4)
@@ -41,14 +41,14 @@ def test_every_thread_is_without_privileges_and_behind_the_filter(stage, name):
         assert os.geteuid() != 0 or thread["CapBnd"].strip("0") == ""
 
 
-def test_the_filter_can_be_left_out_and_nothing_else(stage):
+def test_only_the_filter_can_be_switched_off(stage):
     service = stage.counter(stage.ledger(), sandbox=False)
     for thread in threads(service):
         assert (thread["Seccomp"], thread["NoNewPrivs"]) == ("0", "1")
         assert thread["CapEff"].strip("0") == ""
 
 
-# the services' own user, without a capability even if it is root
+# the services' own user, without capabilities even as root
 AS_ITSELF = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] if os.geteuid() == 0 else []
 
 
@@ -57,14 +57,14 @@ def read_as_itself(path):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_its_environment_and_memory_cannot_be_read_by_its_own_user(stage, name):
+def test_its_user_cannot_read_the_environment_and_the_memory(stage, name):
     env = {"COUNTER_TOKEN": TOKEN}
     service = stage.service(name, None, env={
         **env, "LISTEN": "127.0.0.1:0", "ADMIN_LISTEN": "127.0.0.1:0",
         **({"COUNTER_URL": "http://127.0.0.1:1"} if name == "render-svc" else {})})
     with subprocess.Popen([*AS_ITSELF, "cat"], env={**os.environ, **env},
                           stdin=subprocess.PIPE) as other:
-        # that of a process which does nothing about it can be
+        # those of an ordinary process can be read
         until(lambda: TOKEN.encode() in read_as_itself(f"/proc/{other.pid}/environ").stdout,
               "the environment of another process")
         other.stdin.close()

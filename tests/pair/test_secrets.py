@@ -1,6 +1,6 @@
-"""Secrets, given in every way there is, are told to nobody: not in a log of any level, not in an
-answer, not on a command line, not in an error. (That the environment and memory cannot be read
-either: test_sandbox.py; that freed memory is wiped: tests/unit/test_config_wipe.c.)"""
+"""Secrets, given in every possible way, are never disclosed: not in a log of any level, an answer, a command
+line or an error. (test_sandbox.py tests that environment and memory cannot be read,
+tests/unit/test_config_wipe.c that freed memory is wiped.)"""
 
 from urllib.parse import quote
 
@@ -31,7 +31,7 @@ def in_files(tmp_path, secrets):
 
 
 def configured(way, tmp_path, plain, secrets):
-    """The keys of a file and the environment that give a service its configuration in some way."""
+    """The keys of a file and the environment that configure a service in one of the ways."""
     if way.endswith("_FILE"):
         secrets = in_files(tmp_path, secrets)
     keys = {**plain, **secrets}
@@ -69,7 +69,7 @@ def test_no_secret_is_in_any_answer_or_log(stage, ledger, tmp_path, way, uri):
     for token in (TOKEN, OLD_TOKEN, "wrong"):
         for target in ("/v1/totals", "/v1/unknown", "/v1/paths?limit=x"):
             answers.append(ask(counter.address, "GET", target, {"Authorization": f"Bearer {token}"}))
-    # what goes wrong: a call that fails, sessions that end, a login that is refused
+    # failures: a failed call, ended sessions, a refused login
     proxy.next(refuse, "POST", "/v1/hits")
     answers.append(get(render.address, "/b"))
     ledger.run(f"ALTER ROLE {ledger.role} PASSWORD 'another'")
@@ -116,6 +116,6 @@ def test_no_secret_is_in_the_output_of_the_command_line(tmp_path, way, wrong):
 
 
 def quoted(value):
-    """As a YAML scalar that may hold anything."""
+    """A YAML scalar that may contain anything."""
     return '"' + "".join(f"\\x{ord(c):02x}" if ord(c) < 32 or c in '"\\\x7f' else c
                          for c in value) + '"'

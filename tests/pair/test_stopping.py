@@ -1,4 +1,5 @@
-"""SIGTERM: accept for drain_ms more, close the listener, finish what is in flight, close the idle."""
+"""SIGTERM: the service accepts connections for drain_ms more, closes the listener, finishes requests in flight,
+and closes idle connections."""
 
 import signal
 
@@ -24,11 +25,11 @@ def test_an_idle_service_ends_at_once_with_status_0(stage, name, number):
     watch = Stopwatch()
     of(pair, name).signal(number)
     assert of(pair, name).ended() == 0
-    assert watch.seconds < 8  # of the 10 after which the end is forced
+    assert watch.seconds < 8  # of the 10 s after which the end is forced
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_it_can_be_stopped_right_after_the_start(stage, name):
+def test_a_service_can_be_stopped_right_after_its_start(stage, name):
     keys = {"counter-svc": lambda: stage.ledger().keys,
             "render-svc": lambda: {"counter_url": "http://127.0.0.1:1"}}[name]()
     for _ in range(3):
@@ -52,7 +53,7 @@ def test_while_draining_connections_are_accepted_and_answered_with_close(stage):
     assert is_refused(pair.address)
 
 
-def test_the_listener_is_closed_after_the_drain_and_what_is_in_flight_is_finished(stage):
+def test_after_the_drain_the_listener_closes_and_requests_in_flight_finish(stage):
     pair = stage.pair(render_keys={"drain_ms": 300, "lanes": 1})
     gate = Gate()
     pair.proxy.next(gate, "POST", "/v1/hits")
@@ -79,7 +80,7 @@ def test_idle_connections_are_closed_and_do_not_delay_the_end(stage):
     watch = Stopwatch()
     pair.render.signal(signal.SIGTERM)
     assert pair.render.ended() == 0
-    assert watch.seconds < 8  # of the 10 after which the end is forced
+    assert watch.seconds < 8  # of the 10 s after which the end is forced
     assert all(connection.is_closed_by_peer() for connection in idle)
 
 
@@ -97,15 +98,15 @@ def test_a_second_signal_ends_the_drain(stage, name, second):
 
 
 @pytest.mark.parametrize("name", BOTH)
-def test_sigint_knows_no_drain(stage, name):
+def test_sigint_skips_the_drain(stage, name):
     pair = stage.pair(render_keys={"drain_ms": 30000}, counter_keys={"drain_ms": 30000})
     watch = Stopwatch()
     of(pair, name).signal(signal.SIGINT)
     assert of(pair, name).ended() == 0
-    assert watch.seconds < 15  # of the drain's 30
+    assert watch.seconds < 15  # of the 30 s of drain_ms
 
 
-def test_the_end_comes_though_something_in_flight_never_ends(stage):
+def test_a_request_that_never_ends_does_not_delay_the_end_beyond_shutdown_ms(stage):
     pair = stage.pair(render_keys={"shutdown_ms": 1000, "request_deadline_ms": 20000})
     pair.proxy.always(swallow, "POST", "/v1/hits")
     hopeless = Connection(pair.address)
@@ -114,7 +115,7 @@ def test_the_end_comes_though_something_in_flight_never_ends(stage):
     watch = Stopwatch()
     pair.render.signal(signal.SIGTERM)
     pair.render.ended()
-    assert watch.seconds < 15  # of the 20 that the request may take
+    assert watch.seconds < 15  # of the 20 s of request_deadline_ms
     pair.render.expect_status(pair.render.process.returncode)  # whether that is a success is open
 
 
@@ -125,7 +126,7 @@ def test_a_half_sent_request_does_not_delay_the_end_beyond_shutdown_ms(stage):
     pair.render.signal(signal.SIGTERM)
     watch = Stopwatch()
     pair.render.ended()
-    assert watch.seconds < 20  # of the 60 that a request may take to arrive
+    assert watch.seconds < 20  # of the 60 s that a request may take to arrive
     pair.render.expect_status(pair.render.process.returncode)
 
 
@@ -144,8 +145,8 @@ def test_a_request_that_was_sent_before_the_signal_is_answered(stage):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_connections_in_the_backlog_at_the_signal_are_answered(stage, workers):
-    """The service sees all of it at once: the signal, requests on connections that were idle, and
-    connections that it has not accepted yet."""
+    """The service learns at once of the signal, of requests on idle connections, and of connections that it has
+    not accepted yet."""
     pair = stage.pair(render_keys={"workers": workers})
     idle = [Connection(pair.address) for _ in range(20)]
     for connection in idle:
@@ -172,7 +173,7 @@ def test_requests_sent_together_before_the_signal_are_answered_or_closed_cleanly
             while not connection.receive().closes:
                 answers += 1
         except Ended:
-            pytest.fail("the connection ended without an answer that says so")
+            pytest.fail("the connection ended without an answer with Connection: close")
     assert pair.render.ended() == 0
     assert answers <= pair.ledger.count("/many") <= 10
 
@@ -190,7 +191,7 @@ def test_a_stop_under_load_answers_every_request_of_an_accepted_connection(stage
     assert pair.render.ended() == 0
     for tally in tallies:
         accepted = [loss for loss in tally.lost if loss[1]]
-        assert not accepted, f"accepted before, and never answered: {accepted}; {tally}"
+        assert not accepted, f"accepted, but not answered: {accepted}; {tally}"
         # A connection that was still in the listener's queue when it closed was never accepted.
         assert all(seconds > at + drain_ms / 1000 - 0.2 for seconds, *_ in tally.lost), tally
         assert len(tally.lost) <= 8, tally
@@ -200,7 +201,7 @@ def test_a_stop_under_load_answers_every_request_of_an_accepted_connection(stage
     assert audit(tallies[1], {"/c": stored["/c"]})
 
 
-def test_a_stop_of_one_renderer_under_load_is_not_noticed_at_the_other(stage):
+def test_stopping_one_renderer_under_load_does_not_affect_the_other(stage):
     pair = stage.pair(render_keys={"drain_ms": 300})
     other = stage.render(pair.proxy)
     load = stage.load([other], ["/a"], clients=8)
@@ -237,7 +238,7 @@ def connections_of(service):
 
 
 def test_renderers_move_on_when_their_counter_is_replaced_under_load(stage):
-    """A counter-svc is stopped by SIGTERM with drain time, and another takes its place."""
+    """A counter-svc gets SIGTERM and drains, while another one takes its place."""
     ledger = stage.ledger()
     old = stage.counter(ledger, drain_ms=300)
     proxy = stage.proxy(old)

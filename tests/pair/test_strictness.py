@@ -1,5 +1,5 @@
-"""HTTP/1.1 to the letter: what two programs might understand differently is refused, and the connection
-closed, on the public listener, the internal one and both admin ones. Byte by byte."""
+"""Strict HTTP/1.1, byte by byte. The public listener, the internal one and both admin listeners refuse
+everything that two programs might interpret differently, and close the connection."""
 
 import re
 import socket
@@ -18,7 +18,7 @@ NEXT = b"GET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n"
 
 @pytest.fixture(params=["public", "internal", "render's admin", "counter's admin"])
 def listener(request, pair):
-    """Where it must hold: (address, headers of every request, a path that is answered 200)."""
+    """The listeners to test: (address, headers of every request, a path that is answered 200)."""
     return {"public": (pair.render.address, b"", b"/strict"),
             "internal": (pair.counter.address, AUTHORIZATION, b"/v1/totals"),
             "render's admin": (pair.render.admin, b"", b"/live"),
@@ -26,8 +26,8 @@ def listener(request, pair):
 
 
 def send(address, *pieces):
-    """Sends bytes; returns the answers up to the end of the connection, or until nothing more comes for
-    a moment, and whether the connection was closed."""
+    """Sends bytes. Returns the answers until the connection ends or nothing more arrives for a moment, and
+    whether the connection was closed."""
     with socket.create_connection(address, PATIENCE_S) as sock:
         for piece in pieces:
             sock.sendall(piece)
@@ -41,8 +41,8 @@ def send(address, *pieces):
 
 
 def assert_refused(address, request, status=400):
-    """The request gets one answer, with this status, and the end of the connection; what comes behind
-    it is not looked at."""
+    """Checks that the request gets one answer with this status, that the connection ends, and that nothing after
+    the request is processed."""
     answers, closed = send(address, request + NEXT)
     assert [answer.status for answer in answers] == [status], answers
     assert closed and answers[0].closes
@@ -60,7 +60,7 @@ def post(extra, body=b"", version=b"1.1", path=b"/-/hit/strict"):
     return b"POST " + path + b" HTTP/" + version + b"\r\n" + HOST + extra + b"\r\n" + body
 
 
-# --- what stays right
+# --- valid requests
 
 RIGHT = {
     "plain": b"GET %s HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -77,14 +77,14 @@ RIGHT = {
 
 
 @pytest.mark.parametrize("name", RIGHT)
-def test_what_is_right_is_answered(listener, name):
+def test_valid_requests_are_answered(listener, name):
     address, headers, path = listener
     request = (RIGHT[name] % path)[:-2] + headers + b"\r\n"
     if name == "100 header lines" and not headers:
         request = request[:-2] + b"A: b\r\n\r\n"
     answers, closed = send(address, request)
     assert [answer.status for answer in answers] == [200]
-    assert closed == answers[0].closes  # who counts closes after a body
+    assert closed == answers[0].closes  # a hit with a body closes the connection
 
 
 def test_http_1_0_needs_no_host(listener):
@@ -93,7 +93,7 @@ def test_http_1_0_needs_no_host(listener):
     assert [answer.status for answer in answers] == [200] and closed
 
 
-def test_a_head_that_comes_byte_by_byte_is_the_same(listener):
+def test_a_head_that_arrives_byte_by_byte_is_valid(listener):
     address, headers, path = listener
     request = b"GET " + path + b" HTTP/1.1\r\n" + HOST + headers + b"\r\n"
     answers, _ = send(address, *(bytes([byte]) for byte in request))
@@ -130,7 +130,7 @@ def test_a_target_must_be_a_path(listener, method, target):
         assert_refused_clearly(address, request, "path")
 
 
-def test_options_of_the_server_as_a_whole_is_no_path_either_but_http(pair, listener):
+def test_options_asterisk_is_valid_http_but_not_a_path(pair, listener):
     address, headers, _ = listener
     answers, _ = send(address, b"OPTIONS * HTTP/1.1\r\n" + HOST + headers + b"\r\n")
     assert [answer.status for answer in answers] == [404 if address == pair.counter.address else 204]
@@ -144,7 +144,7 @@ def test_options_of_the_server_as_a_whole_is_no_path_either_but_http(pair, liste
     b"GET /strict", b"GET", b"GET /a\x00b HTTP/1.1", b"GET /a\x7fb HTTP/1.1", b"GET /a\rb HTTP/1.1",
     b"G\x00T /strict HTTP/1.1", b"G(T /strict HTTP/1.1", b"G\xc3T /strict HTTP/1.1", b"GET: /strict HTTP/1.1",
     b"\"GET\" /strict HTTP/1.1"])
-def test_a_request_line_has_one_form(listener, line):
+def test_an_invalid_request_line_is_refused(listener, line):
     address, headers, _ = listener
     assert_refused(address, line + b"\r\n" + HOST + headers + b"\r\n")
 
@@ -155,18 +155,18 @@ LINES = [b"GET /strict HTTP/1.1", b"Host: pathcount.test", b"Accept: */*", b""]
 
 
 @pytest.mark.parametrize("number", range(len(LINES)))
-def test_a_line_ends_with_cr_lf(listener, number):
+def test_a_line_without_cr_is_refused(listener, number):
     ends = [b"\n" if i == number else b"\r\n" for i in range(len(LINES))]
     assert_refused_clearly(listener[0], b"".join(line + end for line, end in zip(LINES, ends)), "CR LF")
 
 
-def test_all_lines_with_bare_lf_are_refused_too(listener):
+def test_a_head_with_bare_lf_is_refused(listener):
     assert_refused_clearly(listener[0], b"\n".join(LINES) + b"\n", "CR LF")
     assert_refused_clearly(listener[0], b"\n" + b"\r\n".join(LINES) + b"\r\n", "CR LF")
 
 
 @pytest.mark.parametrize("ends", [b"\r", b"\r\r\n", b"\n\r", b"\x0b\r\n", b"\x85\r\n\r"])
-def test_nothing_else_ends_a_line(listener, ends):
+def test_other_line_ends_are_refused(listener, ends):
     assert_refused(listener[0], b"GET /strict HTTP/1.1\r\n" + HOST + b"A: b" + ends + b"\r\n"
                    if ends != b"\x85\r\n\r" else b"GET /strict HTTP/1.1\x85\r\n" + HOST + b"\r\n")
 
@@ -180,18 +180,18 @@ def test_folded_lines_are_refused(listener, space, behind):
         listener[0], b"GET /strict HTTP/1.1\r\n" + behind + space + b"\r\n\r\n", "fold")
 
 
-def test_the_first_line_of_headers_cannot_be_folded(listener):
+def test_a_folded_first_header_line_is_refused(listener):
     assert_refused(listener[0], b"GET /strict HTTP/1.1\r\n Host: a\r\n" + HOST + b"\r\n")
 
 
 @pytest.mark.parametrize("line", [
     b"A : b", b"A\t: b", b": b", b"A", b"A\x00: b", b"A: \x00", b"A: b\x00c", b"A: \x01", b"A: \x7f", b"A: \x1b",
     b"A: b\rc", b"\xc3\xa9: b", b"A(: b", b"A B: c", b"Host\x00: pathcount.test", b"A[]: b", b'"A": b'])
-def test_a_header_line_has_one_form(listener, line):
+def test_an_invalid_header_line_is_refused(listener, line):
     assert_refused(listener[0], b"GET /strict HTTP/1.1\r\n" + HOST + line + b"\r\n\r\n")
 
 
-def test_every_control_character_is_refused_wherever_it_stands(pair):
+def test_control_characters_are_refused_everywhere(pair):
     for byte in [*range(9), *range(11, 13), *range(14, 32), 127]:
         c = bytes([byte])
         for request in (b"G" + c + b"T /strict HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -210,22 +210,22 @@ def test_every_control_character_is_refused_wherever_it_stands(pair):
     (b"Host: a/b\r\n", "Host"), (b"Host: a?b\r\n", "Host"), (b"Host: a#b\r\n", "Host"), (b"Host:\r\n", "Host"),
     (b"Host:  \t\r\n", "Host"), (b"Host: a\\b\r\n", "Host"), (b"Host: <b>\r\n", "Host"), (b'Host: "a"\r\n', "Host"),
     (b"Host: \xc3\xa9\r\n", "Host"), (b"X-Host: a\r\n", "no Host")])
-def test_there_is_one_host(listener, hosts, word):
+def test_a_missing_repeated_or_invalid_host_is_refused(listener, hosts, word):
     address, headers, path = listener
     assert_refused_clearly(address, b"GET " + path + b" HTTP/1.1\r\n" + hosts + headers + b"\r\n", word)
 
 
-def test_two_hosts_are_too_many_in_http_1_0_too(listener):
+def test_two_hosts_are_refused_in_http_1_0_too(listener):
     assert_refused_clearly(listener[0], b"GET /strict HTTP/1.0\r\n" + HOST + HOST + b"\r\n", "more than one")
 
 
-# --- where a request ends
+# --- the end of a request
 
 @pytest.mark.parametrize("lengths", [
     b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: 6\r\nContent-Length: 5\r\n",
     b"Content-Length: 5\r\nContent-Length: 5\r\n", b"content-length: 0\r\nA: b\r\nCONTENT-LENGTH: 5\r\n",
     b"Content-Length: 5000\r\nContent-Length: 5\r\n"])
-def test_there_is_one_content_length(pair, lengths):
+def test_a_repeated_content_length_is_refused(pair, lengths):
     assert_refused_clearly(pair.address, post(lengths, b"hello"), "Content-Length")
     assert_refused_clearly(pair.counter.address, post(AUTHORIZATION + lengths, b"hello"), "Content-Length")
 
@@ -233,7 +233,7 @@ def test_there_is_one_content_length(pair, lengths):
 @pytest.mark.parametrize("length", [
     b"", b" ", b"x", b"-1", b"+5", b"5x", b"0x5", b"5 5", b"5,5", b"5, 5", b"5.0", b"1e1", b"\xb2",
     b"18446744073709551616", b"99999999999999999999999", b"5;", b"5 ", b"05, 5"])
-def test_a_content_length_is_a_number(pair, length):
+def test_an_invalid_content_length_is_refused(pair, length):
     assert_refused(pair.address, post(b"Content-Length: " + length + b"\r\n", b"hello"))
     assert_refused(pair.counter.address, post(AUTHORIZATION + b"Content-Length: " + length + b"\r\n", b"hello"))
 
@@ -246,13 +246,13 @@ CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
     b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
     b"Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n",
     b"transfer-encoding:chunked\r\ncontent-length: 0\r\n"])
-def test_there_is_one_way_to_say_where_a_body_ends(pair, codings):
+def test_two_ways_to_delimit_a_body_are_refused(pair, codings):
     assert_refused_clearly(pair.address, post(codings, CHUNKED), "Transfer-Encoding")
     assert_refused_clearly(pair.counter.address, post(AUTHORIZATION + codings, CHUNKED), "Transfer-Encoding")
 
 
-def test_the_length_is_not_waited_for_when_the_head_contradicts_itself(pair):
-    """libh2o waits for the body by the first length. The request is still refused."""
+def test_a_contradictory_head_is_refused_although_the_library_waits_for_a_body(pair):
+    """libh2o waits for a body of the first length. The request is still refused."""
     for codings, status in ((b"Content-Length: 60000\r\nContent-Length: 5\r\n", 400),
                             (b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
                             (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", 400),
@@ -285,7 +285,7 @@ def test_a_bad_chunk_size_is_refused_by_the_library(pair, chunks):
 
 @pytest.mark.parametrize("chunks", [
     CHUNKED, b"0\r\n\r\n", b"5;a=b\r\nhello\r\n0\r\n\r\n", b"5\r\nhello\r\n0\r\nTrailer: x\r\n\r\n",
-    # what libh2o's decoder lets through
+    # chunks that libh2o's decoder accepts
     b"0x5\r\nhello\r\n0\r\n\r\n", b"5 \r\nhello\r\n0\r\n\r\n", b"5\nhello\n0\n\n", b"5;\x00\nhello\r\r\r\n0\r\n\r\n"])
 def test_chunks_that_the_library_accepts_are_refused(pair, chunks):
     assert_refused_clearly(pair.address, post(b"Transfer-Encoding: chunked\r\n", chunks), "Content-Length", 411)
@@ -297,12 +297,12 @@ def test_an_unknown_expectation_is_refused(pair):
     assert_refused(pair.address, post(b"Expect: wonders\r\nContent-Length: 5\r\n", b"hello"), 417)
 
 
-def test_nothing_that_was_refused_is_counted(pair):
-    """What stood behind all the refused requests of this module was never a request."""
+def test_nothing_after_a_refused_request_is_counted(pair):
+    """The bytes after the refused requests of this module were never processed as requests."""
     assert pair.ledger.count("/smuggled") == 0
 
 
-def test_a_connection_of_empty_lines_is_closed_without_a_word(listener):
+def test_a_connection_of_empty_lines_is_closed_without_an_answer(listener):
     assert send(listener[0], b"\r\n\r\n") == ([], True)
 
 
@@ -321,7 +321,7 @@ def test_the_preface_of_http_2_is_a_bad_request(listener):
 
 
 @pytest.mark.parametrize("protocol", [b"h2c", b"h2c-14", b"h2c-16", b"h2c, websocket", b"h2"])
-def test_an_upgrade_to_http_2_is_not_made(listener, protocol):
+def test_an_upgrade_to_http_2_is_ignored(listener, protocol):
     address, headers, path = listener
     request = (b"GET " + path + b" HTTP/1.1\r\n" + HOST + headers + b"Connection: Upgrade, HTTP2-Settings\r\n"
                b"Upgrade: " + protocol + b"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
@@ -331,7 +331,7 @@ def test_an_upgrade_to_http_2_is_not_made(listener, protocol):
         answer = stream.message(True)
         assert answer.status == 200 and answer.start.startswith("HTTP/1.1 ")
         sock.sendall(PREFACE + SETTINGS)
-        try:  # closed already, as its Connection said nothing of keeping it alive, or refused
+        try:  # already closed, because its Connection header lacked keep-alive, or refused
             assert stream.take_all()[:13] == b""
         except ConnectionError:
             pass

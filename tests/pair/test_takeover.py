@@ -1,4 +1,4 @@
-"""counter-svc makes its schema itself, takes over what the old server left, and knows its limits."""
+"""counter-svc creates its schema, takes over the table of the old server, and checks versions."""
 
 import glob
 import os
@@ -43,7 +43,7 @@ def test_an_empty_database_gets_the_schema(stage, ledger):
     assert version >= oldest >= 1
 
 
-def test_the_plain_statement_of_old_still_works_soon_after_a_hit(stage, ledger):
+def test_the_old_servers_query_works_soon_after_a_hit(stage, ledger):
     api = stage.counter(ledger).api
     api.count({"/a": 3})
     with ledger.connect_as_owner() as connection:
@@ -59,7 +59,7 @@ def test_several_counters_starting_at_once_make_one_schema(stage, ledger):
         counter.attach().until_ready()
     for counter in counters:
         Api(counter.address).count({"/a": 1})
-        assert "error" not in {event["level"] for event in counter.events()}  # none got in another's way
+        assert "error" not in {event["level"] for event in counter.events()}
     assert ledger.counts() == {"/a": 5}
     assert ledger.value("SELECT count(*) = count(DISTINCT version) FROM pathcount_schema")
 
@@ -74,7 +74,7 @@ def test_a_second_start_changes_nothing(stage, ledger):
     assert ledger.counts() == {"/a": 2}
 
 
-def test_the_service_needs_no_more_than_a_database_of_its_own(stage, ledger):
+def test_the_service_needs_only_its_own_database(stage, ledger):
     stage.counter(ledger)
     assert ledger.run("SELECT rolsuper, rolcreatedb, rolcreaterole FROM pg_roles WHERE rolname = %s",
                       ledger.role) == [(False, False, False)]
@@ -94,7 +94,7 @@ def test_an_old_table_is_taken_over_with_its_counts(stage, ledger):
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 4, "hits": 15}
 
 
-def test_a_null_count_is_none(stage, ledger):
+def test_a_null_count_is_taken_over_as_0(stage, ledger):
     left_by_the_old_server(ledger, ("/null", None), ("/a", 1))
     api = stage.counter(ledger).api
     assert ledger.counts() == {"/null": 0, "/a": 1}
@@ -102,7 +102,7 @@ def test_a_null_count_is_none(stage, ledger):
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 2, "hits": 2}
 
 
-def test_a_count_at_the_end_of_int_goes_on(stage, ledger):
+def test_a_count_at_the_maximum_of_int_is_counted_on(stage, ledger):
     left_by_the_old_server(ledger, ("/full", 2**31 - 1), ("/also", 2**31 - 1))
     api = stage.counter(ledger).api
     assert api.totals() == {"paths": 2, "hits": 2**32 - 2}
@@ -119,7 +119,7 @@ def test_paths_get_their_leading_slash_and_collisions_are_summed(stage, ledger):
     assert dict(api.pages(limit=2)) == expected
 
 
-def test_what_is_taken_over_is_shown_on_the_page(stage, ledger):
+def test_rows_taken_over_are_shown_on_the_page(stage, ledger):
     left_by_the_old_server(ledger, ("page", 41))
     counter = stage.counter(ledger)
     assert hit(stage.render(counter).address, "/page") == 42
@@ -149,7 +149,7 @@ def test_a_takeover_happens_once(stage, ledger):
     assert Api(counters[0].address).totals() == {"paths": 1, "hits": 2}
 
 
-def test_a_takeover_that_was_killed_is_done_again_from_the_start(stage, ledger):
+def test_a_killed_takeover_is_repeated_from_the_start(stage, ledger):
     left_by_the_old_server(ledger, *[(f"{n}", 1) for n in range(2000)])
     with ledger.connect() as session:
         session.execute("BEGIN")
@@ -161,10 +161,10 @@ def test_a_takeover_that_was_killed_is_done_again_from_the_start(stage, ledger):
     assert ledger.counts() == {f"/{n}": 1 for n in range(2000)}
 
 
-LONG = "/" + "long" * 1000  # longer than what we count; PostgreSQL compresses it to fit an index
+LONG = "/" + "long" * 1000  # longer than our maximum; PostgreSQL compresses it to fit an index
 
 
-def test_paths_longer_than_any_of_ours_are_taken_over_and_shown(stage, ledger):
+def test_paths_beyond_the_maximum_length_are_taken_over_and_shown(stage, ledger):
     left_by_the_old_server(ledger, (LONG, 70), ("/a", 1))
     counter = stage.counter(ledger)
     assert ledger.counts() == {LONG: 70, "/a": 1}
@@ -173,7 +173,7 @@ def test_paths_longer_than_any_of_ours_are_taken_over_and_shown(stage, ledger):
 
 
 @pytest.mark.parametrize("order", ["count", "path"])
-def test_paths_longer_than_any_of_ours_are_paged_over(stage, ledger, order):
+def test_paths_beyond_the_maximum_length_can_be_paged(stage, ledger, order):
     left_by_the_old_server(ledger, (LONG, 70), ("/m", 1))
     assert stage.counter(ledger).api.pages(limit=1, order=order) == [(LONG, 70), ("/m", 1)]
 
@@ -186,7 +186,7 @@ def test_a_path_that_just_fitted_the_old_index_is_taken_over(stage, ledger):
     assert ledger.counts() == {tight: 3}
 
 
-def test_an_old_server_that_still_writes_is_waited_for(stage, ledger):
+def test_a_takeover_waits_for_an_old_server_that_still_writes(stage, ledger):
     left_by_the_old_server(ledger, ("/a", 1))
     with ledger.connect() as old:
         old.execute("BEGIN")
@@ -213,7 +213,7 @@ def test_a_ledger_for_newer_programs_only_is_refused_with_a_clear_error(stage, l
     assert ledger.counts() == {"/a": 1}
 
 
-def test_a_newer_ledger_that_lets_old_programs_in_is_worked_with(stage, ledger):
+def test_a_newer_ledger_that_allows_old_programs_is_used(stage, ledger):
     stage.counter(ledger).api.count({"/a": 1})
     ledger.run("INSERT INTO pathcount_schema VALUES (1000000, 'later', 1)")
     assert stage.counter(ledger).api.count({"/a": 1}) == {"/a": 2}
@@ -228,7 +228,7 @@ def migration(number):
 
 
 def left_by_the_first_program(ledger):
-    """A ledger as the first program made it, with a path in it."""
+    """A ledger as the first program made it, with one path."""
     with ledger.connect_as_owner() as connection:
         connection.execute("CREATE TABLE pathcount_schema (version INT PRIMARY KEY, name TEXT NOT NULL, "
                            "oldest_program INT NOT NULL, applied_at TIMESTAMPTZ NOT NULL DEFAULT now())")
@@ -238,7 +238,7 @@ def left_by_the_first_program(ledger):
         connection.execute("UPDATE pathcount_lane SET paths = 1, hits = 3")
 
 
-def test_a_ledger_of_the_first_program_is_brought_up_to_date(stage, ledger):
+def test_a_ledger_of_the_first_program_is_upgraded(stage, ledger):
     left_by_the_first_program(ledger)
     api = stage.counter(ledger).api
     api.lane()
@@ -247,21 +247,21 @@ def test_a_ledger_of_the_first_program_is_brought_up_to_date(stage, ledger):
                              "periods": {"today": none, "24h": none, "7d": none, "30d": none}}
     assert api.count({"/a": 1}) == {"/a": 4}
     row = api.get("/a")
-    assert row["first"] is None and row["last"] is not None  # nobody knows of the hits before
+    assert row["first"] is None and row["last"] is not None  # the hits before are not in history
     assert ledger.totals() == ledger.totals_by_scanning() == api.totals() == {"paths": 1, "hits": 4}
 
 
-def test_an_older_program_cannot_write_beside_this_one(stage, ledger):
+def test_an_older_program_cannot_write_at_the_same_time(stage, ledger):
     api = stage.counter(ledger).api
     api.count({"/a": 1})
     assert ledger.value("SELECT max(oldest_program) FROM pathcount_schema") == 4
     with ledger.connect_as_owner() as connection:
-        with pytest.raises(psycopg.errors.UndefinedTable):  # which its statement begins with
+        with pytest.raises(psycopg.errors.UndefinedTable):  # the first part of its statement
             connection.execute("SELECT lane, sequence FROM pathcount_lane ORDER BY lane FOR UPDATE")
     assert ledger.folded() == {"/a": 1}
 
 
-def test_the_first_hit_makes_the_schema_this_programs_and_no_read_does(stage, ledger):
+def test_the_first_hit_completes_an_upgrade_and_no_read_does(stage, ledger):
     left_by_the_first_program(ledger)
     counter = stage.service("counter-svc", {**ledger.keys, "batch_deadline_ms": 500}).until_ready()
     api = Api(counter.address)

@@ -1,5 +1,5 @@
-"""A request's trace (W3C Trace Context): taken over or begun, passed on to counter-svc, in the answer
-for people, and in what either service says of it in its log."""
+"""A request's trace (W3C Trace Context): accepted or created, passed on to counter-svc, shown in answers to
+people, and logged by both services."""
 
 import re
 
@@ -34,7 +34,7 @@ def pair(module_stage):
 
 
 @pytest.mark.parametrize("flags", ["00", "01"])
-def test_a_trace_is_taken_over_and_passed_on_with_the_batch(pair, flags):
+def test_a_trace_is_accepted_and_passed_on_with_the_batch(pair, flags):
     answer = get(pair.address, "/taken", {**traceparent(flags=flags), **JSON})
     assert answer.status == 200 and answer.header("x-request-id") == ID
     trace, parent, passed_flags = passed_on(pair.proxy.batches[-1])
@@ -48,7 +48,7 @@ def test_a_trace_is_taken_over_and_passed_on_with_the_batch(pair, flags):
     {"traceparent": f"00-{ID}-{PARENT}-00-more"}, {"X-Request-Id": ID},
     {"traceparent": f"00-{ID}-{PARENT}-00, 00-{ID}-{PARENT}-00"},
     {"traceparent": f'00-{ID[:-10]}" event=x-{PARENT}-00'}], ids=str)
-def test_without_a_valid_one_each_request_begins_a_trace_of_its_own(pair, headers):
+def test_a_request_without_a_valid_trace_gets_a_new_one(pair, headers):
     traces = {get(pair.address, "/begun", headers).header("x-request-id") for _ in range(5)}
     assert len(traces) == 5 and ID not in traces
     assert all(re.fullmatch("[0-9a-f]{32}", trace) for trace in traces)
@@ -57,7 +57,7 @@ def test_without_a_valid_one_each_request_begins_a_trace_of_its_own(pair, header
 
 @pytest.mark.parametrize("target", ["/-/paths", "/-/paths/a", "/-/badge/a.svg", "/-/paths?format=csv",
                                     "/-/hit/a.gif"])
-def test_what_looks_without_counting_passes_its_trace_on_too(pair, target):
+def test_views_pass_their_trace_on_too(pair, target):
     trace = f"{abs(hash(target)):032x}"
     before = len(pair.proxy.seen)
     get(pair.address, "/a")
@@ -67,7 +67,7 @@ def test_what_looks_without_counting_passes_its_trace_on_too(pair, target):
 
 @pytest.mark.parametrize("target", ["/a", "/%zz", "/-/", "/-/unknown", "/-/openapi.yml", "/-/paths",
                                     "/-/live?limit=x"])
-def test_every_answer_bears_it(pair, target):
+def test_every_answer_has_the_trace(pair, target):
     for headers in (traceparent(), {**traceparent(), **JSON}):
         answer = get(pair.address, target, headers)
         assert answer.header("x-request-id") == ID
@@ -77,7 +77,7 @@ def test_every_answer_bears_it(pair, target):
             assert f"Reference: <code>{ID}</code>" in answer.text
 
 
-def test_a_batch_belongs_to_the_trace_of_its_first_hit(pair):
+def test_a_batch_has_the_trace_of_its_first_hit(pair):
     gate = Gate()
     pair.proxy.next(gate, "POST", "/v1/hits")
     held = Later(hit, pair.address, "/held")
@@ -93,7 +93,7 @@ def test_a_batch_belongs_to_the_trace_of_its_first_hit(pair):
     assert len(set(traces)) == len(traces)
 
 
-def test_every_try_of_a_batch_bears_its_trace_and_an_id_of_its_own(pair):
+def test_every_attempt_of_a_batch_has_its_trace_and_a_new_id(pair):
     pair.proxy.next(drop, "POST", "/v1/hits", times=3)
     before = len(pair.proxy.batches)
     trace = "7" * 32
@@ -114,7 +114,7 @@ def test_an_error_of_postgresql_is_logged_with_the_trace_of_the_request(stage):
     hit(pair.address, "/held")
     with pair.ledger.held_appends():
         asked = Later(get, pair.address, "/held", traceparent("1" * 32))
-        failed = until(lambda: pair.counter.events("journal-failed"), "the lock to be told")
+        failed = until(lambda: pair.counter.events("journal-failed"), "the lock to be logged")
     assert asked.result().status == 200
     assert failed[0]["trace"] == "1" * 32 and failed[0]["batches"] == "1"
 
@@ -125,8 +125,8 @@ def test_an_error_page_names_the_trace_id_of_the_logs(stage):
     with pair.ledger.held_appends():
         page = get(pair.address, "/warm", traceparent("2" * 32))
     assert page.status == 503 and f"Reference: <code>{'2' * 32}</code>" in page.text
-    told = until(lambda: pair.render.events("unavailable"), "the refusal to be told")
-    assert told[0]["trace"] == "2" * 32 and told[0]["route"] == "visit"
+    logged = until(lambda: pair.render.events("unavailable"), "the refusal to be logged")
+    assert logged[0]["trace"] == "2" * 32 and logged[0]["route"] == "visit"
 
 
 def test_counter_svc_logs_a_503_with_trace_and_request_id(stage, outage):
@@ -136,5 +136,5 @@ def test_counter_svc_logs_a_503_with_trace_and_request_id(stage, outage):
     answer = ask(counter.address, "GET", "/v1/totals", {
         **traceparent("3" * 32), "Authorization": f"Bearer {TOKEN}", "X-Request-Id": "an id"})
     assert answer.status == 503 and answer.json()["trace"] == "3" * 32
-    told = until(lambda: counter.events("unavailable"), "it to be told")
-    assert (told[0]["trace"], told[0]["request_id"], told[0]["route"]) == ("3" * 32, '"an id"', "totals")
+    logged = until(lambda: counter.events("unavailable"), "it to be logged")
+    assert (logged[0]["trace"], logged[0]["request_id"], logged[0]["route"]) == ("3" * 32, '"an id"', "totals")

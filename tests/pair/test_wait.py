@@ -24,7 +24,7 @@ def test_both_sides_of_a_comparison_are_shown():
     assert message.endswith("last value: False; {'é': sum(many)} is {'é': 1}; {'é': 2} is {'é': 2}")
 
 
-def test_a_side_that_cannot_be_looked_at_again_says_so():
+def test_a_side_that_cannot_be_evaluated_again_is_reported():
     def once(seen=[]):  # pylint: disable=dangerous-default-value
         seen.append(1)
         return seen.index(1) if len(seen) < 2 else seen.index("a second look")

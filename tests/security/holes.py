@@ -1,5 +1,5 @@
-"""A server with the vulnerabilities that the scanners look for. Their silence about pathcount means something
-only if they find these."""
+"""A server with the vulnerabilities that the scanners look for. A scan of pathcount without findings only means
+something if the scanners find these."""
 
 import http.server
 import sqlite3

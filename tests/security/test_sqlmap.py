@@ -16,8 +16,8 @@ PUBLIC = {
     "a path of the table": "/-/paths/a*?format=json",
     "a path that is counted": "/visited*",
     "a badge": "/-/badge/a*.svg?label=x&color=red",
-    "a hit from elsewhere": "/-/hit/elsewhere*.gif",
-    "what is watched": "/-/paths?order=path&before=/b&format=csv",
+    "a hit of another site": "/-/hit/elsewhere*.gif",
+    "a page of the table as CSV": "/-/paths?order=path&before=/b&format=csv",
 }
 INTERNAL = {
     "the rows": "/v1/paths?order=count&prefix=/a&limit=10&after=/a",
@@ -44,7 +44,7 @@ def test_the_public_api_has_no_injection(pair, tmp_path, name):
     assert_found_nothing(sqlmap(pair.address, PUBLIC[name], tmp_path, "-H", ACCEPT))
 
 
-def test_no_header_is_one(pair, tmp_path):
+def test_no_header_has_an_injection(pair, tmp_path):
     assert_found_nothing(sqlmap(pair.address, "/header", tmp_path, "-H", ACCEPT + "*", "-H", "Prefer: return=minimal*"))
 
 
@@ -59,13 +59,13 @@ def test_a_batch_has_no_injection(pair, tmp_path):
                                 f"Authorization: Bearer {TOKEN}", "-H", "Content-Type: application/json"))
 
 
-def test_the_ledger_is_what_it_was(pair):
+def test_the_ledger_is_unchanged(pair):
     """Checks that the tables still exist, and that their totals agree with their rows."""
     assert pair.ledger.totals() == pair.ledger.totals_by_scanning()
     assert pair.ledger.count("/blog/x") == 1
 
 
-def test_a_hole_that_is_there_is_found(tmp_path):
+def test_wapiti_finds_a_planted_vulnerability(tmp_path):
     with holes.Server() as server:
         said = sqlmap(server.address, "/?path=/a", tmp_path, dbms="sqlite")
         assert "identified the following injection point" in said

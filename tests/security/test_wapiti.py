@@ -28,12 +28,12 @@ def wapiti(address, path, folder, modules):
             for kind, all_found in report[part].items() for found in all_found]
 
 
-def test_the_pages_have_no_hole(pair, tmp_path):
+def test_the_pages_have_no_vulnerability(pair, tmp_path):
     found = wapiti(pair.address, "/-/", tmp_path, MODULES if tools.THOROUGH else IN_SHORT)
     assert [one for one in found if one[2] not in NOT_OURS] == []
 
 
-def test_a_hole_that_is_there_is_found(tmp_path):
+def test_wapiti_finds_a_planted_vulnerability(tmp_path):
     with holes.Server() as server:
         found = wapiti(server.address, "/", tmp_path, "xss,sql")
         assert {"SQL Injection", "Cross Site Scripting"} <= {kind for kind, _, _ in found}

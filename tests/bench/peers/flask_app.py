@@ -1,7 +1,8 @@
-"""The old exercise anew: a Flask server that bumps a path's row and lists the table's top.
+"""The earlier exercise rebuilt: a Flask server that increments a path's row and lists the rows with the highest
+counts.
 
-Served by gunicorn, whose workers each hold one connection. As it was: values are never spliced into
-SQL, one transaction for each GET, committed before the answer.
+Served by gunicorn, whose workers each have one connection. As in the original, SQL gets parameters, and each GET
+is one transaction that commits before the answer.
 """
 
 import os

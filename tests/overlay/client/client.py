@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""A load of GETs that knows what it sent and what was acknowledged.
+"""A load of GETs that records which requests were sent and which were acknowledged.
 
-Runs until its standard input ends, or --requests have been made, then finishes what is under way
+Runs until its standard input ends or --requests were made, finishes the requests in flight
 and prints one JSON object:
 
     sent, acked   {path: number}: requests of which at least a byte may have arrived; those of them
@@ -9,8 +9,8 @@ and prints one JSON object:
     unavailable   requests answered 503: not confirmed, counted at most once
     failed        [[start, end, address, what]]: every other answer, and every answer that did not
                   come whole
-    refused       connections that nobody took (the next address was tried); nothing was sent there
-    nobody        requests given up as no address took a connection; nothing was sent
+    refused       connections that were refused (the next address was tried); nothing was sent there
+    nobody        requests given up because every address refused; nothing was sent
     times         [[start, end, kind]] of each request, kind: acked, unavailable, failed, nobody
     by_address    {address: acknowledged}
 
@@ -28,7 +28,7 @@ import sys
 import time
 
 CONNECT_TIMEOUT_S = 2.0
-ANSWER_TIMEOUT_S = 15.0   # far above the service's own deadline: to hear what it says
+ANSWER_TIMEOUT_S = 15.0   # far above the service's own deadline, to get its answer
 GIVE_UP_S = 10.0
 
 
@@ -89,7 +89,7 @@ class Load:
             connection[2].close()
 
     async def request(self, start, address, reader, writer):
-        """One GET; returns how it ended and whether the connection may be used again."""
+        """One GET. Returns its result, and whether the connection can be used again."""
         path = f"{self.asked.prefix}{random.randrange(self.asked.paths)}"
         self.sent[path] += 1
         try:
@@ -98,9 +98,9 @@ class Load:
             status, headers, body = await asyncio.wait_for(answer(reader), ANSWER_TIMEOUT_S)
             reusable = headers.get("connection", "").lower() != "close"
             if status == 200:
-                told = json.loads(body)
-                if told["path"] != path or told["count"] < 1:
-                    raise ValueError(f"an answer to something else: {told}")
+                document = json.loads(body)
+                if document["path"] != path or document["count"] < 1:
+                    raise ValueError(f"an answer to something else: {document}")
                 self.acked[path] += 1
                 self.by_address[address] += 1
                 return "acked", reusable
@@ -129,7 +129,7 @@ class Load:
 
 
 async def answer(reader):
-    """Status, headers and body of one answer; EOFError when it ends too early."""
+    """Status, headers and body of one answer. EOFError if it ends too early."""
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     headers = {}
     for line in head[1:-2]:

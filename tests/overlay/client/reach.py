@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""When a service of the stack could be reached by its name, as seen from a task's network.
+"""Records when a service of the stack was reachable by its name, from a task's network.
 
     reach.py NAME PORT
 
-Asks Swarm's own name server, 127.0.0.11, for NAME and connects to each address, several times a
-second, until standard input ends; then prints one JSON array, [[when, reachable]…], an entry for each
-change, in seconds of the wall clock. Runs in a task's network namespace.
+Asks Swarm's name server, 127.0.0.11, for NAME and connects to each address, several times a second, until
+standard input ends. Then it prints one JSON array, [[when, reachable]…], with an entry for each change, in
+seconds of the wall clock. Runs in a task's network namespace.
 """
 import json
 import select
@@ -19,7 +19,7 @@ PAUSE_S = 0.2
 
 
 def addresses(name):
-    """The A records of a name (RFC 1035, 4): none when there is no answer in time."""
+    """The A records of a name (RFC 1035, 4). Empty if no answer arrives in time."""
     question = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     query = struct.pack(">HHHHHH", 1, 0x100, 1, 0, 0, 0) + question + b"\0\0\1\0\1"
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
@@ -31,7 +31,7 @@ def addresses(name):
             return []
     found, at = [], len(query)
     for _ in range(struct.unpack_from(">H", answer, 6)[0]):
-        while answer[at] and answer[at] < 0xc0:  # labels, up to the root or a pointer
+        while answer[at] and answer[at] < 0xc0:  # skip the labels, up to the root or a pointer
             at += 1 + answer[at]
         at += 2 if answer[at] else 1
         kind, _, _, size = struct.unpack_from(">HHIH", answer, at)
