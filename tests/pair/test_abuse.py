@@ -208,7 +208,6 @@ def test_stalled_clients_cost_a_socket_and_nothing_else(short, kind):
     """Several hundred of them. Other clients are served, and the stalled ones are disconnected at their
     deadline."""
     get(short.address, "/others")
-    time.sleep(0.1)
     memory, descriptors = short.render.memory_bytes(), descriptors_of(short.render)
     with connected(short.address, 500) as socks:
         for sock in socks:

@@ -148,6 +148,6 @@ def test_a_stop_waits_for_an_export_that_is_read(stage):
     fill(pair.ledger, 30000, 100)
     connection = begin(pair.address)
     stopping = Later(pair.render.stop)
-    time.sleep(0.2)
+    until(lambda: pair.render.events("stopping"), "the stop to begin")
     assert len(lines_of(rest_of(connection).decode())) == 30000
     stopping.result()

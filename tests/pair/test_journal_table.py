@@ -1,7 +1,6 @@
 """The journal's rules about the table: refused rows, edits, restores, locks and plans. See test_journal.py."""
 
 import itertools
-import time
 import re
 
 import pytest
@@ -95,13 +94,15 @@ def test_edits_during_hits_lose_no_hit(stage, ledger):
 
     clients = [Later(hammer, path) for path in ("/a", "/b")]
     for _ in range(20):
+        before = dict(counted)
         with ledger.connect() as connection, connection.transaction():
             connection.execute("SELECT pathcount_fold()")  # folds wait until the commit
             connection.execute("DELETE FROM pathcount WHERE path = '/deleted'")
             connection.execute("INSERT INTO pathcount (path, count) VALUES ('/edited', 1) "
                                "ON CONFLICT (path) DO UPDATE SET count = pathcount.count + 1")
             connection.execute("SELECT pathcount_edited()")
-        time.sleep(0.05)
+        until(lambda before=before: all(counted.get(path, 0) > before.get(path, 0) for path in ("/a", "/b")),
+              "hits after the edit")
     stop.append(True)
     for client in clients:
         client.result()
