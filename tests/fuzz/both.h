@@ -1,4 +1,5 @@
-/* An input read as each of the two encodings, and its translation as the other: both must say the same.
+/* Reads an input in each of the two encodings, and its translation into the other one. Both must be
+ * accepted, or refused with the same sentence.
  */
 #ifndef TESTS_FUZZ_BOTH_H
 #define TESTS_FUZZ_BOTH_H
@@ -7,7 +8,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/translate.h"
 
-/* Reads a body and checks what comes of it. Returns NULL, or the sentence with which it was refused. */
+/* Reads a body and checks the result. Returns NULL, or the sentence with which it was refused. */
 typedef const char *(*read_function)(const char *body, size_t len, enum encoding encoding);
 
 static inline bool is_message(const char *body, size_t len, enum encoding encoding)
@@ -32,7 +33,8 @@ static inline void check_translation(const char *said, const struct buffer *body
     MUST(said == NULL || strcmp(said, also) == 0);
 }
 
-/* Whether msgpack-c itself can be asked: it allocates what a list of the largest kind claims to hold. */
+/* Returns whether msgpack-c itself can read the body: for a list or map with a 32-bit length it would
+ * allocate the claimed length. */
 static inline bool is_modest(const char *body, size_t len)
 {
     return len != 0 && memchr(body, 0xDD, len) == NULL && memchr(body, 0xDF, len) == NULL;

@@ -1,6 +1,6 @@
-/* What the fuzzers share. Each is one file with LLVMFuzzerTestOneInput, which feeds the input to a
- * decoder and asserts what must hold of whatever it takes; tests/fuzz/corpus/NAME holds inputs to
- * begin with. `make test-fuzz` runs each for a while; what one finds becomes a unit test.
+/* Shared by the fuzzers. Each fuzzer is one file with LLVMFuzzerTestOneInput, which feeds the input
+ * to a decoder and checks every accepted result. tests/fuzz/corpus/NAME has its first inputs.
+ * `make test-fuzz` runs each fuzzer for a limited time. Turn each finding into a unit test.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
@@ -12,7 +12,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* As assert(), whatever NDEBUG says. */
+/* Like assert(), but independent of NDEBUG. */
 #define MUST(condition)                                                                            \
     do {                                                                                           \
         if (!(condition)) {                                                                        \

@@ -1,5 +1,5 @@
-/* What render-svc reads of counter-svc: the first byte says which answer, the rest is its body. Rows and the
- * answer to a batch are read in both encodings: what is wrong with one is wrong with its translation. */
+/* Answers that render-svc reads from counter-svc. The first byte chooses the kind of answer, the rest
+ * is its body. Rows and answers to batches are read in both encodings, with the same result. */
 #include "proto/api.h"
 #include "proto/detail.h"
 #include "tests/fuzz/both.h"

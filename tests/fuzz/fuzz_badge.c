@@ -1,4 +1,4 @@
-/* The parameters of a badge: whatever they are, what is drawn is well-formed enough for an image. */
+/* The parameters of a badge. For any parameters the badge is well-formed. */
 #include "render-svc/html/badge.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* Every quote, bracket and ampersand that came in was escaped: what is left is our own markup. */
+/* Every quote, bracket and ampersand of the input is escaped, so all others are our own markup. */
 static void check_markup(const char *svg, size_t len)
 {
     bool in_tag = false, in_value = false;

@@ -1,4 +1,5 @@
-/* A User-Agent of any bytes: PCRE2 decides within its limits, the same each time, and by the first bytes alone. */
+/* A User-Agent of any bytes. PCRE2 decides within its limits, always the same, and only by the first
+ * bytes. */
 #include "render-svc/public/bots.h"
 #include "tests/fuzz/fuzz.h"
 

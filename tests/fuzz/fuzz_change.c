@@ -1,5 +1,5 @@
-/* What operators send: the body of a change, the query of the audit trail, and a CSV file. The first byte
- * chooses. What is taken keeps its bounds, and a change that is read again is the same. */
+/* Input from operators: the body of a change, the query of the audit trail, or a CSV file. The first
+ * byte chooses. Accepted input is within its limits, and reading a change twice gives the same. */
 #include "base/memory.h"
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/csv_read.h"
@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 2)
         return 0;
-    text = memory_allocate(1, size - 1); /* of its own: what is read behind it is noticed */
+    text = memory_allocate(1, size - 1); /* a copy, so that ASan finds reads beyond its end */
     memcpy(text, data + 1, size - 1);
     if (data[0] == 'b')
         check_change(text, size - 1);

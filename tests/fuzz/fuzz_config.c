@@ -1,4 +1,4 @@
-/* A YAML file of configuration: taken or refused with one line, and nothing is left behind. */
+/* A configuration in YAML: accepted, or refused with one line, and without a leak. */
 #include "server/ops/config.h"
 #include "tests/fuzz/fuzz.h"
 

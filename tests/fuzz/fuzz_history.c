@@ -1,5 +1,5 @@
-/* The history that render-svc reads of counter-svc: what is taken has its form, and the charts and tables drawn
- * from it are well-formed, whatever its numbers. */
+/* A history that render-svc reads from counter-svc. An accepted one is consistent, and the charts and
+ * tables made from it are well-formed for any numbers. */
 #include "proto/path.h"
 #include "render-svc/html/chart.h"
 #include "tests/fuzz/fuzz.h"
@@ -20,7 +20,7 @@ static void check_points(const struct history *history)
     }
 }
 
-/* Every quote and bracket that came in was escaped, so tags and their values are closed. */
+/* Every quote and bracket of the input is escaped, so all tags and attributes are closed. */
 static void check_markup(struct buffer *html)
 {
     bool in_tag = false, in_value = false;

@@ -1,5 +1,5 @@
-/* The query of a history: as render-svc takes it from a browser, and as counter-svc reads it. What is taken keeps
- * its bounds, and what render-svc passes on reads the same. */
+/* The query of a history, as render-svc accepts it from a browser, and as counter-svc reads it.
+ * Accepted values are within their limits, and counter-svc reads the values that render-svc passes on. */
 #include "base/buffer.h"
 #include "counter-svc/read/history_query.h"
 #include "render-svc/html/query.h"
@@ -35,7 +35,7 @@ static void add(struct buffer *to, const char *name, const char *value, size_t l
     buffer_add_percent(to, value, len);
 }
 
-/* What was read, written as a query again, reads the same. */
+/* A query that was read and written again has the same values. */
 static void check_comes_back(const struct history_query *query)
 {
     struct buffer text = {0};
@@ -58,7 +58,7 @@ static void check_comes_back(const struct history_query *query)
     buffer_free(&text);
 }
 
-/* A browser's query: what its values are, written for counter-svc, is taken or refused there, never misread. */
+/* A browser's query. counter-svc accepts or refuses its values, and never misreads them. */
 static void check_taken(h2o_mem_pool_t *pool, const char *text, size_t len)
 {
     h2o_iovec_t values[N_NAMES], rest;

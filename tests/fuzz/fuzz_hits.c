@@ -1,6 +1,6 @@
-/* What counter-svc reads of render-svc, in both encodings: a batch that is taken keeps the contract, what
- * is encoded of it in either encoding is read as the same batch, and what is wrong with one is wrong with
- * its translation. */
+/* Batches that counter-svc reads from render-svc, in both encodings. An accepted batch conforms to the
+ * contract, encoding it again in either encoding gives the same batch, and both encodings of an
+ * invalid batch get the same error. */
 #include "proto/api.h"
 #include "tests/fuzz/both.h"
 #include "tests/fuzz/fuzz.h"

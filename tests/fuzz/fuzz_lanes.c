@@ -1,16 +1,16 @@
-/* The protocol of the lanes: render-svc's own lanes.c against a model of counter-svc and its ledger.
- * The input is a sequence of events, one byte each with its argument in the next; after each of them
- * must hold what the design promises:
- *  - of every path, confirmed <= stored <= sent
- *  - a confirmed hit was stored exactly once, and before; its number is one that its batch has given
- *  - a batch that was perhaps acted on is only ever sent on its own lane, with its own sequence, and with
- *    as many hits of bots
- *  - what was cancelled in the open batch is never sent, and never called back
- *  - of the hits as they are counted for metrics, accepted = committed + refused + waiting
- *  - each callback runs once; in the end nobody waits, and nothing is left in memory
+/* The protocol of the lanes: render-svc's lanes.c and lane.c with a model of counter-svc and its
+ * ledger. The input is a sequence of events, each with one byte and its argument in the next byte.
+ * After each event these properties must hold:
+ *  - for every path, confirmed <= stored <= sent
+ *  - a confirmed hit was stored exactly once, before its confirmation, with a count of its batch
+ *  - a batch that was perhaps stored is only repeated unchanged: on its lane, with its sequence and
+ *    its hits by bots
+ *  - a hit that was cancelled in the open batch is never sent, and its callback never runs
+ *  - in the metrics, accepted = committed + refused + waiting hits
+ *  - each callback runs once; at the end no hit waits, and no memory is leaked
  *
- * The model stands in for counter_client, for the timers and for the end of a turn (the linker's
- * --wrap): so there is no time but what the input makes of it.
+ * With the linker's --wrap, the model replaces counter_client, the timers and the end of a turn. So
+ * only the input lets time pass.
  */
 #include "tests/fuzz/lanes_counter.h"
 #include "tests/fuzz/lanes_time.h"
@@ -66,7 +66,7 @@ static void step(uint8_t event)
         pass(argument % 2 ? LINGER_MS : (uint64_t)argument * 4);
         break;
     case 5:
-        if (argument % 64 < world.ledger.issued) /* a day has passed without a word of it */
+        if (argument % 64 < world.ledger.issued) /* the lane was unused for a day */
             ledger_forget(&world.ledger, world.ledger.issued - argument % 64);
         break;
     case 6:
@@ -81,7 +81,7 @@ static void step(uint8_t event)
     }
 }
 
-/* Everything gets well: then nobody waits any more, and what is confirmed or dropped is all. */
+/* All faults end. Then no hit waits, and every batch is confirmed or dropped. */
 static void settle(void)
 {
     world.is_settling = true;

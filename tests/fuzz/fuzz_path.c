@@ -1,4 +1,4 @@
-/* The canonical path: what is taken is valid, and canonicalised again is itself. */
+/* The canonical path: an accepted one is valid, and resolving it again does not change it. */
 #include "base/buffer.h"
 #include "proto/normalize.h"
 #include "proto/path.h"
@@ -22,7 +22,7 @@ static void check_again(const char *path, size_t len)
     buffer_free(&target);
 }
 
-/* Normalised, it is valid, not too long for its room, and normalised again it is itself. */
+/* A normalised path is valid and fits into its buffer. Normalising it again does not change it. */
 static void check_normalized(const char *path, size_t len, unsigned which)
 {
     const struct path_rules rules = {(which & 1) != 0, (which & 2) != 0, (which & 4) != 0,
@@ -41,7 +41,7 @@ static void check_normalized(const char *path, size_t len, unsigned which)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *path = malloc(size == 0 ? 1 : size); /* what is promised, and not a byte more */
+    char *path = malloc(size == 0 ? 1 : size); /* exactly the size that the contract requires */
     enum path_error error;
     size_t len;
 

@@ -1,5 +1,5 @@
-/* The query of a view, its cursors, and the links that are made of it: what is taken keeps its bounds,
- * and a link leads to the same view. */
+/* The query of a view, its cursors and its links. Accepted values are within their limits, and a link
+ * leads to the same view. */
 #include "proto/view.h"
 #include "render-svc/html/link.h"
 #include "tests/fuzz/fuzz.h"

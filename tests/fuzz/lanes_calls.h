@@ -1,10 +1,10 @@
-/* What lanes.c asks of counter-svc: each batch is what the hits are that have left, and stays it. */
+/* Calls of counter-svc: each batch has exactly the hits that have left, and does not change. */
 #ifndef TESTS_FUZZ_LANES_CALLS_H
 #define TESTS_FUZZ_LANES_CALLS_H
 
 #include "tests/fuzz/lanes_world.h"
 
-/* The batch that has just left: the hits that have left since the last are those in it. */
+/* Makes the model of a batch that has just left. It has all hits that have left since the last one. */
 static struct model_batch *new_batch(const struct batch *batch)
 {
     struct model_batch *model = calloc(1, sizeof(*model));
@@ -31,8 +31,8 @@ static struct model_batch *new_batch(const struct batch *batch)
     return model;
 }
 
-/* A batch that is sent again is unchanged. It moves to another lane only if no counter-svc can have
- * acted on it. */
+/* A repeated batch is unchanged. It moves to another lane only if no counter-svc can have stored
+ * it. */
 static void check_again(const struct model_batch *model, const struct batch *batch)
 {
     int64_t hits[N_PATHS] = {0}, bot_hits[N_PATHS] = {0};
@@ -93,7 +93,7 @@ struct counter_call *__wrap_counter_call(struct counter_client *client,
     if (strcmp(request->target, API_LANES) != 0) {
         MUST(strcmp(request->target, call->wants_rows ? API_HITS RANKING_QUERY : API_HITS) == 0);
         MUST(strcmp(request->trace->id, TRACE.id) == 0);
-        /* each try is over a connection that has offered MessagePack, or has not */
+        /* the connection of each attempt has offered MessagePack or not */
         call->encoding = world.n_tries++ % 3 == 0 ? ENCODING_JSON : ENCODING_MSGPACK;
         request->encode(request->encode_data, call->encoding, &body);
         call->batch = batch_keep(sent_batch(owner, &body, call->encoding));

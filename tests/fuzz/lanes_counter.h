@@ -1,14 +1,14 @@
-/* What counter-svc answers, as the model of its ledger has it, and what becomes of an answer on its way. */
+/* Answers of counter-svc according to the model of its ledger, and faults of these answers. */
 #ifndef TESTS_FUZZ_LANES_COUNTER_H
 #define TESTS_FUZZ_LANES_COUNTER_H
 
 #include "tests/fuzz/lanes_calls.h"
 
-/* Hands the answer over; the call is gone with it. */
+/* Passes on the answer and frees the call. */
 static void answer(struct counter_call *call, enum http_outcome outcome, int status,
                    const struct buffer *body)
 {
-    char *copy = malloc(body->len + 1); /* good during the callback, and no longer */
+    char *copy = malloc(body->len + 1); /* valid during the callback only */
     struct http_answer answer = {
         .outcome = outcome, .status = status, .len = body->len, .encoding = call->encoding};
 
@@ -35,7 +35,7 @@ static void answer_lane(struct counter_call *call, uint8_t fate)
 
     switch (fate % 8) {
     case 4:
-        outcome = HTTP_UNKNOWN; /* but its answer is lost */
+        outcome = HTTP_UNKNOWN; /* its answer is lost */
         break;
     case 5:
         buffer_add_literal(&body, "{\"lane\": \"one\"}");
@@ -61,7 +61,7 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
     struct batch batch = {.lane = call->batch->lane, .sequence = call->batch->sequence};
     struct buffer encoded = {0};
 
-    for (size_t i = 0; i < N_PATHS; ++i) /* a repeat tells the counts of now */
+    for (size_t i = 0; i < N_PATHS; ++i) /* the answer to a repeat has the present counts */
         if (call->batch->hits[i] != 0)
             hit_counts[batch.size++] = (struct hit_count){
                 call->batch->repeated ? world.ledger.counts[i] : call->batch->counts[i],
@@ -74,7 +74,7 @@ static void encode_counts(struct buffer *body, const struct counter_call *call, 
     buffer_free(&encoded);
 }
 
-/* counter-svc answers, as the ledger has it. */
+/* Answers according to the ledger. */
 static void answer_truly(struct counter_call *call, struct buffer *body, bool with_rows)
 {
     struct model_batch *batch = call->batch;
@@ -91,7 +91,7 @@ static void answer_truly(struct counter_call *call, struct buffer *body, bool wi
     answer(call, HTTP_ANSWERED, status, body);
 }
 
-/* Nobody can say any more whether it was acted on. */
+/* The outcome of the batch is unknown. */
 static void answer_doubtfully(struct counter_call *call, enum http_outcome outcome, int status,
                               const struct buffer *body)
 {
@@ -99,7 +99,7 @@ static void answer_doubtfully(struct counter_call *call, enum http_outcome outco
     answer(call, outcome, status, body);
 }
 
-/* It cannot be stored, which ends its lane; unless it is stored already. */
+/* The batch cannot be stored, which ends its lane. A batch that was stored before is a repeat. */
 static void refuse_data(struct counter_call *call, struct buffer *body, int status)
 {
     if (!ledger_expects(&world.ledger, call->batch)) {
@@ -111,7 +111,7 @@ static void refuse_data(struct counter_call *call, struct buffer *body, int stat
     answer(call, HTTP_ANSWERED, status, body);
 }
 
-/* An answer, but not to this batch. */
+/* Answers another batch. */
 static void answer_another(struct counter_call *call, struct buffer *body)
 {
     if (ledger_apply(&world.ledger, call->batch) == 200) {
@@ -127,21 +127,21 @@ static void answer_batch(struct counter_call *call, uint8_t fate)
     struct buffer body = {0};
 
     switch (fate % 12) {
-    case 4: /* acted on, and the answer lost */
+    case 4: /* stored, and the answer is lost */
         (void)ledger_apply(&world.ledger, call->batch);
         answer_doubtfully(call, HTTP_UNKNOWN, 0, &body);
         break;
-    case 5: /* lost on its way there */
+    case 5: /* the request is lost */
         answer_doubtfully(call, HTTP_UNKNOWN, 0, &body);
         break;
-    case 6: /* late on its way there */
+    case 6: /* the request is late */
         ledger_delay(&world.ledger, call->batch);
         answer_doubtfully(call, HTTP_UNKNOWN, 0, &body);
         break;
     case 7:
         answer(call, HTTP_NOT_SENT, 0, &body);
         break;
-    case 8: /* acted on, and yet not confirmed */
+    case 8: /* stored, but not confirmed */
         (void)ledger_apply(&world.ledger, call->batch);
         answer_doubtfully(call, HTTP_ANSWERED, 503, &body);
         break;

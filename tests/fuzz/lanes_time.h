@@ -1,4 +1,4 @@
-/* Time: the timers and turns of the loop that lanes.c waits for. */
+/* Timers and turns of the loop, for lanes.c. */
 #ifndef TESTS_FUZZ_LANES_TIME_H
 #define TESTS_FUZZ_LANES_TIME_H
 
@@ -76,7 +76,7 @@ static void end_turn(void)
     world.deferred = NULL;
     if (deferred != NULL)
         deferred->_run(deferred);
-    /* A lane is free, and no hit waits for others or for the end of a pause: then no hit is left. */
+    /* If a lane is free, and no batch lingers or pauses, then no hit is in the open batch. */
     if (world.n_calls < (size_t)world.settings.lanes && world.n_timers == 0)
         MUST(world.n_open == 0);
 }

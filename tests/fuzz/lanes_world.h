@@ -1,4 +1,4 @@
-/* The world of fuzz_lanes.c: all that an input changes, and the visitors, whose hits lanes.c counts. */
+/* The state of fuzz_lanes.c, and the visitors whose hits lanes.c counts. */
 #ifndef TESTS_FUZZ_LANES_WORLD_H
 #define TESTS_FUZZ_LANES_WORLD_H
 
@@ -19,19 +19,19 @@
 #define MAX_WAITING  1500
 #define LINGER_MS    5
 
-/* A hit as its visitor knows it: memory of its own, path included, for ASan to watch. */
+/* A visitor's hit, in its own allocation together with its path, so that ASan finds wrong accesses. */
 struct visitor {
     struct hit hit;
     size_t path;
-    struct model_batch *batch; /* NULL: it has not left */
+    struct model_batch *batch; /* NULL: not sent yet */
     size_t index;
     char text[];
 };
 
-/* What lanes.c has asked of counter-svc: a lane, or that a batch be counted. */
+/* A call of counter-svc: for a new lane, or with a batch. */
 struct counter_call {
     http_callback callback;
-    void *data; /* which of the lanes asks */
+    void *data; /* the lane that calls */
     struct model_batch *batch;
     bool wants_rows;
     enum encoding encoding; /* of the batch, and of its answer */
@@ -57,8 +57,8 @@ static struct {
     struct timer *timers[MAX_TIMERS];
     size_t n_timers;
     struct deferred *deferred;
-    bool is_answering; /* lanes.c is being told an answer */
-    bool is_settling;  /* nothing new is begun any more */
+    bool is_answering; /* lanes.c receives an answer */
+    bool is_settling;  /* no new hits and faults */
     bool is_gone;      /* lanes_destroy has run */
 } world;
 
@@ -75,7 +75,7 @@ static uint8_t next_byte(void)
     return *world.input++;
 }
 
-/* Which of the world's paths this is. */
+/* Returns the index of a path. */
 static size_t path_index(const char *path, size_t len)
 {
     size_t index = (size_t)(path[1] - 'a');
@@ -85,7 +85,7 @@ static size_t path_index(const char *path, size_t len)
     return index;
 }
 
-/* Which of lanes.c's lanes asks. */
+/* Returns the index of the lane that calls. */
 static size_t owner_index(void *data)
 {
     size_t i = 0;
@@ -167,7 +167,7 @@ static void on_counted(struct hit *hit, struct hit_count told, struct shared_row
         MUST(++world.confirmed[path] <= world.ledger.stored[path]);
         MUST(number > 0 && number <= world.ledger.counts[path]);
         MUST(told.overflow == (path == ROWLESS_PATH));
-        ++batch->told[path]; /* in the order in which they came; a repeat tells the counts of now */
+        ++batch->told[path]; /* in order of arrival; a repeat has the present counts */
         if (!batch->repeated && batch->counts[path] != INT64_MAX)
             MUST(number == batch->counts[path] - batch->hits[path] + batch->told[path]);
     } else {
@@ -176,7 +176,7 @@ static void on_counted(struct hit *hit, struct hit_count told, struct shared_row
     forget_visitor(visitor);
     if (world.is_settling)
         return;
-    switch (next_byte()) { /* a visitor who is answered may go, with others, or come again */
+    switch (next_byte()) { /* an answered visitor may leave, with others, or return */
     case 1:
         cancel(next_byte());
         break;

@@ -1,6 +1,6 @@
-/* counter-svc and its journal as far as a lane is concerned, and the batches on their way there. The
- * last entry may be lost when a standby takes over, unless a later answer has proved that it is safe.
- * The model holds itself to one thing: no batch is ever stored twice.
+/* A model of counter-svc and its journal with respect to lanes, and of batches on their way there. A
+ * failover may lose the last entry, unless a later answer has proved that it is safe. The model
+ * itself checks that no batch is ever stored twice.
  */
 #ifndef TESTS_LEDGER_MODEL_H
 #define TESTS_LEDGER_MODEL_H
@@ -14,39 +14,39 @@
 #define MAX_ISSUED 4096
 #define MAX_LATE   64
 
-/* A batch, for as long as anything knows of it. */
+/* A batch, as long as it is referenced. */
 struct model_batch {
     int64_t lane, sequence;
     int64_t hits[N_PATHS];
-    int64_t bot_hits[N_PATHS]; /* of these */
-    int64_t counts[N_PATHS];   /* right after it was stored */
-    int64_t told[N_PATHS];     /* hits that have got their number */
-    size_t stored;             /* how often */
-    bool may_be_done;          /* a try may have been acted on, or may still be */
+    int64_t bot_hits[N_PATHS]; /* among these hits */
+    int64_t counts[N_PATHS];   /* right after the batch was stored */
+    int64_t told[N_PATHS];     /* hits that have got their count */
+    size_t stored;             /* how often it was stored */
+    bool may_be_done;          /* an attempt may have been stored, or may still be */
 
     /* the last answer that render-svc got */
     bool confirmed; /* 200 */
-    bool repeated;  /* and it was stored before */
-    bool refused;   /* 409, and it is certain that nobody will ever act on it */
-    bool dropped;   /* its hits are not confirmed, ever */
+    bool repeated;  /* as a repeat */
+    bool refused;   /* 409, and the batch will certainly never be stored */
+    bool dropped;   /* its hits are never confirmed */
 
     size_t _users;
 };
 
 struct ledger {
     int64_t issued;
-    int64_t sequences[MAX_ISSUED + 1];        /* of each lane; -1: not issued, or forgotten */
+    int64_t sequences[MAX_ISSUED + 1];        /* of each lane; -1: not issued, or deleted */
     struct model_batch *last[MAX_ISSUED + 1]; /* stored on each lane */
     int64_t counts[N_PATHS];
     int64_t sent[N_PATHS], stored[N_PATHS]; /* hits */
     struct model_batch *latest;             /* the batch of the last entry, if that is not safe */
     struct model_batch *before;             /* stored on its lane before it */
     int64_t counts_before[N_PATHS];
-    struct model_batch *late[MAX_LATE]; /* requests that nobody waits for any more */
+    struct model_batch *late[MAX_LATE]; /* requests without a waiting caller */
     size_t n_late;
 };
 
-/* A batch goes with the last who knows of it. */
+/* Counts references. The last one frees the batch. */
 static inline struct model_batch *batch_keep(struct model_batch *batch)
 {
     ++batch->_users;
@@ -65,7 +65,7 @@ static inline void ledger_init(struct ledger *ledger)
     memset(ledger->sequences, 0xff, sizeof(ledger->sequences));
 }
 
-/* An answer needs an entry that is safe, and then all entries before it are safe as well. */
+/* An answer proves that its entry is safe, and with it all entries before. */
 static inline void ledger_confirm(struct ledger *ledger)
 {
     batch_leave(ledger->latest);
@@ -73,7 +73,7 @@ static inline void ledger_confirm(struct ledger *ledger)
     ledger->latest = ledger->before = NULL;
 }
 
-/* A standby takes over that does not have the last entry. */
+/* A standby without the last entry takes over. */
 static inline void ledger_lose(struct ledger *ledger)
 {
     struct model_batch *batch = ledger->latest;
@@ -91,7 +91,7 @@ static inline void ledger_lose(struct ledger *ledger)
     ledger_confirm(ledger);
 }
 
-/* A new lane, or 0 when there have been very many. */
+/* Returns a new lane, or 0 after MAX_ISSUED lanes. */
 static inline int64_t ledger_issue(struct ledger *ledger)
 {
     if (ledger->issued == MAX_ISSUED)
@@ -121,12 +121,12 @@ static inline int ledger_apply(struct ledger *ledger, struct model_batch *batch)
 {
     batch->repeated = ledger->sequences[batch->lane] == batch->sequence;
     if (batch->repeated) {
-        MUST(ledger->last[batch->lane] == batch); /* one sequence is one batch */
+        MUST(ledger->last[batch->lane] == batch); /* a sequence number identifies a batch */
         return 200;
     }
     if (!ledger_expects(ledger, batch))
         return 409;
-    ledger_confirm(ledger); /* of several entries only the last is ever lost */
+    ledger_confirm(ledger); /* only the last entry can be lost */
     ledger->latest = batch_keep(batch);
     ledger->before = ledger->last[batch->lane];
     memcpy(ledger->counts_before, ledger->counts, sizeof(ledger->counts));
@@ -143,8 +143,8 @@ static inline int ledger_apply(struct ledger *ledger, struct model_batch *batch)
     return 200;
 }
 
-/* A request that render-svc has given up is still under way. It arrives as it was sent: a batch of
- * unknown fate does not change. */
+/* A request that render-svc has given up is still in flight. It arrives as it was sent, because a batch
+ * with an unknown outcome does not change. */
 static inline void ledger_delay(struct ledger *ledger, struct model_batch *batch)
 {
     if (ledger->n_late != MAX_LATE)
@@ -161,7 +161,7 @@ static inline void ledger_arrive(struct ledger *ledger, size_t which)
     which %= ledger->n_late;
     batch = ledger->late[which];
     ledger->late[which] = ledger->late[--ledger->n_late];
-    repeated = batch->repeated; /* of the answer that render-svc got */
+    repeated = batch->repeated; /* in the answer that render-svc got */
     (void)ledger_apply(ledger, batch);
     batch->repeated = repeated;
     batch_leave(batch);
