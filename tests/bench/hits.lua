@@ -1,13 +1,13 @@
--- wrk's script: GETs of /bench/NNNNNNN, paths uniform, and how often each was asked for.
+-- A script for wrk: GETs of /bench/NNNNNNN with uniformly chosen paths. Counts the requests of each.
 --
 --   wrk … -s hits.lua URL -- FILE PATHS STRIDE SEED
 --
--- Path number i is called i times STRIDE. FILE gets an array of PATHS 32-bit numbers for each
--- thread: the requests that it has made, whether they were answered or not; so it may be at most
--- what was in flight above what is stored. wrk's own result is a line of JSON behind "RESULT ".
+-- The name of path number i is i * STRIDE. FILE gets an array of PATHS 32-bit numbers for each
+-- thread: the requests that it has made, answered or not. So it may exceed the stored hits by at most
+-- the requests in flight. The result of wrk is a line of JSON after "RESULT ".
 --
--- A request is a look-up in a table, or one concatenation when the paths are many: wrk's -t1 makes
--- several times as many of them as it can send.
+-- Making a request is a look-up in a table or, with many paths, a concatenation. wrk -t1 can make
+-- several times as many requests as it can send.
 
 local ffi = require "ffi"
 

@@ -1,4 +1,4 @@
-/* The size of a search and the faults in it. `-D` changes each of them; search.py lists the
+/* The size of a search and the faults in it. `-D` changes each of them; searches.py lists the
  * configurations that are searched. */
 
 #ifndef COUNTERS

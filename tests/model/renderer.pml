@@ -1,4 +1,4 @@
-/* render-svc: one lane object of render-svc/count/lanes.c, with one hit per batch. */
+/* render-svc: one lane object of render-svc/count/lane.c, with one hit per batch. */
 
 #define REQUEST(c, r) counter[c].request[r]
 
@@ -17,8 +17,8 @@ inline clear_request(c_, r_) {
 #endif
 }
 
-/* on_answer: a 503, a lost answer, a timeout. The same batch will be sent again. A renderer that
- * asked for a lane is finished; this bounds the number of lanes. */
+/* on_batch_answered without an outcome: a 503, a lost answer, a timeout. The batch will be repeated.
+ * A renderer that waited for a lane is finished, which bounds the number of lanes. */
 inline on_no_answer(r_) {
     if
     :: renderer[r_].lane == NO_LANE -> renderer[r_].hit = HITS
@@ -27,7 +27,7 @@ inline on_no_answer(r_) {
     renderer[r_].at = NOBODY
 }
 
-/* on_answer: a 200. Changes h, x and total. */
+/* on_batch_answered: a 200. Changes h, x and total. */
 inline on_confirmed(c_, r_) {
     assert(renderer[r_].hit == REQUEST(c_, r_).hit);
     printf("  renderer %d: 200 for hit %d\n", r_, r_ * HITS + renderer[r_].hit);
@@ -43,7 +43,7 @@ inline on_confirmed(c_, r_) {
     check_ledger()
 }
 
-/* on_answer: a 409. A batch that was never sent before moves to a new lane. A batch that may have
+/* on_batch_answered: a 409. A batch that was never sent before moves to a new lane. A batch that may have
  * been applied is dropped. Changes x, last and e. */
 inline on_conflict(c_, r_) {
     printf("  renderer %d: 409 for hit %d on lane %d; was sent before: %d\n", r_,
@@ -66,7 +66,7 @@ inline on_conflict(c_, r_) {
     clear_request(c_, r_)
 }
 
-/* on_opened */
+/* on_lane_opened */
 inline on_opened(c_, r_) {
     renderer[r_].lane = RENDERERS + r_;
     printf("  renderer %d: lane %d\n", r_, renderer[r_].lane);
