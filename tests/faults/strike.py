@@ -171,7 +171,7 @@ class Strikes:
                      if kept and now[name] > before[name] + MEMORY_ALLOWANCE_KB}
             assert not grown, f"memory has grown, kB: {grown}"
             return True
-        until(is_back, "memory to be back where it was", 15)
+        until(is_back, "memory to be freed", 15)
 
     def audit_everything(self):
         """Audits all hits again. Hits that were in flight have arrived by now, or never will."""

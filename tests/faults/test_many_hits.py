@@ -67,6 +67,6 @@ def test_many_hits_are_counted_once_and_memory_does_not_grow(stage, tmp_path, ca
         now = [resident_kb(service) for service in services]
         assert all(size <= before + ALLOWANCE_KB for size, before in zip(now, warm)), (warm, now)
         return now
-    now = until(is_back, "memory to be where it was")
+    now = until(is_back, "memory to be freed")
     with capsys.disabled():
         print(f"\n{sum(acknowledged)} hits, kB of counter-svc and render-svc: {warm}, then {now}")

@@ -74,7 +74,7 @@ def test_rolling_keeps_every_acknowledged_hit(stack, note):
                 and not report.unavailable)
 
 
-def test_encrypted(stack, note):
+def test_the_inner_networks_are_encrypted(stack, note):
     """The inner networks use ESP: the mesh distributes requests to the renderers, hits are counted, and nothing
     of the inner networks crosses the switch unencrypted."""
     stack.command("remove", WAIT_S=str(PATIENCE_S))

@@ -53,7 +53,7 @@ def rows(ledger):
     return [ledger.run(f"SELECT * FROM {table} ORDER BY 1") for table in ("pathcount", "pathcount_schema")]
 
 
-def test_everything_comes_back(stage, ledger, command, tmp_path):
+def test_a_backup_restores_everything(stage, ledger, command, tmp_path):
     counter = stage.counter(ledger)
     hits = {path: n + 1 for n, path in enumerate(PATHS)}
     counter.api.count(hits)

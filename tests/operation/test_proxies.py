@@ -241,13 +241,13 @@ def test_hosts_that_cannot_count_are_removed_and_return(site, tmp_path):
             proxies.append(stack.enter_context(Proxy(
                 folder, language, documented(language), [well.address, ill.address])))
         counter.kill()
-        until(lambda: get(ill.address, "/-/health").status == 503, "it to be noticed")
+        until(lambda: get(ill.address, "/-/health").status == 503, "the loss of counter-svc to be noticed")
         haproxy = proxies[0]
-        until(lambda: haproxy.servers()["b"]["status"] == "DOWN", "HAProxy to know it")
+        until(lambda: haproxy.servers()["b"]["status"] == "DOWN", "HAProxy to mark the host as down")
         assert haproxy.servers()["a"]["status"] == "UP"
         for proxy in proxies:
             until(lambda proxy=proxy: all(ask(proxy.address, "HEAD", "/-/health").status == 200 for _ in range(20)),
                   "no request to go there")
             assert [get(proxy.address, "/left/out").status for _ in range(10)] == [200] * 10
         counter.restart()
-        until(lambda: haproxy.servers()["b"]["status"] == "UP", "HAProxy to know that it is back")
+        until(lambda: haproxy.servers()["b"]["status"] == "UP", "HAProxy to mark the host as up")

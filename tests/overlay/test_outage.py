@@ -41,7 +41,7 @@ def test_host_without_the_database_killed(spread, prefix, note):
         spread.lab("kill", victim)
         killed = time.time()
         until(lambda: all(watch.steady(10) for watch in watches),
-              "the page whole again on the others", WHOLE_AGAIN_S + 15)
+              "the page to be back on the other hosts", WHOLE_AGAIN_S + 15)
         report, figures = collect(spread, prefix, load, watches)
     took = max(0, *(watch.whole_since() - killed for watch in watches))
     slow = max(end - start for watch in watches for start, end, _ in watch.seen)
@@ -98,7 +98,7 @@ def test_host_cut_off_and_mended(spread, prefix, note):
         spread.lab("mend", victim)
         mended = time.time()
         until(lambda: get_count(victim, "/back"), "the page on the mended host", 90)
-        until(lambda: all(watch.steady(5) for watch in watches), "the page whole on the others", 60)
+        until(lambda: all(watch.steady(5) for watch in watches), "the page to be back on the other hosts", 60)
         spread.command("wait")
         seen = spread.load_on(victim, f"{prefix}lonely/", requests=20, one_try=True).stop()
         report, figures = collect_both(spread, prefix, load, lonely, seen, watches)

@@ -73,7 +73,7 @@ def test_changed_rows_are_highlighted_unless_motion_is_reduced(browser, full):
         assert animation == ("none" if still else "hot")
 
 
-def test_the_bars_follow(browser, own):
+def test_the_bars_change_with_the_counts(browser, own):
     pair = own({"/first": 10, "/second": 9})
     browser.address = pair.address
     browser.open("/-/paths")

@@ -294,7 +294,7 @@ def test_the_probe_succeeds_while_the_service_lives(stage, name):
     service.freeze()
     assert run(name, "--probe", env=env).returncode == 1
     service.thaw()
-    until(lambda: run(name, "--probe", env=env).returncode == 0, "it to live again")
+    until(lambda: run(name, "--probe", env=env).returncode == 0, "the service to answer again")
 
 
 @pytest.mark.parametrize("name", BOTH)

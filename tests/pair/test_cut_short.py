@@ -183,7 +183,7 @@ def test_exports_that_the_kernel_has_buffered_arrive_whole(stage, counter):
     """Even if the process ends."""
     render = stage.render(counter)
     with answers(render, EVERYTHING + "&prefix=/0000") as socks:
-        until(lambda: render.metric("pathcount_exports") == 0, "the kernel to have all of it")
+        until(lambda: render.metric("pathcount_exports") == 0, "the kernel to have the whole answer")
         render.kill()
         for sock in socks:
             data, end = read_to_end(sock)

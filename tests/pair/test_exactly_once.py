@@ -321,7 +321,7 @@ def test_a_frozen_counter_does_not_hold_a_position(ledger, counter, other):
         ledger.until_waiting(1)
         counter.freeze()
         release()
-    until(lambda: not ledger.backends("state <> 'idle'"), "PostgreSQL to finish by itself", 5)
+    until(lambda: not ledger.backends("state <> 'idle'"), "PostgreSQL to finish", 5)
     assert other.count(paths)["/0999"] == 2
     counter.thaw()
     for post in posts:

@@ -161,7 +161,7 @@ def test_a_compressed_export_that_is_cut_short_is_an_error(stage, version):
     ("br, *;q=0.5", True),
     ("gzip;q=0.001", True), ("identity;q=0.5, gzip;q=1.0", True), ("", False), ("br", False), ("identity", False),
     ("gzip;q=0", False), ("*, gzip;q=0", False), ("identity, gzip;q=0.5", False), ("gzipped", False), ("*;q=0", False)])
-def test_the_client_chooses(full, accept, is_packed):
+def test_the_client_chooses_compression(full, accept, is_packed):
     for target in ("/-/paths", "/chosen"):
         answer = get(full.address, target, {"Accept-Encoding": accept})
         assert (answer.header("content-encoding") == "gzip") == is_packed

@@ -65,7 +65,7 @@ def test_a_period_has_its_own_rows(world, period, bots):
     assert ('id="live"' in html) == (period == "all" and bots == "include")
 
 
-def test_rows_say_how_many_hits_came_from_bots(world):
+def test_rows_show_hits_by_bots(world):
     assert {row["path"]: row["bots"] for row in world.face.json("/-/paths")["rows"]} == {
         "/old": 0, "/b": 3, "/a": 1, "/c": 5, "/deep/history": 0}
     assert world.face.path("/b")["bots"] == 3

@@ -147,7 +147,7 @@ def test_a_journal_without_its_last_entry_is_not_restarted(ledger, counter):
     ledger.folded()
     ledger.run("DELETE FROM pathcount_journal")
     lane = 77
-    until(lambda: counter.ready().status == 503, "the counter to say that it cannot count")
+    until(lambda: counter.ready().status == 503, "the counter to report that it cannot count")
     assert "journal" in counter.ready().text
     assert api.post(lane, 1, {"/a": 1}).status == 503
     assert ledger.value("SELECT count(*) FROM pathcount_journal") == 0

@@ -105,7 +105,7 @@ def test_a_period_is_ordered_searched_and_paged_like_the_whole_table(api, rows, 
 
 
 @pytest.mark.parametrize("period", IN_PERIOD)
-def test_rows_and_periods_say_how_many_hits_came_from_bots(api, rows, period):
+def test_rows_and_periods_have_hits_by_bots(api, rows, period):
     numbers = expected(rows, period)
     for bots in ("include", "exclude"):
         page = api.view(period=period, bots=bots, order="path", limit=1000)

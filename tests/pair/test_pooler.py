@@ -170,7 +170,7 @@ def test_a_pool_that_becomes_shared_is_refused_and_the_counts_stay_exact(stage, 
 
         assert count()
         pooler.reload(pool_mode="transaction")
-        until(is_refused, "a session to find itself in another's process")
+        until(is_refused, "a session to get another session's process")
         assert {event["sqlstate"] for event in counter.events() if "sqlstate" in event} == {"26000"}
         pooler.reload(pool_mode="session")
         counter.until_ready()

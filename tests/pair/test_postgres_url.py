@@ -81,7 +81,7 @@ def test_a_list_whose_first_host_is_read_only(stage, ledger, read_only):
 def test_a_list_of_read_only_hosts_is_not_ready(stage, ledger, read_only):
     counter = stage.counter(ledger, ready=False, postgres_url=mirrored(read_only, ledger))
     until(lambda: counter.log().count("level=warning") + counter.log().count("level=error") > 0,
-          "a word about it")
+          "the failure to be logged")
     assert counter.ready().status == 503
     assert counter.ready().body.strip()
 
@@ -141,6 +141,6 @@ def test_an_invalid_url_is_an_error_at_the_start(stage, ledger, url):
 
 def test_a_wrong_password_is_reported_without_showing_it(stage, ledger):
     counter = stage.counter(ledger, ready=False, postgres_pw="wrong-but-secret-password")
-    until(lambda: "level=error" in counter.log() or "level=warning" in counter.log(), "a word about it")
+    until(lambda: "level=error" in counter.log() or "level=warning" in counter.log(), "the failure to be logged")
     assert counter.ready().status == 503
     assert "wrong-but-secret-password" not in counter.ready().text

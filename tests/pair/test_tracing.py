@@ -136,5 +136,5 @@ def test_counter_svc_logs_a_503_with_trace_and_request_id(stage, outage):
     answer = ask(counter.address, "GET", "/v1/totals", {
         **traceparent("3" * 32), "Authorization": f"Bearer {TOKEN}", "X-Request-Id": "an id"})
     assert answer.status == 503 and answer.json()["trace"] == "3" * 32
-    logged = until(lambda: counter.events("unavailable"), "it to be logged")
+    logged = until(lambda: counter.events("unavailable"), "the 503 to be logged")
     assert (logged[0]["trace"], logged[0]["request_id"], logged[0]["route"]) == ("3" * 32, '"an id"', "totals")

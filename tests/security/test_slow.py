@@ -19,7 +19,7 @@ MODES = {
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("target", ["/", "/-/paths?limit=1000"] if tools.THOROUGH else ["/-/paths?limit=1000"])
-def test_others_are_served(pair, tmp_path, mode, target):
+def test_other_clients_are_served(pair, tmp_path, mode, target):
     said = tools.run(["slowhttptest", *MODES[mode], "-c", CONNECTIONS, "-r", "500", "-l", SECONDS, "-p", "5", "-u",
                       "http://%s:%d" % pair.address + target], tmp_path, 2 * int(SECONDS) + 60)
     said = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said)

@@ -65,7 +65,7 @@ def test_the_ledger_is_unchanged(pair):
     assert pair.ledger.count("/blog/x") == 1
 
 
-def test_wapiti_finds_a_planted_vulnerability(tmp_path):
+def test_sqlmap_finds_a_planted_vulnerability(tmp_path):
     with holes.Server() as server:
         said = sqlmap(server.address, "/?path=/a", tmp_path, dbms="sqlite")
         assert "identified the following injection point" in said
