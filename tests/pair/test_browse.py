@@ -9,7 +9,7 @@ from harness import contract, page
 from harness.face import Face, read_csv, rows_of
 from harness.http import JSON, get, hit
 from harness.proxy import drop, reset, swallow
-from harness.wait import Later
+from harness.wait import Later, until
 
 CSV = {"Accept": "text/csv"}
 
@@ -214,9 +214,12 @@ def test_a_failed_read_is_repeated(stage, mishap):
 
 
 def test_reads_beyond_the_limit_get_503(stage):
-    pair = stage.pair(render_keys={"max_reads": 1, "request_deadline_ms": 3000})
+    pair = stage.pair(render_keys={"max_reads": 1, "request_deadline_ms": 15000, "call_deadline_ms": 15000})
     pair.counter.freeze()
-    asked = [Later(get, pair.address, "/-/paths", JSON) for _ in range(20)]
+    asked = []
+    for n in range(1, 10):  # 8 in flight and one in the queue
+        asked.append(Later(get, pair.address, f"/-/paths?limit={n}", JSON))
+        until(lambda n=n: pair.render.metric("pathcount_reads_waiting") == n, "the read to wait")
+    assert get(pair.address, "/-/paths?limit=10", JSON).status == 503
     pair.counter.thaw()
-    statuses = sorted(one.result().status for one in asked)
-    assert set(statuses) <= {200, 503} and 503 in statuses and 200 in statuses
+    assert [one.result().status for one in asked] == [200] * 9

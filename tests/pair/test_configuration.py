@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import socket
 
 import pytest
@@ -231,7 +230,7 @@ def test_a_port_in_use_is_reported_in_one_line(name, key):
         done = run(name, env=as_environment({
             **RIGHT[name], "listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0",
             key: f"127.0.0.1:{port}"}))
-    assert done.returncode not in (0, -signal.SIGABRT, -signal.SIGSEGV)
+    assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if "level=error" in line]
     assert len(errors) == 1 and "127.0.0.1" in errors[0] and str(port) in errors[0], done.stderr
 

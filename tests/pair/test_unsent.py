@@ -107,6 +107,7 @@ def test_clients_that_read_are_not_disconnected(stage, counter):
         for _ in range(10):
             answer = ask(limited)
             assert answer.status == 503 or len(answer.body) == whole
+        until(lambda: len(ask(limited).body) == whole, "room after the others were disconnected")
 
 
 def test_rows_sent_to_many_clients_are_accounted_once(stage, counter):
