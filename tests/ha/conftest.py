@@ -5,7 +5,7 @@ import os
 import pytest
 
 from commits import Commits
-from harness.fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
+from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
 from harness.lab import CLIENT_IMAGE, REPO, images, made_lab, watching
 from members import LOAD_HOST, HaStack
 

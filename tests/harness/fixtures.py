@@ -17,3 +17,12 @@ def note(capsys):
         with capsys.disabled():
             print(f"\n    {text}", flush=True)
     return show
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Adds to the report of a failed test what the services logged meanwhile."""
+    report = (yield).get_result()
+    stack = getattr(item, "funcargs", {}).get("_stack")
+    if report.failed and stack and hasattr(report.longrepr, "addsection"):
+        report.longrepr.addsection("warnings and errors of the services", stack.complaints(call.start))

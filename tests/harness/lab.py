@@ -200,9 +200,13 @@ class Report:
         self.times, self.by_address = sorted(seen["times"]), seen["by_address"]
 
     def __str__(self):
-        return (f"sent {self.sent.total()}, acknowledged {self.acked.total()}, "
+        text = (f"sent {self.sent.total()}, acknowledged {self.acked.total()}, "
                 f"unavailable {self.unavailable}, failed {len(self.failed)}, "
                 f"refused {self.refused}, nobody {self.nobody}")
+        bad = [(start, end) for start, end, kind in self.times if kind != "acked"]
+        if bad:
+            text += f", these from {clock(bad[0][0])} to {clock(max(end for _, end in bad))} UTC"
+        return text
 
     def whole_since(self):
         """The begin of the last uninterrupted run of acknowledged requests (wall clock)."""
@@ -214,6 +218,10 @@ class Report:
 
     def slowest(self, kind):
         return max((end - start for start, end, k in self.times if k == kind), default=0)
+
+
+def clock(moment):
+    return time.strftime("%H:%M:%S", time.gmtime(moment))
 
 
 class Watch:
@@ -396,6 +404,21 @@ class Stack:
                             f"name={world.STACK}_{service}", check=False, timeout=60)
             found += [Task(service, host, container) for container in listed.split()]
         return found
+
+    def complaints(self, since, most=25):
+        """The last warnings and errors that counter-svc and render-svc have logged since then (wall clock),
+        with those of ended tasks, in order of time."""
+        found = []
+        for host in self.hosts:
+            listed = docker(host, "ps", "--all", "--format", "{{.ID}} {{.Names}}", "--filter",
+                            f"label=com.docker.stack.namespace={world.STACK}", check=False, timeout=60)
+            for container, name in (line.split() for line in listed.splitlines()):
+                if "-svc." in name:
+                    logs = world.docker(host, "logs", "--since", f"{since:.3f}", container, check=False, timeout=60)
+                    lines = (line.partition(" ") for line in (logs.stdout + logs.stderr).splitlines())
+                    found += [f"{at} h{host} {text[:200]}" for at, _, text in lines
+                              if text.startswith(("level=warning", "level=error"))]
+        return "\n".join(sorted(found)[-most:])
 
     def task(self, service, host):
         return next(task for task in self.tasks(service) if task.host == host)

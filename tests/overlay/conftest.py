@@ -1,7 +1,7 @@
 """Makes the lab for the session, or uses one that is up. Provides the stack on it."""
 import pytest
 
-from harness.fixtures import note, prefix  # noqa: F401 (pytest finds fixtures here)
+from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
 from harness.lab import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HOSTS = 3
