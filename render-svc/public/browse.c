@@ -57,6 +57,7 @@ bool browse_answer_failure(struct browse *browse, const struct http_answer *answ
 {
     bool json = browse->form.type != ACCEPT_HTML;
 
+    trend_fini(&browse->trend);
     if (answer == NULL)
         reply_unavailable(browse->req, "The counts are unavailable.", json);
     else if (answer->status == 404 && browse->view.period != VIEW_ALL_TIME)

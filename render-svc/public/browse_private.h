@@ -41,7 +41,8 @@ const struct history *browse_history(const struct browse *browse, enum trend_uni
 /* Answers with an error. */
 void browse_answer_error(struct browse *browse, int status, const char *detail);
 
-/* Answers a request whose read has failed: `answer` is not a 200. Returns true (read_callback). */
+/* Answers a request whose read has failed, and stops reading the history: `answer` is NULL or not a
+ * 200. Returns true (read_callback). */
 bool browse_answer_failure(struct browse *browse, const struct http_answer *answer);
 
 #endif

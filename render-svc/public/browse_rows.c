@@ -198,12 +198,9 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, read, read);
     const char *error;
 
-    if (answer == NULL || answer->status != 200) {
-        trend_fini(&browse->trend);
+    if (answer == NULL || answer->status != 200)
         return browse_answer_failure(browse, answer);
-    }
     if (rows_decode(answer->body, answer->len, answer->encoding, &browse->rows, &error) != 0) {
-        trend_fini(&browse->trend);
         browse_answer_failure(browse, NULL);
         return false;
     }
