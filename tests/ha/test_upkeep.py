@@ -142,5 +142,5 @@ def test_replicas_are_rebalanced_without_a_failed_request(stack, prefix, note):
     report = load.stop()
     note(f"rebalanced: {report}")
     stack.audit(prefix, report.sent, report.acked, exact=True)
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
     assert len({task.host for task in stack.tasks("counter-svc")}) == 2

@@ -196,13 +196,13 @@ class Report:
         self.sent = collections.Counter(seen["sent"])
         self.acked = collections.Counter(seen["acked"])
         self.unavailable, self.failed = seen["unavailable"], seen["failed"]
-        self.refused, self.nobody = seen["refused"], seen["nobody"]
+        self.refused, self.unreached = seen["refused"], seen["unreached"]
         self.times, self.by_address = sorted(seen["times"]), seen["by_address"]
 
     def __str__(self):
         text = (f"sent {self.sent.total()}, acknowledged {self.acked.total()}, "
                 f"unavailable {self.unavailable}, failed {len(self.failed)}, "
-                f"refused {self.refused}, nobody {self.nobody}")
+                f"refused {self.refused}, unreached {self.unreached}")
         bad = [(start, end) for start, end, kind in self.times if kind != "acked"]
         if bad:
             text += f", these from {clock(bad[0][0])} to {clock(max(end for _, end in bad))} UTC"

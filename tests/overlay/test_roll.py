@@ -45,7 +45,7 @@ def test_rolling_to_a_broken_image(rolled, prefix, note, bad):
         report = load.stop()
     note(f"rolling to a broken {bad}-svc: {report}")
     rolled.audit(prefix, report.sent, report.acked, exact=True)
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
 
 
 def test_rolling_under_load(rolled, prefix, note):
@@ -61,7 +61,7 @@ def test_rolling_under_load(rolled, prefix, note):
         report = load.stop()
     note(f"rolling: {report}")
     rolled.audit(prefix, report.sent, report.acked, exact=True)
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
 
 
 def image_of(stack: Stack, service):

@@ -47,7 +47,7 @@ def test_rotating_under_load(rotated, prefix, note, what):
         report = load.stop()
     note(f"rotating {what}: {report}")
     rotated.audit(prefix, report.sent, report.acked, exact=True)
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
 
     after = versions(rotated)
     changed = {key for key in after if after[key] != before[key]}
@@ -80,7 +80,7 @@ def test_an_interrupted_rotation_continues(rotated, prefix):
         rotated.running_under_load(prefix)
     finally:
         report = load.stop()
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
     assert {version for (_, file), version in versions(rotated).items()
             if file.startswith("counter_token")} == {before + 1}
     assert old not in rotated.swarm("secret", "ls", "--format", "{{.Name}}").split()

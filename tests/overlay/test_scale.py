@@ -32,5 +32,5 @@ def test_scaling_under_load(stack, prefix, note):
         report = load.stop()
     note(f"scaling: {report}")
     stack.audit(prefix, report.sent, report.acked, exact=True)
-    assert not report.failed and not report.unavailable and not report.nobody
+    assert not report.failed and not report.unavailable and not report.unreached
     assert len(report.by_address) == 6, "a renderer got no request"

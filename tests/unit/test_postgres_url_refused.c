@@ -54,7 +54,7 @@ static void what_names_no_host_is_refused(void **state)
 
 static void a_name_has_at_most_255_bytes(void **state)
 {
-    /* what stands before the name and behind it; a directory's own slash counts */
+    /* the bytes before the name and after it; the slash of the directory counts */
     static const char *const around[][2] = {{"", ""},
                                             {"", ":5433"},
                                             {"[", "]:5433"},

@@ -10,8 +10,8 @@ and prints one JSON object:
     failed        [[start, end, address, what]]: every other answer, and every answer that did not
                   come whole
     refused       connections that were refused (the next address was tried); nothing was sent there
-    nobody        requests given up because every address refused; nothing was sent
-    times         [[start, end, kind]] of each request, kind: acked, unavailable, failed, nobody
+    unreached     requests given up because every address refused; nothing was sent
+    times         [[start, end, kind]] of each request, kind: acked, unavailable, failed, unreached
     by_address    {address: acknowledged}
 
 Times are seconds of the wall clock. Half of the workers keep their connection, the others use a new
@@ -39,7 +39,7 @@ class Load:
         self.sent, self.acked = collections.Counter(), collections.Counter()
         self.by_address = collections.Counter()
         self.failed, self.times = [], []
-        self.begun = self.refused = self.unavailable = self.nobody = 0
+        self.begun = self.refused = self.unavailable = self.unreached = 0
         self.stopping = asyncio.Event()
 
     async def addresses(self):
@@ -71,7 +71,7 @@ class Load:
         connection = None
         while not self.stopping.is_set() and self.begun < self.asked.requests:
             self.begun += 1
-            start, kind = time.time(), "nobody"
+            start, kind = time.time(), "unreached"
             if connection and (connection[1].at_eof() or connection[2].is_closing()):
                 connection[2].close()
                 connection = None
@@ -82,7 +82,7 @@ class Load:
                     connection[2].close()
                     connection = None
             else:
-                self.nobody += 1
+                self.unreached += 1
             self.times.append([round(start, 3), round(time.time(), 3), kind])
             await asyncio.sleep(self.asked.think_ms / 1000 * random.uniform(0.5, 1.5))
         if connection:
@@ -124,7 +124,7 @@ class Load:
             loop.add_reader(sys.stdin, stop)
         await asyncio.gather(*(self.worker(n % 2 == 0) for n in range(self.asked.workers)))
         return {"sent": self.sent, "acked": self.acked, "unavailable": self.unavailable,
-                "failed": self.failed, "refused": self.refused, "nobody": self.nobody,
+                "failed": self.failed, "refused": self.refused, "unreached": self.unreached,
                 "times": self.times, "by_address": self.by_address}
 
 
