@@ -1,4 +1,5 @@
-"""Makes a lab of three managers with a database server each, and two workers. Provides the stack on it."""
+"""Makes a lab of three managers with a database server each, and two workers, or extends the lab of the session's
+earlier tests. Provides the stack on it."""
 import contextlib
 import os
 
@@ -6,7 +7,7 @@ import pytest
 
 from commits import Commits
 from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
-from harness.lab import CLIENT_IMAGE, REPO, images, made_lab, watching
+from harness.lab import CLIENT_IMAGE, REPO, Stack, docker, images, is_own_lab, made_lab, watching, world
 from members import LOAD_HOST, HaStack
 
 HOSTS = 5
@@ -15,8 +16,28 @@ HOSTS = 5
 collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "test_disks.py", "test_upkeep.py"]
 
 
+def remove_stack():
+    """Removes the stack of earlier tests with everything that it stores, so that one with three database servers can
+    begin empty."""
+    hosts = world.recall()["hosts"]
+    stack = Stack(hosts)
+    stack.recover()
+    stack.stop_clients()
+    stack.command("remove", "--secrets")
+    for node in stack.function("labelled", "pathcount.ledger=true").split():
+        stack.swarm("node", "update", "--label-rm", "pathcount.ledger", node)
+    of_stack = ["--filter", f"label=com.docker.stack.namespace={world.STACK}"]
+    for host in hosts:
+        for container in docker(host, "ps", "--all", "--quiet", *of_stack).split():
+            docker(host, "rm", "--force", container)
+        for volume in docker(host, "volume", "ls", "--quiet", *of_stack).split():
+            docker(host, "volume", "rm", volume)
+
+
 @pytest.fixture(scope="session")
 def lab():
+    if is_own_lab():
+        remove_stack()
     with made_lab(str(HOSTS), "--ha"):
         images.build(CLIENT_IMAGE, REPO / "tests" / "overlay" / "client")
         yield

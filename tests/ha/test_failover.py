@@ -82,7 +82,7 @@ def test_host_of_the_primary_cut_off(stack, prefix, commits, under_load, note):
 def stop(pids):
     """For longer than the lock lasts."""
     send(pids, signal.SIGSTOP)
-    time.sleep(TTL_S + 7)
+    time.sleep(TTL_S + 2)
     send(pids, signal.SIGCONT)
 
 

@@ -1,9 +1,12 @@
 """Makes the lab for the session, or uses one that is up. Provides the stack on it."""
+import pathlib
+
 import pytest
 
 from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
 from harness.lab import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
+HERE = pathlib.Path(__file__).parent
 HOSTS = 3
 
 # Modules ordered by the deployment that they need (Stack.shape), because a change takes half a minute.
@@ -14,7 +17,11 @@ ORDER = ["stack_file", "lab", "one_host", "outage", "backup", "monitoring",  # r
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: ORDER.index(item.module.__name__.removeprefix("test_")))
+    """Sorts the tests of this folder. Those of other folders follow."""
+    def place(item):
+        topic = item.module.__name__.removeprefix("test_")
+        return ORDER.index(topic) if item.path.parent == HERE else len(ORDER)
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
