@@ -249,7 +249,7 @@ test-faults: ## inject faults under load, as root; FAULTS=long: hours, FAULTS_SE
 	@tests/run test-faults
 
 .PHONY: test-model
-test-model: ## search the model of the journal's protocol with spin; two minutes
+test-model: ## search the model of the journal's protocol with spin; a minute
 	@tools/need build model
 	@tests/run test-model
 

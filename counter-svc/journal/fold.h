@@ -1,7 +1,7 @@
 /* Folding: adds the journal's entries to the tables, then clears and vacuums the journal.
  *
  * Folds run on their own session with asynchronous commits. If a crash undoes a fold, its entries
- * are still in the journal. A fold is one statement, pathcount_fold (schema/004-journal.sql), over
+ * are still in the journal. A fold is one statement, pathcount_fold (schema/006-history.sql), over
  * a slice of entries with a few thousand paths. All counter-svc may fold, even at the same time.
  *
  * At light load a fold follows within 100 ms, so that SQL users see a hit at once. Under load a
