@@ -166,11 +166,12 @@ int entry_decode(const PGresult *result, int row, struct journal_entry *entry, c
     if (!get_int8(result, row, ENTRY_POSITION, &entry->position) ||
         !get_int8(result, row, ENTRY_ID, &entry->id) ||
         !get_int8(result, row, ENTRY_KIND_COLUMN, &entry->kind)) {
-        *error = "an entry of the journal has no position, id or kind";
+        *error = "An entry of the journal has no position, id or kind. Restore a backup.";
         return -1;
     }
     if (entry->kind != ENTRY_KIND) {
-        *error = "the journal has an entry of a kind that this program does not know; upgrade it";
+        *error = "The journal has an entry of a kind that this program does not know. Upgrade "
+                 "counter-svc.";
         return -1;
     }
     if (!get_int8(result, row, ENTRY_WRITER, &entry->writer) ||
@@ -186,7 +187,8 @@ int entry_decode(const PGresult *result, int row, struct journal_entry *entry, c
         !get_int8_array(result, row, ENTRY_ENDED, entry->ended, ENTRY_MAX_LANES, &entry->n_ended) ||
         !get_paths(result, row, entry) || !get_bot_hits(result, row, entry) ||
         !get_table_counts(result, row, entry)) {
-        *error = "an entry of the journal is not of the form that this program writes";
+        *error = "An entry of the journal is not of the form that this program writes. Upgrade "
+                 "counter-svc, or restore a backup.";
         return -1;
     }
     return 0;

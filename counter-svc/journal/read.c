@@ -122,7 +122,7 @@ static void on_chain_broken(struct journal *journal)
 /* Applies the entries of an answer. Returns false if one of them is invalid. */
 static bool apply_all(struct journal *journal, const PGresult *result, int64_t checkpoint)
 {
-    const char *error = "an entry of the journal is not the next one";
+    const char *error = "The journal has a gap between two entries. Restore a backup.";
 
     for (int row = 1; row < PQntuples(result); ++row) {
         size_t pinned;

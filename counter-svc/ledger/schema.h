@@ -1,10 +1,9 @@
 /* The ledger's schema: numbered migrations. The first counter-svc that needs them applies them.
  *
- * Programs and schema versions share their numbers: this program is number SCHEMA_VERSION and
- * upgrades the ledger to this version. It applies all missing migrations in one transaction, under
- * an advisory lock. Each migration records the oldest program that can work with the ledger
- * afterwards. So during a roll-out, and after a roll-back, older programs work with a newer ledger
- * unless a migration has excluded them.
+ * A program is identified by the schema version to which it upgrades the ledger: SCHEMA_VERSION. It
+ * applies all missing migrations in one transaction, under an advisory lock. Each migration records
+ * the oldest program that can work with the ledger afterwards. So during a roll-out, and after a
+ * rollback, older programs work with a newer ledger unless a migration has excluded them.
  *
  * A migration that excludes older programs waits until the session's owner allows it, because some
  * renderers may reach only older programs.

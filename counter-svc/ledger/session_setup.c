@@ -186,8 +186,9 @@ static void read_schema_version(struct session *session, const struct pg_answer 
 
     if (state == SCHEMA_TOO_NEW) {
         log_event(LOG_LEVEL_ERROR, "program-too-old",
-                  "error=\"this program is number %d, the ledger (version %d) needs %d or later\"",
-                  SCHEMA_VERSION, version, oldest_program);
+                  "error=\"the ledger has schema %d and requires a program for schema %d or later; "
+                  "this one is for schema %d\"",
+                  version, oldest_program, SCHEMA_VERSION);
         service_give_up();
     } else if (state == SCHEMA_EXCLUDES && !session->may_migrate) {
         note_set_up(session, SESSION_AWAITING_MIGRATION);

@@ -134,7 +134,7 @@ static void on_resolved(void *data, const struct addresses *found, const char *e
         for (size_t i = 0; i < found->count; ++i)
             http_address_set(&addresses[i], found->hosts[i], client->settings->port);
         note_move(client, replicas_set(&client->replicas, addresses, found->count, monotonic_ms()),
-                  "its address was removed from the name");
+                  "its address was removed from DNS");
         metric_set(&render_metrics_of(client->worker)->replicas, found->count);
     } else {
         log_event(LOG_LEVEL_DEBUG, "look-up-failed", "host=%s error=%s", client->settings->host,
@@ -238,8 +238,8 @@ static const char *failure_of(const struct http_answer *answer)
     if (answer->status == 401)
         return "counter-svc does not accept the token";
     if (answer->status == 503)
-        return "counter-svc cannot do its work now; its /ready says why";
-    return answer->status >= 500 ? "counter-svc cannot answer" : NULL;
+        return "counter-svc is not ready; its /ready shows the reason";
+    return answer->status >= 500 ? "counter-svc answered with an error" : NULL;
 }
 
 /* Reports the outcome of a call to the replicas and to readiness. After a failed read a probe

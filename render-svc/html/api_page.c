@@ -96,7 +96,7 @@ static const struct {
 } ANSWERS[] = {
     {"200", "counted once, and on disk"},
     {"204", "the same, for a beacon"},
-    {"400, 404, 405, 414", "not counted; the response says why"},
+    {"400, 404, 405, 414", "not counted; the response has the reason"},
     {"503", "not confirmed: counted at most once; another request is another hit"},
 };
 

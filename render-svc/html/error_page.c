@@ -15,8 +15,7 @@ static const char *advice_of(int status)
         return "Nothing was changed. Use the button on this site's own page.";
     case 404:
         return "Nothing was counted. Paths below <code>/-/</code> belong to pathcount itself; "
-               "every "
-               "other path is counted when it is opened.";
+               "every other path is counted when it is opened.";
     case 405:
         return "Nothing was counted. To count a path, open it: a <code>GET</code> is a hit.";
     case 414:
@@ -26,7 +25,7 @@ static const char *advice_of(int status)
         return "It was counted once or not at all, never twice. Reading the counts is not a hit; "
                "opening the path again is another hit.";
     default:
-        return "The log of the service may say more.";
+        return "The log of the service may show the reason.";
     }
 }
 

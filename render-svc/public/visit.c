@@ -177,7 +177,7 @@ static void on_hit_counted(struct hit *hit, struct hit_count count, struct share
         ranking_wait_start(render->ranking, &visit->wait, on_table_rows);
 }
 
-/* The rows have arrived; `rows` is NULL if they are unavailable. */
+/* The rows have arrived. */
 static void on_table_rows(struct ranking_wait *wait, struct shared_rows *rows)
 {
     answer_visit(H2O_STRUCT_FROM_MEMBER(struct visit, wait, wait), rows);

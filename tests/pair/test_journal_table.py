@@ -159,7 +159,7 @@ def test_an_entry_of_an_unknown_kind_is_not_skipped(ledger, counter):
     lane = api.lane()
     ledger.run(APPEND, 7)
     assert api.post(lane, 1, {"/a": 1}).status == 503
-    assert "upgrade" in counter.ready().text
+    assert "Upgrade counter-svc." in counter.ready().text
     last = positions(ledger)[1]
     ledger.run("DELETE FROM pathcount_journal WHERE position = %s", last)
     until(lambda: api.post(lane, 1, {"/a": 1}).status == 200, "hits to be counted again")

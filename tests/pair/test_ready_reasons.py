@@ -62,7 +62,7 @@ def test_a_wrong_password(stage, ledger):
 def test_ready_of_render_svc_refers_to_counter_svc(stage, ledger):
     counter = stage.counter(ledger, ready=False, postgres_db="nothing")
     render = stage.render(counter, ready=False)
-    until(lambda: render.ready().text == "not ready: counter-svc cannot do its work now; its /ready says why\n",
+    until(lambda: render.ready().text == "not ready: counter-svc is not ready; its /ready shows the reason\n",
           "render-svc's reason")
 
 
