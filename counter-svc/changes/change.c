@@ -301,7 +301,7 @@ static bool read_rows(struct change_reader *reader, json_t *rows, bool may_repea
     {
         if (!read_row(row, rows)) {
             error = "Each of \"rows\" must have a canonical \"path\" and a \"count\" from 0 to "
-                    "9223372036854775807; \"first\" and \"last\" are times or left out.";
+                    "9223372036854775807; \"first\" and \"last\" are times or absent.";
             break;
         }
         path = json_string_value(json_object_get(row, "path"));

@@ -81,7 +81,7 @@ static int check(const struct command *command)
         return wrong("--before belongs to log and has the number of a change, not",
                      command->before);
     if (command->id != NULL && is_action(command, "normalise"))
-        return wrong("without --id, run again what was interrupted:", command->action);
+        return wrong("without --id, run the interrupted command again:", command->action);
     if (!utf8_is_valid(command->why, strlen(command->why)) ||
         strlen(command->why) > CHANGE_MAX_WHY_BYTES)
         return wrong("expected at most 1,000 bytes of UTF-8 after", "--why");

@@ -32,7 +32,7 @@ int command_session_begin(struct command_session *session)
         return 0;
     }
     if (RAND_bytes(random, sizeof(random)) != 1) {
-        fprintf(stderr, "counter-svc change: libcrypto gives no random numbers\n");
+        fprintf(stderr, "counter-svc change: libcrypto has no random numbers\n");
         return -1;
     }
     for (size_t i = 0; i < sizeof(random); ++i)
@@ -120,8 +120,8 @@ json_t *command_send(struct command_session *session, const struct buffer *body)
     if (result == NULL) {
         if (goes_on_by_id && (session->is_unanswered || session->part > 0))
             fprintf(stderr,
-                    "counter-svc change: %lld parts are done; to go on, run the same command with "
-                    "--id %s\n",
+                    "counter-svc change: %lld parts are done; to continue, run the same command "
+                    "with --id %s\n",
                     (long long)session->part, session->id);
         return NULL;
     }

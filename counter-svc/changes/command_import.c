@@ -150,7 +150,7 @@ static int take_record(struct import *import)
         return 0; /* an empty line */
     if (path_is_overflow(path.bytes, path.len)) {
         if (import->session != NULL)
-            fail(import, "\"(other paths)\" is not the row of a path: it is left out.");
+            fail(import, "\"(other paths)\" is not the row of a path: it is skipped.");
         return 0;
     }
     if (!change_path_is_valid(path.bytes, path.len))
@@ -159,7 +159,7 @@ static int take_record(struct import *import)
     if (!is_count(&count))
         return fail(import, "The count is not a whole number from 0 to 9223372036854775807.");
     if (!is_time(&first) || !is_time(&last))
-        return fail(import, "A time is not like 2026-01-31T12:00:00Z.");
+        return fail(import, "A time does not have the form 2026-01-31T12:00:00Z.");
     return import->session != NULL ? add_row(import, &path, &count, &first, &last) : 0;
 }
 

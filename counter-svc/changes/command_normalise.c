@@ -1,6 +1,6 @@
-/* `counter-svc change normalise`: moves rows to their normal paths, in parts. It reads the table by
- * path, page by page, while it changes the table: a page begins after the last path, and no normal
- * path moves. */
+/* `counter-svc change normalise`: moves rows to their normalised paths, in parts. It reads the
+ * table by path, page by page, while it changes the table. That is safe: a page begins after the
+ * last path, and rows with normalised paths do not move. */
 #include "counter-svc/changes/change.h"
 #include "counter-svc/changes/command_private.h"
 #include "proto/api.h"
@@ -67,14 +67,14 @@ static int add_move(struct normaliser *normaliser, const char *path, size_t path
     return send_part(normaliser);
 }
 
-/* Why a path cannot move to its normal path; NULL: it can move. */
+/* Returns why a path cannot move to its normalised path, or NULL if it can. */
 static const char *reason_to_stay(const char *path, size_t path_len, const char *normal,
                                   size_t normal_len)
 {
     if (normal_len >= strlen(OWN_PREFIX) && memcmp(normal, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
-        return "its normal path is below /-/, which is not counted";
+        return "its normalised path is below /-/, which is not counted";
     if (!change_path_is_valid(path, path_len) || !change_path_is_valid(normal, normal_len))
-        return "it, or its normal path, is not canonical or has more than 2,048 bytes";
+        return "it, or its normalised path, is not canonical or has more than 2,048 bytes";
     return NULL;
 }
 

@@ -96,7 +96,7 @@ def test_exporting_and_importing_everything_makes_the_same_ledger(module_stage, 
     copy = module_stage.ledger()
     counter = module_stage.counter(copy, admin_token=ADMIN_TOKEN, **PATIENT)
     status, _, errors = command("import", "--replace", "-", stdin=exported, at=(counter, copy))
-    assert status == 0 and "left out" not in errors, errors
+    assert status == 0 and "skipped" not in errors, errors
     assert {path: copy.count(path) for path in copy.counts()} == ledger.counts()
     assert counter.api.totals() == ledger.totals()
     assert get(module_stage.render(counter).address, target).body == exported
@@ -112,7 +112,7 @@ def test_an_import_skips_the_overflow_row(module_stage, command):
     assert b"(other paths),12" in exported
     at = (module_stage.counter(copy, admin_token=ADMIN_TOKEN, **PATIENT), copy)
     status, said, errors = command("import", "--add", "-", stdin=exported, at=at)
-    assert status == 0 and "rows=2 paths=+2 hits=+3" in said and "left out" in errors
+    assert status == 0 and "rows=2 paths=+2 hits=+3" in said and "skipped" in errors
     check(copy, [at[0]], {"/a": 1, "/b": 2})
 
 
@@ -144,7 +144,7 @@ def test_a_deletion_by_prefix_has_parts(ledger, counters, command, api, root):
 
 @pytest.mark.parametrize("line, message", [
     ("a,1", "The path is not canonical"), ("/a,-1", "The count is not"), ("/a,01", "The count is not"),
-    ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time is not"),
+    ("/a,9223372036854775808", "The count is not"), ("/a,", "The count is not"), ("/a,1,today", "A time does not"),
     ('"/a', "has no end"), ('"/a"b,1', "after a field")])
 def test_a_file_with_an_error_is_not_imported(ledger, counters, command, root, tmp_path, line, message):
     file = tmp_path / "counts.csv"
@@ -268,7 +268,7 @@ def test_rows_whose_target_is_invalid_stay(table):
     counter.api.count(hits)
     status, said, errors = normalise(path_lower_case="true", path_collapse_slashes="true")
     assert status == 0 and "rows=2 paths=+0" in said
-    assert "//-/x stays as it is: its normal path is below /-/" in errors and "2,048 bytes" in errors
+    assert "//-/x stays as it is: its normalised path is below /-/" in errors and "2,048 bytes" in errors
     assert ledger.counts() == {"//-/x": 1, "/" + "Ⱥ" * 1000: 2, "/a": 4}
 
 
