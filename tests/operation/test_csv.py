@@ -64,6 +64,7 @@ def read(path):
 
 def test_python_and_psql_read_every_row(pair, elsewhere, tmp_path):
     pair.api.count(COUNTS)
+    pair.ledger.until_folded()
     done = take(pair, elsewhere, tmp_path)
     assert done.returncode == 0, done.stderr
     assert read(tmp_path / "counts.csv") == sorted(COUNTS.items())
@@ -72,6 +73,7 @@ def test_python_and_psql_read_every_row(pair, elsewhere, tmp_path):
 
 def test_a_path_that_ends_psqls_copy_is_an_error_and_the_server_accepts_it(pair, elsewhere, tmp_path):
     pair.api.count({**COUNTS, MARKER: 1})
+    pair.ledger.until_folded()
     done = take(pair, elsewhere, tmp_path)
     assert done.returncode == 1 and "unterminated CSV quoted field" in done.stderr
     assert elsewhere.value("SELECT count(*) FROM counts") == 0
@@ -83,6 +85,7 @@ def test_a_path_that_ends_psqls_copy_is_an_error_and_the_server_accepts_it(pair,
 
 def test_the_row_of_one_path_has_its_times(pair, elsewhere):
     pair.api.count({'/"one",\n': 3})
+    pair.ledger.until_folded()
     answer = Face(pair.address).get("/-/paths/%22one%22,%0A?format=csv")
     [row] = csv.DictReader(io.StringIO(answer.text, newline=""), strict=True)
     assert (row["path"], row["count"], row["rank"]) == ('/"one",\n', "3", "1")
@@ -100,6 +103,7 @@ BOM = "\ufeff".encode()
 @pytest.mark.parametrize("target", ["/-/paths?format=csv", "/-/paths?format=csv&limit=9", "/-/paths/a?format=csv"])
 def test_a_byte_order_mark_is_added_once_on_request(pair, target):
     pair.api.count_all(dict.fromkeys((f"/{n:05}/{'x' * 90}" for n in range(2500)), 1) | {"/a": 1}, 1000)
+    pair.ledger.until_folded()
     plain, marked = (Face(pair.address).get(target + bom) for bom in ("&bom=0", "&bom=1"))
     assert marked.body == BOM + plain.body and BOM not in plain.body
     assert marked.header("content-type") == plain.header("content-type")
@@ -118,6 +122,7 @@ def test_calc_reads_every_row(pair, tmp_path, bom):
     """Calc writes the rows that it has read as CSV, with every text in quotes. The byte-order mark, by which its
     dialog recognises UTF-8, is not part of the first column's name."""
     pair.api.count({**COUNTS, MARKER: 1})
+    pair.ledger.until_folded()
     (tmp_path / "counts.csv").write_bytes(Face(pair.address).get("/-/paths?format=csv" + bom).body)
     done = subprocess.run(
         ["soffice", "--headless", "--norestore", f"-env:UserInstallation=file://{tmp_path}/profile",
