@@ -1,16 +1,16 @@
-# pathcount: `make help` lists what there is to do.
+# pathcount: `make help` lists the targets.
 #
-# Objects go to build/VARIANT/obj/, a folder for each way of building, so that variants do not undo
-# each other's work: release (the default), address, undefined, thread, coverage (which has the address
-# sanitizer as well), fuzzer (which is clang's), and clang- before each with CC=clang. The programs are
-# in build/VARIANT/, those of release in build/ itself.
+# Objects go to build/VARIANT/obj/. Each variant has its own folder, so that building one does not
+# invalidate another: release (the default), address, undefined, thread, coverage (with the address
+# sanitizer), fuzzer (only with clang); with CC=clang the name begins with clang-. The programs are in
+# build/VARIANT/, those of release in build/.
 
 VERSION := 0.1.0
 CC := gcc
 PREFIX ?= /usr/local
 PORT ?= 9090
 V ?= 0
-# runs a program of tests/, which imports tests/harness
+# Runs a program of tests/, which imports tests/harness.
 PYTHON := PYTHONPATH=$(CURDIR)/tests /usr/bin/python3
 
 SANITIZER ?=
@@ -25,7 +25,7 @@ WARNINGS := -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion -Wf
 	-Wwrite-strings -Wstrict-prototypes -Wmissing-prototypes -Wcast-qual
 HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection -fcf-protection \
 	$(if $(SANITIZER),,-D_FORTIFY_SOURCE=2)
-# what the compiler and the linker are told for each variant
+# The options of compiler and linker for each variant.
 sanitize_address := -fsanitize=address,undefined
 sanitize_undefined := -fsanitize=undefined
 sanitize_thread := -fsanitize=thread
@@ -50,7 +50,7 @@ ASSETS := $(wildcard render-svc/assets/*)
 
 objects = $(patsubst %,$(O)/%.o,$(basename $(1)))
 COMMON_OBJ := $(call objects,$(COMMON_SRC))
-# everything but main(), for the unit tests of a program's own modules
+
 COUNTER_OBJ := $(call objects,$(COUNTER_SRC))
 RENDER_OBJ := $(call objects,$(RENDER_SRC))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
@@ -61,7 +61,7 @@ say = $(if $(filter 1,$(V)),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .PHONY: all
 all: $(PROGRAMS) $(if $(filter release,$(VARIANT)),compile_commands.json) ## build both programs (CC=clang, SANITIZER=address|undefined|thread, V=1)
 
-# each program also by its short name, whatever the variant
+# The programs of any variant by their short names.
 .PHONY: counter-svc render-svc
 counter-svc: $(BIN)/counter-svc
 render-svc: $(BIN)/render-svc
@@ -74,7 +74,7 @@ $(BIN)/render-svc: $(RENDER_OBJ) $(COMMON_OBJ)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS_COMMON) -lpcre2-8
 
-# a unit test may use any module of either program, but not their main()
+# A unit test may use any module of either program, except main().
 $(O)/libcommon.a: $(COMMON_OBJ) $(filter-out %/main.o,$(COUNTER_OBJ) $(RENDER_OBJ))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
@@ -83,10 +83,10 @@ $(O)/tests/unit/%: $(O)/tests/unit/%.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ -lcmocka $(LDLIBS_COMMON) -lpq -lpcre2-8
 
-# the fuzzers, with CC=clang SANITIZER=fuzzer
+# The fuzzers, with CC=clang SANITIZER=fuzzer.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 
-# the functions that tests replace: those of the loop, and what reaches counter-svc or PostgreSQL
+# Functions that tests replace: those of the loop, and calls to counter-svc or PostgreSQL.
 WRAPPED_LOOP := jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
 $(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := \
 	$(WRAPPED_LOOP) counter_call counter_call_cancel
@@ -96,7 +96,7 @@ $(FUZZERS): %: %.o $(O)/libcommon.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer $(WRAPPED:%=-Wl,--wrap=%) -o $@ $^ $(LDLIBS_COMMON) -lmsgpackc -lpq -lpcre2-8
 
-# what tests preload into a program: to let its system calls fail, to set its clock; no sanitizer in it
+# Libraries that tests preload into a program: failing system calls, an adjustable clock. Without sanitizers.
 PRELOADED := $(BIN)/faultlib.so $(BIN)/clock.so
 
 $(PRELOADED): $(BIN)/%.so: tests/faultlib/%.c Makefile
@@ -105,14 +105,14 @@ $(PRELOADED): $(BIN)/%.so: tests/faultlib/%.c Makefile
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(if $(SANITIZER),-DPATHCOUNT_SANITIZED) $(WARNINGS) -O2 -g \
 		-fPIC -shared -o $@ $<
 
-# the benchmark's own programs, built as the services are
+# The programs of the benchmark, built like the services.
 BENCH_PROGRAMS := $(O)/tests/bench/client $(O)/tests/bench/peers/h2o_constant
 
 $(BENCH_PROGRAMS): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lh2o-evloop -lssl -lcrypto -lpthread
 
-# the services' messages, beside the candidates for their encoding
+# The benchmark of the messages between the services, in every encoding that was considered.
 BENCH_ENCODING := $(O)/tests/bench/encoding
 
 $(BENCH_ENCODING): %: %.o $(O)/libcommon.a
@@ -141,8 +141,8 @@ $(O)/render-svc/public/bots_file.o: render-svc/bots/isbot.txt
 	$(BENCH_PROGRAMS:=.o) $(BENCH_ENCODING).o $(FUZZERS:=.o))
 .SECONDARY:
 
-# How each C file is compiled, for clangd and other tools that read C. A file may come or go at any time,
-# so this is written anew each time, and replaced when it differs.
+# The compile command of each C file, for clangd and other tools. Written at each build, and replaced only if
+# it has changed.
 C_SRC := $(COMMON_SRC) $(filter %.c,$(COUNTER_SRC) $(RENDER_SRC)) $(UNIT_SRC) \
 	$(wildcard tests/bench/*.c tests/bench/peers/*.c tests/fuzz/*.c tests/faultlib/*.c)
 json_of = $(subst ",\",$(subst \,\\,$(1)))
@@ -184,10 +184,10 @@ install: all man ## copy programs and man pages to $(DESTDIR)$(PREFIX)/{bin,shar
 
 # --- testing ---
 
-# only root can make a lab of hosts; for anybody else its tests are skipped
+# Only root can create a lab of hosts. For other users its tests are skipped.
 ROOT_HERE := $(filter 0,$(shell id -u))
 
-# What the tests of each plan need.
+# The purposes of tools/need for each plan.
 NEED_TEST := build test page lint $(if $(ROOT_HERE),operation lab)
 NEED_TEST_ALL := $(NEED_TEST) model operation security bench $(if $(ROOT_HERE),guests)
 
@@ -258,7 +258,7 @@ model: ## the same in larger sizes: half an hour, and up to 8 GB of memory
 	@tools/need build model
 	@/usr/bin/python3 tests/model --large
 
-# what the page is checked with: not a part of anything that is built
+# The checkers of the page, from npm. No program contains them.
 .PHONY: page-checkers
 page-checkers: build/npm/installed
 
@@ -284,7 +284,7 @@ security: ## the same, thorough: some hours
 .PHONY: bench-programs
 bench-programs: $(BENCH_PROGRAMS)
 
-# the release build, and the peers
+# The release build and the peers.
 .PHONY: bench-ready
 bench-ready:
 	@tools/need build run bench
