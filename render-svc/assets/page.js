@@ -1,5 +1,5 @@
-/* What the page can do beyond what it does without: it goes to the visited row, says what changed
- * since the last look, follows counts as they change, says the numbers of a chart, copies examples. */
+/* The page works without this script. The script scrolls to the visited row, shows the change since
+ * the last visit, follows live counts, shows the numbers of a chart, and copies examples. */
 "use strict";
 (() => {
   const find = (selector, within = document) => within.querySelector(selector);
@@ -15,7 +15,7 @@
   const totals = find(".totals");
   const own = find(".own");
 
-  /* --- the visited row: gone to, unless the reader was elsewhere before */
+  /* --- the visited row: scrolls to it, but not after a reload, a return or with a fragment */
 
   const marked = find("#v");
   const arrival = performance.getEntriesByType("navigation")[0];
@@ -24,7 +24,7 @@
     marked.scrollIntoView({ block: "center" });
   }
 
-  /* --- what changed since the last look, which this browser alone remembers */
+  /* --- the change since the last visit; only this browser stores the numbers */
 
   const KEY = "pathcount";
   const MOST = 200;
@@ -64,17 +64,17 @@
     try {
       sayChanges(find("#since"));
     } catch {
-      /* no storage, or something else in it: nothing is claimed */
+      /* no storage, or other data in it: shows nothing */
     }
   }
 
-  /* --- live counts: in place, so that whoever reads does not lose the line */
+  /* --- live counts: updated in place, so that readers do not lose the line */
 
   const live = find("#live");
   const big = own && find("strong", own);
   const status = find("#status");
   const rows = new Map(); /* by path */
-  const missing = new Set(); /* paths that would be shown by now */
+  const missing = new Set(); /* paths whose counts are high enough for the table, which lacks them */
   const isPart = totals && totals.textContent.startsWith("of ");
   let stream = null;
   let highest = 1; /* count */
@@ -84,7 +84,7 @@
     row.head.className = `b${String(share).padStart(2, "0")}`;
   }
 
-  /* Shows what has become more, and lights it up. */
+  /* Shows a number that has grown, and lights it up. */
   function show(changed) {
     const lit = [];
     for (const { path, count, overflow } of changed) {
@@ -100,7 +100,7 @@
     highest = Math.max(highest, ...lit.map((row) => row.count));
     (highest > before ? rows : lit).forEach(measure);
     lit.forEach((row) => row.cell.classList.remove("hot"));
-    void table?.offsetWidth; /* or what is lit already would not be lit anew */
+    void table?.offsetWidth; /* restarts the animation of rows that are still lit */
     lit.forEach((row) => row.cell.classList.add("hot"));
   }
 
@@ -120,15 +120,15 @@
     show(said.rows);
     showTotals(said.totals);
     status.textContent = missing.size === 0 ? "following, in place"
-      : `following; ${counted(missing.size, "path")} came up and not shown`;
+      : `following; ${counted(missing.size, "new path")} not shown`;
   }
 
   function isOn() {
     return live.getAttribute("aria-checked") === "true";
   }
 
-  /* Nobody looks at a hidden page, and a browser has few connections: it is told all when it is
-   * shown again. */
+  /* A hidden page closes its connection, because a browser has few of them. It gets a snapshot when
+   * it is shown again. */
   function follow() {
     if (stream) stream.close();
     stream = null;
@@ -138,7 +138,7 @@
     stream.addEventListener("change", tell);
     stream.onerror = ({ target }) => {
       status.textContent = "connection lost, trying again";
-      /* a browser comes back by itself only after it was connected */
+      /* a browser reconnects automatically only after it was connected */
       if (target.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
     };
   }

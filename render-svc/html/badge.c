@@ -278,8 +278,8 @@ static bool is_light(uint32_t color)
            175 * 1000;
 }
 
-/* Draws the text of a half. It gets a fixed width (textLength) only if that is known: to keep to
- * it, a browser moves characters apart, which would separate letters that should join. */
+/* Draws the text of a half. It gets a fixed width (textLength) only if the width is known: to fit a
+ * wrong width, a browser would move apart letters that should join. */
 static void draw_line(struct buffer *to, const struct half *half, int y, const char *attributes)
 {
     html_add(to, "<text x=\"%d\" y=\"%d\"", half->x + half->width / 2, y);

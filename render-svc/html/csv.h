@@ -12,14 +12,14 @@
 
 #define CSV_END "\r\n"
 
-/* Appends a byte-order mark, if there is to be one: some spreadsheets need it to recognise UTF-8.
- * To be called first. */
+/* Appends a byte-order mark if `with_bom`: some spreadsheets need it to recognise UTF-8. Call it
+ * first. */
 void csv_begin(struct buffer *to, bool with_bom);
 
 /* Appends one field. The caller appends commas and ends of lines. */
 void csv_add_text(struct buffer *to, const char *text, size_t len);
 
-/* The first appends the header line, the second a line for each row. */
+/* Append the header line; a line for each row. */
 void csv_add_rows_head(struct buffer *to);
 void csv_add_rows(struct buffer *to, const struct rows *rows);
 

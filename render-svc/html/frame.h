@@ -1,4 +1,4 @@
-/* What every page begins and ends with. Any thread. */
+/* The beginning and the end of every page. Any thread. */
 #ifndef RENDER_HTML_FRAME_H
 #define RENDER_HTML_FRAME_H
 

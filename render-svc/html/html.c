@@ -13,7 +13,7 @@
 #define TAIL_MIN_BYTES 6
 #define TAIL_MAX_BYTES 20
 
-/* Bytes that HTML needs not escape; most bytes of paths are such. */
+/* Bytes that need no escape in HTML. Most bytes of paths are of this kind. */
 static const bool PLAIN[256] = {
     ['!'] = true, ['#' ... '%'] = true, ['(' ... ';'] = true, ['='] = true, ['?' ... '~'] = true,
 };

@@ -1,10 +1,10 @@
-/* Writing HTML. Paths are chosen by strangers: they are always shown as text, and whole. Any
+/* Writing HTML. Strangers choose the paths, so a path is always shown as text, and completely. Any
  * thread.
  *
  * Text is valid UTF-8. Characters that HTML cannot contain (control characters, noncharacters)
- * become U+FFFD. In a path, characters that are invisible, change the direction of others, or are
- * blanks that look like a space or like nothing, are shown by their code, such as U+202E. So two
- * different paths look different.
+ * become U+FFFD. In a path, some characters are shown by their code, such as U+202E: invisible ones,
+ * those that change the direction of others, and blanks other than the space. So two different
+ * paths look different.
  */
 #ifndef RENDER_HTML_HTML_H
 #define RENDER_HTML_HTML_H
@@ -23,14 +23,15 @@ void html_add_text(struct buffer *to, const char *text, size_t len);
  *     html_add(to, "<td>%.*s</td><td>%'jd</td>\n", (int)len, text, count);
  *
  * Conversions: %s %.*s %d %u %zu %jd %06x %.4g %%, and %'jd for a number with its thousands apart.
- * Another one ends the program. The compiler checks the arguments. A format costs about 10 ns for
- * each conversion; the rows of the table, which are rendered with every batch, do without. */
+ * Any other conversion ends the program. The compiler checks the arguments. Each conversion takes
+ * about 10 ns. The rows of the table are rendered for every batch, so they do not use this
+ * function. */
 void html_add(struct buffer *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Appends a path for an element. Codes of hidden characters stand in a small frame (an <i>). */
+/* Appends a path for an element. Codes of hidden characters are in a small frame (an <i>). */
 void html_add_path(struct buffer *to, const char *path, size_t len);
 
-/* The same for a quoted attribute. Codes of hidden characters stand in brackets, [U+202E]. */
+/* The same for a quoted attribute. Codes of hidden characters are in brackets, [U+202E]. */
 void html_add_path_attribute(struct buffer *to, const char *path, size_t len);
 
 /* Appends a link to a path's page, from `href="` to `</a>`; the caller appends `<a ` before it,

@@ -1,5 +1,6 @@
 /* Addresses of the public API, percent-encoded. In HTML their ampersands must be escaped, as in any
- * text. Each begins with the base, the path prefix below which a proxy has render-svc. Any thread.
+ * text. Each begins with the base: the path prefix under which a proxy serves render-svc. Any
+ * thread.
  */
 #ifndef RENDER_HTML_LINK_H
 #define RENDER_HTML_LINK_H
@@ -28,8 +29,8 @@ extern struct link_base {
     size_t len;
 } link_base;
 
-/* Sets the base, to a text that is never freed. Before any thread starts and before anything is
- * rendered. */
+/* Sets the base, to a text that is never freed. Call it before any thread starts and before
+ * anything is rendered. */
 void link_set_base(const char *base);
 
 /* Whether a text can be the base: one or more segments of unreserved characters (RFC 3986, 2.3),

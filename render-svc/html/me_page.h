@@ -1,4 +1,4 @@
-/* The page of /-/me, on which a visitor leaves this browser out, or counts it again. Any thread. */
+/* The page of /-/me, on which visitors exclude their browser or count it again. Any thread. */
 #ifndef RENDER_HTML_ME_PAGE_H
 #define RENDER_HTML_ME_PAGE_H
 
@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Appends the whole page. `cookie`: the cookie that leaves a browser out, NAME=VALUE. */
+/* Appends the whole page. `cookie`: the cookie that excludes a browser, NAME=VALUE. */
 void me_page_add(struct buffer *to, bool is_left_out, const char *cookie);
 
 #endif

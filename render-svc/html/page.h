@@ -29,7 +29,7 @@
 struct page_index {
     struct totals totals;
     int64_t highest; /* count */
-    size_t apart;    /* where the row of a path goes that is not among these */
+    size_t apart;    /* the place for the row of a path that is not among these */
     unsigned size;
     unsigned overflow; /* the overflow row, from 1; 0: it is not among these rows */
     uint32_t starts[PAGE_ROWS];
@@ -37,8 +37,7 @@ struct page_index {
 };
 
 /* Appends the shared text after the first private part, up to the end of the page, and fills the
- * index.
- * Rows after the first PAGE_ROWS are left out. */
+ * index. Omits rows after the first PAGE_ROWS. */
 void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index *index);
 
 /* Rows in a piece. With fewer, pages are larger; with more, marking a row takes longer. */
@@ -94,9 +93,8 @@ struct page_packed {
 };
 
 /* The same as one gzip member, for a visit with rows. `packed` is from page_pack_rows with its
- * pieces, `marked` from page_pack_marked for visit->row; NULL: that is 0. Both must live as long as
- * the parts. `*shared` becomes the number of bytes of
- * the shared parts. */
+ * pieces. `marked` is from page_pack_marked for visit->row, or NULL if that is 0. Both must live as
+ * long as the parts. `*shared` becomes the number of bytes of the shared parts. */
 size_t page_of_visit_packed(const struct page_visit *visit, h2o_mem_pool_t *pool,
                             const char *packed, const struct page_pieces *pieces,
                             const struct page_packed *marked, h2o_iovec_t parts[PAGE_PARTS],

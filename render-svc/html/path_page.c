@@ -5,7 +5,7 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/link.h"
 
-/* A longer path is a wall of text: it is whole further down its page. */
+/* A longer path is ellipsed in the heading. The page shows it completely further down. */
 #define WHOLE_BYTES 240
 
 static const char *const PERIODS[VIEW_N_PERIODS] = {
@@ -73,7 +73,7 @@ static void add_exports(struct buffer *to, const struct path_detail *detail, con
              link_base.at, path, query, link_base.at, path, query);
 }
 
-/* Says that nothing was counted, and how to count. */
+/* Appends that nothing was counted, and how to count. */
 static void add_uncounted(struct buffer *to, const struct path_page *page, const char *path)
 {
     if (page->is_visit && page->is_bot)

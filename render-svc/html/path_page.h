@@ -9,8 +9,8 @@
 struct path_page {
     const struct path_detail *detail;   /* its count is 0 only for a visit that is not counted */
     const struct history *days, *hours; /* NULL: no such chart */
-    bool is_visit; /* a visit that is not counted, by a bot or by a browser that is left out */
-    bool is_bot;   /* which of the two */
+    bool is_visit;                      /* a visit that is not counted */
+    bool is_bot; /* of a visit: by an ignored bot; otherwise by an excluded browser */
 };
 
 /* Appends the whole page. */

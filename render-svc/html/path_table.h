@@ -1,5 +1,5 @@
-/* The table of paths with what belongs to it: search, exports, and links to the next rows. The page
- * of a visit and the page of /-/paths have it. Any thread. */
+/* The table of paths, with search, exports, and links to the next rows. The page of a visit and the
+ * page of /-/paths have it. Any thread. */
 #ifndef RENDER_HTML_PATH_TABLE_H
 #define RENDER_HTML_PATH_TABLE_H
 
@@ -41,7 +41,7 @@ int64_t path_table_highest(const struct rows *rows);
 #define PATH_TABLE_ROW_BAR    "<th class=b00>"
 #define PATH_TABLE_ROW_A      "<a "
 
-/* Stands in place of the overflow row's path. */
+/* Shown instead of the path of the overflow row. */
 #define PATH_TABLE_OVERFLOW "<em>other paths</em>"
 
 /* Appends what follows PATH_TABLE_ROW, to the end of the row. Returns how many bytes the

@@ -5,8 +5,8 @@
 #include "render-svc/html/html.h"
 #include "render-svc/html/link.h"
 
-/* Whether nothing was counted yet, so that there is nothing to search or export either. (The totals
- * may be a second old.) */
+/* Returns whether nothing was counted yet, so that search and export are useless. (The totals may
+ * be a second old.) */
 static bool is_empty(const struct paths_page *page)
 {
     return page->rows->size == 0 && page->rows->totals.hits == 0 &&
@@ -14,7 +14,7 @@ static bool is_empty(const struct paths_page *page)
            !page->controls.view->without_bots;
 }
 
-/* Says what there is to see before anything was counted. */
+/* Appends the text of a page before anything was counted. */
 static void add_welcome(struct buffer *to)
 {
     html_add(to,
@@ -34,7 +34,7 @@ static void add_notice(struct buffer *to, const char *title, const char *text)
              title, text, link_base.at);
 }
 
-/* Says why there are no rows. */
+/* Appends the reason why there are no rows. */
 static void add_nothing(struct buffer *to, const struct paths_page *page)
 {
     const struct view *view = page->controls.view;
@@ -108,7 +108,7 @@ static void add_bots_link(struct buffer *to, const struct view *view, const char
     buffer_add_literal(to, "</p>\n");
 }
 
-/* Says how many of the hits are by bots, and links to the rows without them or with them. */
+/* Appends how many of the hits are by bots, and a link to the rows without them or with them. */
 static void add_bots(struct buffer *to, const struct view *view, int64_t bots)
 {
     html_add(to, "<p class=\"note\">%'jd", bots);
@@ -147,7 +147,7 @@ static void add_part(struct buffer *to, const struct view *view, const struct ro
     add_bots(to, view, bots);
 }
 
-/* Appends the prefix. How many hits it has is not known. */
+/* Appends the prefix, without its number of hits, which is not known. */
 static void add_prefix(struct buffer *to, const struct view *view, const struct totals *totals)
 {
     buffer_add_literal(to, "<div><h1><small>Paths that begin with</small> <span class=\"path\">");
@@ -173,7 +173,7 @@ static void add_all(struct buffer *to, const struct view *view, const struct tot
         add_bots(to, view, totals->bots);
 }
 
-/* Says which part of the counts the page shows. */
+/* Appends which part of the counts the page shows. */
 static void add_heading(struct buffer *to, const struct view *view, const struct rows *rows)
 {
     if (view->has_prefix)

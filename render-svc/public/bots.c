@@ -17,7 +17,7 @@ extern const char bots_file[], bots_file_end[]; /* bots_file.S */
 #define MAX_AREAS 8
 
 /* Patterns that are matched as one expression. Three expressions take half the time of one, because
- * PCRE2 finds out where each can begin: at the beginning; at some letters; anywhere. */
+ * PCRE2 knows for each where a match can begin: at the beginning; at some letters; anywhere. */
 enum group { GROUP_ANCHORED, GROUP_TEXT, GROUP_OTHER, N_GROUPS };
 
 struct bots {

@@ -87,8 +87,7 @@ static enum image take_suffix(struct embed *embed)
     return image;
 }
 
-/* Normalises the path. Returns false when the path cannot be counted, after answering with an
- * error. */
+/* Normalises the path. If it cannot be counted, answers with an error and returns false. */
 static bool take_path(struct embed *embed)
 {
     bool dots = ends_with_dots(embed);
@@ -264,8 +263,8 @@ static void read_count(struct embed *embed)
     const struct render *render = worker_of(embed->req)->app;
     struct buffer target = {0};
 
-    /* of all paths with this prefix, the path itself is the first; unlike API_PATHS/ANY/PATH this
-     * needs no rank */
+    /* The path itself is the first of all paths with this prefix. Unlike API_PATHS/ANY/PATH, this
+     * read computes no rank. */
     buffer_add_literal(&target, API_PATHS "?order=path&limit=1&prefix=");
     link_add_path(&target, embed->path, embed->path_len);
     if (embed->badge.period != VIEW_ALL_TIME) {

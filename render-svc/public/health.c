@@ -1,7 +1,7 @@
-/* /-/health: whether a hit could be counted now, for load balancers that reach only the public
- * port. It answers like /ready of the admin listener, but without the reason, which is for
- * operators. So it is 503 from the beginning of a stop, too. It counts nothing, sends no request,
- * and ignores the query. */
+/* /-/health: whether hits can be counted now, for load balancers that reach only the public port.
+ * It answers like /ready of the admin listener, but without the reason, which is for operators. It
+ * is also 503 while the service stops. It counts nothing, sends no request, and ignores the
+ * query. */
 
 #include "render-svc/public/reserved.h"
 #include "server/http/answer.h"

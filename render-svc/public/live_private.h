@@ -1,5 +1,5 @@
-/* The state that live.c (subscribers, rounds) and live_view.c (the rows of a view) share. For them
- * alone. */
+/* The state that live.c (subscribers, rounds) and live_view.c (the rows of a view) share. No other
+ * file includes it. */
 #ifndef RENDER_PUBLIC_LIVE_PRIVATE_H
 #define RENDER_PUBLIC_LIVE_PRIVATE_H
 
@@ -34,7 +34,7 @@ struct subscriber {
     h2o_req_t *req;
     struct live_view *view;
     h2o_linklist_t link;    /* in its view's list */
-    h2o_linklist_t pending; /* in the worker's list of those to be sent to */
+    h2o_linklist_t pending; /* in the worker's list of subscribers that await the newest rows */
     uint64_t generation;    /* of the rows that it has */
     bool is_writing;
     uint64_t writing_since_ms;
@@ -62,8 +62,8 @@ struct live {
 /* The time that this thread has run, in microseconds. */
 uint64_t live_thread_us(void);
 
-/* Has a subscriber sent the newest rows in one of the next slices. Does nothing while it is
- * writing: it is then queued again afterwards. */
+/* Queues a subscriber: one of the next slices sends it the newest rows. Does nothing while it is
+ * writing, because it is queued again afterwards. */
 void live_queue(struct subscriber *subscriber);
 
 /* --- live_view.c --- */

@@ -1,5 +1,5 @@
-/* A visit that is not counted, by a browser that is left out or by an ignored bot (visitor.h): the
- * count of its path is read instead. */
+/* A visit that is not counted, by an excluded browser or by an ignored bot (visitor.h): the count
+ * of its path is read instead. */
 
 #include "proto/api.h"
 #include "proto/detail.h"

@@ -14,12 +14,12 @@ bool visitor_is_prefetch(h2o_req_t *req);
  * connection, as long as its requests have the same User-Agent. */
 bool visitor_is_bot(h2o_req_t *req);
 
-/* Whether the browser is left out: it has the cookie that /-/me sets. */
+/* Whether the browser is excluded: it has the cookie that /-/me sets. */
 bool visitor_is_left_out(h2o_req_t *req);
 #define VISITOR_COOKIE "pathcount=uncounted"
 
-/* Whether the visit is answered and not counted: it is by a browser that is left out, or by a bot
- * and bots are ignored. */
+/* Whether the visit is answered and not counted: it is by an excluded browser, or by a bot while
+ * bots are ignored. */
 bool visitor_is_uncounted(h2o_req_t *req);
 
 /* Whether the request may be forged by a page of another site (CSRF). Without the headers of

@@ -90,7 +90,7 @@ def test_new_paths_are_announced(browser, own):
     browser.open("/-/paths")
     turn_on(browser)
     pair.api.count({"/new": 5})
-    until(lambda: "1 path came up and not shown" in browser.text("#status"), "the message")
+    until(lambda: "1 new path not shown" in browser.text("#status"), "the message")
     assert browser.rows == [("/first", 10)]
 
 
