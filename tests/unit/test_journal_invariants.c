@@ -1,5 +1,5 @@
-/* The invariants of the journal: each test makes a state that our own code must never reach, and the
- * program ends. tests/unit/test_state.c has the rules of the state in memory. */
+/* The invariants of the journal: each test breaks one, and the program ends. test_state.c has the
+ * rules of the state in memory. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -233,6 +233,20 @@ static void a_request_is_taken_once(void **unused)
     assert_violates(take_twice, "request->state == REQUEST_QUEUED");
 }
 
+static void cancel_unlinked_request(void)
+{
+    batch->state = REQUEST_QUEUED;
+    journal->n_queued = 1;
+    h2o_linklist_unlink(&batch->link);
+    journal_cancel(batch);
+}
+
+static void a_queued_request_is_in_the_queue(void **unused)
+{
+    (void)unused;
+    assert_violates(cancel_unlinked_request, "h2o_linklist_is_linked(&request->link)");
+}
+
 static void answer_queued_request(void)
 {
     batch->state = REQUEST_QUEUED;
@@ -293,6 +307,7 @@ int main(void)
         WITH_ENTRY(nothing_is_appended_without_a_state),
         WITH_ENTRY(an_answer_belongs_to_a_statement),
         WITH_ENTRY(a_request_is_taken_once),
+        WITH_ENTRY(a_queued_request_is_in_the_queue),
         WITH_ENTRY(a_request_is_taken_before_it_is_confirmed),
         WITH_ENTRY(taken_requests_are_answered_before_the_next_statement),
         WITH_ENTRY(a_confirmed_batch_has_counts),
