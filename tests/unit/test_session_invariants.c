@@ -1,8 +1,8 @@
-/* The invariants of counter-svc's connections and sessions, and of the modules that use them: folds, views and
- * changes. Each test makes a state that our own code must never reach, and the program ends.
+/* The invariants of counter-svc's sessions, and of the modules that use them: folds, views and
+ * changes. Each test breaks one, and the program ends.
  *
- * The session is the test's own (the linker's --wrap of session_open). It is ready but has no connection: the test
- * answers its queries. */
+ * The session is the test's own (the linker's --wrap of session_open). It is ready but has no
+ * connection: the test answers its queries. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,53 +63,12 @@ static void refuse_query(void)
                                .outcome = PG_FAILED, .sqlstate = "40001", .message = "try again"});
 }
 
-/* --- connections --- */
+/* --- sessions --- */
 
-static void note_answer(void *data, const struct pg_answer *answer)
+static void ignore_answer(void *data, const struct pg_answer *answer)
 {
     (void)data, (void)answer;
 }
-
-static void connect_during_a_query(void)
-{
-    struct pg pg = {.worker = &worker, .callback = note_answer};
-
-    pg_connect(&pg);
-}
-
-static void a_round_of_attempts_begins_without_a_connection(void **unused)
-{
-    (void)unused;
-    assert_violates(connect_during_a_query, "pg->conn == NULL && pg->callback == NULL");
-}
-
-static void attach_twice(void)
-{
-    struct pg pg = {.worker = &worker, .connected = true};
-
-    pg_attach(&pg);
-}
-
-static void a_connection_is_attached_once(void **unused)
-{
-    (void)unused;
-    assert_violates(attach_twice, "!pg->connected && pg->callback == NULL");
-}
-
-static void run_without_connection(void)
-{
-    struct pg pg = {0};
-
-    pg_run_text(&pg, "SELECT 1", 1, NULL, NULL);
-}
-
-static void a_query_needs_an_idle_connection(void **unused)
-{
-    (void)unused;
-    assert_violates(run_without_connection, "pg_is_idle(pg)");
-}
-
-/* --- sessions --- */
 
 static void use_before_set_up(void)
 {
@@ -131,16 +90,32 @@ static void run_while_setting_up(void)
     session_run(&unready, STATEMENT_APPEND, NULL, 0, NULL, NULL);
 }
 
+static void run_text_while_setting_up(void)
+{
+    struct session unready = {.state = SESSION_SETTING_UP};
+
+    session_run_text(&unready, "SELECT 1", NULL, NULL);
+}
+
+static void run_long_while_setting_up(void)
+{
+    struct session unready = {.state = SESSION_SETTING_UP};
+
+    session_run_long(&unready, "SELECT 1", NULL, NULL);
+}
+
 static void a_statement_needs_a_session_that_is_ready(void **unused)
 {
     (void)unused;
     assert_violates(run_while_setting_up, "session_is_idle(session)");
+    assert_violates(run_text_while_setting_up, "session_is_idle(session)");
+    assert_violates(run_long_while_setting_up, "session_is_idle(session)");
 }
 
 static void run_statement_of_other_role(void)
 {
     open_session(SESSION_FOLDS);
-    session_run(session, STATEMENT_APPEND, NULL, 0, note_answer, NULL);
+    session_run(session, STATEMENT_APPEND, NULL, 0, ignore_answer, NULL);
 }
 
 static void a_session_runs_the_statements_of_its_role(void **unused)
@@ -389,9 +364,6 @@ static void a_change_has_one_answer(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_round_of_attempts_begins_without_a_connection),
-        cmocka_unit_test(a_connection_is_attached_once),
-        cmocka_unit_test(a_query_needs_an_idle_connection),
         cmocka_unit_test(a_session_is_set_up_before_it_is_used),
         cmocka_unit_test(a_statement_needs_a_session_that_is_ready),
         cmocka_unit_test(a_session_runs_the_statements_of_its_role),
