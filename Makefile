@@ -90,6 +90,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuz
 WRAPPED_LOOP := jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
 $(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := \
 	$(WRAPPED_LOOP) counter_call counter_call_cancel
+$(O)/tests/unit/test_lanes: WRAPPED += batch_sort
 $(O)/tests/unit/test_session_invariants: WRAPPED := $(WRAPPED_LOOP) session_open
 
 $(FUZZERS): %: %.o $(O)/libcommon.a

@@ -1,6 +1,6 @@
-/* The invariants of the lanes: each that protects exactly-once counting ends the program when it is
- * violated. fuzz_lanes.c tests the lanes themselves. A test stands in for counter-svc and for the end of a
- * turn of the loop (the linker's --wrap). */
+/* The invariants of the lanes, which protect exactly-once counting: each test breaks one, and the
+ * program ends. fuzz_lanes.c tests the lanes themselves. A test answers in the place of counter-svc
+ * and ends the turns of the loop (the linker's --wrap). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,6 +43,17 @@ struct counter_call *__wrap_counter_call(struct counter_client *client,
 void __wrap_counter_call_cancel(struct counter_call *call)
 {
     (void)call;
+}
+
+/* What happens to a batch after it is sorted; NULL: nothing. */
+static size_t (*damage)(struct batch_entry *entries, size_t size);
+
+__typeof__(batch_sort) __real_batch_sort, __wrap_batch_sort;
+
+size_t __wrap_batch_sort(struct batch_entry *entries, size_t size)
+{
+    size = __real_batch_sort(entries, size);
+    return damage != NULL ? damage(entries, size) : size;
 }
 
 /* counter-svc's answer to the call. */
@@ -92,14 +103,20 @@ static void add(struct hit *hit)
     assert_true(lanes_add(world.lanes, hit, on_counted));
 }
 
+/* Opens the lane, and sends this hit in a batch. */
+static void dispatch(struct hit *hit)
+{
+    answer(201, "{\"lane\":7,\"sequence\":0}");
+    add(hit);
+    end_turn();
+}
+
 static void test_a_hit_is_counted(void **state)
 {
     struct hit hit = a_hit();
 
     (void)state;
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     assert_int_equal(hit.state, HIT_IN_FLIGHT);
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
     assert_int_equal(hit.state, HIT_NONE);
@@ -124,9 +141,7 @@ static void answer_twice(void)
 {
     struct hit hit = a_hit();
 
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
 }
@@ -154,9 +169,7 @@ static void resume_twice(void)
     struct hit hit = a_hit();
     struct timer *pause;
 
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     answer(0, "");
     pause = loop.timer;
     end_pause();
@@ -175,9 +188,7 @@ static void test_an_answer_to_another_batch_confirms_nothing(void **state)
     struct hit hit = a_hit();
 
     (void)state;
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5,6]}");
     assert_int_equal(hit.state, HIT_IN_FLIGHT);
     end_pause();
@@ -189,9 +200,7 @@ static void change_path(void)
 {
     struct hit hit = a_hit();
 
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     hit.path = "/b";
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
 }
@@ -246,9 +255,7 @@ static void answer_open_hit(void)
 {
     struct hit hit = a_hit();
 
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     hit.state = HIT_OPEN;
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
 }
@@ -275,6 +282,87 @@ static void test_the_open_hits_are_those_in_the_open_batch(void **state)
     assert_violates(cancel_one_of_two, "(n_open == 0) == h2o_linklist_is_empty(&lanes->open)");
 }
 
+static void cancel_uncounted(void)
+{
+    struct hit hit = a_hit();
+
+    add(&hit);
+    world.lanes->n_open = 0;
+    hit_cancel(&hit);
+}
+
+static void test_an_open_hit_was_counted(void **state)
+{
+    (void)state;
+    assert_violates(cancel_uncounted, "n_open >= 0");
+}
+
+static void open_during_a_call(void)
+{
+    answer(0, "");
+    world.lanes->lanes[0].call = (struct counter_call *)&world;
+    end_pause();
+}
+
+static void test_a_lane_is_opened_when_no_call_is_in_flight(void **state)
+{
+    (void)state;
+    assert_violates(open_during_a_call, "lane->call == NULL && lane->id == 0");
+}
+
+static void dispatch_damaged(size_t (*with)(struct batch_entry *, size_t))
+{
+    struct hit hit = a_hit();
+
+    damage = with;
+    dispatch(&hit);
+}
+
+static size_t lose_an_entry(struct batch_entry *entries, size_t size)
+{
+    (void)entries;
+    return size - 1;
+}
+
+static void lose_a_hit(void)
+{
+    dispatch_damaged(lose_an_entry);
+}
+
+static size_t add_bots(struct batch_entry *entries, size_t size)
+{
+    entries[0].bot_hits = entries[0].hits + 1;
+    return size;
+}
+
+static void count_too_many_bots(void)
+{
+    dispatch_damaged(add_bots);
+}
+
+static void test_a_batch_has_the_hits_that_left_with_it(void **state)
+{
+    (void)state;
+    assert_violates(lose_a_hit, "hits_of(&lane->batch) == (int64_t)lane->n_hits");
+    assert_violates(count_too_many_bots, "batch->entries[i].bot_hits <= batch->entries[i].hits");
+}
+
+static void repeat_during_a_call(void)
+{
+    struct hit hit = a_hit();
+
+    dispatch(&hit);
+    answer(0, "");
+    world.lanes->lanes[0].call = (struct counter_call *)&world;
+    end_pause();
+}
+
+static void test_a_batch_has_one_call_in_flight(void **state)
+{
+    (void)state;
+    assert_violates(repeat_during_a_call, "lane->call == NULL && lane->id > 0");
+}
+
 static void depart_in_flight(void)
 {
     struct hit hits[] = {a_hit(), a_hit()};
@@ -296,9 +384,7 @@ static void repeat_as_the_next_batch(void)
 {
     struct hit hit = a_hit();
 
-    answer(201, "{\"lane\":7,\"sequence\":0}");
-    add(&hit);
-    end_turn();
+    dispatch(&hit);
     answer(0, "");
     ++world.lanes->lanes[0].sequence;
     end_pause();
@@ -330,27 +416,29 @@ static void test_no_count_is_given_twice(void **state)
     assert_violates(join_path, "entry->hits > 0");
 }
 
+#define lanes_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_hit_is_counted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_hit_is_in_one_batch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_batch_has_one_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_lane_is_opened_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_batch_is_in_flight_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_an_answer_to_another_batch_confirms_nothing, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_hit_keeps_its_path, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_batch_is_confirmed_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_hit_leaves_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_hit_is_in_flight_when_it_is_answered, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_the_open_hits_are_those_in_the_open_batch, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_a_lane_has_one_batch, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_repeated_batch_keeps_its_sequence, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_no_count_is_given_twice, set_up, tear_down),
+        lanes_test(test_a_hit_is_counted),
+        lanes_test(test_a_hit_is_in_one_batch),
+        lanes_test(test_a_batch_has_one_answer),
+        lanes_test(test_a_lane_is_opened_once),
+        lanes_test(test_a_batch_is_in_flight_once),
+        lanes_test(test_an_answer_to_another_batch_confirms_nothing),
+        lanes_test(test_a_hit_keeps_its_path),
+        lanes_test(test_a_batch_is_confirmed_once),
+        lanes_test(test_a_hit_leaves_once),
+        lanes_test(test_a_hit_is_in_flight_when_it_is_answered),
+        lanes_test(test_the_open_hits_are_those_in_the_open_batch),
+        lanes_test(test_an_open_hit_was_counted),
+        lanes_test(test_a_lane_is_opened_when_no_call_is_in_flight),
+        lanes_test(test_a_batch_has_the_hits_that_left_with_it),
+        lanes_test(test_a_batch_has_one_call_in_flight),
+        lanes_test(test_a_lane_has_one_batch),
+        lanes_test(test_a_repeated_batch_keeps_its_sequence),
+        lanes_test(test_no_count_is_given_twice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

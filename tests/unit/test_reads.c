@@ -1,5 +1,5 @@
-/* Reads from counter-svc: read requests and the reader of the ranking, with their invariants. A test stands in
- * for counter-svc and for the end of a turn of the loop (the linker's --wrap). */
+/* Reads from counter-svc: read requests and the reader of the ranking, with their invariants. A test
+ * answers in the place of counter-svc and ends the turns of the loop (the linker's --wrap). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -213,6 +213,51 @@ static void a_read_request_has_one_answer(void **state)
     assert_violates(answer_read_twice, "read->_call != NULL");
 }
 
+static void send_unqueued_read(void)
+{
+    struct read_request read = {0};
+
+    start(&read);
+    read._is_queued = false;
+    end_turn();
+}
+
+static void a_read_request_leaves_the_queue_once(void **state)
+{
+    (void)state;
+    assert_violates(send_unqueued_read, "read->_is_queued && read->_queue->n_queued > 0");
+}
+
+static void send_read_in_flight(void)
+{
+    struct read_request read = {0};
+
+    start(&read);
+    read._call = (struct counter_call *)&world;
+    end_turn();
+}
+
+static void a_read_request_is_in_flight_once(void **state)
+{
+    (void)state;
+    assert_violates(send_read_in_flight, "read->_call == NULL");
+}
+
+static void cancel_uncounted_read(void)
+{
+    struct read_request read = {0};
+
+    start(&read);
+    read._call = (struct counter_call *)&world;
+    read_request_cancel(&read);
+}
+
+static void a_read_request_in_flight_was_counted(void **state)
+{
+    (void)state;
+    assert_violates(cancel_uncounted_read, "read->_queue->n_in_flight > 0");
+}
+
 /* --- the ranking --- */
 
 static void one_read_serves_all_that_wait_when_it_is_sent(void **state)
@@ -280,6 +325,30 @@ static void a_read_of_the_ranking_has_one_answer(void **state)
     assert_violates(answer_ranking_twice, "read->call != NULL");
 }
 
+/* Lets the next read leave while the answer is being given to those that wait. */
+static void on_rows_send_next(struct ranking_wait *wait, struct shared_rows *rows)
+{
+    (void)rows;
+    ranking_wait_start(world.ranking, wait, on_rows);
+    end_turn();
+}
+
+static void read_while_serving(void)
+{
+    struct ranking_wait first = {0}, second = {0};
+
+    ranking_wait_start(world.ranking, &first, on_rows_send_next);
+    ranking_wait_start(world.ranking, &second, on_rows);
+    end_turn();
+    answer(0, 200);
+}
+
+static void a_read_of_the_ranking_has_served_all_before_the_next(void **state)
+{
+    (void)state;
+    assert_violates(read_while_serving, "h2o_linklist_is_empty(&read->waits)");
+}
+
 #define reads_test(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -290,10 +359,14 @@ int main(void)
         reads_test(a_read_request_that_finds_the_queue_full_ends_unanswered),
         reads_test(a_read_request_is_started_once),
         reads_test(a_read_request_has_one_answer),
+        reads_test(a_read_request_leaves_the_queue_once),
+        reads_test(a_read_request_is_in_flight_once),
+        reads_test(a_read_request_in_flight_was_counted),
         reads_test(one_read_serves_all_that_wait_when_it_is_sent),
         reads_test(a_failed_read_of_the_ranking_is_repeated_and_a_cancelled_wait_is_not_served),
         reads_test(a_wait_is_started_once),
         reads_test(a_read_of_the_ranking_has_one_answer),
+        reads_test(a_read_of_the_ranking_has_served_all_before_the_next),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
