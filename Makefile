@@ -91,6 +91,7 @@ WRAPPED_LOOP := jitter timer_start_after timer_stop timer_is_waiting worker_defe
 $(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := \
 	$(WRAPPED_LOOP) counter_call counter_call_cancel
 $(O)/tests/unit/test_lanes: WRAPPED += batch_sort
+$(O)/tests/unit/test_http_client_invariants: WRAPPED := h2o_socket_connect
 $(O)/tests/unit/test_session_invariants: WRAPPED := $(WRAPPED_LOOP) session_open
 
 $(FUZZERS): %: %.o $(O)/libcommon.a

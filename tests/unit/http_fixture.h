@@ -273,7 +273,7 @@ static inline void call_and_read(struct exchange *e)
     read_request(e);
 }
 
-/* The same on the connection of one before. */
+/* The same on the idle connection `fd`. */
 static inline void call_again(struct exchange *e, int fd)
 {
     call(e);
@@ -281,6 +281,17 @@ static inline void call_again(struct exchange *e, int fd)
     e->fd = fd;
     read_request(e);
     assert_false(is_readable(server.listener));
+}
+
+/* The same on a new connection, with another callback. */
+static inline void call_with_callback(struct exchange *e, http_callback callback)
+{
+    *e = (struct exchange){.accepts = true};
+    e->call = http_call(client, &server.address,
+                        &(struct http_request){.method = "GET", .target = "/", .trace = &TRACE},
+                        callback, e);
+    e->fd = accept_from(&server);
+    read_request(e);
 }
 
 static inline void assert_answered(struct exchange *e, int status, const char *body)
