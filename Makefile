@@ -92,6 +92,7 @@ $(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): 
 	$(WRAPPED_LOOP) counter_call counter_call_cancel
 $(O)/tests/unit/test_lanes: WRAPPED += batch_sort
 $(O)/tests/unit/test_http_client_invariants: WRAPPED := h2o_socket_connect
+$(O)/tests/unit/test_counter_client: WRAPPED := $(WRAPPED_LOOP) resolver_start http_call http_call_cancel
 $(O)/tests/unit/test_session_invariants: WRAPPED := $(WRAPPED_LOOP) session_open
 
 $(FUZZERS): %: %.o $(O)/libcommon.a

@@ -44,7 +44,6 @@ static size_t choose(const struct replicas *replicas, uint64_t now_ms)
 /* Moves to another address. `returned`: because it is healthy again. */
 static void use(struct replicas *replicas, size_t index, bool returned, uint64_t now_ms)
 {
-    INVARIANT(index < replicas->count);
     INVARIANT(now_ms >= replicas->used_since_ms);
     replicas->used = index;
     replicas->used_since_ms = now_ms;

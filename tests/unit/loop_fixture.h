@@ -29,9 +29,9 @@ bool __wrap_timer_is_waiting(const struct timer *timer)
     return timer == loop.timer;
 }
 
-uint64_t __wrap_jitter(uint64_t most)
+uint64_t __wrap_jitter(uint64_t limit)
 {
-    return most;
+    return limit != 0 ? limit - 1 : 0;
 }
 
 void __wrap_worker_defer(struct worker *worker, struct deferred *deferred,
