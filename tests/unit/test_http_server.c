@@ -7,57 +7,19 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "server/http/http_server.h"
+#include "tests/unit/server_fixture.h"
 #include "tests/unit/violates.h"
 
 static struct service_metrics metrics;
-static const struct service_config SETTINGS = {.workers = 1,
-                                               .shutdown_ms = 60000,
-                                               .idle_ms = 60000,
-                                               .head_ms = 60000,
-                                               .body_ms = 60000,
-                                               .answer_ms = 60000,
-                                               .max_connections = 10,
-                                               .max_unread_bytes = 65536,
-                                               .max_unsent_bytes = 1000000};
-static struct http_server server;
-
 static int handle(h2o_handler_t *self, h2o_req_t *req)
 {
     (void)self, (void)req;
     return -1;
 }
 
-/* Starts a server on a free port of loopback. Returns a client's connection to it. */
-static int start_with_client(void)
-{
-    struct sockaddr_storage at;
-    socklen_t len = sizeof(at);
-    char error[100];
-    int listener, client;
-
-    listener =
-        http_server_listen(&(struct config_address){.host = "127.0.0.1"}, error, sizeof(error));
-    client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (listener < 0 || getsockname(listener, (struct sockaddr *)&at, &len) != 0)
-        exit(1);
-    server.worker.metrics = &metrics;
-    if (http_server_init(&server, &SETTINGS, listener, 1000, handle) != 0 ||
-        connect(client, (struct sockaddr *)&at, len) != 0)
-        exit(1);
-    close(listener);
-    while (server._connections == 0)
-        worker_turn(&server.worker);
-    return client;
-}
-
 static void a_server_that_closes_stops_without_its_last_connection(void **state)
 {
-    int client = start_with_client();
+    int client = start_with_client(&metrics, handle);
 
     (void)state;
     http_server_want(&server, HTTP_SERVER_CLOSING);
@@ -78,7 +40,7 @@ static void a_server_that_closes_stops_without_its_last_connection(void **state)
 
 static void close_an_uncounted_connection(void)
 {
-    int client = start_with_client();
+    int client = start_with_client(&metrics, handle);
 
     server._connections = 0;
     close(client);
@@ -94,7 +56,7 @@ static void a_connection_that_closes_was_counted(void **state)
 
 static void close_without_a_listener(void)
 {
-    start_with_client();
+    start_with_client(&metrics, handle);
     server._listener = NULL;
     http_server_want(&server, HTTP_SERVER_CLOSING);
     while (server._state != HTTP_SERVER_CLOSING)

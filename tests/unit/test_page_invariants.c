@@ -1,5 +1,4 @@
-/* The invariants of the page, of its rows and of live views: each test makes a state that our own code must never
- * reach, and the program ends. */
+/* The invariants of the page and of its rows: each test breaks one, and the program ends. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -10,7 +9,6 @@
 
 #include "render-svc/html/html.h"
 #include "render-svc/html/rendered_rows.h"
-#include "render-svc/public/live_private.h"
 #include "tests/unit/violates.h"
 
 static void add_unknown_conversion(void)
@@ -58,56 +56,11 @@ static void a_marked_row_is_on_the_page(void **state)
     assert_violates(mark_behind_the_last, "row >= 1 && row <= PAGE_ROWS");
 }
 
-/* --- live views --- */
-
-static void read_twice(void)
-{
-    struct live_view view = {.is_reading = true};
-
-    live_view_read(&view);
-}
-
-static void a_live_view_has_one_read_in_flight(void **state)
-{
-    (void)state;
-    assert_violates(read_twice, "!view->is_reading");
-}
-
-static void send_from_the_future(void)
-{
-    struct live_view view = {.id = {.generation = 3}};
-
-    live_view_text(&view, 4);
-}
-
-static void a_subscriber_has_no_newer_rows_than_its_view(void **state)
-{
-    (void)state;
-    assert_violates(send_from_the_future, "generation <= view->id.generation");
-}
-
-static void free_uncounted(void)
-{
-    struct live live = {0};
-    struct live_view view = {.live = &live};
-
-    live_view_free(&view);
-}
-
-static void a_live_view_that_is_freed_was_counted(void **state)
-{
-    (void)state;
-    assert_violates(free_uncounted, "view->live->n_views > 0");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_format_has_known_conversions_only),
         cmocka_unit_test(a_marked_row_is_on_the_page),
-        cmocka_unit_test(a_live_view_has_one_read_in_flight),
-        cmocka_unit_test(a_subscriber_has_no_newer_rows_than_its_view),
-        cmocka_unit_test(a_live_view_that_is_freed_was_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
