@@ -1,8 +1,8 @@
 #include "server/service.h"
 
 #include "server/admin.h"
-#include "server/http/access_log.h"
 #include "server/http/http_server.h"
+#include "server/http/request.h"
 #include "server/limits.h"
 #include "server/ops/cli.h"
 #include "server/ops/log.h"

@@ -1,9 +1,9 @@
 #include "server/http/http_server.h"
 
 #include "base/invariant.h"
-#include "server/http/access_log.h"
 #include "server/http/answer.h"
 #include "server/http/connection.h"
+#include "server/http/request.h"
 #include "server/http/validate.h"
 #include "server/ops/log.h"
 
@@ -190,7 +190,7 @@ static void on_request_end(h2o_logger_t *self, h2o_req_t *req)
 {
     (void)self;
     connection_request_end(req);
-    access_log_request(req);
+    request_end(req);
 }
 
 /* --- connections --- */

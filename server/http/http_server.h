@@ -12,8 +12,8 @@
  *             the rest after shutdown_ms
  *   STOPPED   http_server_run returns
  *
- * A request passes validate.h, the program's handler, and at its end access_log.h. The main thread
- * runs an HTTP server, too: the admin listener.
+ * A request passes validate.h, the program's handler, and at its end request_end (request.h). The
+ * main thread runs an HTTP server, too: the admin listener.
  */
 #ifndef SERVER_HTTP_HTTP_SERVER_H
 #define SERVER_HTTP_HTTP_SERVER_H

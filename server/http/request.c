@@ -1,6 +1,11 @@
 #include "server/http/request.h"
 
+#include "server/ops/log.h"
+
+#include <stdio.h>
 #include <string.h>
+
+static atomic_bool access_log;
 
 /* libh2o has a list of environment variables for each request, which only its extensions use. Here
  * its only entry points to the struct request. */
@@ -64,4 +69,45 @@ h2o_iovec_t request_header(h2o_req_t *req, const char *lower_case_name)
                     : h2o_concat(&req->pool, value, h2o_iovec_init(H2O_STRLIT(", ")), one);
     }
     return value;
+}
+
+/* --- the end of a request --- */
+
+void access_log_switch(bool on)
+{
+    atomic_store(&access_log, on);
+}
+
+bool access_log_is_on(void)
+{
+    return atomic_load_explicit(&access_log, memory_order_relaxed);
+}
+
+/* Counts a request by route and status. A request has no status, and is not counted, if its
+ * connection ended before a response began. */
+static void count(h2o_req_t *req)
+{
+    int at = req->res.status - METRICS_FIRST_STATUS;
+
+    if (at >= 0 && at < METRICS_N_STATUSES)
+        metric_add(&worker_of(req)->metrics->requests[request_of(req)->route][at], 1);
+}
+
+void request_end(h2o_req_t *req)
+{
+    struct worker *worker = worker_of(req);
+    const struct request *request;
+    char method[32];
+
+    count(req);
+    if (!access_log_is_on() || ++worker->unlogged < (uint64_t)worker->settings->access_log_sample)
+        return;
+    worker->unlogged = 0;
+    request = request_of(req);
+    snprintf(method, sizeof(method), "%.*s", (int)req->method.len, req->method.base);
+    log_each(LOG_LEVEL_INFO, "request",
+             "route=%s method=%s status=%d duration_us=%llu bytes=%zu trace=%s", request_route(req),
+             LOG_QUOTED(method), req->res.status,
+             (unsigned long long)(monotonic_ns() / 1000 - request->begun_us), req->bytes_sent,
+             request->trace.id);
 }
