@@ -74,10 +74,13 @@ struct counts {
 int counts_decode(const char *body, size_t len, enum encoding encoding, const struct batch *batch,
                   struct counts *counts, const char **error) __attribute__((warn_unused_result));
 
+/* Returns the reason phrase of an HTTP status that the services send (RFC 9110, 15): "Not Found" for
+ * 404. A constant. */
+const char *status_title(int status);
+
 /* A problem (RFC 9457): {"type": "about:blank", "title": "Conflict", "status": 409, "detail": …,
- * "trace": "4bf9…"}. `trace` is the trace of the request in the log of the service; NULL: it is not
- * logged. */
-void problem_encode(struct buffer *to, int status, const char *title, const char *detail,
-                    const char *trace);
+ * "trace": "4bf9…"}. The title is that of the status (4.2.1). `trace` is the trace of the request in
+ * the log of the service; NULL: it is not logged. */
+void problem_encode(struct buffer *to, int status, const char *detail, const char *trace);
 
 #endif

@@ -1,5 +1,6 @@
 #include "render-svc/public/reply.h"
 
+#include "proto/api.h"
 #include "render-svc/html/error_page.h"
 #include "render-svc/html/link.h"
 #include "render-svc/public/accept.h"
@@ -8,7 +9,6 @@
 #include "server/http/answer.h"
 #include "server/http/output_budget.h"
 #include "server/http/request.h"
-#include "server/http/status.h"
 #include "server/ops/log.h"
 
 #include <stdio.h>

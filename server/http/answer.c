@@ -3,7 +3,6 @@
 #include "proto/api.h"
 #include "server/http/connection.h"
 #include "server/http/request.h"
-#include "server/http/status.h"
 
 #include <string.h>
 
@@ -99,7 +98,7 @@ void answer_problem(h2o_req_t *req, int status, const char *detail)
 {
     struct buffer body = {0};
 
-    problem_encode(&body, status, status_title(status), detail, request_trace(req));
+    problem_encode(&body, status, detail, request_trace(req));
     answer_copy(req, status, "application/problem+json", body.bytes, body.len);
     buffer_free(&body);
 }

@@ -1,7 +1,6 @@
 #include "server/http/connection.h"
 
 #include "proto/api.h"
-#include "server/http/status.h"
 #include "server/loop/worker.h"
 
 #include <netinet/tcp.h>
@@ -185,7 +184,7 @@ static void refuse(h2o_socket_t *socket, int status, const char *detail)
     char head[192];
     int fd = h2o_socket_get_fd(socket);
 
-    problem_encode(&body, status, status_title(status), detail, NULL);
+    problem_encode(&body, status, detail, NULL);
     snprintf(head, sizeof(head),
              "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
              "Cache-Control: no-store\r\nContent-Length: %zu\r\n\r\n",

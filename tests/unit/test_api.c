@@ -218,10 +218,10 @@ static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **s
     assert_text(&json, "{\"path\":\"(other paths)\",\"count\":8,\"bots\":0,\"overflow\":true}");
     totals_encode(&json, &totals);
     assert_text(&json, "{\"paths\":2,\"hits\":17,\"bots\":4}");
-    problem_encode(&json, 400, "Bad Request", "Why.", NULL);
+    problem_encode(&json, 400, "Why.", NULL);
     assert_text(&json, "{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400,"
                        "\"detail\":\"Why.\"}");
-    problem_encode(&json, 409, "Conflict", "Lane \"17\" is\nunknown.", "4bf92f");
+    problem_encode(&json, 409, "Lane \"17\" is\nunknown.", "4bf92f");
     assert_text(&json, "{\"type\":\"about:blank\",\"title\":\"Conflict\",\"status\":409,"
                        "\"detail\":\"Lane \\\"17\\\" is\\u000Aunknown.\",\"trace\":\"4bf92f\"}");
 }
