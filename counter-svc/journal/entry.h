@@ -7,7 +7,7 @@
 #define COUNTER_JOURNAL_ENTRY_H
 
 #include "counter-svc/ledger/pg.h"
-#include "proto/batch.h"
+#include "proto/api.h"
 
 /* An entry may have one path more than a batch: the overflow row. An entry fits into the socket's
  * buffer. PostgreSQL therefore never holds a position while it waits for the rest of an entry. */

@@ -41,7 +41,7 @@
 #ifndef RENDER_COUNT_LANES_H
 #define RENDER_COUNT_LANES_H
 
-#include "proto/batch.h"
+#include "proto/api.h"
 #include "render-svc/count/counter_client.h"
 #include "render-svc/count/shared_rows.h"
 

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/batch.h"
+#include "proto/api.h"
 #include "tests/unit/random.h"
 
 static struct batch_entry entry_of(const char *path, int64_t hits)
