@@ -1,7 +1,7 @@
 #include "proto/api.h"
 
 #include "base/memory.h"
-#include "proto/encoder.h"
+#include "proto/encoding.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "proto/rows.h"
 
 #include "base/memory.h"
-#include "proto/encoder.h"
+#include "proto/encoding.h"
 #include "proto/path.h"
 
 #include <stdlib.h>

@@ -6,8 +6,8 @@
  * candidates that are not used stop there. Each figure is the median of rounds that take turns, in
  * microseconds of this thread's CPU; beside it are the least and the greatest.
  */
+#include "proto/encoding.h"
 #include "proto/api.h"
-#include "proto/encoder.h"
 
 #include <mpack.h>
 #include <msgpack.h>
