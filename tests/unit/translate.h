@@ -5,7 +5,7 @@
 #define TESTS_TRANSLATE_H
 
 #include "base/buffer.h"
-#include "proto/msgpack.h"
+#include "proto/message.h"
 
 #include <jansson.h>
 #include <msgpack.h>
