@@ -6,7 +6,7 @@
 #include "counter-svc/journal/journal.h"
 #include "counter-svc/read/ranking.h"
 #include "counter-svc/read/views.h"
-#include "proto/normalize.h"
+#include "proto/path.h"
 #include "server/service.h"
 
 struct counter_config {

@@ -2,7 +2,7 @@
 #ifndef COUNTER_CHANGES_COMMAND_H
 #define COUNTER_CHANGES_COMMAND_H
 
-#include "proto/normalize.h"
+#include "proto/path.h"
 #include "server/ops/config.h"
 
 #include <stdbool.h>

@@ -6,7 +6,7 @@
 #define RENDER_HTML_LINK_H
 
 #include "base/buffer.h"
-#include "proto/normalize.h"
+#include "proto/path.h"
 #include "proto/view.h"
 
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 #ifndef RENDER_PUBLIC_RENDER_H
 #define RENDER_PUBLIC_RENDER_H
 
-#include "proto/normalize.h"
+#include "proto/path.h"
 #include "render-svc/count/lanes.h"
 #include "render-svc/count/ranking_reader.h"
 #include "render-svc/count/read_request.h"

@@ -1,6 +1,5 @@
 /* The canonical path: an accepted one is valid, and resolving it again does not change it. */
 #include "base/buffer.h"
-#include "proto/normalize.h"
 #include "proto/path.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/normalize.h"
+#include "proto/path.h"
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
