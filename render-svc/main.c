@@ -1,6 +1,7 @@
 #include "base/random.h"
 #include "render-svc/html/link.h"
 #include "render-svc/public/render.h"
+#include "render-svc/public/routes.h"
 #include "server/ops/log.h"
 
 #include <stdio.h>

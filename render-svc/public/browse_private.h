@@ -7,7 +7,7 @@
 #include "proto/detail.h"
 #include "proto/view.h"
 #include "render-svc/public/form.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "render-svc/public/trend.h"
 
 /* A request that waits for counter-svc; in the request's pool. */

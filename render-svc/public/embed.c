@@ -14,7 +14,7 @@
 #include "render-svc/public/accept.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
@@ -97,7 +97,7 @@ static bool take_path(struct embed *embed)
         reply_error(embed->req, 414, path_error_text(PATH_TOO_LONG), true);
     else if (dots)
         reply_error(embed->req, 400, "The path ends with a dot segment.", true);
-    else if (reserved_is(embed->path, embed->path_len))
+    else if (route_is_reserved(embed->path, embed->path_len))
         reply_error(embed->req, 400, "Paths below /-/ are not counted.", true);
     else
         return true;

@@ -5,7 +5,7 @@
 
 #include "base/buffer.h"
 #include "render-svc/public/accept.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 
 struct form {
     enum accept_form type;

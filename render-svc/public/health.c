@@ -3,7 +3,7 @@
  * is also 503 while the service stops. It counts nothing, sends no request, and ignores the
  * query. */
 
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "server/http/answer.h"
 #include "server/service.h"
 

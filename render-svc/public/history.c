@@ -11,7 +11,7 @@
 #include "render-svc/public/form.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
 

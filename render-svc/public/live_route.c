@@ -5,7 +5,7 @@
 #include "render-svc/public/live.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "server/http/answer.h"
 
 /* Reads the view from the query. Returns NULL, or the error. */

@@ -6,7 +6,7 @@
 #include "render-svc/html/query.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
 

@@ -2,7 +2,7 @@
 
 #include "render-svc/html/link.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "server/http/answer.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-/* The configuration of render-svc, the state of each worker, and the names of the public routes. */
+/* The configuration of render-svc, and the state of each worker. */
 #ifndef RENDER_PUBLIC_RENDER_H
 #define RENDER_PUBLIC_RENDER_H
 
@@ -60,32 +60,5 @@ struct render {
     struct render_metrics *metrics;
     int64_t n_exports;
 };
-
-/* The public routes. render_routes has their names in logs. */
-enum route_id {
-    ROUTE_NONE,
-    ROUTE_VISIT, /* every path that is not below /-/, valid or not */
-    ROUTE_ABOUT,
-    ROUTE_PATHS,
-    ROUTE_PATH,
-    ROUTE_HISTORY,
-    ROUTE_LIVE,
-    ROUTE_OPENAPI,
-    ROUTE_HEALTH,
-    ROUTE_BADGE,
-    ROUTE_HIT,
-    ROUTE_ASSET,
-    ROUTE_ROBOTS,
-    ROUTE_ME,
-    N_ROUTES
-};
-extern const char *const render_routes[N_ROUTES + 1];
-
-/* Normalises a path that is counted or looked up by the rules of the configuration. The result is
- * in the request's pool. */
-void render_normalize(h2o_req_t *req, const char **path, size_t *len);
-
-/* Handles a public request: the `handle` of struct service (server/service.h). Returns 0. */
-int render_handle(h2o_handler_t *self, h2o_req_t *req);
 
 #endif

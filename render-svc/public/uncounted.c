@@ -8,7 +8,7 @@
 #include "render-svc/html/path_page.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/request.h"
 

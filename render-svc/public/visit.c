@@ -10,15 +10,13 @@
  *
  * on_visit_deadline answers 503 if the hit is not confirmed within request_deadline_ms. */
 
-#include "render-svc/public/visit.h"
-
 #include "proto/api.h"
 #include "render-svc/html/page.h"
 #include "render-svc/html/rendered_rows.h"
 #include "render-svc/public/accept.h"
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
-#include "render-svc/public/reserved.h"
+#include "render-svc/public/routes.h"
 #include "render-svc/public/visitor.h"
 #include "server/http/answer.h"
 #include "server/http/request.h"
@@ -73,7 +71,7 @@ static bool answer_invalid(h2o_req_t *req, h2o_iovec_t target, enum path_error e
     /* Some routes below /-/ allow other methods. An invalid target there gets the error of its
      * path. */
     if (!is_get_or_head && !method_is(req, "OPTIONS") &&
-        (error == PATH_OK || !reserved_is(target.base, target.len)))
+        (error == PATH_OK || !route_is_reserved(target.base, target.len)))
         reply_wrong_method(req, METHODS_TO_READ, is_json);
     else if (error != PATH_OK)
         reply_error(req, error == PATH_TOO_LONG ? 414 : 400, path_error_text(error), is_json);
@@ -106,7 +104,7 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
 
     /* 1. Set the route and the CORS headers. */
     request_of(req)->route = ROUTE_VISIT;
-    if (reserved_is_for_all_origins(target.base, target.len)) {
+    if (route_is_for_all_origins(target.base, target.len)) {
         reply_is_for_all_origins(req);
         is_json = true;
     } else {
@@ -119,7 +117,7 @@ void visit_handle(h2o_req_t *req, h2o_iovec_t target, enum path_error error, con
         error = PATH_TOO_LONG;
     if (answer_invalid(req, target, error, is_json))
         return;
-    if (reserved_is(path, len)) {
+    if (route_is_reserved(path, len)) {
         reply_error(req, 400, "The normalised path is below /-/; such paths are not counted.",
                     is_json);
         return;

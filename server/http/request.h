@@ -1,5 +1,5 @@
-/* A request, from its begin to its end: its route and trace, which libh2o's own struct does not have,
- * access to its query and headers, and the access log.
+/* A request, from its begin to its end: its route and trace, which libh2o's own struct does not
+ * have, access to its query and headers, and the access log.
  *
  * A line of the access log has the route, method, status, duration, bytes sent and trace of a
  * request. It contains neither the path, the query, the headers nor the client. While the log is

@@ -42,7 +42,7 @@ def test_answers_to_visits_conform(face, target, accept):
 
 def test_every_route_is_described(face):
     """Each route in the source's table is in the file."""
-    with open(os.path.join(ROOT, "render-svc", "public", "reserved.c"), encoding="utf-8") as file:
+    with open(os.path.join(ROOT, "render-svc", "public", "routes.c"), encoding="utf-8") as file:
         routes = re.findall(r'{ROUTE_\w+, "(/-/[^"]*)", (true|false), (?:true|false), '
                             '("[^"]*"|METHODS_TO_READ)', file.read())
     assert len(routes) >= 6
