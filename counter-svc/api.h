@@ -1,4 +1,4 @@
-/* The handlers of the internal API (proto/counter-api.yml), and the answers that they share.
+/* The handlers of the internal API (proto/counter-api.yml), and the steps that they share.
  *
  * api.c authorizes a request and finds its handler. Each handler's file reads from top to bottom:
  * the request, then its answer once the journal, a view or a change has a result. Each of these
@@ -33,7 +33,10 @@ void api_history(struct counter *counter, h2o_req_t *req);
 void api_make_change(struct counter *counter, h2o_req_t *req);
 void api_audit(struct counter *counter, h2o_req_t *req);
 
-/* --- answers (api_answer.c) --- */
+/* --- steps that handlers share (api.c) --- */
+
+/* Reads from the query of the request which rows it wants. Returns 0, or -1 after a 400. */
+int api_read_view(h2o_req_t *req, struct view *view) __attribute__((warn_unused_result));
 
 /* Answers 200 with a copy of this JSON, or 503 if slow clients leave no room for it. `age_ms`: how
  * far the JSON is behind the counts. */
@@ -50,8 +53,5 @@ void api_answer_unread(h2o_req_t *req, const struct view_result *result);
 
 /* Adds the header Age (RFC 9111, 5.1) unless `age_ms` is 0. */
 void api_add_age(h2o_req_t *req, int64_t age_ms);
-
-/* Reads from the query of the request which rows it wants. Returns 0, or -1 after a 400. */
-int api_read_view(h2o_req_t *req, struct view *view) __attribute__((warn_unused_result));
 
 #endif
