@@ -4,6 +4,12 @@
 #include "counter-svc/ledger/pg_array.h"
 #include "server/ops/log.h"
 
+/* The number of parameters of append.sql. The last one is padding: the first bytes of PADDING, as
+ * many as pg_padding says. */
+#define N_PARAMETERS 14
+#define PADDING      "     "
+_Static_assert(N_PARAMETERS <= PG_MAX_PARAMETERS, "an append is a query");
+
 static void on_appended(void *data, const struct pg_answer *answer);
 
 /* Removes the paths that gather has added to the entry. */
@@ -12,6 +18,79 @@ static void remove_paths(struct journal_entry *entry)
     for (size_t i = 0; i < entry->n_paths; ++i)
         entry->paths[i].slot->entry_index = 0;
     entry->n_paths = 0;
+}
+
+/* --- the parameters of append.sql --- */
+
+/* Ends a parameter that began at `from`. Its `bytes` are set last, when the buffer no longer
+ * moves. */
+static void end_parameter(const struct buffer *buffer, size_t *from, struct pg_parameter *parameter)
+{
+    parameter->len = buffer->len - *from;
+    *from = buffer->len;
+}
+
+static void add_int8_array(struct buffer *to, const int64_t *values, size_t count)
+{
+    pg_add_int8_array_head(to, count);
+    for (size_t i = 0; i < count; ++i)
+        pg_add_int8_element(to, values[i]);
+}
+
+/* Adds the hits by bots. If there are none, the array has no elements. */
+static void add_bot_hits(struct buffer *to, const struct journal_entry *entry)
+{
+    bool has_bots = false;
+
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        has_bots |= entry->paths[i].bot_hits != 0;
+    pg_add_int8_array_head(to, has_bots ? entry->n_paths : 0);
+    for (size_t i = 0; has_bots && i < entry->n_paths; ++i)
+        pg_add_int8_element(to, entry->paths[i].bot_hits);
+}
+
+/* Writes the parameters that append the entry after the last one, if the generation is still that
+ * of the state. They point into journal->parameters. */
+static void encode_entry(struct journal *journal, struct pg_parameter parameters[N_PARAMETERS])
+{
+    const struct journal_entry *entry = &journal->entry;
+    struct buffer *buffer = &journal->parameters;
+    const int64_t numbers[] = {entry->position - 1, journal->state.id, journal->state.generation,
+                               entry->id, entry->writer};
+    const struct {
+        const int64_t *values;
+        size_t count;
+    } arrays[] = {{entry->lanes, entry->n_batches},
+                  {entry->sequences, entry->n_batches},
+                  {entry->opened, entry->n_opened},
+                  {entry->ended, entry->n_ended}};
+    size_t n = 0, from = 0;
+
+    buffer->len = 0;
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); ++i) {
+        pg_add_int8(buffer, numbers[i]);
+        end_parameter(buffer, &from, &parameters[n++]);
+    }
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); ++i) {
+        add_int8_array(buffer, arrays[i].values, arrays[i].count);
+        end_parameter(buffer, &from, &parameters[n++]);
+    }
+    pg_add_text_array_head(buffer, entry->n_paths);
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        pg_add_text_element(buffer, entry->paths[i].path, entry->paths[i].path_len);
+    end_parameter(buffer, &from, &parameters[n++]);
+    pg_add_int8_array_head(buffer, entry->n_paths);
+    for (size_t i = 0; i < entry->n_paths; ++i)
+        pg_add_int8_element(buffer, entry->paths[i].hits);
+    end_parameter(buffer, &from, &parameters[n++]);
+    add_bot_hits(buffer, entry);
+    end_parameter(buffer, &from, &parameters[n++]);
+    pg_add_int8(buffer, entry->new_paths);
+    end_parameter(buffer, &from, &parameters[n++]);
+    for (size_t i = 0, at = 0; i < n; at += parameters[i++].len)
+        parameters[i].bytes = buffer->bytes + at;
+    parameters[n] = (struct pg_parameter){PADDING, 0};
+    parameters[n].len = session_padding(STATEMENT_APPEND, parameters, N_PARAMETERS);
 }
 
 /* --- sending --- */
@@ -78,7 +157,7 @@ void append_check_entry(const struct journal *journal)
 static void send_entry(struct journal *journal)
 {
     struct journal_entry *entry = &journal->entry;
-    struct pg_parameter parameters[ENTRY_N_PARAMETERS];
+    struct pg_parameter parameters[N_PARAMETERS];
     int64_t used_before_ms = journal->state.now_ms - journal->settings->lane_ttl_s * 1000;
 
     append_check_entry(journal);
@@ -87,16 +166,12 @@ static void send_entry(struct journal *journal)
             state_expired_lanes(&journal->state, used_before_ms, entry->ended, ENTRY_MAX_LANES);
     journal->lanes_expired = entry->n_ended == ENTRY_MAX_LANES;
     keep_used_lanes(entry);
-    entry_encode(entry, journal->state.id, journal->state.generation, &journal->parameters,
-                 parameters);
-    parameters[ENTRY_N_PARAMETERS - 1] = (struct pg_parameter){
-        "     ", session_padding(STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS)};
+    encode_entry(journal, parameters);
     histogram_add_size(&journal->metrics->commit_batches, entry->n_batches);
     histogram_add_size(&journal->metrics->commit_paths, entry->n_paths);
     journal_begin(journal, JOURNAL_APPENDING);
     journal->just_looked_up = false;
-    session_run(journal->session, STATEMENT_APPEND, parameters, ENTRY_N_PARAMETERS, on_appended,
-                journal);
+    session_run(journal->session, STATEMENT_APPEND, parameters, N_PARAMETERS, on_appended, journal);
 }
 
 /* Returns whether paths must be looked up before the append. After a look-up, complete batches

@@ -44,15 +44,6 @@ struct journal_entry {
     int64_t new_paths; /* the number of paths that had no row before */
 };
 
-/* The parameters of append.sql. The last one is padding (pg_padding), empty at first. */
-#define ENTRY_N_PARAMETERS 14
-_Static_assert(ENTRY_N_PARAMETERS <= PG_MAX_PARAMETERS, "an append is a query");
-
-/* Writes the parameters that append `entry` after the entry `previous_id`, if the generation is
- * still `generation`. They point into `buffer`, which is emptied first. */
-void entry_encode(const struct journal_entry *entry, int64_t previous_id, int64_t generation,
-                  struct buffer *buffer, struct pg_parameter parameters[ENTRY_N_PARAMETERS]);
-
 /* Columns of catch_up.sql. */
 enum entry_column {
     ENTRY_CHECKPOINT,
