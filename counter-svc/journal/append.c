@@ -280,7 +280,7 @@ static void on_appended(void *data, const struct pg_answer *answer)
     /* 3. Send the next entry, then answer the requests of this one. */
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
-    if (note_checkpoint(journal, checkpoint))
+    if (journal_note_checkpoint(journal, checkpoint))
         journal_step(journal); /* the next entry is in flight while this one is answered */
     else
         journal_schedule(journal);

@@ -1,4 +1,4 @@
-/* Which statement is next, and failures. README.md has the diagram. */
+/* Which statement is next, failures, and the checkpoint. README.md has the diagram. */
 #include "counter-svc/journal/journal_private.h"
 
 #include "base/memory.h"
@@ -254,6 +254,35 @@ void journal_reset(struct journal *journal, const char *reason)
 {
     journal_answer_unavailable(&journal->taken);
     session_reset(journal->session, reason);
+}
+
+/* --- the checkpoint, and the loss of the state --- */
+
+void journal_discard_state(struct journal *journal, const char *reason)
+{
+    metric_add(&journal->metrics->reloads, 1);
+    log_event(LOG_LEVEL_INFO, "journal-reload", "reason=%s position=%lld", LOG_QUOTED(reason),
+              (long long)journal->state.position);
+    journal_put_back(journal);
+    state_clear(&journal->state);
+    journal_schedule(journal);
+}
+
+bool journal_note_checkpoint(struct journal *journal, int64_t checkpoint)
+{
+    struct counter_metrics *metrics = journal->metrics;
+    struct state *state = &journal->state;
+
+    if (!state_set_checkpoint(state, checkpoint)) {
+        journal_discard_state(journal, "the checkpoint has gone back");
+        return false;
+    }
+    metric_set(&metrics->unfolded_entries,
+               state->position > checkpoint ? (uint64_t)(state->position - checkpoint) : 0);
+    metric_set(&metrics->cached_paths, state_slots(state));
+    metric_set(&metrics->cached_bytes, state_bytes(state));
+    metric_set(&metrics->lanes, state_lanes(state));
+    return true;
 }
 
 /* --- the session --- */

@@ -1,7 +1,7 @@
 /* The state and functions that the files of the journal share. No other module includes it.
  *
  *   journal_requests.c  requests, from their start to their answer
- *   journal.c           which statement is next, and failures
+ *   journal.c           which statement is next, failures, the checkpoint
  *   gather.c            makes an entry from the requests that wait
  *   append.c            sends an entry, and answers its requests after the commit
  *   read.c, load.c      catch up, head, look up; load
@@ -129,6 +129,14 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer);
 /* Drops the connection after an answer of an unknown form. Only as the last call in a callback. */
 void journal_reset(struct journal *journal, const char *reason);
 
+/* Discards the state. It is loaded again. */
+void journal_discard_state(struct journal *journal, const char *reason);
+
+/* Notes the checkpoint of an answer. If it is before the known one, discards the state and returns
+ * false. */
+bool journal_note_checkpoint(struct journal *journal, int64_t checkpoint)
+    __attribute__((warn_unused_result));
+
 /* --- gather.c --- */
 
 /* The progress of gather. */
@@ -180,10 +188,5 @@ int64_t read_number(const PGresult *result, int row, int column);
 
 /* Notes that an operator has to repair the journal. `problem` is a constant sentence. */
 void read_set_broken(struct journal *journal, const char *problem);
-
-/* Notes the checkpoint of an answer. If it is before the known one, discards the state and returns
- * false. */
-bool note_checkpoint(struct journal *journal, int64_t checkpoint)
-    __attribute__((warn_unused_result));
 
 #endif

@@ -32,40 +32,12 @@ int64_t read_number(const PGresult *result, int row, int column)
     return PQgetisnull(result, row, column) ? 0 : pg_int8(PQgetvalue(result, row, column));
 }
 
-/* Discards the state. It is loaded again. */
-static void discard_state(struct journal *journal, const char *reason)
-{
-    metric_add(&journal->metrics->reloads, 1);
-    log_event(LOG_LEVEL_INFO, "journal-reload", "reason=%s position=%lld", LOG_QUOTED(reason),
-              (long long)journal->state.position);
-    journal_put_back(journal);
-    state_clear(&journal->state);
-    journal_schedule(journal);
-}
-
-bool note_checkpoint(struct journal *journal, int64_t checkpoint)
-{
-    struct counter_metrics *metrics = journal->metrics;
-    struct state *state = &journal->state;
-
-    if (!state_set_checkpoint(state, checkpoint)) {
-        discard_state(journal, "the checkpoint has gone back");
-        return false;
-    }
-    metric_set(&metrics->unfolded_entries,
-               state->position > checkpoint ? (uint64_t)(state->position - checkpoint) : 0);
-    metric_set(&metrics->cached_paths, state_slots(state));
-    metric_set(&metrics->cached_bytes, state_bytes(state));
-    metric_set(&metrics->lanes, state_lanes(state));
-    return true;
-}
-
 /* Returns whether the generation is that of the state. If not, discards the state. */
 static bool is_generation(struct journal *journal, int64_t generation)
 {
     if (generation == journal->state.generation)
         return true;
-    discard_state(journal, "the tables were changed by other means than a fold");
+    journal_discard_state(journal, "the tables were changed by other means than a fold");
     return false;
 }
 
@@ -111,7 +83,7 @@ void catch_up_send(struct journal *journal)
 static void on_chain_broken(struct journal *journal)
 {
     if (++journal->broken_loads <= MAX_BROKEN_LOADS) {
-        discard_state(journal, "the last entry known is not in the journal");
+        journal_discard_state(journal, "the last entry known is not in the journal");
         return;
     }
     state_clear(&journal->state);
@@ -174,7 +146,7 @@ static void on_caught_up(void *data, const struct pg_answer *answer)
         on_chain_broken(journal);
         return;
     }
-    if (!note_checkpoint(journal, checkpoint) || !apply_all(journal, result, checkpoint))
+    if (!journal_note_checkpoint(journal, checkpoint) || !apply_all(journal, result, checkpoint))
         return;
     if (PQntuples(result) > CATCH_UP_ENTRIES) {
         journal_put_back(journal); /* there are more entries */
@@ -231,7 +203,7 @@ static void on_head(void *data, const struct pg_answer *answer)
                (uint64_t)read_number(result, 0, HEAD_QUARANTINED));
     h2o_linklist_init_anchor(&confirmed);
     h2o_linklist_insert_list(&confirmed, &journal->taken);
-    if (note_checkpoint(journal, read_number(result, 0, HEAD_CHECKPOINT)))
+    if (journal_note_checkpoint(journal, read_number(result, 0, HEAD_CHECKPOINT)))
         set_newest(journal, result, HEAD_NOW);
     journal_step(journal);
     journal_answer(&confirmed);
@@ -310,7 +282,7 @@ static void on_looked_up(void *data, const struct pg_answer *answer)
         on_chain_broken(journal);
         return;
     }
-    if (!note_checkpoint(journal, checkpoint))
+    if (!journal_note_checkpoint(journal, checkpoint))
         return;
     if (!add_slots(journal, result, checkpoint)) {
         journal_reset(journal, "counts were answered in another form");
