@@ -24,8 +24,3 @@ void http_address_set(struct http_address *address, const char *host, uint16_t p
         snprintf(address->host, sizeof(address->host), "[%.45s]:%u", host, port);
     }
 }
-
-bool http_address_equals(const struct http_address *a, const struct http_address *b)
-{
-    return strcmp(a->host, b->host) == 0;
-}

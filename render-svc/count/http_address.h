@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 struct http_address {
@@ -15,6 +16,9 @@ struct http_address {
 /* Sets the address from `host`, a numeric IPv4 or IPv6 address, and `port`. */
 void http_address_set(struct http_address *address, const char *host, uint16_t port);
 
-bool http_address_equals(const struct http_address *a, const struct http_address *b);
+static inline bool http_address_equals(const struct http_address *a, const struct http_address *b)
+{
+    return strcmp(a->host, b->host) == 0;
+}
 
 #endif

@@ -55,12 +55,6 @@ void ranking_wait_start(struct ranking_reader *reader, struct ranking_wait *wait
     worker_defer(reader->worker, &reader->deferred, send_read);
 }
 
-void ranking_wait_cancel(struct ranking_wait *wait)
-{
-    if (h2o_linklist_is_linked(&wait->_link))
-        h2o_linklist_unlink(&wait->_link);
-}
-
 /* Sends one read for all requests that wait, unless two are in flight or the reader pauses. */
 static void send_read(struct deferred *deferred)
 {

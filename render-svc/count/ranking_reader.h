@@ -37,7 +37,11 @@ void ranking_reader_destroy(struct ranking_reader *reader);
 void ranking_wait_start(struct ranking_reader *reader, struct ranking_wait *wait,
                         ranking_callback callback);
 
-/* Does nothing if the wait has ended or was never started. */
-void ranking_wait_cancel(struct ranking_wait *wait);
+/* Does nothing if the wait has ended or was never started, as for most hits. */
+static inline void ranking_wait_cancel(struct ranking_wait *wait)
+{
+    if (h2o_linklist_is_linked(&wait->_link))
+        h2o_linklist_unlink(&wait->_link);
+}
 
 #endif

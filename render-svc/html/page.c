@@ -21,6 +21,7 @@ static struct {
     h2o_iovec_t head;          /* of the page */
     h2o_iovec_t before_totals; /* controls */
     h2o_iovec_t before_rows;   /* head of the table */
+    h2o_iovec_t end;           /* of the page, behind the table and its pager */
     h2o_iovec_t instead_of_rows;
     h2o_iovec_t packed_head; /* the beginning of a gzip member, with `head` in it */
     struct gzip_sum packed_head_sum;
@@ -112,8 +113,7 @@ void page_add_rows(struct buffer *to, const struct rows *rows, struct page_index
     index->apart = to->len - from;
     buffer_add_literal(to, "</table>\n");
     add_next(to, rows);
-    buffer_add_literal(to, "</section>\n");
-    frame_end(to);
+    buffer_add(to, constant.end.base, constant.end.len);
 }
 
 /* Moves the text out of the buffer. */
@@ -168,6 +168,9 @@ static void render_constants(void)
     buffer_add_literal(&text, "</p>\n");
     path_table_begin(&text, &VIEW, true);
     constant.before_rows = take(&text);
+    buffer_add_literal(&text, "</section>\n");
+    frame_end(&text);
+    constant.end = take(&text);
     add_controls(&text);
     html_add(&text,
              "</div>\n<section>\n<h2>The table cannot be shown at the moment</h2>\n"
