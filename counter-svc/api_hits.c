@@ -1,21 +1,34 @@
-/* POST /v1/hits: counts a batch of hits. From the request to the answer:
+/* POST /v1/hits: counts a batch of hits. The steps from the request to the answer, each with its
+ * function. Functions without a file are in this one, in this order:
  *
- *   1. api_hits           decodes the batch and, from the query, which rows are wanted
- *   2. journal_add_batch  puts the batch into the journal's queue (journal/journal_requests.c)
+ *   1. on_request         refuses an invalid head (server/http/http_server.c, validate.c)
+ *   2. counter_handle     checks the token and finds the route (api.c)
+ *   3. api_hits           decodes the batch (hits_decode in proto/api.c) and reads from the query
+ *                         which rows are wanted (view_parse in proto/view.c)
+ *   4. journal_add_batch  puts the batch into the journal's queue (journal/journal_requests.c)
  *      --- the end of the loop's turn ---
- *   3. append_send        makes an entry and sends it in one write (journal/append.c):
- *      gather             judges every batch that waits and puts the new ones into the entry
- *                         (journal/gather.c)
+ *   5. journal_step       chooses the next statement (journal/journal.c): an append
+ *   6. append_send        makes an entry and sends it (journal/append.c):
+ *      gather             judges every batch that waits, by the state in memory (journal/state.c),
+ *                         and puts the new ones into the entry (journal/gather.c)
+ *      send_entry         checks the entry and encodes it (journal/append.c)
+ *      session_run        runs the statement (ledger/session.c): one write (ledger/pg.c)
  *      --- PostgreSQL commits ---
- *   4. on_appended        applies the entry to the state in memory, sends the next entry, then
- *                         answers the batches of this one (journal/append.c)
- *   5. on_journal_result  answers 409 or 503, or continues with step 6
- *   6. answer_confirmed   encodes the counts, and the first rows of the ranking from the state
- *   7. on_rows_read       adds other rows, which a view has read from the table,
+ *   7. finish_query       runs the callback once PostgreSQL is ready for a query (ledger/pg.c)
+ *   8. on_appended        applies the entry to the state (state_apply in journal/state.c), notes it
+ *                         for the next fold (journal/fold.c), sends the next entry, then answers
+ *                         the batches of this one (journal/append.c)
+ *   9. on_journal_result  answers 409 or 503, or continues with step 10
+ *  10. answer_confirmed   encodes the counts (counts_encode in proto/api.c), and the first rows of
+ *                         the ranking from the state (read/view_page.c)
+ *  11. on_rows_read       adds other rows, which a view has read from the table,
  *      or on_linger_over  or answers without them after ROWS_LINGER_MS
+ *  12. answer_counts      sends the answer (server/http/answer.c)
+ *      --- libh2o has written the answer, or render-svc has left ---
+ *  13. on_request_end     counts and logs the request (server/http/http_server.c, request.c)
+ *  14. on_batch_disposed  cancels what is still in progress
  *
- * on_batch_disposed runs when the request ends: after the answer, or earlier if the client has
- * left. It removes a batch that is still in the queue. A batch that has been sent is counted.
+ * A batch that is cancelled before step 6 is not counted. A batch that has been sent is counted.
  */
 #include "counter-svc/api.h"
 #include "counter-svc/read/view_page.h"
@@ -27,16 +40,16 @@
 /* How long the answer lingers for rows that are not in memory, in milliseconds. */
 #define ROWS_LINGER_MS 250
 
-/* A request from step 1 to its end; in the request's pool. */
+/* A request from step 3 on; in the request's pool. */
 struct api_batch {
     h2o_req_t *req;
     struct counter *counter;
-    struct journal_request *journal_request; /* steps 2 to 4; otherwise NULL */
-    struct view_request *view_request;       /* step 7; otherwise NULL */
+    struct journal_request *journal_request; /* steps 4 to 8; otherwise NULL */
+    struct view_request *view_request;       /* steps 10 and 11; otherwise NULL */
     struct view *view;                       /* the rows that are wanted; NULL: none */
     enum encoding encoding;                  /* of the answer */
-    struct buffer counts;                    /* the answer, from step 6 on */
-    struct timer linger;                     /* step 7 */
+    struct buffer counts;                    /* the answer, from step 10 on */
+    struct timer linger;                     /* steps 10 and 11 */
 };
 
 static void on_journal_result(void *data, const struct journal_result *result);

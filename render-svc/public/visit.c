@@ -1,15 +1,35 @@
-/* A GET or HEAD of a path that is not below /-/. From top to bottom:
+/* A GET or HEAD of a path that is not below /-/. The steps of a GET in render-svc, each with its
+ * function. Functions without a file are in this one, in this order:
  *
- *   1. visit_handle        answers requests that are not counted: method, path, robots.txt, visitor
- *   2. begin_visit         adds the hit to the worker's open batch (a HEAD only waits for rows)
- *      ...                 lanes.c sends the batch; counter-svc confirms it after the commit
- *   3. on_hit_counted      has the hit's count, and usually the rows of the table
- *   4. on_table_rows       has the rows if the answer to the batch had none
- *   5. answer_visit        renders and sends the page or the JSON
- *   6. on_visit_disposed   libh2o frees the request: cancels the hit and the wait for rows
+ *   1. on_request           refuses an invalid head (server/http/http_server.c, validate.c)
+ *   2. render_handle        makes the path canonical and chooses the route (routes.c)
+ *   3. visit_handle         answers requests that do not count: method, path, robots.txt, visitor
+ *   4. begin_visit          makes the visit and its hit
+ *      lanes_add            adds the hit to the worker's open batch (count/lanes.c)
+ *      --- the end of the loop's turn ---
+ *   5. dispatch_open_batch  gives the open batch to a free lane (count/lanes.c)
+ *      lane_dispatch        sorts the batch; send_batch gives it its sequence (count/lane.c)
+ *      counter_call         chooses the replica (count/counter_client.c, replicas.c)
+ *      http_call            takes a connection, encodes the batch, writes the request
+ *                           (count/http_client.c; hits_encode in proto/api.c)
+ *      --- counter-svc counts the batch: counter-svc/api_hits.c ---
+ *   6. on_read              checks the head of the answer (count/http_client.c, http_head.c)
+ *      on_call_answered     notes that the replica works (count/counter_client.c)
+ *      on_batch_answered    decodes the answer (count/lane.c; counts_decode in proto/api.c)
+ *      confirm              gives each hit of the batch its own count (count/lane.c)
+ *   7. on_hit_counted       has the hit's count, and usually the rows of the table
+ *      on_table_rows        has the rows later, if the answer to the batch had none
+ *   8. answer_visit         renders the page or the JSON:
+ *      rendered_rows_text   the rows, once for all visits of the batch (html/rendered_rows.c)
+ *      page_begin_visit     the part that only this visit gets (html/page.c)
+ *      reply_parts          adds headers and sends the parts (reply.c, server/http/answer.c)
+ *      --- libh2o has written the answer, or the client has left ---
+ *   9. on_request_end       counts and logs the request (server/http/http_server.c, request.c)
+ *  10. on_visit_disposed    cancels the hit and the wait for rows, if they still wait
  *
- * on_visit_deadline answers 503 if the hit is not confirmed within request_deadline_ms. */
-
+ * A HEAD is not counted: after step 4 it waits for the rows. on_visit_deadline answers 503 if the
+ * hit is not confirmed within request_deadline_ms.
+ */
 #include "proto/api.h"
 #include "render-svc/html/page.h"
 #include "render-svc/html/rendered_rows.h"
