@@ -12,12 +12,11 @@
 
 #define REASON_POOLED                                                                              \
     "PostgreSQL is behind a pooler that shares server connections between clients (transaction "   \
-    "or "                                                                                          \
-    "statement pooling). Nothing is counted through it. Connect to PostgreSQL directly, or use "   \
-    "session pooling (PgBouncer: pool_mode = session)."
+    "or statement pooling). Nothing is counted through it. Connect to PostgreSQL directly, or "    \
+    "use session pooling (PgBouncer: pool_mode = session)."
 
 #define REASON_NO_CONNECTION_LEFT                                                                  \
-    "PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 5 "      \
+    "PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 6 "      \
     "server connections for each counter-svc (PgBouncer: default_pool_size)."
 
 #define REASON_READ_ONLY                                                                           \

@@ -15,7 +15,7 @@ from harness.wire import Wire
 REFUSED = ("PostgreSQL is behind a pooler that shares server connections between clients (transaction or "
            "statement pooling). Nothing is counted through it. Connect to PostgreSQL directly, or use "
            "session pooling (PgBouncer: pool_mode = session).")
-SMALL = ("PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 5 server "
+SMALL = ("PostgreSQL is behind a pooler that gave no second connection in time. Allow at least 6 server "
          "connections for each counter-svc (PgBouncer: default_pool_size).")
 
 @contextlib.contextmanager
