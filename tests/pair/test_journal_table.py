@@ -1,10 +1,12 @@
 """The journal's rules about the table: refused rows, edits, restores, locks and plans. See test_journal.py."""
 
 import itertools
+import os
 import re
 
 import pytest
 
+from harness.services import ROOT
 from harness.wait import Later, until
 
 from journal_helpers import (  # noqa: F401 (fixtures)
@@ -37,6 +39,22 @@ def test_refused_hits_are_quarantined_and_block_no_other(ledger, counter):
     assert ledger.folded() == {"/before": 2, "/beside": 1, "/after": 1}
     assert ledger.counts() == {"/before": 2, "/beside": 1, "/after": 1, "/forbidden": 4}
     assert ledger.totals() == ledger.totals_by_scanning() == {"paths": 4, "hits": 8}
+
+
+def test_the_sql_of_the_runbook_moves_the_quarantine_to_the_table(ledger, api):
+    with open(os.path.join(ROOT, "docs", "runbook.md"), encoding="utf-8") as file:
+        section = file.read().split("\n## PathcountQuarantine\n")[1]
+    ledger.run("ALTER TABLE pathcount ADD CONSTRAINT no CHECK (path NOT LIKE '/forbidden%')")
+    assert api.post(api.lane(), 1, {"/forbidden": 3, "/forbidden/too": 1}, bots={"/forbidden": 2}).status == 200
+    until(ledger.quarantine, "hits in the quarantine")
+    ledger.run("ALTER TABLE pathcount DROP CONSTRAINT no")
+    api.count({"/forbidden": 1})
+    ledger.until_folded()
+    ledger.run(re.search(r"^```sql\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)[1])
+    assert ledger.quarantine() == {}
+    assert ledger.run("SELECT path, count, bot_count FROM pathcount ORDER BY path") == [
+        ("/forbidden", 4, 2), ("/forbidden/too", 1, 0)]
+    assert ledger.totals() == ledger.totals_by_scanning()
 
 
 @pytest.mark.parametrize("sqlstate", ["22003", "23514", "P0001"])
