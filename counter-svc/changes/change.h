@@ -19,7 +19,7 @@
 #define CHANGE_MAX_SOURCES   100
 #define CHANGE_MAX_WHY_BYTES 1000
 
-/* Whether a text is a path that a hit can have: a canonical one. */
+/* Returns whether a text can be the path of a hit: whether it is canonical. */
 bool change_path_is_valid(const char *text, size_t len);
 
 /* Reads the body of a request and appends the JSON that pathcount_change() takes: all known

@@ -238,14 +238,14 @@ static void send_next(struct deferred *deferred)
         send_audit(changes, request->query);
 }
 
-/* Whether PostgreSQL refused the request itself: errors of the function, of constraints, of
+/* Returns whether PostgreSQL refused the request itself: errors of the function, of constraints, of
  * triggers. */
 static bool is_refused(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "PC P0 22 23 44");
 }
 
-/* Whether the same statement may succeed later. */
+/* Returns whether the same statement may succeed later. */
 static bool is_passing(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "40 53 55 57");

@@ -56,7 +56,7 @@ struct change_request *changes_make(struct changes *changes, struct buffer *json
 struct change_request *changes_audit(struct changes *changes, const struct audit_query *query,
                                      change_callback callback, void *data);
 
-/* The callback does not run. A change that is in flight may be committed. */
+/* Cancels a request: its callback does not run. A change that is in flight may be committed. */
 void change_cancel(struct change_request *request);
 
 #endif

@@ -36,7 +36,7 @@ static socklen_t resolve(const struct config_address *from, union address *to)
     return 0;
 }
 
-/* A connection, or -1. */
+/* Returns a connection, or -1. */
 static int connect_to(const struct command_http_call *call)
 {
     struct timeval timeout = {.tv_sec = call->timeout_s};
@@ -100,7 +100,8 @@ static void add_request(struct buffer *to, const struct command_http_call *call)
         buffer_add(to, call->body->bytes, call->body->len);
 }
 
-/* The status of a complete answer (RFC 9112), whose body is appended; -1: it is not complete. */
+/* Returns the status of a complete answer (RFC 9112) and appends its body. Returns -1 if the answer
+ * is not complete. */
 static int read_answer(const struct buffer *from, struct buffer *body)
 {
     const char *end, *length;

@@ -60,7 +60,7 @@ static int read_head(struct import *import)
     return import->columns[COLUMN_COUNT] != 0 ? 1 : fail(import, "There is no column \"count\".");
 }
 
-/* A field of the record; empty if it is missing. */
+/* Returns a field of the record, empty if it is missing. */
 static struct buffer field(const struct import *import, enum column column)
 {
     size_t number = import->columns[column];
@@ -69,7 +69,7 @@ static struct buffer field(const struct import *import, enum column column)
                                                             : (struct buffer){0};
 }
 
-/* Whether it is a decimal number from 0 to the end of BIGINT, without leading zeros. */
+/* Returns whether it is a decimal number from 0 to the maximum of BIGINT, without leading zeros. */
 static bool is_count(const struct buffer *text)
 {
     static const char MOST[] = "9223372036854775807";

@@ -97,8 +97,8 @@ static int take_path(struct normaliser *normaliser, const char *path, size_t pat
     return 0;
 }
 
-/* The page of rows after the path `after` (NULL: the first), or NULL after a line on standard
- * error. */
+/* Returns the page of rows after the path `after` (NULL: the first page), or NULL after a line on
+ * standard error. */
 static json_t *read_page(struct command_session *session, const json_t *after)
 {
     struct buffer target = {0};

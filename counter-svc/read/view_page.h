@@ -13,7 +13,7 @@ struct view_page {
     struct buffer next, previous; /* the cursors */
 };
 
-/* Whether the state has the rows of a view: the first rows of the ranking. */
+/* Returns whether the state has the rows of a view: the first rows of the ranking. */
 bool view_is_in_memory(const struct view *view);
 
 /* Fills a page with these rows. Free the page with view_page_free. */

@@ -30,8 +30,8 @@ void view_send(struct views *views, const struct view_request *request)
     }
 }
 
-/* Whether the request itself is wrong (schema/006-history.sql). Then answers with PostgreSQL's
- * sentence. */
+/* Returns whether the request itself is wrong (schema/006-history.sql). If so, answers with
+ * PostgreSQL's sentence. */
 static bool is_refused(struct views *views, const struct pg_answer *answer)
 {
     bool is_bad = strcmp(answer->sqlstate, "PC003") == 0;
@@ -43,8 +43,8 @@ static bool is_refused(struct views *views, const struct pg_answer *answer)
     return true;
 }
 
-/* Whether there is an answer to read. Otherwise the requests have been answered, and a failure
- * logged. */
+/* Returns whether there is an answer to read. If not, the requests have been answered, and a
+ * failure is logged. */
 static bool has_answer(struct views *views, const struct pg_answer *answer)
 {
     INVARIANT(!h2o_linklist_is_empty(&views->in_flight));
@@ -66,13 +66,13 @@ static bool has_answer(struct views *views, const struct pg_answer *answer)
     return false;
 }
 
-/* A number in the only row; -1: NULL. */
+/* Returns a number of the only row, or -1 for NULL. */
 static int64_t number_at(const PGresult *result, int column)
 {
     return PQgetisnull(result, 0, column) ? -1 : pg_int8(PQgetvalue(result, 0, column));
 }
 
-/* The bounds of the view's prefix. */
+/* Appends the bounds of the view's prefix. */
 static void add_bounds(const struct view *view, struct pg_parameter *low, struct pg_parameter *high,
                        char above[PATH_MAX_BYTES + 1])
 {
@@ -178,7 +178,8 @@ static void send_path(struct views *views, const struct buffer *path)
     buffer_free(&most);
 }
 
-/* The table may be behind the state: the larger count is the newer one. */
+/* Uses the larger count of the table and the state. The table may be behind the state, so the
+ * larger count is the newer one. */
 static void add_unfolded(struct path_detail *detail, const struct state *state,
                          const struct buffer *path)
 {

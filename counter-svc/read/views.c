@@ -63,9 +63,9 @@ static void schedule(struct views *views)
 
 /* --- requests --- */
 
-/* Whether a fold that is a second old suffices: for a page by path that continues another page,
- * which came from the same table. The first page by count comes from memory, so the next one needs
- * a fold. */
+/* Returns whether a fold that is a second old suffices: for a page by path that continues another
+ * page, because that page came from the same table. The first page by count comes from memory, so
+ * the next one needs a fold. */
 static bool is_continued(const struct view_request *request)
 {
     return request->kind == VIEW_OF_ROWS && request->view->order == VIEW_BY_PATH &&

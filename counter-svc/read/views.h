@@ -71,7 +71,7 @@ struct view_request *views_path(struct views *views, const char *path, size_t le
 struct view_request *views_history(struct views *views, const struct history_query *query,
                                    const struct trace *trace, view_callback callback, void *data);
 
-/* The callback does not run. */
+/* Cancels a request: its callback does not run. */
 void view_cancel(struct view_request *request);
 
 /* Notes that the table has everything up to this position. */
@@ -83,7 +83,7 @@ void views_follow(struct views *views, size_t host);
 /* Notes that another session has upgraded the ledger. */
 void views_migrate(struct views *views);
 
-/* Why views cannot be read now, a sentence; NULL when they can. */
+/* Returns why views cannot be read now, as a sentence, or NULL if they can. */
 const char *views_problem(const struct views *views);
 
 #endif

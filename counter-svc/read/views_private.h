@@ -58,8 +58,8 @@ void view_send(struct views *views, const struct view_request *request);
 /* Answers all requests in flight, each with its own age, and sends the next query. */
 void views_finish(struct views *views, struct view_result *result);
 
-/* The state in memory is being loaded, so there are no totals. Puts the requests in flight back:
- * they wait for the state, and their query is sent again. */
+/* Puts the requests in flight back, because the state in memory is being loaded and there are no
+ * totals. They wait for the state, and their query is sent again. */
 void views_put_back(struct views *views);
 
 /* Moves a request on to another state, which must follow from the present one. */

@@ -46,7 +46,7 @@ struct render_metrics {
 /* Their names, types and texts, for service.h. */
 extern const struct metric render_metrics[];
 
-/* The metrics of this worker. */
+/* Returns the metrics of this worker. */
 static inline struct render_metrics *render_metrics_of(struct worker *worker)
 {
     return (struct render_metrics *)worker->metrics;

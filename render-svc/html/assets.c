@@ -47,7 +47,7 @@ const char *asset_path(enum asset asset)
     return paths[asset];
 }
 
-/* Whether the path is this file's, with any hash. */
+/* Returns whether the path is this file's, with any hash. */
 static bool is_path_of(const struct file *file, const char *path, size_t len)
 {
     size_t stem = strlen(file->stem), ending = strlen(file->ending);

@@ -12,13 +12,13 @@
 
 enum asset { ASSET_ICON, ASSET_SCRIPT, ASSET_STYLE, N_ASSETS };
 
-/* The path of a file, without the base (link.h). A constant. */
+/* Returns the path of a file, without the base (link.h). A constant. */
 const char *asset_path(enum asset asset);
 
-/* The file at a canonical path, with any hash; N_ASSETS: there is none. */
+/* Returns the file at a canonical path, with any hash, or N_ASSETS if there is none. */
 enum asset asset_find(const char *path, size_t len);
 
-/* Its Content-Type and its content. Constants. */
+/* Return the Content-Type of a file; its content. Constants. */
 const char *asset_type(enum asset asset);
 h2o_iovec_t asset_content(enum asset asset);
 

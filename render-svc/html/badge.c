@@ -129,7 +129,7 @@ static bool read_seconds(h2o_iovec_t value, int *seconds)
     return value.len != 0;
 }
 
-/* Whether XML can contain the text (XML 1.0, 2.2) and a badge can show it in one line. */
+/* Returns whether XML can contain the text (XML 1.0, 2.2) and a badge can show it in one line. */
 static bool is_label(h2o_iovec_t value)
 {
     if (value.len > LABEL_MAX_BYTES || !utf8_is_valid(value.base, value.len))

@@ -185,8 +185,8 @@ static bool is_arabic(ucs4_t c)
     return c >= 0x620 && c <= 0x8FF;
 }
 
-/* Whether it is the letter RA of Devanagari to Gujarati: joined by a virama it becomes a small
- * mark. */
+/* Returns whether it is the letter RA of Devanagari to Gujarati: joined by a virama it becomes a
+ * small mark. */
 static bool is_ra(ucs4_t c)
 {
     return c >= 0x900 && c < 0xB00 && (c & 0x7F) == 0x30;

@@ -46,7 +46,7 @@ struct gzip_sum gzip_add_piece(struct gzip *gzip, struct buffer *to, const char 
  * 65,535. */
 struct gzip_sum gzip_add_plain(struct buffer *to, const char *text, size_t len);
 
-/* The sum of a text that consists of two. */
+/* Returns the sum of a text that consists of two. */
 struct gzip_sum gzip_join(struct gzip_sum first, struct gzip_sum second);
 
 /* Appends the end of the member; `sum` is of all its pieces. */

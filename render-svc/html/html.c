@@ -53,7 +53,7 @@ static bool is_hidden(uint32_t character)
     return low < SIZE(HIDDEN) && character >= HIDDEN[low].from;
 }
 
-/* Whether HTML cannot contain the character (HTML, 13.2.3.5: control characters and
+/* Returns whether HTML cannot contain the character (HTML, 13.2.3.5: control characters and
  * noncharacters). */
 static bool is_forbidden(uint32_t character)
 {
@@ -85,7 +85,7 @@ static void add_code_point(struct buffer *to, uint32_t character, enum hidden ho
     buffer_add_string(to, how == FRAMED ? "</i>" : "]");
 }
 
-/* How an ASCII character is escaped; NULL: it is not. */
+/* Returns the escaped form of an ASCII character, or NULL if it needs none. */
 static const char *escape(char c)
 {
     switch (c) {
@@ -104,7 +104,7 @@ static const char *escape(char c)
     }
 }
 
-/* Whether a browser would not show a space: at the end, or after another one. */
+/* Returns whether a browser would not show a space: at the end, or after another one. */
 static bool is_lost_blank(const char *text, size_t len, size_t at)
 {
     return text[at] == ' ' && (at + 1 == len || (at > 0 && text[at - 1] == ' '));
@@ -156,8 +156,8 @@ void html_add_path_attribute(struct buffer *to, const char *path, size_t len)
     add_escaped(to, path, len, 0, len, IN_BRACKETS);
 }
 
-/* Where the second part of a long path begins: at a slash, if there is one near; never within a
- * character. */
+/* Returns where the second part of a long path begins: at a slash, if there is one near; never
+ * within a character. */
 static size_t tail_of(const char *path, size_t len)
 {
     size_t at = len - TAIL_MIN_BYTES;

@@ -33,8 +33,8 @@ extern struct link_base {
  * anything is rendered. */
 void link_set_base(const char *base);
 
-/* Whether a text can be the base: one or more segments of unreserved characters (RFC 3986, 2.3),
- * each after a slash, none of them . or .. */
+/* Returns whether a text can be the base: one or more segments of unreserved characters (RFC 3986,
+ * 2.3), each after a slash, none of them . or .. */
 bool link_is_base(const char *text);
 
 /* Appends the base and a path of the service, such as LINK_PATHS or the path of an asset. */
@@ -67,8 +67,8 @@ const char *link_read_view(const char *query, size_t len, const struct path_rule
 /* Appends the target of the request to counter-svc for the rows of a view. */
 void link_add_target(struct buffer *to, const struct view *view);
 
-/* Whether the path ends with LINK_HISTORY_SUFFIX, so its address would be the history of another
- * path. */
+/* Returns whether the path ends with LINK_HISTORY_SUFFIX, so that its address would be the history
+ * of another path. */
 bool link_ends_with_history(const char *path, size_t len);
 
 /* Appends the address of a path's page. */

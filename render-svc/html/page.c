@@ -42,7 +42,7 @@ static unsigned slot_of(const char *encoded, size_t len)
     return (hash ^ hash >> 8 ^ hash >> 16 ^ hash >> 24) & 0xFF;
 }
 
-/* Where the percent-encoded path of a row begins, counted from the beginning of the row. */
+/* Returns where the percent-encoded path of a row begins, counted from the beginning of the row. */
 static size_t encoded_at(void)
 {
     return sizeof(PATH_TABLE_ROW PATH_TABLE_ROW_BAR PATH_TABLE_ROW_A HTML_LINK_HREF LINK_PATHS) -
@@ -298,7 +298,7 @@ void page_pack_rows(struct gzip *gzip, struct buffer *to, const char *rows, size
         pieces->after[i - 1] = gzip_join(sums[i], pieces->after[i]);
 }
 
-/* The piece of a row, from 1. */
+/* Returns the piece of a row, from 1. */
 static unsigned piece_of(unsigned row)
 {
     return 1 + (row - 1) / PAGE_PIECE_ROWS;

@@ -31,7 +31,7 @@ void path_table_add_totals(struct buffer *to, const struct totals *totals);
  * The element with the id `rows` is its name. */
 void path_table_begin(struct buffer *to, const struct view *view, bool ranked);
 
-/* The highest count of these rows, at least 1. The bars of all rows are relative to it. */
+/* Returns the highest count of these rows, at least 1. The bars of all rows are relative to it. */
 int64_t path_table_highest(const struct rows *rows);
 
 /* How a row begins. PATH_TABLE_ROW_BAR, PATH_TABLE_ROW_A and a link (html_add_path_link) follow;

@@ -36,7 +36,7 @@ static bool is(struct span span, const char *text)
     return span.len == strlen(text) && strncasecmp(span.at, text, span.len) == 0;
 }
 
-/* A weight in thousandths (RFC 9110, 12.4.2); a malformed one counts as 1. */
+/* Reads a weight in thousandths (RFC 9110, 12.4.2). A malformed one counts as 1. */
 static int read_weight(struct span value)
 {
     int weight = 0, digit = 100;
@@ -74,7 +74,7 @@ static void apply(struct wish *wish, int specificity, int weight)
         *wish = (struct wish){weight, specificity};
 }
 
-/* The weight (q) in these parameters. */
+/* Returns the weight (q) in these parameters. */
 static int weight_of(struct span parameters)
 {
     int weight = 1000;

@@ -9,23 +9,23 @@
 
 enum accept_form { ACCEPT_HTML, ACCEPT_JSON, ACCEPT_CSV };
 
-/* The form with the highest weight in an Accept header ("" for none). Of equal weights the more
- * specific range wins (programs send JSON first, then any type), then the first form above. HTML if
- * none is acceptable: a response in the wrong form is better than none. */
+/* Returns the form with the highest weight in an Accept header ("" for none). Of equal weights the
+ * more specific range wins (programs send JSON first, then any type), then the first form above.
+ * Returns HTML if none is acceptable: a response in the wrong form is better than none. */
 enum accept_form accept_choose(const char *value, size_t len, bool offers_csv);
 
-/* Whether the header names text/html and prefers it, as a browser does that opens an address. The
- * requests of images, scripts and programs do not name it. */
+/* Returns whether the header names text/html and prefers it, like that of a browser that opens an
+ * address. The requests of images, scripts and programs do not name it. */
 bool accept_names_html(const char *value, size_t len);
 
-/* Whether JSON is preferred to HTML. */
+/* Returns whether JSON is preferred to HTML. */
 bool accept_prefers_json(const char *value, size_t len);
 
-/* Whether an Accept-Encoding header allows gzip and does not prefer an uncompressed response
- * (RFC 9110, 12.5.3). */
+/* Returns whether an Accept-Encoding header allows gzip and does not prefer an uncompressed
+ * response (RFC 9110, 12.5.3). */
 bool accept_allows_gzip(const char *value, size_t len);
 
-/* Whether a Prefer header asks for return=minimal. */
+/* Returns whether a Prefer header requests return=minimal. */
 bool prefer_is_minimal(const char *value, size_t len);
 
 #endif

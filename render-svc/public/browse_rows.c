@@ -66,7 +66,7 @@ void browse_rows(const struct api_request *request)
     }
 }
 
-/* An address of this view, in the request's pool. */
+/* Returns an address of this view, in the request's pool. */
 static const char *address(struct browse *browse, const char *base, const struct link *link)
 {
     struct buffer text = {0};
@@ -78,7 +78,7 @@ static const char *address(struct browse *browse, const char *base, const struct
     return copy.base;
 }
 
-/* The address of the next or previous rows; NULL without a cursor. */
+/* Returns the address of the next or previous rows, or NULL without a cursor. */
 static const char *neighbour(struct browse *browse, const char *name, const char *cursor,
                              size_t len, const char *format)
 {

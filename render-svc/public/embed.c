@@ -58,7 +58,7 @@ static bool ends_with(const struct embed *embed, const char *suffix)
     return embed->path_len > len && memcmp(embed->path + embed->path_len - len, suffix, len) == 0;
 }
 
-/* Whether the path ends with a dot segment, which the suffix hid from path_resolve. */
+/* Returns whether the path ends with a dot segment, which the suffix hid from path_resolve. */
 static bool ends_with_dots(const struct embed *embed)
 {
     return ends_with(embed, "/.") || ends_with(embed, "/..") ||

@@ -57,7 +57,7 @@ static const char *read_query(struct call *call, const struct api_request *reque
     return NULL;
 }
 
-/* Whether the query has a value. A form sends its empty fields, too. */
+/* Returns whether the query has a value. A form sends its empty fields, too. */
 static bool is_given(const struct call *call, enum parameter parameter)
 {
     return call->values[parameter].len != 0;
@@ -194,8 +194,8 @@ static void add_csv(struct call *call, const struct history *history, struct buf
     }
 }
 
-/* The address of this history in a format, with the same parameters; NULL: of the page, without a
- * query. In the request's pool. */
+/* Returns the address of this history in a format, with the same parameters; with NULL the address
+ * of the page, without a query. In the request's pool. */
 static const char *address(struct call *call, const char *format)
 {
     struct buffer text = {0};

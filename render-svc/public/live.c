@@ -73,7 +73,7 @@ static void send_text(struct subscriber *subscriber, const char *bytes, size_t l
     h2o_send(subscriber->req, &part, 1, H2O_SEND_STATE_IN_PROGRESS);
 }
 
-/* The generation that a subscriber has when it reconnects, by its Last-Event-ID; 0: none. */
+/* Returns the generation that a subscriber has when it reconnects, by its Last-Event-ID, or 0. */
 static uint64_t known_generation(h2o_req_t *req, const struct live_view *view)
 {
     h2o_iovec_t last = request_header(req, "last-event-id");
@@ -200,7 +200,7 @@ static void on_heartbeat(struct timer *timer)
 
 /* --- rounds --- */
 
-/* The service stops: ends all streams, and resets the connections that are still writing. */
+/* Ends all streams when the service stops, and resets the connections that are still writing. */
 static void end_all(struct live *live)
 {
     live->is_ending = true;
@@ -227,8 +227,8 @@ static bool is_round_due(struct live *live)
            monotonic_ms() - live->round_at_ms >= (pause_ms > ROUND_MS ? pause_ms : ROUND_MS);
 }
 
-/* The output budget is short (server/http/output_budget.h): resets the connections that have been
- * writing for longer than OUTPUT_LINGER_MS. */
+/* Resets the connections that have been writing for longer than OUTPUT_LINGER_MS, when the output
+ * budget is short (server/http/output_budget.h). */
 static void cut_slow(struct live *live)
 {
     uint64_t now_ms = monotonic_ms();

@@ -59,7 +59,7 @@ struct live {
 #define subscriber_of(at) H2O_STRUCT_FROM_MEMBER(struct subscriber, link, at)
 #define live_view_of(at)  H2O_STRUCT_FROM_MEMBER(struct live_view, link, at)
 
-/* The time that this thread has run, in microseconds. */
+/* Returns the time that this thread has run, in microseconds. */
 uint64_t live_thread_us(void);
 
 /* Queues a subscriber: one of the next slices sends it the newest rows. Does nothing while it is
@@ -75,7 +75,8 @@ struct live_view *live_view_find(struct live *live, const struct view *view);
 /* Reads the rows, and queues the subscribers if they have changed. */
 void live_view_read(struct live_view *view);
 
-/* The text that brings a subscriber from `generation` to the newest rows. Owned by the view. */
+/* Returns the text that brings a subscriber from `generation` to the newest rows. The view owns it.
+ * */
 struct live_text *live_view_text(struct live_view *view, uint64_t generation);
 
 /* Frees a view. */

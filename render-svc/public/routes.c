@@ -145,7 +145,7 @@ static bool route_matches(const struct route *route, const char *path, size_t le
            (route->with_path ? len > name_len && path[name_len] == '/' : len == name_len);
 }
 
-/* Whether a list of methods, separated by ", ", contains `method`. */
+/* Returns whether a list of methods, separated by ", ", contains `method`. */
 static bool allows(const char *methods, h2o_iovec_t method)
 {
     for (const char *at = methods; at != NULL; at = strchr(at, ','), at += at != NULL ? 2 : 0)

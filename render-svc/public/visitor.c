@@ -11,7 +11,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-/* Whether a header's value begins with this token. Parameters may follow, as in
+/* Returns whether a header's value begins with this token. Parameters may follow, as in
  * prefetch;prerender. */
 static bool begins_with(h2o_iovec_t value, const char *token)
 {

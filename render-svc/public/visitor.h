@@ -6,24 +6,24 @@
 #include <h2o.h>
 #include <stdbool.h>
 
-/* Whether a browser prefetches or prerenders the page before its user opens it (Sec-Purpose;
- * Purpose and X-Moz of older browsers; X-Purpose of Safari's previews). */
+/* Returns whether a browser prefetches or prerenders the page before its user opens it (Sec-
+ * Purpose; Purpose and X-Moz of older browsers; X-Purpose of Safari's previews). */
 bool visitor_is_prefetch(h2o_req_t *req);
 
-/* Whether the request is by a bot, according to its User-Agent (bots.h). The result is kept for the
- * connection, as long as its requests have the same User-Agent. */
+/* Returns whether the request is by a bot, according to its User-Agent (bots.h). The result is kept
+ * for the connection, as long as its requests have the same User-Agent. */
 bool visitor_is_bot(h2o_req_t *req);
 
-/* Whether the browser is excluded: it has the cookie that /-/me sets. */
+/* Returns whether the browser is excluded: it has the cookie that /-/me sets. */
 bool visitor_is_left_out(h2o_req_t *req);
 #define VISITOR_COOKIE "pathcount=uncounted"
 
-/* Whether the visit is answered and not counted: it is by an excluded browser, or by a bot while
- * bots are ignored. */
+/* Returns whether the visit is answered and not counted: it is by an excluded browser, or by a bot
+ * while bots are ignored. */
 bool visitor_is_uncounted(h2o_req_t *req);
 
-/* Whether the request may be forged by a page of another site (CSRF). Without the headers of
- * browsers, Sec-Fetch-Site or Origin, it is not from a browser and not forged. */
+/* Returns whether a page of another site may have forged the request (CSRF). A request without Sec-
+ * Fetch-Site and Origin, which browsers send, is not from a browser and not forged. */
 bool visitor_may_be_forged(h2o_req_t *req);
 
 #endif
