@@ -15,7 +15,7 @@
 #define MAX_PART_MOVES 500
 #define MAX_PART_BYTES ((size_t)1 << 20)
 
-/* The most left-out paths that are named. */
+/* Maximum of skipped paths that are named. */
 #define MAX_NAMED 20
 
 /* render-svc does not count paths below this prefix. */
@@ -25,7 +25,7 @@ struct normaliser {
     struct command_session *session;
     struct buffer body; /* of the part that is being made */
     size_t n_moves;     /* in it */
-    size_t n_left_out;
+    size_t n_skipped;
 };
 
 /* Sends the part, if it has moves. Returns 0, or -1 after a line on standard error. */
@@ -92,7 +92,7 @@ static int take_path(struct normaliser *normaliser, const char *path, size_t pat
     reason = reason_to_stay(path, path_len, normal, normal_len);
     if (reason == NULL)
         return add_move(normaliser, path, path_len, normal, normal_len);
-    if (++normaliser->n_left_out <= MAX_NAMED)
+    if (++normaliser->n_skipped <= MAX_NAMED)
         fprintf(stderr, "counter-svc change: %s stays as it is: %s\n", LOG_QUOTED(path), reason);
     return 0;
 }
@@ -164,10 +164,10 @@ int command_normalise(struct command_session *session)
     }
     status = normalise_all(&normaliser);
     buffer_free(&normaliser.body);
-    if (normaliser.n_left_out > MAX_NAMED)
+    if (normaliser.n_skipped > MAX_NAMED)
         fprintf(stderr, "counter-svc change: %zu further paths stay as they are\n",
-                normaliser.n_left_out - MAX_NAMED);
+                normaliser.n_skipped - MAX_NAMED);
     if (status != 0 && !session->command->dry_run)
-        fprintf(stderr, "counter-svc change: run the command again to go on\n");
+        fprintf(stderr, "counter-svc change: run the command again to continue\n");
     return status == 0 ? command_sum_up(session) : 1;
 }

@@ -52,9 +52,9 @@ static const struct topic TOPICS[] = {
       {"In HTML",
        "<img src=\"$/-/badge/my/page.svg?label=visits&amp;color=green\" alt=\"visits\">"}}},
     {"me",
-     "Leave your own visits out",
+     "Exclude your own visits",
      "On <a href=\"$" LINK_ME "\"><code>$" LINK_ME
-     "</code></a> you can leave this browser out. Its visits are then not counted, neither here "
+     "</code></a> you can exclude this browser. Its visits are then not counted, neither here "
      "nor on your pages that embed images or scripts of this site.",
      {{NULL, NULL}}},
     {"look",

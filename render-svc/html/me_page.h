@@ -7,6 +7,6 @@
 #include <stdbool.h>
 
 /* Appends the whole page. `cookie`: the cookie that excludes a browser, NAME=VALUE. */
-void me_page_add(struct buffer *to, bool is_left_out, const char *cookie);
+void me_page_add(struct buffer *to, bool is_excluded, const char *cookie);
 
 #endif

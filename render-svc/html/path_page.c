@@ -82,14 +82,13 @@ static void add_uncounted(struct buffer *to, const struct path_page *page, const
                            "bot's.</p>\n");
     else if (page->is_visit)
         html_add(to,
-                 "<p>This visit is not counted, because this browser is left out. "
+                 "<p>This visit is not counted, because this browser is excluded. "
                  "<a href=\"%s" LINK_ME "\">Change that</a>.</p>\n",
                  link_base.at);
     else
         html_add(to,
                  "<p>Opening this page counted nothing. <a href=\"%s%s%s\">Visit the path</a> to "
-                 "count a "
-                 "hit.</p>\n",
+                 "count a hit.</p>\n",
                  link_base.at, path[1] == '/' ? "/." : "", /* // would lead to another host */
                  path);
 }

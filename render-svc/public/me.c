@@ -13,15 +13,15 @@
 /* The longest time that browsers keep a cookie: 400 days. */
 #define KEPT_S "34560000"
 
-static void answer_state(const struct api_request *request, bool is_left_out)
+static void answer_state(const struct api_request *request, bool is_excluded)
 {
     struct buffer body = {0};
 
     if (request->json) {
-        buffer_add_string(&body, is_left_out ? "{\"counted\":false}\n" : "{\"counted\":true}\n");
+        buffer_add_string(&body, is_excluded ? "{\"counted\":false}\n" : "{\"counted\":true}\n");
         reply_copy(request->req, TYPE_JSON, body.bytes, body.len, true);
     } else {
-        me_page_add(&body, is_left_out, VISITOR_COOKIE);
+        me_page_add(&body, is_excluded, VISITOR_COOKIE);
         reply_copy(request->req, TYPE_HTML, body.bytes, body.len, false);
     }
     buffer_free(&body);
@@ -29,13 +29,13 @@ static void answer_state(const struct api_request *request, bool is_left_out)
 
 /* With TLS, browsers also send the cookie with images and requests on pages of other sites. Without
  * TLS they refuse such a cookie, so it is limited to pages of the same site. */
-static void set_cookie(h2o_req_t *req, bool is_left_out)
+static void set_cookie(h2o_req_t *req, bool is_excluded)
 {
     h2o_iovec_t proto = request_header(req, "x-forwarded-proto");
     struct buffer cookie = {0};
     h2o_iovec_t value;
 
-    buffer_add_string(&cookie, is_left_out ? VISITOR_COOKIE "; Max-Age=" KEPT_S "; Path="
+    buffer_add_string(&cookie, is_excluded ? VISITOR_COOKIE "; Max-Age=" KEPT_S "; Path="
                                            : VISITOR_COOKIE "; Max-Age=0; Path=");
     link_add_address(&cookie, "/");
     buffer_add_string(&cookie, h2o_memis(proto.base, proto.len, H2O_STRLIT("https"))
@@ -80,5 +80,5 @@ void me_answer(const struct api_request *request)
     if (method_is(request->req, "POST"))
         change(request);
     else
-        answer_state(request, visitor_is_left_out(request->req));
+        answer_state(request, visitor_is_excluded(request->req));
 }

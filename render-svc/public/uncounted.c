@@ -66,7 +66,7 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
     } else {
         path_page_add(&body, &(struct path_page){.detail = detail,
                                                  .is_visit = true,
-                                                 .is_bot = !visitor_is_left_out(visit->req)});
+                                                 .is_bot = !visitor_is_excluded(visit->req)});
         reply_copy(visit->req, TYPE_HTML, body.bytes, body.len, false);
     }
     buffer_free(&body);

@@ -56,7 +56,7 @@ bool visitor_is_bot(h2o_req_t *req)
     return finding->is_so;
 }
 
-bool visitor_is_left_out(h2o_req_t *req)
+bool visitor_is_excluded(h2o_req_t *req)
 {
     ssize_t at = h2o_find_header(&req->headers, H2O_TOKEN_COOKIE, -1);
     size_t len = strlen(VISITOR_COOKIE);
@@ -84,7 +84,7 @@ bool visitor_is_uncounted(h2o_req_t *req)
 {
     const struct render *render = worker_of(req)->app;
 
-    return visitor_is_left_out(req) ||
+    return visitor_is_excluded(req) ||
            (render->config->bots_are == BOTS_IGNORED && visitor_is_bot(req));
 }
 

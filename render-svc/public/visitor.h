@@ -15,7 +15,7 @@ bool visitor_is_prefetch(h2o_req_t *req);
 bool visitor_is_bot(h2o_req_t *req);
 
 /* Returns whether the browser is excluded: it has the cookie that /-/me sets. */
-bool visitor_is_left_out(h2o_req_t *req);
+bool visitor_is_excluded(h2o_req_t *req);
 #define VISITOR_COOKIE "pathcount=uncounted"
 
 /* Returns whether the visit is answered and not counted: it is by an excluded browser, or by a bot

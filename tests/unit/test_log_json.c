@@ -208,7 +208,7 @@ static void a_line_that_is_cut_anywhere_is_still_json_and_says_so(void **state)
     }
 }
 
-static void what_does_not_fit_as_json_is_left_out_from_the_first_such_pair_on(void **state)
+static void what_does_not_fit_as_json_is_excluded_from_the_first_such_pair_on(void **state)
 {
     char odd[1900];
     json_t *line;
@@ -277,7 +277,7 @@ int main(void)
         cmocka_unit_test_setup(a_value_that_was_not_quoted_loses_nothing_and_makes_no_other_object,
                                begin),
         cmocka_unit_test_setup(a_line_that_is_cut_anywhere_is_still_json_and_says_so, begin),
-        cmocka_unit_test_setup(what_does_not_fit_as_json_is_left_out_from_the_first_such_pair_on,
+        cmocka_unit_test_setup(what_does_not_fit_as_json_is_excluded_from_the_first_such_pair_on,
                                begin),
         cmocka_unit_test_setup(a_repetition_has_its_numbers_as_numbers, begin),
         cmocka_unit_test_setup(any_bytes_at_all_become_an_object_in_any_room, begin),
