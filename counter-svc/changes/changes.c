@@ -246,7 +246,7 @@ static bool is_refused(const struct pg_answer *answer)
 }
 
 /* Returns whether the same statement may succeed later. */
-static bool is_passing(const struct pg_answer *answer)
+static bool is_transient(const struct pg_answer *answer)
 {
     return refusal_is_of_class(answer->sqlstate, "40 53 55 57");
 }
@@ -280,7 +280,7 @@ static void on_statement_answered(void *data, const struct pg_answer *answer)
     schedule(changes);
     if (answer->warned)
         session_leave_host(changes->session, "The commit of a change may not be safe.");
-    else if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
+    else if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_transient(answer))
         session_fail(changes->session, "A change could not be made", answer);
 }
 
@@ -292,7 +292,7 @@ static void on_forgotten(void *data, const struct pg_answer *answer)
     if (answer->outcome == PG_FAILED)
         log_failure("forget_changes", answer);
     schedule(changes);
-    if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_passing(answer))
+    if (answer->outcome == PG_FAILED && !is_refused(answer) && !is_transient(answer))
         session_fail(changes->session, "Old changes could not be deleted", answer);
 }
 

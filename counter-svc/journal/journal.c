@@ -181,7 +181,7 @@ static void on_folded(void *data, int64_t position)
 
 /* Returns whether a failure is transient: a conflict of transactions, a full disk, a lock, a server
  * that stops or is busy, the connection. */
-static bool is_passing(const char *sqlstate)
+static bool is_transient(const char *sqlstate)
 {
     return refusal_is_of_class(sqlstate, "40 53 55 57 08");
 }
@@ -230,11 +230,11 @@ bool journal_is_done(struct journal *journal, const struct pg_answer *answer)
         return false;
     }
     log_failure(journal, answer);
-    if (is_passing(answer->sqlstate) && was_append && must_leave_host(journal)) {
+    if (is_transient(answer->sqlstate) && was_append && must_leave_host(journal)) {
         metric_add(&metrics->commit_failures[FAILURE_PASSING], 1);
         journal_put_back(journal);
         session_leave_host(journal->session, "appends have been refused for too long");
-    } else if (is_passing(answer->sqlstate)) {
+    } else if (is_transient(answer->sqlstate)) {
         metric_add(&metrics->commit_failures[FAILURE_PASSING], 1);
         journal_put_back(journal);
         journal_pause(journal, RETRY_PAUSE_MS);
