@@ -21,7 +21,7 @@ def hierarchy():
     for place in (ROOT, ROOT / "pids"):
         if (place / "cgroup.procs").exists():
             return place
-    raise Unable("no control groups at /sys/fs/cgroup, which engines need")
+    raise Unable("there are no control groups at /sys/fs/cgroup; Docker's engines need them")
 
 
 def containers_parent(host):

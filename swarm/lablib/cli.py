@@ -204,7 +204,7 @@ def down(purge=False):
     left = leftovers()
     if left:
         raise Refusal(f"not removed: {'; '.join(left)}")
-    say("Nothing is left of the lab" + ("." if purge else f", but what it keeps in {keep}."))
+    say("The lab is removed" + ("." if purge else f", except its caches in {keep}."))
 
 
 def leftovers():
@@ -275,9 +275,9 @@ def main(arguments):
     asked = parse(arguments)
     try:
         if os.geteuid() != 0:
-            raise Unable("needs root, to create network namespaces and start engines in them")
+            raise Unable("the lab needs root, to create network namespaces and start engines in them")
         if sys.platform != "linux":
-            raise Unable("needs Linux")
+            raise Unable("the lab needs Linux")
         if asked.command == "status":
             return status()
         if asked.command == "exec":
@@ -295,6 +295,6 @@ def main(arguments):
         complain(refusal)
         return 3 if isinstance(refusal, Unable) else 1
     except KeyboardInterrupt:
-        complain("interrupted; `swarm/lab up` goes on from here, `swarm/lab down` clears up")
+        complain("interrupted: continue with `swarm/lab up`, or remove the lab with `swarm/lab down`")
         return 130
     return 0

@@ -37,7 +37,7 @@ def make_switch():
     # Overlay networks need VXLAN. Fail early if the kernel lacks it.
     if run(*ip, "link", "add", "probe", "type", "vxlan", "id", "1", "dstport", "4789",
            check=False).returncode != 0:
-        raise Unable("this kernel has no VXLAN, which Swarm's overlay networks need")
+        raise Unable("this kernel has no VXLAN; Swarm's overlay networks need it")
     run(*ip, "link", "del", "probe")
 
 

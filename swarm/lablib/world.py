@@ -31,7 +31,7 @@ DOCKER = "/usr/bin/docker"                   # Debian's; newer versions need a p
 
 
 class Refusal(Exception):
-    """The lab refuses a command. The text says why, in one line."""
+    """The lab refuses a command. The text has the reason, in one line."""
 
 
 class Unable(Refusal):
