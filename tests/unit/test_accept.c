@@ -235,7 +235,7 @@ static void a_malformed_weight_counts_as_1(void **state)
     assert_html(html);
 }
 
-static void no_value_at_all_is_read_too_far_whatever_it_is(void **state)
+static void no_value_is_read_beyond_its_end(void **state)
 {
     static const char text[] = " ,;=q*/\t\"01.aQ";
     uint64_t seed = 9110;
@@ -390,7 +390,7 @@ int main(void)
         cmocka_unit_test(case_and_white_space_mean_nothing),
         cmocka_unit_test(other_parameters_change_no_weight),
         cmocka_unit_test(a_malformed_weight_counts_as_1),
-        cmocka_unit_test(no_value_at_all_is_read_too_far_whatever_it_is),
+        cmocka_unit_test(no_value_is_read_beyond_its_end),
         cmocka_unit_test(return_minimal_is_a_preference_for_less),
         cmocka_unit_test(a_browser_that_opens_an_address_names_html),
         cmocka_unit_test(csv_is_chosen_where_it_is_offered),

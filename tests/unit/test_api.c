@@ -22,7 +22,7 @@ static void the_messages_of_the_contract_are_understood(void **state)
         assert_taken(messages[i].decoder, messages[i].good);
 }
 
-static void what_is_not_one_json_object_is_refused(void **state)
+static void a_body_that_is_not_one_json_object_is_refused(void **state)
 {
     static const struct refusal refusals[] = {
         {"", NO_JSON},
@@ -169,7 +169,7 @@ static void a_lane_comes_back(void **state)
     }
 }
 
-static void what_is_not_a_new_lane_is_refused(void **state)
+static void an_answer_without_a_new_lane_is_refused(void **state)
 {
     static const struct refusal refusals[] = {
         {"{}", BAD_ANSWER},
@@ -230,14 +230,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_messages_of_the_contract_are_understood),
-        cmocka_unit_test(what_is_not_one_json_object_is_refused),
+        cmocka_unit_test(a_body_that_is_not_one_json_object_is_refused),
         cmocka_unit_test(unknown_members_are_ignored),
         cmocka_unit_test(doubled_members_nul_and_broken_text_are_refused_wherever_they_stand),
         cmocka_unit_test(a_raw_nul_is_refused_inside_and_behind),
         cmocka_unit_test(a_message_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(nesting_beyond_reason_is_refused),
         cmocka_unit_test(a_lane_comes_back),
-        cmocka_unit_test(what_is_not_a_new_lane_is_refused),
+        cmocka_unit_test(an_answer_without_a_new_lane_is_refused),
         cmocka_unit_test(a_row_totals_and_a_problem_are_written_as_the_contract_says),
     };
 

@@ -133,7 +133,7 @@ static void a_short_number_is_rounded_down(void **state)
     }
 }
 
-static void other_parameters_are_ignored_whatever_they_are(void **state)
+static void other_parameters_are_ignored(void **state)
 {
     static const char *const queries[] = {
         "cb=1",     "v",     "&",       "&&=&",      "utm_source=a&utm_source=b",
@@ -281,7 +281,7 @@ static void a_label_of_spaces_is_none(void **state)
 
 /* --- queries --- */
 
-static void what_is_not_taken_is_left(void **state)
+static void unknown_parameters_stay_in_the_rest(void **state)
 {
     static const char *const names[] = {"format", "x"};
     static const char query[] = "a=1+2&format=c+sv%2B&b=%2B&c";
@@ -315,14 +315,14 @@ int main(void)
         cmocka_unit_test(parameters_are_read),
         cmocka_unit_test(a_value_that_is_none_is_refused),
         cmocka_unit_test(a_short_number_is_rounded_down),
-        cmocka_unit_test(other_parameters_are_ignored_whatever_they_are),
+        cmocka_unit_test(other_parameters_are_ignored),
         cmocka_unit_test(a_badge_may_be_kept_for_a_minute_to_a_year),
         cmocka_unit_test(numbers_have_their_thousands_apart),
         cmocka_unit_test(no_byte_of_a_label_is_markup),
         cmocka_unit_test(text_on_a_light_ground_is_dark),
         cmocka_unit_test(only_text_of_a_known_width_is_held_to_it),
         cmocka_unit_test(a_label_of_spaces_is_none),
-        cmocka_unit_test(what_is_not_taken_is_left),
+        cmocka_unit_test(unknown_parameters_stay_in_the_rest),
         cmocka_unit_test(an_empty_query_has_nothing),
     };
 

@@ -89,7 +89,7 @@ static void alphabets_of_verdana_are_known_letter_by_letter(void **state)
 }
 
 /* Pairs of texts: the second is as wide, whatever more it holds. */
-static void what_is_not_seen_takes_no_room(void **state)
+static void invisible_characters_take_no_room(void **state)
 {
     static const char *const pairs[][2] = {
         {"ab", "a\xe2\x80\x8b\xe2\x80\x8d\xe2\x80\x8c\xef\xbb\xbf\xe2\x81\xa0\xc2\xad"
@@ -180,7 +180,7 @@ int main(void)
         cmocka_unit_test(spaces_are_as_svg_shows_them),
         cmocka_unit_test(capitals_are_of_any_alphabet),
         cmocka_unit_test(alphabets_of_verdana_are_known_letter_by_letter),
-        cmocka_unit_test(what_is_not_seen_takes_no_room),
+        cmocka_unit_test(invisible_characters_take_no_room),
         cmocka_unit_test(an_emoji_of_many_parts_is_one),
         cmocka_unit_test(characters_are_measured_and_not_bytes),
         cmocka_unit_test(letters_that_join_are_narrower_than_alone),

@@ -45,7 +45,7 @@ static bool is_bot(const char *agent)
     return bots_match(matcher, agent, strlen(agent));
 }
 
-static void what_says_that_it_is_a_bot_is_one(void **state)
+static void agents_that_name_themselves_bots_are_bots(void **state)
 {
     static const char *const agents[] = {
         "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
@@ -160,7 +160,7 @@ static void no_memory_is_writable_and_executable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_says_that_it_is_a_bot_is_one),
+        cmocka_unit_test(agents_that_name_themselves_bots_are_bots),
         cmocka_unit_test(a_persons_browser_is_none),
         cmocka_unit_test(nothing_of_an_agent_but_its_beginning_is_looked_at),
         cmocka_unit_test(an_agent_of_any_bytes_ends),

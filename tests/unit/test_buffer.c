@@ -25,7 +25,7 @@ static void assert_holds(struct buffer *buffer, const char *bytes, size_t len)
     buffer_free(buffer);
 }
 
-static void what_was_added_stays_while_it_grows(void **state)
+static void the_content_stays_while_the_buffer_grows(void **state)
 {
     static char expected[100000];
     struct buffer buffer = {0};
@@ -42,7 +42,7 @@ static void what_was_added_stays_while_it_grows(void **state)
     assert_holds(&buffer, expected, sizeof(expected));
 }
 
-static void a_reserve_gives_the_room_it_was_asked_for_and_changes_nothing_else(void **state)
+static void a_reserve_gives_the_requested_room_and_changes_nothing_else(void **state)
 {
     static const size_t sizes[] = {1, 255, 256, 257, 4096, 100000};
     struct buffer buffer = {0};
@@ -117,7 +117,7 @@ static void integers_are_written_in_decimal_from_end_to_end(void **state)
     }
 }
 
-static void json_text_escapes_what_json_must_not_hold_and_nothing_else(void **state)
+static void json_text_escapes_only_the_characters_that_json_forbids(void **state)
 {
     static const struct {
         const char *text, *json;
@@ -211,12 +211,12 @@ static void escapes_have_room_for_the_worst(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_added_stays_while_it_grows),
-        cmocka_unit_test(a_reserve_gives_the_room_it_was_asked_for_and_changes_nothing_else),
+        cmocka_unit_test(the_content_stays_while_the_buffer_grows),
+        cmocka_unit_test(a_reserve_gives_the_requested_room_and_changes_nothing_else),
         cmocka_unit_test(a_freed_buffer_is_empty_and_good_for_use_again),
         cmocka_unit_test(a_literal_is_added_whole_also_with_nul_in_it),
         cmocka_unit_test(integers_are_written_in_decimal_from_end_to_end),
-        cmocka_unit_test(json_text_escapes_what_json_must_not_hold_and_nothing_else),
+        cmocka_unit_test(json_text_escapes_only_the_characters_that_json_forbids),
         cmocka_unit_test(every_ascii_character_comes_back_out_of_its_json),
         cmocka_unit_test(percent_encoding_leaves_only_unreserved_characters),
         cmocka_unit_test(escapes_have_room_for_the_worst),

@@ -202,7 +202,7 @@ static void an_hour_without_history_has_neither_a_number_nor_a_line(void **state
     history_free(&hours);
 }
 
-static void what_a_time_zone_is_called_is_text(void **state)
+static void the_name_of_a_time_zone_is_escaped(void **state)
 {
     struct history days =
         decoded("{\"unit\": \"day\", \"zone\": \"<b>&\", \"begins\": "
@@ -226,7 +226,7 @@ int main(void)
         cmocka_unit_test(counts_of_any_size_have_a_chart),
         cmocka_unit_test(today_stands_beside_yesterday_by_the_hour_of_the_day),
         cmocka_unit_test(an_hour_without_history_has_neither_a_number_nor_a_line),
-        cmocka_unit_test(what_a_time_zone_is_called_is_text),
+        cmocka_unit_test(the_name_of_a_time_zone_is_escaped),
     };
 
     return cmocka_run_group_tests_name("history", tests, NULL, NULL);

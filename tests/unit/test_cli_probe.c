@@ -299,7 +299,7 @@ static void a_connection_that_is_never_made_is_1_at_the_deadline(void **state)
     assert_in_range(took_ms, TIMEOUT_MS - 1, TIMEOUT_MS + SLACK_MS);
 }
 
-static void any_address_is_asked_on_loopback(void **state)
+static void any_address_is_probed_on_loopback(void **state)
 {
     static const struct {
         const char *any, *loopback, *asked;
@@ -330,7 +330,7 @@ static void any_address_is_asked_on_loopback(void **state)
     }
 }
 
-static void what_is_no_address_or_port_is_1(void **state)
+static void an_invalid_address_or_port_is_1(void **state)
 {
     int64_t took_ms;
 
@@ -355,8 +355,8 @@ int main(void)
         cmocka_unit_test(a_server_that_never_answers_is_1_at_the_deadline),
         cmocka_unit_test(a_server_that_drips_is_1_at_the_deadline),
         cmocka_unit_test(a_connection_that_is_never_made_is_1_at_the_deadline),
-        cmocka_unit_test(any_address_is_asked_on_loopback),
-        cmocka_unit_test(what_is_no_address_or_port_is_1),
+        cmocka_unit_test(any_address_is_probed_on_loopback),
+        cmocka_unit_test(an_invalid_address_or_port_is_1),
     };
 
     alarm(120); /* a probe that never returns fails, too */

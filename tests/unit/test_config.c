@@ -96,7 +96,7 @@ static void only_a_secret_has_a_file_variable(void **state)
         "conf.yml:1: unknown key drain_ms_file: expected one of those that --help lists");
 }
 
-static void what_a_file_says_must_be_right_even_where_the_environment_overrides_it(void **state)
+static void a_file_must_be_valid_even_where_the_environment_overrides_it(void **state)
 {
     (void)state;
     setenv("DRAIN_MS", "7", 1);
@@ -326,7 +326,7 @@ int main(void)
         TEST(the_environment_wins_over_the_file),
         TEST(an_empty_variable_counts_as_not_set),
         TEST(only_a_secret_has_a_file_variable),
-        TEST(what_a_file_says_must_be_right_even_where_the_environment_overrides_it),
+        TEST(a_file_must_be_valid_even_where_the_environment_overrides_it),
         TEST(each_type_takes_the_values_it_promises_quoted_or_not),
         TEST(a_wrong_value_in_the_file_is_refused_with_line_and_expectation),
         TEST(a_wrong_value_in_the_environment_is_refused_with_variable_and_expectation),

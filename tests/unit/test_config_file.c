@@ -128,7 +128,7 @@ static const struct {
      "conf.yml:2: expected valid YAML in UTF-8: control characters are not allowed"},
 };
 
-static void what_is_not_one_flat_mapping_is_refused_with_line_and_expectation(void **state)
+static void other_yaml_than_one_flat_mapping_is_refused_with_line_and_expectation(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++)
@@ -241,7 +241,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
         TEST(a_file_that_sets_nothing_is_fine),
         TEST(one_mapping_is_fine_in_each_of_yamls_spellings),
-        TEST(what_is_not_one_flat_mapping_is_refused_with_line_and_expectation),
+        TEST(other_yaml_than_one_flat_mapping_is_refused_with_line_and_expectation),
         TEST(a_nul_in_the_file_is_refused),
         TEST(utf_16_is_refused),
         TEST(a_file_that_cannot_be_read_is_named_with_the_reason),

@@ -70,7 +70,7 @@ static void rows_are_lines(void **state)
     assert_text(&csv, "path,count\r\n/a,9223372036854775807\r\n\"/b,\",0\r\n");
 }
 
-static void what_is_not_known_of_a_path_is_empty(void **state)
+static void unknown_data_of_a_path_are_empty(void **state)
 {
     struct path_detail detail = {.path = "/a", .path_len = 2, .count = 7};
     struct buffer csv = {0};
@@ -92,7 +92,7 @@ int main(void)
         cmocka_unit_test(fields_are_quoted_where_they_must_be),
         cmocka_unit_test(formulas_are_defused),
         cmocka_unit_test(rows_are_lines),
-        cmocka_unit_test(what_is_not_known_of_a_path_is_empty),
+        cmocka_unit_test(unknown_data_of_a_path_are_empty),
     };
 
     return cmocka_run_group_tests_name("csv", tests, NULL, NULL);

@@ -57,7 +57,7 @@ static void a_detail_comes_back(void **state)
     buffer_free(&json);
 }
 
-static void what_is_missing_is_not_known(void **state)
+static void missing_members_are_not_known(void **state)
 {
     static const char json[] = "{\"path\": \"/a\", \"count\": 8, \"later\": [1]}";
     struct path_detail detail;
@@ -70,7 +70,7 @@ static void what_is_missing_is_not_known(void **state)
     detail_free(&detail);
 }
 
-static void what_the_contract_does_not_allow_is_refused(void **state)
+static void violations_of_the_contract_are_refused(void **state)
 {
     static const char *const cases[] = {
         "",
@@ -106,8 +106,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(times_are_written_as_far_as_the_calendar_goes),
         cmocka_unit_test(a_detail_comes_back),
-        cmocka_unit_test(what_is_missing_is_not_known),
-        cmocka_unit_test(what_the_contract_does_not_allow_is_refused),
+        cmocka_unit_test(missing_members_are_not_known),
+        cmocka_unit_test(violations_of_the_contract_are_refused),
     };
 
     return cmocka_run_group_tests_name("detail", tests, NULL, NULL);

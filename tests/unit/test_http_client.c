@@ -211,7 +211,7 @@ static void without_the_offer_json_is_sent(void **state)
     close(post(fd, ENCODING_JSON, EMPTY "\r\n"));
 }
 
-static void the_last_answer_of_a_connection_is_what_counts(void **state)
+static void the_last_answer_of_a_connection_decides(void **state)
 {
     int fd;
 
@@ -322,7 +322,7 @@ int main(void)
         client_test(messagepack_is_sent_once_the_connection_has_offered_to_read_it),
         client_test(a_get_that_is_answered_with_the_offer_will_do),
         client_test(without_the_offer_json_is_sent),
-        client_test(the_last_answer_of_a_connection_is_what_counts),
+        client_test(the_last_answer_of_a_connection_decides),
         client_test(a_new_connection_to_the_same_address_begins_with_json),
         client_test(the_encoding_of_an_answer_is_that_of_its_content_type),
         cmocka_unit_test(an_address_is_its_host_and_port),

@@ -190,7 +190,7 @@ static void the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head(voi
 
 /* --- answers that will not do --- */
 
-static void what_is_not_the_answer_to_the_request_is_not_accepted(void **state)
+static void an_answer_to_another_request_is_not_accepted(void **state)
 {
     static const char length[] = "Content-Length: 5\r\n";
     static const char head[] = "HTTP/1.1 200 OK\r\nX-Request-Id: $\r\n";
@@ -395,7 +395,7 @@ int main(void)
         client_test(a_connection_is_closed_after_bytes_behind_the_answer),
         client_test(a_connection_is_closed_after_an_answer_before_the_requests_end),
         client_test(the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head),
-        client_test(what_is_not_the_answer_to_the_request_is_not_accepted),
+        client_test(an_answer_to_another_request_is_not_accepted),
         client_test(a_head_has_at_most_16_kb_and_32_headers),
         client_test(a_head_without_end_is_refused_as_soon_as_it_is_too_long),
         client_test(an_answer_that_is_cut_at_any_byte_is_not_accepted),

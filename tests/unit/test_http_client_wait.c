@@ -184,7 +184,7 @@ static void dripping_bytes_do_not_move_the_deadline(void **state)
 }
 
 /* Where one flow was dropped silently, the others were, too. */
-static void with_a_failed_call_what_is_idle_to_its_address_is_closed(void **state)
+static void a_failed_call_closes_idle_connections_to_its_address(void **state)
 {
     struct server first = server;
     struct exchange one, two, three, elsewhere;
@@ -223,7 +223,7 @@ int main(void)
         client_test(an_address_that_does_not_accept_in_its_time_means_not_sent),
         client_test(without_an_answer_the_fate_is_unknown_at_the_deadline),
         client_test(dripping_bytes_do_not_move_the_deadline),
-        client_test(with_a_failed_call_what_is_idle_to_its_address_is_closed),
+        client_test(a_failed_call_closes_idle_connections_to_its_address),
     };
 
     alarm(60); /* a loop that hangs fails, too */

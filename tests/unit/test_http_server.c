@@ -80,7 +80,7 @@ static void give_back_too_much(void)
     h2o_mem_release_shared(share);
 }
 
-static void an_output_budget_gets_back_what_was_taken(void **state)
+static void an_output_budget_gets_its_room_back(void **state)
 {
     struct output_budget budget;
     void *share;
@@ -99,7 +99,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_connection_that_closes_was_counted),
         cmocka_unit_test(the_listener_is_closed_once),
-        cmocka_unit_test(an_output_budget_gets_back_what_was_taken),
+        cmocka_unit_test(an_output_budget_gets_its_room_back),
         cmocka_unit_test(a_server_that_closes_stops_without_its_last_connection),
     };
 

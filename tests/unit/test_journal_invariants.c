@@ -70,7 +70,7 @@ static void check_entry(void)
     append_check_entry(journal);
 }
 
-static void an_entry_is_what_it_was_made_of(void **unused)
+static void an_entry_matches_its_requests(void **unused)
 {
     (void)unused;
     check_entry();
@@ -290,7 +290,7 @@ static void a_confirmed_batch_has_counts(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_ENTRY(an_entry_is_what_it_was_made_of),
+        WITH_ENTRY(an_entry_matches_its_requests),
         WITH_ENTRY(an_entry_is_the_next_one),
         WITH_ENTRY(an_entry_has_the_hits_of_its_batches),
         WITH_ENTRY(an_entry_has_its_batches_and_no_other),

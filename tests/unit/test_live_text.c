@@ -37,7 +37,7 @@ static void a_snapshot_is_one_event_with_all_rows(void **state)
              "a\",\"count\":8,\"bots\":0}],\"totals\":{\"paths\":2,\"hits\":17,\"bots\":0}}\n\n");
 }
 
-static void a_change_is_what_is_new_other_or_gone(void **state)
+static void a_change_has_the_new_changed_and_gone_rows(void **state)
 {
     struct row old[] = {{"/same", 5, 9, 0}, {"/more", 5, 8, 0}, {"/gone", 5, 7, 0}};
     struct row new[] = {{"/same", 5, 9, 0}, {"/more", 5, 10, 0}, {"/new", 4, 7, 0}};
@@ -52,7 +52,7 @@ static void a_change_is_what_is_new_other_or_gone(void **state)
                             "\"totals\":{\"paths\":4,\"hits\":33,\"bots\":0}}\n\n");
 }
 
-static void where_nothing_changes_nothing_is_told(void **state)
+static void without_a_change_there_is_no_event(void **state)
 {
     struct row some[] = {{"/a", 2, 9, 0}, {"/b", 2, 8, 0}},
                swapped[] = {{"/b", 2, 8, 0}, {"/a", 2, 9, 0}};
@@ -122,7 +122,7 @@ static void an_id_is_known_again(void **state)
     buffer_free(&text);
 }
 
-static void what_is_no_id_is_not_taken_for_one(void **state)
+static void an_invalid_id_is_refused(void **state)
 {
     static const char *const texts[] = {
         "",
@@ -152,12 +152,12 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_snapshot_is_one_event_with_all_rows),
-        cmocka_unit_test(a_change_is_what_is_new_other_or_gone),
-        cmocka_unit_test(where_nothing_changes_nothing_is_told),
+        cmocka_unit_test(a_change_has_the_new_changed_and_gone_rows),
+        cmocka_unit_test(without_a_change_there_is_no_event),
         cmocka_unit_test(other_totals_are_a_change),
         cmocka_unit_test(a_view_of_1000_rows_is_compared_row_by_row),
         cmocka_unit_test(an_id_is_known_again),
-        cmocka_unit_test(what_is_no_id_is_not_taken_for_one),
+        cmocka_unit_test(an_invalid_id_is_refused),
     };
 
     return cmocka_run_group_tests_name("live text", tests, NULL, NULL);

@@ -76,7 +76,7 @@ static void a_line_has_time_level_service_event_and_pairs(void **state)
     json_decref(line);
 }
 
-static void what_is_formatted_as_a_whole_number_is_one_and_nothing_else(void **state)
+static void only_whole_numbers_become_numbers(void **state)
 {
     json_t *line;
 
@@ -208,7 +208,7 @@ static void a_line_that_is_cut_anywhere_is_still_json_and_says_so(void **state)
     }
 }
 
-static void what_does_not_fit_as_json_is_excluded_from_the_first_such_pair_on(void **state)
+static void pairs_from_the_first_that_does_not_fit_are_omitted(void **state)
 {
     char odd[1900];
     json_t *line;
@@ -271,14 +271,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(a_line_has_time_level_service_event_and_pairs, begin),
-        cmocka_unit_test_setup(what_is_formatted_as_a_whole_number_is_one_and_nothing_else, begin),
+        cmocka_unit_test_setup(only_whole_numbers_become_numbers, begin),
         cmocka_unit_test_setup(a_number_that_scripts_would_round_is_text, begin),
         cmocka_unit_test_setup(every_value_comes_out_as_it_went_in, begin),
         cmocka_unit_test_setup(a_value_that_was_not_quoted_loses_nothing_and_makes_no_other_object,
                                begin),
         cmocka_unit_test_setup(a_line_that_is_cut_anywhere_is_still_json_and_says_so, begin),
-        cmocka_unit_test_setup(what_does_not_fit_as_json_is_excluded_from_the_first_such_pair_on,
-                               begin),
+        cmocka_unit_test_setup(pairs_from_the_first_that_does_not_fit_are_omitted, begin),
         cmocka_unit_test_setup(a_repetition_has_its_numbers_as_numbers, begin),
         cmocka_unit_test_setup(any_bytes_at_all_become_an_object_in_any_room, begin),
     };

@@ -62,7 +62,7 @@ static const char *heard(void)
     return events;
 }
 
-static void the_first_is_told_at_once_and_the_others_with_the_interval_as_one(void **state)
+static void the_first_line_is_written_at_once_and_the_others_as_one_at_the_end(void **state)
 {
     (void)state;
     listen();
@@ -85,7 +85,7 @@ static void the_first_is_told_at_once_and_the_others_with_the_interval_as_one(vo
                                  "trace=00000000000000000000000000000999\n");
 }
 
-static void what_goes_on_is_told_once_in_an_interval_and_what_has_ended_at_once(void **state)
+static void a_series_is_written_once_per_interval_and_its_end_at_once(void **state)
 {
     (void)state;
     listen();
@@ -102,7 +102,7 @@ static void what_goes_on_is_told_once_in_an_interval_and_what_has_ended_at_once(
     assert_string_equal(heard(), "lost repeated=5 for_s=15\nlost\n");
 }
 
-static void lines_that_say_something_else_are_told(void **state)
+static void lines_with_another_text_are_written(void **state)
 {
     (void)state;
     listen();
@@ -134,7 +134,7 @@ static void numbers_traces_and_request_ids_make_no_difference(void **state)
     assert_string_equal(heard(), "e repeated=1 for_s=0 a=2 b=2 trace=u request_id=\"s s\"\n");
 }
 
-static void debug_and_what_is_each_worth_it_are_never_held_back(void **state)
+static void debug_and_log_each_lines_are_never_held_back(void **state)
 {
     (void)state;
     listen();
@@ -158,7 +158,7 @@ static size_t count_lines(const char *lines, unsigned long *times)
     return n;
 }
 
-static void whatever_comes_the_lines_are_bounded_and_their_counts_add_up(void **state)
+static void lines_of_many_kinds_are_bounded_and_their_counts_add_up(void **state)
 {
     unsigned long times = 0;
     size_t lines;
@@ -218,14 +218,13 @@ static void each_thread_has_its_own_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(the_first_is_told_at_once_and_the_others_with_the_interval_as_one,
+        cmocka_unit_test_setup(the_first_line_is_written_at_once_and_the_others_as_one_at_the_end,
                                begin),
-        cmocka_unit_test_setup(what_goes_on_is_told_once_in_an_interval_and_what_has_ended_at_once,
-                               begin),
-        cmocka_unit_test_setup(lines_that_say_something_else_are_told, begin),
+        cmocka_unit_test_setup(a_series_is_written_once_per_interval_and_its_end_at_once, begin),
+        cmocka_unit_test_setup(lines_with_another_text_are_written, begin),
         cmocka_unit_test_setup(numbers_traces_and_request_ids_make_no_difference, begin),
-        cmocka_unit_test_setup(debug_and_what_is_each_worth_it_are_never_held_back, begin),
-        cmocka_unit_test_setup(whatever_comes_the_lines_are_bounded_and_their_counts_add_up, begin),
+        cmocka_unit_test_setup(debug_and_log_each_lines_are_never_held_back, begin),
+        cmocka_unit_test_setup(lines_of_many_kinds_are_bounded_and_their_counts_add_up, begin),
         cmocka_unit_test_setup(a_long_line_that_is_held_back_is_cut, begin),
         cmocka_unit_test_setup(each_thread_has_its_own_count, begin),
     };

@@ -55,7 +55,7 @@ static void *take_for_json(void)
     return allocate_json(too_much);
 }
 
-static void what_cannot_be_had_ends_the_process(void **state)
+static void a_failed_allocation_ends_the_process(void **state)
 {
     (void)state;
     assert_ends_the_process(allocate);
@@ -86,7 +86,7 @@ static void room_is_all_zero_and_there_is_some_for_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_cannot_be_had_ends_the_process),
+        cmocka_unit_test(a_failed_allocation_ends_the_process),
         cmocka_unit_test(so_it_does_while_json_is_read),
         cmocka_unit_test(room_is_all_zero_and_there_is_some_for_nothing),
     };

@@ -208,7 +208,7 @@ static void lists_within_lists_keep_their_items_apart(void **state)
 
 /* --- what is refused --- */
 
-static void what_json_has_not_is_refused_wherever_it_stands(void **state)
+static void values_that_json_lacks_are_refused_everywhere(void **state)
 {
     static const struct bytes bad[] = {
         BYTES("\xc1"),     /* never used */
@@ -393,7 +393,7 @@ static void a_map_has_at_most_32_members(void **state)
 
 /* --- as a message --- */
 
-static void a_message_is_one_map_and_owns_what_it_holds(void **state)
+static void a_message_is_one_map_and_owns_its_values(void **state)
 {
     static const struct bytes no_maps[] = {BYTES("\x90"), BYTES("\xc0"), BYTES("\x05"),
                                            BYTES("\xa1x"), BYTES("\xc3")};
@@ -434,14 +434,14 @@ int main(void)
         cmocka_unit_test(text_of_every_width_is_read),
         cmocka_unit_test(lists_and_maps_of_every_width_are_read),
         cmocka_unit_test(lists_within_lists_keep_their_items_apart),
-        cmocka_unit_test(what_json_has_not_is_refused_wherever_it_stands),
+        cmocka_unit_test(values_that_json_lacks_are_refused_everywhere),
         cmocka_unit_test(a_name_may_stand_in_two_maps),
         cmocka_unit_test(a_message_that_is_cut_anywhere_or_goes_on_is_refused),
         cmocka_unit_test(a_claim_beyond_the_end_is_refused_and_costs_nothing),
         cmocka_unit_test(there_are_never_more_values_than_bytes),
         cmocka_unit_test(there_are_at_most_32_levels),
         cmocka_unit_test(a_map_has_at_most_32_members),
-        cmocka_unit_test(a_message_is_one_map_and_owns_what_it_holds),
+        cmocka_unit_test(a_message_is_one_map_and_owns_its_values),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,7 +87,7 @@ static void a_row_has_a_sample_for_each_value_of_its_label(void **state)
                           "a_total{colour=\"red\"} 7\na_total{colour=\"blue\"} 8\n");
 }
 
-static void what_nobody_knows_is_excluded(void **state)
+static void unknown_values_are_omitted(void **state)
 {
     static const struct metric TABLE[] = {{"a", "A.", METRIC_HIGHEST, AT(highest), NULL, NULL},
                                           {.name = NULL}};
@@ -174,7 +174,7 @@ int main(void)
         cmocka_unit_test_setup(workers_are_added_up, clear),
         cmocka_unit_test_setup(one_worker_may_be_below_zero, clear),
         cmocka_unit_test_setup(a_row_has_a_sample_for_each_value_of_its_label, clear),
-        cmocka_unit_test_setup(what_nobody_knows_is_excluded, clear),
+        cmocka_unit_test_setup(unknown_values_are_omitted, clear),
         cmocka_unit_test_setup(a_duration_is_in_every_bucket_from_its_own_on, clear),
         cmocka_unit_test_setup(sizes_have_bounds_up_to_1024, clear),
         cmocka_unit_test_setup(requests_that_came_are_listed_by_route_and_status, clear),

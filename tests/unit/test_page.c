@@ -79,7 +79,7 @@ static void each_visitors_own_row_is_marked_and_no_other(void **state)
     buffer_free(&unmarked);
 }
 
-static void a_path_without_a_row_is_told_of_the_overflow_row(void **state)
+static void a_path_without_a_row_shows_the_overflow_row(void **state)
 {
     struct row some[] = {row_of("/a", 30), row_of(PATH_OVERFLOW, 20), row_of("/b", 10)};
     struct rows rows = {.size = 3, .rows = some, .totals = {2, 60, 0}};
@@ -239,7 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_page_is_whole_with_everybodys_text_escaped),
         cmocka_unit_test(each_visitors_own_row_is_marked_and_no_other),
-        cmocka_unit_test(a_path_without_a_row_is_told_of_the_overflow_row),
+        cmocka_unit_test(a_path_without_a_row_shows_the_overflow_row),
         cmocka_unit_test(the_overflow_row_has_no_link_and_moves_no_other),
         cmocka_unit_test(more_rows_than_a_page_has_are_left_out),
         cmocka_unit_test(the_next_page_is_a_link_if_there_is_one),

@@ -86,7 +86,7 @@ static void assert_path_becomes(const char *path, const char *html, const char *
     buffer_free(&out);
 }
 
-static void what_is_hidden_in_a_path_is_shown(void **state)
+static void hidden_characters_of_a_path_are_shown(void **state)
 {
     (void)state;
     assert_path_becomes("/a b/\xc3\xa9\xf0\x9f\x98\x80~", "/a b/\xc3\xa9\xf0\x9f\x98\x80~",
@@ -190,7 +190,7 @@ int main(void)
         cmocka_unit_test(text_stays_text),
         cmocka_unit_test(no_byte_of_a_text_is_markup),
         cmocka_unit_test(a_format_escapes_its_texts),
-        cmocka_unit_test(what_is_hidden_in_a_path_is_shown),
+        cmocka_unit_test(hidden_characters_of_a_path_are_shown),
         cmocka_unit_test(hrefs_lead_back_to_the_path),
         cmocka_unit_test(a_short_path_is_linked_whole),
         cmocka_unit_test(a_long_path_is_in_two_parts_and_whole_in_its_title),

@@ -94,7 +94,7 @@ static void a_search_is_named_and_kept(void **state)
     buffer_free(&page);
 }
 
-static void where_nothing_is_the_page_says_what_to_do(void **state)
+static void an_empty_page_explains_how_to_begin(void **state)
 {
     const struct rows none = {0}, others = {.totals = {3, 4, 0}};
     struct view view = {.order = VIEW_BY_COUNT, .limit = VIEW_DEFAULT_ROWS};
@@ -178,7 +178,7 @@ static void a_long_path_is_whole_once(void **state)
 
 /* --- the API --- */
 
-static void examples_are_about_the_host_that_was_asked(void **state)
+static void examples_use_the_host_of_the_request(void **state)
 {
     static const char *const hosts[] = {"localhost:9090", "[::1]:8080", "a-b_c.example"};
 
@@ -215,11 +215,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_shown_with_links_to_where_one_can_go),
         cmocka_unit_test(a_search_is_named_and_kept),
-        cmocka_unit_test(where_nothing_is_the_page_says_what_to_do),
+        cmocka_unit_test(an_empty_page_explains_how_to_begin),
         cmocka_unit_test(one_path_has_its_numbers_and_times),
         cmocka_unit_test(a_visit_of_two_slashes_does_not_lead_to_another_host),
         cmocka_unit_test(a_long_path_is_whole_once),
-        cmocka_unit_test(examples_are_about_the_host_that_was_asked),
+        cmocka_unit_test(examples_use_the_host_of_the_request),
         cmocka_unit_test(a_host_that_is_none_is_not_shown),
     };
 

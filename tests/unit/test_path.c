@@ -131,7 +131,7 @@ static void escapes_are_decoded_once_and_before_dot_segments_are_looked_for(void
     assert_examples(examples, SIZE(examples));
 }
 
-static void the_query_is_cut_off_whatever_it_holds(void **state)
+static void any_query_is_cut_off(void **state)
 {
     static const struct example examples[] = {
         {"/?", "/"},       {"/a?", "/a"},    {"/a?b?c", "/a"}, {"/a?/../b", "/a"},
@@ -144,7 +144,7 @@ static void the_query_is_cut_off_whatever_it_holds(void **state)
     assert_path("/a?\0", 4, "/a", 2);
 }
 
-static void what_does_not_begin_with_a_slash_or_has_a_fragment_is_refused(void **state)
+static void targets_without_a_slash_or_with_a_fragment_are_refused(void **state)
 {
     static const char *const targets[] = {
         "",
@@ -296,8 +296,8 @@ int main(void)
         cmocka_unit_test(dot_segments_go_wherever_they_stand_and_nothing_else_does),
         cmocka_unit_test(empty_segments_case_and_the_trailing_slash_are_kept),
         cmocka_unit_test(escapes_are_decoded_once_and_before_dot_segments_are_looked_for),
-        cmocka_unit_test(the_query_is_cut_off_whatever_it_holds),
-        cmocka_unit_test(what_does_not_begin_with_a_slash_or_has_a_fragment_is_refused),
+        cmocka_unit_test(any_query_is_cut_off),
+        cmocka_unit_test(targets_without_a_slash_or_with_a_fragment_are_refused),
         cmocka_unit_test(an_escape_without_two_digits_is_refused_at_every_position),
         cmocka_unit_test(a_nul_is_refused_raw_and_escaped),
         cmocka_unit_test(two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_dots),

@@ -62,7 +62,7 @@ static void only_the_given_bytes_are_compared(void **state)
     assert_true(path_compare("/a\0a", 4, "/a\0b", 4) < 0);
 }
 
-static void what_can_be_a_canonical_path_is_absolute_and_not_empty(void **state)
+static void a_canonical_path_is_absolute_and_not_empty(void **state)
 {
     (void)state;
     assert_true(path_is_valid("/", 1));
@@ -103,7 +103,7 @@ static void percent_decode_takes_a_component_as_it_is(void **state)
     assert_false(percent_decode("%41", 1, out, &len));
 }
 
-static void the_overflow_row_is_nobodys_path_and_before_all(void **state)
+static void the_overflow_row_is_no_path_and_sorts_before_all(void **state)
 {
     static const char *const others[] = {"", "/", "/(other paths)", "(other paths",
                                          "(other paths) "};
@@ -125,10 +125,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_are_ordered_by_their_bytes_and_a_prefix_goes_first),
         cmocka_unit_test(only_the_given_bytes_are_compared),
-        cmocka_unit_test(what_can_be_a_canonical_path_is_absolute_and_not_empty),
+        cmocka_unit_test(a_canonical_path_is_absolute_and_not_empty),
         cmocka_unit_test(each_error_has_a_sentence_of_its_own),
         cmocka_unit_test(percent_decode_takes_a_component_as_it_is),
-        cmocka_unit_test(the_overflow_row_is_nobodys_path_and_before_all),
+        cmocka_unit_test(the_overflow_row_is_no_path_and_sorts_before_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,7 +135,7 @@ static void arrays_come_back(void **state)
     }
 }
 
-static void a_null_is_what_was_asked_for(void **state)
+static void a_null_becomes_the_requested_number(void **state)
 {
     int64_t values[3] = {9, 9, 9};
 
@@ -176,7 +176,7 @@ static void more_elements_than_there_is_room_for_are_refused(void **state)
     assert_int_equal(read_array(BYTES(EMPTY), values, 0), 0);
 }
 
-static void what_is_no_array_of_bigint_is_refused(void **state)
+static void an_invalid_array_of_bigint_is_refused(void **state)
 {
     static const struct {
         const char *what, *bytes;
@@ -258,10 +258,10 @@ int main(void)
         cmocka_unit_test(a_length_has_four_bytes),
         cmocka_unit_test(a_bigint_comes_back),
         cmocka_unit_test(arrays_come_back),
-        cmocka_unit_test(a_null_is_what_was_asked_for),
+        cmocka_unit_test(a_null_becomes_the_requested_number),
         cmocka_unit_test(an_array_that_is_cut_anywhere_is_refused),
         cmocka_unit_test(more_elements_than_there_is_room_for_are_refused),
-        cmocka_unit_test(what_is_no_array_of_bigint_is_refused),
+        cmocka_unit_test(an_invalid_array_of_bigint_is_refused),
         cmocka_unit_test(texts_come_back),
         cmocka_unit_test(texts_that_are_cut_or_of_another_type_are_refused),
     };

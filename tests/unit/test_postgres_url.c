@@ -161,7 +161,7 @@ static void user_password_and_database_are_the_given_ones(void **state)
     postgres_url_free(&url);
 }
 
-static void what_is_not_given_is_left_to_libpq(void **state)
+static void missing_parameters_are_left_to_libpq(void **state)
 {
     static const char *const texts[] = {"db", "postgresql://db"};
 
@@ -242,7 +242,7 @@ int main(void)
         cmocka_unit_test(a_directory_begins_with_a_slash),
         cmocka_unit_test(a_uri_names_its_hosts_as_libpq_reads_them),
         cmocka_unit_test(user_password_and_database_are_the_given_ones),
-        cmocka_unit_test(what_is_not_given_is_left_to_libpq),
+        cmocka_unit_test(missing_parameters_are_left_to_libpq),
         cmocka_unit_test(a_uris_own_user_password_and_database_go_before),
         cmocka_unit_test(a_uris_options_are_kept_but_those_that_each_attempt_decides),
         cmocka_unit_test(a_freed_url_is_empty),

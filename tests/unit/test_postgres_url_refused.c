@@ -5,7 +5,7 @@
 
 #include "tests/unit/postgres_url_fixture.h"
 
-static void what_names_no_host_is_refused(void **state)
+static void a_url_without_a_host_is_refused(void **state)
 {
     static const char *const texts[] = {
         "",
@@ -84,7 +84,7 @@ static void a_name_has_at_most_255_bytes(void **state)
     }
 }
 
-static void a_long_list_of_what_is_refused_is_read_to_its_end_only(void **state)
+static void a_long_list_that_is_refused_is_read_only_to_its_end(void **state)
 {
     char text[4096];
     size_t len = 0;
@@ -189,9 +189,9 @@ static void an_error_is_cut_to_the_room_it_has(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_names_no_host_is_refused),
+        cmocka_unit_test(a_url_without_a_host_is_refused),
         cmocka_unit_test(a_name_has_at_most_255_bytes),
-        cmocka_unit_test(a_long_list_of_what_is_refused_is_read_to_its_end_only),
+        cmocka_unit_test(a_long_list_that_is_refused_is_read_only_to_its_end),
         cmocka_unit_test(a_uri_that_libpq_does_not_understand_is_refused_without_the_password),
         cmocka_unit_test(an_unknown_parameter_is_named_with_its_remedy),
         cmocka_unit_test(a_password_that_looks_like_a_parameter_is_not_named),

@@ -84,7 +84,7 @@ static void a_suspected_address_is_probed_at_once(void **state)
     assert_uses(2);
 }
 
-static void what_a_probe_is_to_answer_asks_for_no_other(void **state)
+static void a_suspicion_that_a_probe_will_settle_starts_no_other_probe(void **state)
 {
     struct http_address first = address(1);
 
@@ -224,7 +224,7 @@ static void an_outage_of_all_holds_nothing_back(void **state)
     assert_true(now - began <= REPLICAS_HOLD_MS + 2 * REPLICAS_PROBE_MS);
 }
 
-static void what_is_not_probed_any_more_has_its_hold_time_again(void **state)
+static void an_address_that_is_no_longer_probed_starts_its_hold_time_again(void **state)
 {
     (void)state;
     has_failed(1);
@@ -248,7 +248,7 @@ int main(void)
         replicas_test(a_probe_that_ends_after_a_move_to_a_lower_address_says_nothing),
         replicas_test(the_address_in_use_is_probed_when_it_was_silent),
         replicas_test(a_suspected_address_is_probed_at_once),
-        replicas_test(what_a_probe_is_to_answer_asks_for_no_other),
+        replicas_test(a_suspicion_that_a_probe_will_settle_starts_no_other_probe),
         replicas_test(a_suspicion_is_not_passed_on_to_the_next_address),
         replicas_test(an_answer_ends_a_suspicion),
         replicas_test(it_returns_to_a_lower_address_after_its_hold_time_and_not_before),
@@ -258,7 +258,7 @@ int main(void)
         replicas_test(each_worker_adds_its_share_of_half_the_hold_time),
         replicas_test(an_address_that_fails_again_is_held_back_longer),
         replicas_test(an_outage_of_all_holds_nothing_back),
-        replicas_test(what_is_not_probed_any_more_has_its_hold_time_again),
+        replicas_test(an_address_that_is_no_longer_probed_starts_its_hold_time_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -82,7 +82,7 @@ static int bounding_set_is_empty(void)
     return 0;
 }
 
-static void what_a_child_could_be_given_is_nothing(void **state)
+static void root_leaves_an_empty_bounding_set(void **state)
 {
     (void)state;
     if (prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) != 1 || geteuid() != 0)
@@ -313,7 +313,7 @@ static int become_dumpable_again(void)
     return prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 }
 
-static void what_was_given_up_is_not_taken_back(void **state)
+static void limits_and_dumpability_cannot_be_restored(void **state)
 {
     (void)state;
     assert_killed(raise_a_limit);
@@ -373,7 +373,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(there_are_no_privileges_and_none_to_be_had),
-        cmocka_unit_test(what_a_child_could_be_given_is_nothing),
+        cmocka_unit_test(root_leaves_an_empty_bounding_set),
         cmocka_unit_test(names_are_looked_up),
         cmocka_unit_test(memory_is_to_be_had),
         cmocka_unit_test(threads_are_started_and_do_the_same),
@@ -385,7 +385,7 @@ int main(void)
         cmocka_unit_test(no_file_is_written_made_or_removed),
         cmocka_unit_test(no_other_kind_of_socket_is_opened),
         cmocka_unit_test(no_memory_becomes_code),
-        cmocka_unit_test(what_was_given_up_is_not_taken_back),
+        cmocka_unit_test(limits_and_dumpability_cannot_be_restored),
         cmocka_unit_test(a_thread_takes_the_whole_process_with_it),
         cmocka_unit_test(a_crash_leaves_no_core),
 #endif

@@ -36,7 +36,7 @@ static void a_timer_that_is_due_can_still_be_stopped(void **state)
     timer_queue_fini(&queue);
 }
 
-static void to_stop_what_does_not_wait_does_nothing(void **state)
+static void stopping_a_timer_that_does_not_wait_does_nothing(void **state)
 {
     (void)state;
     timer_stop(&probes[0].timer);
@@ -135,7 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         timed_test(a_stopped_timer_never_fires),
         timed_test(a_timer_that_is_due_can_still_be_stopped),
-        timed_test(to_stop_what_does_not_wait_does_nothing),
+        timed_test(stopping_a_timer_that_does_not_wait_does_nothing),
         timed_test(those_behind_a_stopped_timer_fire_in_their_time),
         timed_test(a_stopped_timer_that_is_started_again_has_its_whole_time),
         timed_test(a_timer_can_be_started_again_from_its_own_callback),

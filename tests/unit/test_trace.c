@@ -90,7 +90,7 @@ static void anything_else_is_refused_and_changes_nothing(void **state)
     }
 }
 
-static void what_is_written_is_what_is_taken(void **state)
+static void a_written_header_can_be_taken(void **state)
 {
     (void)state;
     for (int i = 0; i < 2000; ++i) {
@@ -157,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_valid_header_is_taken_over),
         cmocka_unit_test(anything_else_is_refused_and_changes_nothing),
-        cmocka_unit_test(what_is_written_is_what_is_taken),
+        cmocka_unit_test(a_written_header_can_be_taken),
         cmocka_unit_test(a_header_is_written_as_the_standard_says),
         cmocka_unit_test(no_two_traces_of_any_thread_have_the_same_id),
     };

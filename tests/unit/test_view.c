@@ -132,7 +132,7 @@ static void a_prefix_has_at_most_2048_bytes(void **state)
     assert_int_equal(view_of(query).prefix_len, PATH_MAX_BYTES);
 }
 
-static void what_stands_twice_is_refused(void **state)
+static void a_repeated_parameter_is_refused(void **state)
 {
     (void)state;
     assert_refused("order=path&order=path", TWICE);
@@ -219,7 +219,7 @@ int main(void)
         cmocka_unit_test(a_limit_is_from_1_to_1000),
         cmocka_unit_test(a_prefix_is_any_text_and_may_be_empty),
         cmocka_unit_test(a_prefix_has_at_most_2048_bytes),
-        cmocka_unit_test(what_stands_twice_is_refused),
+        cmocka_unit_test(a_repeated_parameter_is_refused),
         cmocka_unit_test(unknown_parameters_are_refused),
         cmocka_unit_test(a_parameter_without_a_proper_value_is_refused),
         cmocka_unit_test(views_are_equal_when_they_have_the_same_rows),

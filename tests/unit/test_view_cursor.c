@@ -30,7 +30,7 @@ static void a_cursor_by_count_has_a_count_and_a_path(void **state)
     }
 }
 
-static void what_is_no_cursor_is_refused_in_both_orders(void **state)
+static void an_invalid_cursor_is_refused_in_both_orders(void **state)
 {
     static const char *const cursors[] = {
         "",
@@ -156,7 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cursor_by_count_has_a_count_and_a_path),
-        cmocka_unit_test(what_is_no_cursor_is_refused_in_both_orders),
+        cmocka_unit_test(an_invalid_cursor_is_refused_in_both_orders),
         cmocka_unit_test(a_cursor_of_the_other_order_is_refused_wherever_it_stands),
         cmocka_unit_test(a_cursors_path_has_at_most_8192_bytes),
         cmocka_unit_test(a_cursor_leads_back_to_its_place),

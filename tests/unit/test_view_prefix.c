@@ -85,7 +85,7 @@ static int compare(const struct text *a, const struct text *b)
     return path_compare(a->bytes, a->len, b->bytes, b->len);
 }
 
-static void the_bound_parts_what_has_the_prefix_from_all_that_is_above(void **state)
+static void the_bound_separates_the_prefix_from_all_texts_above(void **state)
 {
     static struct text texts[N_TEXTS];
 
@@ -170,7 +170,7 @@ static void each_character_is_raised_to_the_next_there_is(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_bound_parts_what_has_the_prefix_from_all_that_is_above),
+        cmocka_unit_test(the_bound_separates_the_prefix_from_all_texts_above),
         cmocka_unit_test(the_bound_is_the_prefix_with_its_last_character_raised),
         cmocka_unit_test(each_character_is_raised_to_the_next_there_is),
     };
