@@ -14,7 +14,7 @@
 #include "base/memory.h"
 #include "counter-svc/journal/journal_private.h"
 
-#define N_PATHS (2 * BATCH_MAX_PATHS)
+#define N_PATHS 2048 /* as many as two batches may have */
 
 static const struct journal_settings SETTINGS = {
     .max_paths = N_PATHS, .max_cached_bytes = 1000000000, .max_unfolded = 1000};
