@@ -1,12 +1,12 @@
-/* The benchmark's own client, for what wrk cannot do: it keeps to a rate, counts per path the
- * requests that it sent and those that were acknowledged, ends with no request in flight, and holds
- * idle connections. It uses one thread and one epoll instance. The result is one line of JSON on
- * stdout; `client --help` lists the options.
+/* The benchmark's own client. It does what wrk cannot do: it keeps to a rate, counts the requests
+ * that it sent and those that were acknowledged for each path, ends with no request in flight, and
+ * holds idle connections. It uses one thread and one epoll instance. The result is one line of JSON
+ * on stdout. `client --help` lists the options.
  *
- * A request's latency is measured from the moment at which it was due, not from when it was sent:
- * otherwise a server that stalls would hide the latency of the requests that it delayed. The time
- * from sending to the answer is reported separately, also for refused requests. The longest gap is
- * the longest time without any answer. */
+ * The latency of a request begins when the request is due, not when it is sent. Otherwise a server
+ * that stalls would hide the latency of the requests that it delayed. The time from sending to the
+ * answer is reported separately, also for refused requests. The longest gap is the longest time
+ * without any answer. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,31 +30,32 @@
 #define HEAD_BYTES 4096
 #define SECOND_NS  INT64_C(1000000000)
 
-/* How long answers may take once no more is sent. */
+/* The deadline of all answers, after the last request is sent. */
 #define DRAIN_NS (10 * SECOND_NS)
 
-/* How many connections that will idle have their one request in flight at a time, and how many come
- * from one of the addresses 127.0.1.x: each has its own ports. */
+/* With --idle: the maximum of connections that are being opened, each with its one request in
+ * flight, and the number of connections from each of the addresses 127.0.1.x. Each address has its
+ * own ports. */
 #define OPENING_AT_A_TIME      256
 #define CONNECTIONS_AN_ADDRESS 4000
 
-/* A connection is idle (`due_ns` says until when), or waits for an answer. */
+/* A connection is idle until `due_ns`, or waits for an answer. */
 struct connection {
     int fd;
     bool waits;
     int64_t due_ns, sent_ns;
     uint32_t path;
     size_t head_len;
-    int64_t body_left; /* -1 while the head is not whole */
+    int64_t body_left; /* -1 until the head is complete */
     bool is_ok, has_retry_after;
     char head[HEAD_BYTES];
 };
 
 static struct {
     struct sockaddr_in address;
-    const char *form; /* the request's headers */
+    const char *form; /* the headers of each request */
     uint32_t connections, paths, stride;
-    double seconds, rate; /* rate 0: the next request follows the answer */
+    double seconds, rate; /* rate 0: each request follows the last answer */
     uint64_t seed;
     bool idle;
     const char *counts;
@@ -63,18 +64,18 @@ static struct {
 static struct connection *connections;
 static int epoll;
 static uint32_t n_waiting;
-static uint32_t *sent, *acknowledged; /* by path, in the file of --counts */
+static uint32_t *sent, *acknowledged; /* for each path; in the file of --counts */
 static uint64_t n_ok, n_refused, n_without_retry_after;
 
-/* Microseconds, one for each answer. */
+/* Times in microseconds, one for each answer. */
 struct times {
     uint32_t *us;
     size_t len, size;
 };
 
-static struct times latencies, answers, refusals; /* the latter two from the sending */
+static struct times latencies, answers, refusals; /* the last two begin when the request is sent */
 
-static int64_t last_answer_ns, longest_gap_ns; /* the start counts as an answer */
+static int64_t last_answer_ns, longest_gap_ns; /* the first gap begins with the start */
 
 __attribute__((noreturn, format(printf, 1, 2))) static void fail(const char *format, ...)
 {
@@ -96,7 +97,7 @@ static int64_t now_ns(void)
     return now.tv_sec * SECOND_NS + now.tv_nsec;
 }
 
-/* xorshift64*: numbers for choosing paths, not for secrets. */
+/* Returns a random number, by xorshift64*. It chooses paths; it is not for secrets. */
 static uint64_t chance(void)
 {
     options.seed ^= options.seed >> 12;
@@ -180,7 +181,7 @@ static void on_answer(struct connection *connection)
         connection->due_ns = now;
 }
 
-/* Takes in the head as far as it has come. Returns how much of `bytes` belongs to the body. */
+/* Appends bytes to the head. Returns how many of them belong to the body. */
 static size_t take_head(struct connection *connection, const char *bytes, size_t len)
 {
     size_t before = connection->head_len, taken;
@@ -200,7 +201,7 @@ static size_t take_head(struct connection *connection, const char *bytes, size_t
     connection->has_retry_after = strcasestr(connection->head, "\r\nretry-after:") != NULL;
     length = strcasestr(connection->head, "\r\ncontent-length:");
     if (length == NULL || length > end)
-        fail("an answer does not tell its length");
+        fail("an answer has no Content-Length");
     connection->body_left = strtoll(length + strlen("\r\ncontent-length:"), NULL, 10);
     return len - ((size_t)(end - connection->head) + 4 - before);
 }
@@ -216,7 +217,7 @@ static void on_readable(struct connection *connection)
     if (len <= 0)
         fail("a connection was lost: %s", len == 0 ? "closed" : strerror(errno));
     if (!connection->waits)
-        fail("an answer that nobody asked for");
+        fail("an answer without a request");
     body = connection->body_left < 0 ? take_head(connection, bytes, (size_t)len) : (size_t)len;
     if (connection->body_left < 0)
         return;
@@ -227,7 +228,7 @@ static void on_readable(struct connection *connection)
         on_answer(connection);
 }
 
-/* Waits for answers until `until_ns` at the latest, and takes those that are there. */
+/* Waits for answers, until `until_ns` at most, and reads those that have arrived. */
 static void receive(int64_t until_ns)
 {
     struct epoll_event events[256];
@@ -255,9 +256,9 @@ static void drain(void)
     }
 }
 
-/* --- what it is for --- */
+/* --- load, or idle connections --- */
 
-/* Sends what is due, and returns when the next is. */
+/* Sends the requests that are due. Returns when the next one is due. */
 static int64_t send_due(int64_t now, int64_t end_ns)
 {
     int64_t next = end_ns;
@@ -294,7 +295,7 @@ static void hit_for_a_while(void)
     drain();
 }
 
-/* Holds connections of which each has had one answer, until stdin ends. */
+/* Opens connections, waits for one answer on each, and holds them until stdin ends. */
 static void idle(void)
 {
     uint32_t closed = 0;
@@ -324,7 +325,7 @@ static int compare(const void *a, const void *b)
     return (first > second) - (first < second);
 }
 
-/* Of sorted times. */
+/* Returns a percentile of sorted times. */
 static uint32_t percentile(const struct times *times, double part)
 {
     size_t at = (size_t)(part * (double)times->len);
@@ -361,15 +362,15 @@ static void usage(FILE *out)
 {
     fputs("usage: client [OPTION]... PORT\n"
           "GETs /bench/NNNNNNN on 127.0.0.1, paths chosen at random.\n"
-          "  --connections=N   kept alive (1)\n"
-          "  --seconds=S       for so long (1)\n"
-          "  --rate=N          so many a second in all; without it as fast as answers come\n"
-          "  --paths=N         so many different paths (1)\n"
-          "  --stride=N        path number i is called i times N (1)\n"
-          "  --seed=N          of chance (1)\n"
-          "  --counts=FILE     two arrays of 32 bits: hits sent and acknowledged by path\n"
-          "  --json            ask for the number alone\n"
-          "  --idle            one request for each connection, then keep them until stdin ends\n",
+          "  --connections=N   number of keep-alive connections (1)\n"
+          "  --seconds=S       duration (1)\n"
+          "  --rate=N          requests per second in total; without it each follows an answer\n"
+          "  --paths=N         number of different paths (1)\n"
+          "  --stride=N        the name of path i has the number i * N (1)\n"
+          "  --seed=N          seed of the random numbers (1)\n"
+          "  --counts=FILE     two arrays of 32 bits: hits sent and acknowledged for each path\n"
+          "  --json            request JSON, with the count alone\n"
+          "  --idle            one request on each connection, then hold them until stdin ends\n",
           out);
 }
 

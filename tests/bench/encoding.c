@@ -1,10 +1,11 @@
-/* How long a message between the services takes to write and to read, in each encoding and with each
- * library that was a candidate; `make bench-encoding` prints a table.
+/* The time to write and to read a message between the services, in each encoding and with each
+ * candidate library. `make bench-encoding` prints a table.
  *
- * The messages are those of a busy moment: a batch of 32 paths, and its answer with their counts and 100
- * rows. What is read is checked in all of them as the services do: every text for UTF-8 and NUL. The two
- * candidates that are not used stop there. Each figure is the median of rounds that take turns, in
- * microseconds of this thread's CPU; beside it are the least and the greatest.
+ * The messages are those of a busy service: a batch of 32 paths, and its answer with their counts
+ * and 100 rows. Every reader checks each text for UTF-8 and NUL, as the services do. The readers of
+ * the two libraries that are not used check nothing else. Each figure is the median of all rounds,
+ * in microseconds of this thread's CPU time; the minimum and the maximum are beside it. The
+ * subjects take turns in each round.
  */
 #include "proto/encoding.h"
 #include "proto/api.h"
@@ -33,7 +34,7 @@ static struct {
 } data;
 
 static struct buffer out, scratch;
-static size_t seen; /* so that nothing is optimised away */
+static size_t seen; /* the result of readers, so that the compiler cannot remove them */
 
 static void must(bool condition)
 {
@@ -62,7 +63,7 @@ static void make_data(void)
                               .totals = {123456, 1234567890, 0}};
 }
 
-/* --- as the services do --- */
+/* --- the code of the services --- */
 
 static void write_batch(enum encoding encoding)
 {
@@ -137,7 +138,7 @@ static void read_answer_msgpack(void)
     read_answer(ENCODING_MSGPACK);
 }
 
-/* --- lists in place of maps: the same values without names, and reading without judging them --- */
+/* --- lists instead of maps: values without names, and a reader that checks no structure --- */
 
 static void write_answer_lists(void)
 {
@@ -173,7 +174,7 @@ static void read_values(void)
     free(values.values);
 }
 
-/* --- the usual interface of msgpack-c: a tree of objects --- */
+/* --- msgpack-c's usual interface: a tree of objects --- */
 
 static bool is_text(const char *text, size_t len)
 {
@@ -306,7 +307,7 @@ static void read_tokens(void)
         mpack_tokbuf_t state = MPACK_TOKBUF_INITIAL_VALUE;
         mpack_token_t token;
         must(mpack_read(&state, &at, &left, &token) == MPACK_OK);
-        if (token.type == MPACK_TOKEN_STR) { /* taken at once, rather than as a token of its own */
+        if (token.type == MPACK_TOKEN_STR) { /* read its bytes here */
             must(token.length <= left && is_text(at, token.length));
             at += token.length;
             left -= token.length;
@@ -349,7 +350,7 @@ static void write_afresh(const struct subject *subject)
     subject->write();
 }
 
-/* Microseconds for each time, of as many as a round has. */
+/* Repeats one operation for a round of ROUND_US. Returns its mean time in microseconds. */
 static double measure(const struct subject *subject, bool reading)
 {
     double since_us = now_us(), passed_us;

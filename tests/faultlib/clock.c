@@ -1,7 +1,7 @@
-/* A wall clock that tests may set, preloaded into a service: CLOCK_REALTIME is so many seconds from
- * the machine's as the file says that PATHCOUNT_CLOCK names, a 64-bit number. The monotonic clock and
- * its timers are left alone. (libfaketime is not used: 0.9.10 takes the time of a timerfd on the
- * monotonic clock for one on the wall clock, and puts off every deadline by the step.) */
+/* A wall clock that tests can set, preloaded into a service (LD_PRELOAD). The file that
+ * PATHCOUNT_CLOCK names has the offset of CLOCK_REALTIME from the machine's clock, in seconds, as a
+ * 64-bit integer. The monotonic clock and its timers do not change. (libfaketime 0.9.10 would not
+ * do: it shifts the deadlines of timerfds on the monotonic clock, too.) */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 static const volatile int64_t *step_s;
 static int (*real_clock_gettime)(clockid_t, struct timespec *);
 
-/* The file stays mapped, so that no call asks the kernel for it, and no sandbox minds. */
+/* Maps the file. Later reads need no system call, which a sandbox could refuse. */
 __attribute__((constructor)) static void begin(void)
 {
     const char *name = getenv("PATHCOUNT_CLOCK");

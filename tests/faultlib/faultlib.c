@@ -1,12 +1,13 @@
-/* Calls that fail when a test wants them to; loaded before the C library (LD_PRELOAD), never linked.
+/* Calls that fail on demand, preloaded into a service (LD_PRELOAD). Any thread.
  *
- * PATHCOUNT_FAILING names them: FUNCTION:FIRST-LAST:NUMBER, several with spaces between. The calls of
- * FUNCTION from the FIRST to the LAST that the process makes fail with this errno, or what getaddrinfo
- * and pthread_create return; all others are the C library's. With /STEP behind it, only every so many of
- * them. `malloc` is calloc and realloc, too. Any thread.
+ * PATHCOUNT_FAILING lists the failures, separated by spaces: FUNCTION:FIRST-LAST:NUMBER[/STEP]. The
+ * calls of FUNCTION from number FIRST to number LAST of the process fail. With STEP, only every
+ * STEP-th of them fails. NUMBER is the errno; getaddrinfo and pthread_create return it. Other calls
+ * go to the C library. `malloc` includes calloc and realloc.
  *
- * PATHCOUNT_HOSTS is a file of numeric addresses, with white space between: what getaddrinfo finds for the
- * name `counters.test`, in this order. It is read at every call, so a test can change it.
+ * PATHCOUNT_HOSTS names a file of numeric addresses, separated by white space. getaddrinfo returns
+ * them for the name `counters.test`, in this order. It reads the file at each call, so a test can
+ * change it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -51,11 +52,11 @@ static const char *const NAMES[] = {"accept4", "bind",           "connect",     
 static struct {
     _Atomic(void *) real;
     atomic_ulong calls;
-    unsigned long first, last, step; /* 0: none fails */
+    unsigned long first, last, step; /* all 0: no call fails */
     int number;
 } functions[N_FUNCTIONS];
 
-/* Reads what shall fail. */
+/* Reads PATHCOUNT_FAILING. */
 __attribute__((constructor)) static void prepare(void)
 {
     const char *wanted = getenv("PATHCOUNT_FAILING");
@@ -72,7 +73,7 @@ __attribute__((constructor)) static void prepare(void)
     }
 }
 
-/* The C library's own, which other libraries may call before prepare has run. */
+/* Returns the C library's function. Other libraries may need it before prepare has run. */
 static void *real(enum function which)
 {
     if (atomic_load(&functions[which].real) == NULL)
@@ -92,7 +93,7 @@ static bool fails(enum function which)
     return true;
 }
 
-/* Calls the C library's function of the type of `function`. */
+/* The C library's function, with the type of `function`. */
 #define REAL(which, function) ((__typeof__(&(function)))real(which))
 
 int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
@@ -120,7 +121,8 @@ int eventfd(unsigned count, int flags)
     return fails(EVENTFD) ? -1 : REAL(EVENTFD, eventfd)(count, flags);
 }
 
-/* Finds the addresses that a file has. glibc frees a list of them one by one, so lists can be joined. */
+/* Returns the addresses in a file as one list. Lists can be joined, because glibc frees their items
+ * one by one. */
 static int find_hosts(const char *file, const char *port, const struct addrinfo *hints,
                       struct addrinfo **found)
 {
@@ -168,8 +170,8 @@ int listen(int fd, int backlog)
     return fails(LISTEN) ? -1 : REAL(LISTEN, listen)(fd, backlog);
 }
 
-#ifndef PATHCOUNT_SANITIZED /* a sanitizer brings its own */
-/* By these names, as dlsym itself allocates. */
+#ifndef PATHCOUNT_SANITIZED /* a sanitizer has its own malloc */
+/* glibc's own names. dlsym cannot look these functions up, because it calls them itself. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *p, size_t size);

@@ -1,5 +1,5 @@
-/* A User-Agent of any bytes. PCRE2 decides within its limits, always the same, and only by the first
- * bytes. */
+/* A User-Agent of any bytes. PCRE2 stays within its limits. Its result is the same each time, and
+ * depends only on the first bytes. */
 #include "render-svc/public/bots.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -1,10 +1,11 @@
-/* The peer that bounds what is possible: plain libh2o, answering every GET with a body from memory.
+/* The upper bound of the benchmark: libh2o alone, which answers every GET with a body from memory.
  *
  *     h2o_constant THREADS TYPE FILE
  *
- * FILE's content is the body, TYPE its Content-Type. Nothing else is added: pathcount's answers have
- * five headers more. Listens on a port that it chooses and prints. Each thread has a loop of its own
- * and accepts from the one listener, as the workers of pathcount's services do. */
+ * The body is the content of FILE, its Content-Type is TYPE. The program adds no other headers;
+ * pathcount's answers have five more. It listens on a free port and prints the port. Each thread
+ * has its own loop, and all accept from the same listener, like the workers of pathcount's
+ * services. */
 
 #include <errno.h>
 #include <h2o.h>
