@@ -1,5 +1,6 @@
-/* Tests of what the services say to each other: decoders that try each case in both encodings, and the
- * sentences of refusals. Cases are written in JSON; msgpack-c translates those of messages that have two encodings. */
+/* Tests of the messages between the services: decoders that try each case in both encodings, and
+ * the errors of refused messages. Cases are written in JSON. msgpack-c translates those of messages
+ * that have two encodings. */
 #ifndef TESTS_UNIT_API_FIXTURE_H
 #define TESTS_UNIT_API_FIXTURE_H
 
@@ -45,7 +46,7 @@
 #define BAD_BOTS    "\"bots\" or \"period\" does not hold numbers of hits."
 #define BAD_TOTALS  "\"totals\" does not hold the numbers of paths and hits."
 
-/* Something that is wrong, and the sentence about it. */
+/* An invalid message, and its error. */
 struct refusal {
     const char *json, *sentence;
 };
@@ -53,7 +54,7 @@ struct refusal {
 static const struct batch_entry asked_entries[] = {{"/a", 2, 2, 0}, {"/b", 2, 1, 0}};
 static const struct batch asked = {17, 4, 2, (struct batch_entry *)(uintptr_t)asked_entries};
 
-/* The four decoders alike: what came out is freed or, for counts, forgotten. */
+/* The four decoders with the same signature. They free the results. */
 typedef int (*decode_function)(const char *body, size_t len, enum encoding encoding,
                                const char **error);
 
@@ -112,7 +113,7 @@ static inline int decode_rows(const char *body, size_t len, enum encoding encodi
     return result;
 }
 
-/* What is JSON, in the other encoding. */
+/* Returns JSON translated to MessagePack. */
 static inline struct buffer translated(const char *json, size_t len)
 {
     struct buffer bytes = {0};
@@ -121,7 +122,7 @@ static inline struct buffer translated(const char *json, size_t len)
     return bytes;
 }
 
-/* Decodes a copy that ends where its bytes do. */
+/* Decodes a copy of exactly `len` bytes, so that AddressSanitizer finds reads beyond them. */
 static inline int decode(decode_function decoder, const char *body, size_t len,
                          enum encoding encoding, const char **error)
 {
@@ -135,7 +136,7 @@ static inline int decode(decode_function decoder, const char *body, size_t len,
     return result;
 }
 
-/* The same after its translation. */
+/* The same, translated to MessagePack. */
 static inline int decode_translated(decode_function decoder, const char *json, size_t len,
                                     const char **error)
 {
@@ -188,7 +189,7 @@ static inline void assert_text(struct buffer *buffer, const char *expected)
     buffer_free(buffer);
 }
 
-/* Whether the MessagePack, which is freed, is what msgpack-c makes of the JSON. */
+/* Compares the MessagePack with what msgpack-c makes of the JSON, and frees it. */
 static inline void assert_is_packed(struct buffer *bytes, const char *json)
 {
     struct buffer expected = translated(json, strlen(json));
@@ -199,8 +200,8 @@ static inline void assert_is_packed(struct buffer *bytes, const char *json)
     buffer_free(bytes);
 }
 
-/* `count` paths of `len` bytes each, all different, in ascending order, full of control characters:
- * the longest in JSON. Owned by the caller with its first path. */
+/* Returns `count` different paths of `len` bytes each, in ascending order, full of control
+ * characters, which take the most bytes in JSON. Free it with free_batch. */
 static inline struct batch long_batch(size_t count, size_t len)
 {
     struct batch batch = {LANE_MAX, LANE_MAX, count, calloc(count, sizeof(*batch.entries))};

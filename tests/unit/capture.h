@@ -1,6 +1,6 @@
-/* What a piece of code writes to standard output or standard error, as a string.
+/* Captures the bytes that code writes to standard output or standard error.
  *
- * Between begin and end no assertion may fail: cmocka's message would be captured, too. */
+ * No assertion may fail between begin and end: cmocka's message would be captured, too. */
 #ifndef TESTS_UNIT_CAPTURE_H
 #define TESTS_UNIT_CAPTURE_H
 
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 struct capture {
-    int fd;    /* the one that is captured */
-    int saved; /* where it led */
+    int fd;    /* that is captured */
+    int saved; /* a duplicate of the original file */
     int into;
 };
 
@@ -24,7 +24,7 @@ static inline void must(int holds, const char *what)
     }
 }
 
-/* Lets `fd` lead to `into`, which becomes the capture's to close. */
+/* Redirects `fd` to `into`, which capture_end closes. */
 static inline struct capture capture_begin_into(int fd, int into)
 {
     struct capture c = {.fd = fd, .into = into};
@@ -36,8 +36,8 @@ static inline struct capture capture_begin_into(int fd, int into)
     return c;
 }
 
-/* What several threads write is appended, each behind the other: the kernel guards the position in a
- * file in memory only then. */
+/* Redirects `fd` to a file in memory. The file is open for appending: only then the kernel guards
+ * the position, so that several threads can write. */
 static inline struct capture capture_begin(int fd)
 {
     int into = memfd_create("capture", MFD_CLOEXEC);
@@ -46,7 +46,7 @@ static inline struct capture capture_begin(int fd)
     return capture_begin_into(fd, into);
 }
 
-/* Lets the descriptor lead to where it did. */
+/* Restores the descriptor. */
 static inline void capture_restore(struct capture *c)
 {
     fflush(stdout);
@@ -54,7 +54,7 @@ static inline void capture_restore(struct capture *c)
     close(c->saved);
 }
 
-/* Restores, and gives what was written, with a NUL behind it. Returns its length. */
+/* Restores the descriptor, and copies the captured text with a NUL at its end. Returns its length. */
 static inline size_t capture_end(struct capture *c, char *text, size_t text_size)
 {
     ssize_t got;

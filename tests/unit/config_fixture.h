@@ -1,7 +1,8 @@
-/* A table of keys of every type, a scratch directory to keep files in, and short ways to load.
+/* A table with a key of every type, a scratch directory for files, and functions that load a
+ * configuration.
  *
- * Every test runs inside the directory, so that messages name files as the test does, and begins
- * with no variable of the table set. */
+ * Every test runs inside the directory, so that messages have the file names of the test. No
+ * variable of the table is set when a test begins. */
 #ifndef TESTS_UNIT_CONFIG_FIXTURE_H
 #define TESTS_UNIT_CONFIG_FIXTURE_H
 
@@ -119,7 +120,7 @@ static inline void write_bytes(const char *name, const void *bytes, size_t lengt
     must(file != NULL && fwrite(bytes, 1, length, file) == length && fclose(file) == 0, name);
 }
 
-/* Loads `length` bytes of YAML, or no file for NULL, in place of what is loaded. */
+/* Loads `length` bytes of YAML, or no file if `yaml` is NULL. Replaces the loaded settings. */
 static inline int load_bytes(const char *yaml, size_t length)
 {
     config_free(keys, &settings);

@@ -1,8 +1,7 @@
-/* Tests of the HTTP client: the loop, a server on loopback that says anything, and calls to it.
+/* Tests of the HTTP client: its loop, a server on loopback that sends any bytes, and calls to it.
  *
- * The server's sockets are the test's own, in the same thread: between two turns of the client's
- * loop it sees what has arrived and says what it wants. So nothing is raced, and every wait has an
- * end. */
+ * The test is the server, in the same thread: between two turns of the client's loop it reads and
+ * writes the server's sockets. So there are no races, and every wait has a deadline. */
 #ifndef TESTS_UNIT_HTTP_FIXTURE_H
 #define TESTS_UNIT_HTTP_FIXTURE_H
 
@@ -31,15 +30,15 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* When a test gives up. */
-#define PATIENCE_MS 10000
+/* The deadline of every wait. */
+#define TIMEOUT_MS 10000
 /* Longer than any test. */
 #define NEVER_MS 3600000
-/* How long to look for what must not happen. */
+/* How long a test waits to see that nothing happens. */
 #define WATCH_MS    20
 #define DEADLINE_MS 60
 
-/* `$` becomes the request's id. */
+/* In answers, `$` stands for the request's id. */
 static const struct trace TRACE = {"4bf92f3577b34da6a3ce929d0e0e4736", true};
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\nX-Request-Id: $\r\nContent-Length: "
@@ -68,9 +67,9 @@ struct exchange {
     bool accepts; /* what the callback returns */
     const void *to_send;
     size_t to_send_len;
-    unsigned encoded;       /* how often the body was asked for, */
-    enum encoding encoding; /* and in which encoding */
-    /* what it was told */
+    unsigned encoded;       /* how often the body was encoded */
+    enum encoding encoding; /* of the body */
+    /* what its callback received */
     unsigned answers;
     struct http_answer answer;
     char body[64]; /* its beginning */
@@ -98,10 +97,10 @@ static inline void turn_for(uint64_t ms)
 
 #define turn_until(condition)                                                                      \
     do {                                                                                           \
-        uint64_t end_ms_ = monotonic_ms() + PATIENCE_MS;                                           \
+        uint64_t end_ms_ = monotonic_ms() + TIMEOUT_MS;                                            \
         while (!(condition)) {                                                                     \
             if (monotonic_ms() > end_ms_)                                                          \
-                fail_msg("in vain waited for: %s", #condition);                                    \
+                fail_msg("not within the deadline: %s", #condition);                               \
             turn();                                                                                \
         }                                                                                          \
     } while (0)
@@ -139,7 +138,7 @@ static inline int accept_from(const struct server *s)
     return fd;
 }
 
-/* Reads the head of a request, and what has come with it. */
+/* Reads the head of a request, and bytes of the body that came with it. */
 static inline void read_request(struct exchange *e)
 {
     size_t len = 0;
@@ -195,7 +194,7 @@ static inline void say(const struct exchange *e, const char *text)
     buffer_free(&bytes);
 }
 
-/* Whether the client has closed its end, once all it has sent is read. */
+/* Reads all bytes that have arrived. Returns whether the client has closed the connection. */
 static inline bool has_closed(int fd)
 {
     static char rest[65536];
@@ -246,7 +245,7 @@ static inline void encode(void *data, enum encoding encoding, struct buffer *to)
     buffer_add(to, e->to_send, e->to_send_len);
 }
 
-/* Begins a call; its callback has not run when it returns. */
+/* Starts a call, and checks that its callback does not run within http_call. */
 static inline void call_with(struct exchange *e, const struct http_address *address,
                              const char *method, const void *body, size_t len)
 {
@@ -265,7 +264,7 @@ static inline void call(struct exchange *e)
     call_with(e, &server.address, "GET", NULL, 0);
 }
 
-/* A call of which the server has the request, on a new connection. */
+/* Starts a call on a new connection, and reads its request. */
 static inline void call_and_read(struct exchange *e)
 {
     call(e);
@@ -277,7 +276,7 @@ static inline void call_and_read(struct exchange *e)
 static inline void call_again(struct exchange *e, int fd)
 {
     call(e);
-    turn(); /* in which the loop, whose callbacks call otherwise, notes that it was written */
+    turn(); /* so that libh2o notes that the request was written */
     e->fd = fd;
     read_request(e);
     assert_false(is_readable(server.listener));
@@ -315,7 +314,7 @@ static inline void assert_failed(struct exchange *e, enum http_outcome outcome, 
     assert_int_equal(e->answers, 1);
 }
 
-/* A whole good exchange; its connection is idle then. */
+/* Makes a call that is answered. Its connection is idle afterwards. Returns the server's socket. */
 static inline int good_exchange(void)
 {
     struct exchange e;
@@ -333,13 +332,13 @@ static inline int set_up(void **state)
         worker.loop = h2o_evloop_create();
     if (timers_init(&worker.timers, worker.loop) != 0)
         return -1;
-    settings = (struct http_settings){"s3cret", PATIENCE_MS, PATIENCE_MS, NEVER_MS};
+    settings = (struct http_settings){"s3cret", TIMEOUT_MS, TIMEOUT_MS, NEVER_MS};
     client = http_client_create(&worker, &settings);
     server = listen_with(64);
     return 0;
 }
 
-/* Makes the client anew with other durations. */
+/* Replaces the client by one with other durations. */
 static inline void set_times(uint64_t connect_ms, uint64_t deadline_ms, uint64_t max_idle_ms)
 {
     http_client_destroy(client);

@@ -1,4 +1,4 @@
-/* gzip as a reader has it: zlib, with the checks of its own. */
+/* Reads gzip with zlib, which checks lengths and checksums. */
 #ifndef TESTS_INFLATE_H
 #define TESTS_INFLATE_H
 
@@ -7,7 +7,8 @@
 #define ZLIB_CONST
 #include <zlib.h>
 
-/* Appends the text of the member that `bytes` begin with. Returns how many bytes it has, 0 if it is none. */
+/* Appends the text of the gzip member at the beginning of `bytes`. Returns the length of the
+ * member, or 0 if there is none. */
 static inline size_t inflate_member(struct buffer *to, const char *bytes, size_t len)
 {
     z_stream stream = {.next_in = (const Bytef *)bytes, .avail_in = (uInt)len};

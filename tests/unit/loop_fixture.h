@@ -1,5 +1,6 @@
-/* A worker without a loop: the test ends each turn and each pause. It replaces timers and deferred functions (the
- * linker's --wrap). At most one timer waits, and one function is deferred. Include it after cmocka.h. */
+/* A worker without a loop: the test ends each turn and each pause. It replaces timers and deferred
+ * functions (the linker's --wrap). It knows only the last timer that was started and the last
+ * function that was deferred. Include it after cmocka.h. */
 #ifndef TESTS_UNIT_LOOP_FIXTURE_H
 #define TESTS_UNIT_LOOP_FIXTURE_H
 

@@ -1,4 +1,4 @@
-/* Tests of HTML and of the page: its texts, and a page as its visitor gets it. */
+/* Tests of HTML and of the page: texts, and the page as a visitor gets it. */
 #ifndef TESTS_UNIT_PAGE_FIXTURE_H
 #define TESTS_UNIT_PAGE_FIXTURE_H
 
@@ -18,7 +18,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The buffer's text, ended; it is freed with the buffer. */
+/* Returns the buffer's text with a NUL at its end. The buffer owns it. */
 static inline const char *text_of(struct buffer *buffer)
 {
     buffer_add(buffer, "", 1);
@@ -50,7 +50,7 @@ static inline struct row row_of(const char *path, int64_t count)
 #define HOSTILE_HTML "/&lt;b&gt;&quot;&amp;&#39;<i>U+0001</i>"
 #define HOSTILE_HREF "/-/paths/%3Cb%3E%22%26%27%01"
 
-/* Fails unless the page is the same when it is compressed. */
+/* Checks that the compressed page has the same text. */
 static inline void assert_packed_is(const struct buffer *page, const struct page_visit *visit,
                                     h2o_mem_pool_t *pool)
 {
@@ -83,7 +83,7 @@ static inline void assert_packed_is(const struct buffer *page, const struct page
     gzip_destroy(gzip);
 }
 
-/* A page as its visitor gets it, whole, in a buffer. `rows` NULL: they could not be had. */
+/* Returns the whole page of a visitor. `rows` is NULL if they are not available. */
 static inline struct buffer page_with(const char *path, struct hit_count hit_count,
                                       const struct rows *rows)
 {

@@ -1,4 +1,4 @@
-/* Tests of the canonical path: what a request target becomes, in memory that ends where its bytes do. */
+/* Tests of the canonical path of a request target. */
 #ifndef TESTS_UNIT_PATH_FIXTURE_H
 #define TESTS_UNIT_PATH_FIXTURE_H
 
@@ -17,15 +17,15 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* A path, in memory that ends where it may be written to. */
+/* A canonical path, in memory of the length of its target. */
 struct canonical {
     enum path_error error;
     size_t len;
     char *path;
 };
 
-/* Canonicalises a copy of the target that ends where its bytes do: so reading or writing too far
- * is seen under AddressSanitizer. */
+/* Canonicalises a copy of the target. Copy and result are in memory of exactly this length, so that
+ * AddressSanitizer finds reads and writes beyond it. */
 static inline struct canonical canonical_of(const char *target, size_t len)
 {
     struct canonical c = {.path = malloc(len)};

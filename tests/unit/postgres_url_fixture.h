@@ -1,4 +1,4 @@
-/* Tests of POSTGRES_URL: it is parsed, or refused with a sentence that has no secret. */
+/* Tests of POSTGRES_URL: it is parsed, or refused with an error that contains no secret. */
 #ifndef TESTS_UNIT_POSTGRES_URL_FIXTURE_H
 #define TESTS_UNIT_POSTGRES_URL_FIXTURE_H
 

@@ -1,4 +1,5 @@
-/* Tests of the choice of a replica: one worker with three addresses, and a clock of the test's own. */
+/* Tests of the choice of a replica: one worker with three addresses, and a clock that the test
+ * sets. */
 #ifndef TESTS_UNIT_REPLICAS_FIXTURE_H
 #define TESTS_UNIT_REPLICAS_FIXTURE_H
 
@@ -19,7 +20,7 @@
 static struct replicas worker;
 static uint64_t now;
 
-/* The address 10.0.0.NUMBER. */
+/* Returns the address 10.0.0.NUMBER. */
 static inline struct http_address address(int number)
 {
     struct http_address made;
@@ -43,7 +44,7 @@ static inline enum replicas_move set(struct replicas *replicas, int first, int l
 static inline int set_up(void **state)
 {
     (void)state;
-    now = 1000; /* the clock may be young */
+    now = 1000; /* soon after the start of the machine */
     replicas_init(&worker, 0);
     set(&worker, 1, 3);
     return 0;
@@ -75,7 +76,7 @@ static inline enum replicas_move probed(int number, bool succeeded)
     return replicas_probed(&worker, &at, succeeded, now - 1, now);
 }
 
-/* Begins the probe that is due. Returns its address's number, 0: none is due. */
+/* Begins the probe that is due. Returns the number of its address, or 0 if none is due. */
 static inline int begin_probe(void)
 {
     size_t index = replicas_next_probe(&worker, now, IDLE_MS);
@@ -83,8 +84,9 @@ static inline int begin_probe(void)
     return index == worker.count ? 0 : (int)index + 1;
 }
 
-/* Lets time pass, in which the address in use answers and every probe has this result for the
- * address `works` and all above, and fails for those below. Returns the move that ended it. */
+/* Lets up to `ms` milliseconds pass, until the worker moves. The address in use answers calls.
+ * Probes of the address `works` and of higher ones succeed, probes of lower ones fail. Returns the
+ * move. */
 static inline enum replicas_move pass(uint64_t ms, int works)
 {
     for (uint64_t end = now + ms; now < end; now += 100) {

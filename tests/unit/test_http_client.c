@@ -112,7 +112,7 @@ static void every_request_has_an_id_of_its_own(void **state)
         struct exchange e;
 
         if (i == 5) { /* nor does another client have one of them */
-            set_times(PATIENCE_MS, PATIENCE_MS, PATIENCE_MS);
+            set_times(TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_MS);
             assert_closed(fd);
         }
         if (i % 5 == 0)
@@ -177,7 +177,7 @@ static void messagepack_is_sent_once_the_connection_has_offered_to_read_it(void 
 
         fd = post(fd, ENCODING_MSGPACK, offers[i]);
         fd = post(fd, ENCODING_MSGPACK, offers[i]);
-        set_times(PATIENCE_MS, PATIENCE_MS, PATIENCE_MS);
+        set_times(TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_MS);
         assert_closed(fd);
     }
 }

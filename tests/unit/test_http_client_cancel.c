@@ -46,7 +46,7 @@ static void a_cancelled_call_has_no_deadline(void **state)
     struct exchange e;
 
     (void)state;
-    set_times(DEADLINE_MS, DEADLINE_MS, PATIENCE_MS);
+    set_times(DEADLINE_MS, DEADLINE_MS, TIMEOUT_MS);
     call(&e);
     http_call_cancel(e.call);
     assert_closed(accept_from(&server));
@@ -89,7 +89,7 @@ static void a_callback_can_begin_another_call(void **state)
         read_request(&second);
         say(&second, GOOD);
         assert_answered(&second, 200, "hello");
-        set_times(PATIENCE_MS, PATIENCE_MS, PATIENCE_MS);
+        set_times(TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_MS);
         close(second.fd);
     }
 }

@@ -29,7 +29,7 @@ static void violate_with(http_callback callback, bool fails)
         close(e.fd);
     else
         say(&e, GOOD);
-    turn_for(PATIENCE_MS);
+    turn_for(TIMEOUT_MS);
 }
 
 static void cancel_the_answered_call(void)

@@ -54,7 +54,7 @@ static void an_idle_connection_is_closed_after_its_time_and_not_before(void **st
     int fd;
 
     (void)state;
-    set_times(PATIENCE_MS, PATIENCE_MS, DEADLINE_MS);
+    set_times(TIMEOUT_MS, TIMEOUT_MS, DEADLINE_MS);
     begin_ms = monotonic_ms();
     fd = good_exchange();
     assert_closed(fd);
@@ -67,7 +67,7 @@ static void a_connection_in_use_is_not_idle(void **state)
     int fd;
 
     (void)state;
-    set_times(PATIENCE_MS, PATIENCE_MS, DEADLINE_MS);
+    set_times(TIMEOUT_MS, TIMEOUT_MS, DEADLINE_MS);
     fd = good_exchange();
     call_again(&e, fd);
     turn_for(DEADLINE_MS + WATCH_MS);
@@ -122,8 +122,7 @@ static void an_address_that_does_not_accept_in_its_time_means_not_sent(void **st
     static const struct {
         uint64_t connect_ms, deadline_ms;
         const char *reason;
-    } cases[] = {{DEADLINE_MS, PATIENCE_MS, NOT_ACCEPTING},
-                 {PATIENCE_MS, DEADLINE_MS, NOT_IN_TIME}};
+    } cases[] = {{DEADLINE_MS, TIMEOUT_MS, NOT_ACCEPTING}, {TIMEOUT_MS, DEADLINE_MS, NOT_IN_TIME}};
     int fds[8];
 
     (void)state;
@@ -134,7 +133,7 @@ static void an_address_that_does_not_accept_in_its_time_means_not_sent(void **st
         struct exchange e;
         uint64_t begin_ms;
 
-        set_times(cases[i].connect_ms, cases[i].deadline_ms, PATIENCE_MS);
+        set_times(cases[i].connect_ms, cases[i].deadline_ms, TIMEOUT_MS);
         begin_ms = monotonic_ms();
         call(&e);
         assert_failed(&e, HTTP_NOT_SENT, cases[i].reason);
@@ -149,7 +148,7 @@ static void without_an_answer_the_fate_is_unknown_at_the_deadline(void **state)
     static const char *const beginnings[] = {"", "H", OK_HEAD "5\r\n", GOOD};
 
     (void)state;
-    set_times(PATIENCE_MS, DEADLINE_MS, PATIENCE_MS);
+    set_times(TIMEOUT_MS, DEADLINE_MS, TIMEOUT_MS);
     for (size_t i = 0; i < SIZE(beginnings); i++) {
         uint64_t begin_ms = monotonic_ms();
         struct exchange e;
@@ -168,11 +167,11 @@ static void without_an_answer_the_fate_is_unknown_at_the_deadline(void **state)
 
 static void dripping_bytes_do_not_move_the_deadline(void **state)
 {
-    uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+    uint64_t end_ms = monotonic_ms() + TIMEOUT_MS;
     struct exchange e;
 
     (void)state;
-    set_times(PATIENCE_MS, DEADLINE_MS, PATIENCE_MS);
+    set_times(TIMEOUT_MS, DEADLINE_MS, TIMEOUT_MS);
     call_and_read(&e);
     say(&e, OK_HEAD "10000000\r\n\r\n");
     while (e.answers == 0 && monotonic_ms() < end_ms) {

@@ -1,5 +1,6 @@
-/* Tests of timers on a real loop: each timer is a probe that notes when it fires. How late timers are is the
- * machine's affair and not tested; a timer that never fires fails by the loop's end. */
+/* Tests of timers on a real loop: each timer is a probe that notes when it fires. Timers may be
+ * late, because that depends on the machine. A timer that never fires exceeds the deadline of the
+ * loop. */
 #ifndef TESTS_UNIT_TIMERS_FIXTURE_H
 #define TESTS_UNIT_TIMERS_FIXTURE_H
 
@@ -21,13 +22,13 @@
 #include "server/loop/timers.h"
 
 #define MAX_PROBES 600
-/* When a test gives up. */
-#define PATIENCE_MS 10000
+/* The deadline of the loop. */
+#define TIMEOUT_MS 10000
 
 static h2o_loop_t *loop;
 static struct timers timers;
 
-/* What the wall clock is wrong by, for libh2o, which reads it so. */
+/* The error of the wall clock, in seconds. libh2o reads this clock. */
 static long wall_clock_step_s;
 
 int gettimeofday(struct timeval *restrict now, void *restrict zone)
@@ -38,15 +39,15 @@ int gettimeofday(struct timeval *restrict now, void *restrict zone)
     return result;
 }
 
-/* A timer that is watched. */
+/* A timer that notes when it fires. */
 struct probe {
     struct timer timer;
-    struct timer_queue *queue; /* NULL: an odd one */
+    struct timer_queue *queue; /* NULL: a timer without a queue */
     uint64_t not_before_ms;
     uint64_t duration_ms;
     unsigned fired, restarts;
-    struct probe *stops; /* when it fires */
-    size_t rank;         /* as the how manieth it fired, from 0 */
+    struct probe *stops; /* that it stops when it fires; NULL: none */
+    size_t rank;         /* its position in the order of firing, from 0 */
 };
 
 static struct probe probes[MAX_PROBES];
@@ -93,7 +94,7 @@ static inline void start_in(struct probe *probe, struct timer_queue *queue, uint
 
 static inline void turn_until_fired(size_t count)
 {
-    uint64_t end_ms = monotonic_ms() + PATIENCE_MS;
+    uint64_t end_ms = monotonic_ms() + TIMEOUT_MS;
 
     while (n_fired < count) {
         if (monotonic_ms() > end_ms)
@@ -108,7 +109,7 @@ static inline void turn_for(uint64_t ms)
         h2o_evloop_run(loop, 1);
 }
 
-/* Lets time pass without the loop. */
+/* Lets time pass while the loop does not run. */
 static inline void pass(uint64_t ms)
 {
     uint64_t end_ms = monotonic_ms() + ms;

@@ -1,6 +1,5 @@
-/* A message of one encoding in the other, without the code that is tested: jansson and msgpack-c alone.
- * For the unit tests and the fuzzers.
- */
+/* Translates a message to the other encoding with jansson and msgpack-c, without the code under
+ * test. For unit tests and fuzzers. */
 #ifndef TESTS_TRANSLATE_H
 #define TESTS_TRANSLATE_H
 
@@ -16,7 +15,8 @@ static inline int translate_add(void *data, const char *bytes, size_t len)
     return 0;
 }
 
-/* Writes a JSON value as MessagePack; false when it has more levels or members than that may have. */
+/* Writes a JSON value as MessagePack. Returns false if it has more levels or members than a message
+ * may have. */
 static inline bool translate_json_value(msgpack_packer *to, json_t *value, unsigned levels)
 {
     const char *name;
@@ -64,8 +64,8 @@ static inline bool translate_json_value(msgpack_packer *to, json_t *value, unsig
     return false;
 }
 
-/* Appends the JSON as MessagePack. Returns false when it is not JSON, or is more than MessagePack may be.
- */
+/* Appends the JSON as MessagePack. Returns false if it is not JSON, or exceeds the limits of a
+ * message. */
 static inline bool msgpack_of_json(struct buffer *to, const char *json, size_t len)
 {
     json_t *value = json_loadb(json, len, JSON_REJECT_DUPLICATES, NULL);
@@ -78,8 +78,8 @@ static inline bool msgpack_of_json(struct buffer *to, const char *json, size_t l
     return good;
 }
 
-/* A MessagePack object as JSON, to be freed; NULL when it has a part that JSON has not. A number that is
- * not whole becomes any such. */
+/* Returns a MessagePack object as JSON, owned by the caller, or NULL if JSON cannot represent it.
+ * Every floating-point number becomes 0.5. */
 static inline json_t *translate_object(const msgpack_object *object)
 {
     json_t *value = NULL, *part = NULL;
@@ -141,7 +141,8 @@ refuse:
     return NULL;
 }
 
-/* Appends the MessagePack as JSON. Returns false when it is not MessagePack that JSON could be. */
+/* Appends the MessagePack as JSON. Returns false if it is not MessagePack, or JSON cannot represent
+ * it. */
 static inline bool json_of_msgpack(struct buffer *to, const char *bytes, size_t len)
 {
     msgpack_unpacked unpacked;

@@ -1,4 +1,4 @@
-/* Tests of views: queries that are parsed, and the sentences of refusals. */
+/* Tests of views: queries that are parsed, and the errors of refused ones. */
 #ifndef TESTS_UNIT_VIEW_FIXTURE_H
 #define TESTS_UNIT_VIEW_FIXTURE_H
 
@@ -29,7 +29,7 @@
 #define NO_VALUE    "A query parameter has no valid value."
 #define UNKNOWN     "Unknown query parameter; use order, prefix, period, bots, limit, after or before."
 
-/* Parses a copy that ends where its bytes do. */
+/* Parses a copy of exactly `len` bytes, so that AddressSanitizer finds reads beyond them. */
 static int parse(const char *query, size_t len, struct view *view, const char **error)
 {
     char *copy = malloc(len);

@@ -1,5 +1,5 @@
-/* A test of an invariant: the violation must end a process with SIGABRT and name the condition. Include it after
- * cmocka.h. */
+/* Tests of invariants: a violation must end the process with SIGABRT, and print the condition.
+ * Include it after cmocka.h. */
 #ifndef TESTS_UNIT_VIOLATES_H
 #define TESTS_UNIT_VIOLATES_H
 
@@ -10,10 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The longest run of a child, in seconds. */
+/* The maximum run time of the child, in seconds. */
 #define VIOLATES_MAX_S 60
 
-/* In the child: signals end it instead of running cmocka's handlers, which would continue with the next test. */
+/* Lets signals end the child. cmocka's handlers would continue with the next test. */
 static void restore_signals(void)
 {
     static const int signals[] = {SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE};
@@ -22,7 +22,8 @@ static void restore_signals(void)
         signal(signals[i], SIG_DFL);
 }
 
-/* Runs `violate` in a child process, which must end because of this condition. */
+/* Runs `violate` in a child process. The violation of `condition`, or of one that contains it, must
+ * end the child. */
 static void assert_violates(void (*violate)(void), const char *condition)
 {
     char said[1000] = "";

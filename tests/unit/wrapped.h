@@ -1,5 +1,6 @@
-/* What tests replace (the linker's --wrap, WRAPPED in the Makefile): calls to counter-svc, and the timers and turns
- * of the loop. Each has the type of the function that it replaces. */
+/* Functions that tests replace (the linker's --wrap, WRAPPED in the Makefile): calls to
+ * counter-svc, timers, and functions at the end of a turn of the loop. Each has the type of the
+ * original. */
 #ifndef TESTS_UNIT_WRAPPED_H
 #define TESTS_UNIT_WRAPPED_H
 
