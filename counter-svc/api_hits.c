@@ -21,8 +21,8 @@
  *   9. on_journal_result  answers 409 or 503, or continues with step 10
  *  10. answer_confirmed   encodes the counts (counts_encode in proto/api.c), and the first rows of
  *                         the ranking from the state (read/view_page.c)
- *  11. on_rows_read       adds other rows, which a view has read from the table,
- *      or on_linger_over  or answers without them after ROWS_LINGER_MS
+ *  11. on_more_rows       adds other rows, which a view has read from the table,
+ *      or on_rows_late    or answers without them after ROWS_LINGER_MS
  *  12. answer_counts      sends the answer (server/http/answer.c)
  *      --- libh2o has written the answer, or render-svc has left ---
  *  13. on_request_end     counts and logs the request (server/http/http_server.c, request.c)
@@ -55,8 +55,8 @@ struct api_batch {
 static void on_journal_result(void *data, const struct journal_result *result);
 static void answer_confirmed(struct api_batch *call, const struct batch *batch,
                              const struct journal_result *result);
-static void on_rows_read(void *data, const struct view_result *result);
-static void on_linger_over(struct timer *timer);
+static void on_more_rows(void *data, const struct view_result *result);
+static void on_rows_late(struct timer *timer);
 static void answer_counts(struct api_batch *call);
 static void on_batch_disposed(void *data);
 
@@ -141,8 +141,8 @@ static void answer_confirmed(struct api_batch *call, const struct batch *batch,
                   result->hit_counts);
     if (call->view != NULL && !view_is_in_memory(call->view)) {
         call->view_request = views_rows(counter->views, call->view, &request_of(call->req)->trace,
-                                        on_rows_read, call);
-        timer_start_after(&counter->worker->timers, &call->linger, ROWS_LINGER_MS, on_linger_over);
+                                        on_more_rows, call);
+        timer_start_after(&counter->worker->timers, &call->linger, ROWS_LINGER_MS, on_rows_late);
         return;
     }
     if (call->view != NULL && state != NULL) {
@@ -153,7 +153,7 @@ static void answer_confirmed(struct api_batch *call, const struct batch *batch,
     answer_counts(call);
 }
 
-static void on_rows_read(void *data, const struct view_result *result)
+static void on_more_rows(void *data, const struct view_result *result)
 {
     struct api_batch *call = data;
 
@@ -164,7 +164,7 @@ static void on_rows_read(void *data, const struct view_result *result)
 }
 
 /* The rows are late: answers without them. */
-static void on_linger_over(struct timer *timer)
+static void on_rows_late(struct timer *timer)
 {
     struct api_batch *call = H2O_STRUCT_FROM_MEMBER(struct api_batch, linger, timer);
 

@@ -9,7 +9,7 @@ struct api_lane {
     struct journal_request *journal_request; /* NULL: answered */
 };
 
-static void on_lane_opened(void *data, const struct journal_result *result);
+static void on_lane_stored(void *data, const struct journal_result *result);
 static void on_lane_disposed(void *data);
 
 void api_new_lane(struct counter *counter, h2o_req_t *req)
@@ -18,10 +18,10 @@ void api_new_lane(struct counter *counter, h2o_req_t *req)
 
     call->req = req;
     call->journal_request =
-        journal_add_lane(counter->journal, &request_of(req)->trace, on_lane_opened, call);
+        journal_add_lane(counter->journal, &request_of(req)->trace, on_lane_stored, call);
 }
 
-static void on_lane_opened(void *data, const struct journal_result *result)
+static void on_lane_stored(void *data, const struct journal_result *result)
 {
     struct api_lane *call = data;
     struct buffer json = {0};

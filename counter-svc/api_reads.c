@@ -22,7 +22,7 @@ struct api_read {
 };
 
 static void on_ranking_ready(void *data, const struct journal_result *result);
-static void on_rows_read(void *data, const struct view_result *result);
+static void on_view_read(void *data, const struct view_result *result);
 static void answer_rows(struct api_read *read, const struct view_result *result);
 static void on_path_read(void *data, const struct view_result *result);
 static void on_totals_ready(void *data, const struct journal_result *result);
@@ -74,7 +74,7 @@ void api_rows(struct counter *counter, h2o_req_t *req)
         read->view = memcpy(h2o_mem_alloc_pool(&req->pool, sizeof(view)), &view, sizeof(view));
         read->journal_request = journal_add_read(counter->journal, trace, on_ranking_ready, read);
     } else {
-        read->view_request = views_rows(counter->views, &view, trace, on_rows_read, read);
+        read->view_request = views_rows(counter->views, &view, trace, on_view_read, read);
     }
 }
 
@@ -91,7 +91,7 @@ static void on_ranking_ready(void *data, const struct journal_result *result)
     view_page_free(&page);
 }
 
-static void on_rows_read(void *data, const struct view_result *result)
+static void on_view_read(void *data, const struct view_result *result)
 {
     struct api_read *read = data;
 

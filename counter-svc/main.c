@@ -153,7 +153,7 @@ static void publish_readiness(void *data)
     atomic_store(&counter->worker->not_ready, problem);
 }
 
-static void on_folded(void *data, int64_t position)
+static void on_journal_folded(void *data, int64_t position)
 {
     struct counter *counter = data;
 
@@ -174,8 +174,9 @@ static int start(struct worker *worker, const void *data)
     *counter = (struct counter){.config = data, .worker = worker};
     worker->app = counter;
     log_rotation(counter->config);
-    counter->journal = journal_open(worker, &counter->config->session, &counter->config->journal,
-                                    &(struct journal_owner){publish_readiness, on_folded, counter});
+    counter->journal =
+        journal_open(worker, &counter->config->session, &counter->config->journal,
+                     &(struct journal_owner){publish_readiness, on_journal_folded, counter});
     counter->views = views_open(worker, &counter->config->session, &counter->config->views,
                                 counter->journal, publish_readiness, counter);
     if (counter->config->admin_token != NULL)

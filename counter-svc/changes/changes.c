@@ -44,8 +44,8 @@ struct changes {
     struct deferred deferred;
 };
 
-static void on_session_change(void *data);
-static void on_request_deadline(struct timer *timer);
+static void on_changes_session_change(void *data);
+static void on_change_deadline(struct timer *timer);
 static void send_next(struct deferred *deferred);
 static void on_statement_answered(void *data, const struct pg_answer *answer);
 static void on_forgotten(void *data, const struct pg_answer *answer);
@@ -62,9 +62,9 @@ struct changes *changes_open(struct worker *worker, const struct session_setting
     if (changes->settings.statement_timeout_ms < STATEMENT_TIMEOUT_MS)
         changes->settings.statement_timeout_ms = STATEMENT_TIMEOUT_MS;
     h2o_linklist_init_anchor(&changes->queue);
-    changes->session =
-        session_open(worker, &changes->settings, SESSION_CHANGES,
-                     &(struct session_owner){on_session_change, on_session_change, changes});
+    changes->session = session_open(
+        worker, &changes->settings, SESSION_CHANGES,
+        &(struct session_owner){on_changes_session_change, on_changes_session_change, changes});
     return changes;
 }
 
@@ -78,7 +78,7 @@ static void schedule(struct changes *changes)
     worker_defer(changes->worker, &changes->deferred, send_next);
 }
 
-static void on_session_change(void *data)
+static void on_changes_session_change(void *data)
 {
     schedule(data);
 }
@@ -106,7 +106,7 @@ static struct change_request *add(struct changes *changes, enum statement statem
     h2o_linklist_insert(&changes->queue, &request->link);
     request->is_expired = ++changes->n_waiting > MAX_WAITING;
     timer_start_after(&changes->worker->timers, &request->deadline, DEADLINE_MS,
-                      on_request_deadline);
+                      on_change_deadline);
     schedule(changes);
     return request;
 }
@@ -148,7 +148,7 @@ static void finish(struct change_request *request, const struct change_result *r
     free(request);
 }
 
-static void on_request_deadline(struct timer *timer)
+static void on_change_deadline(struct timer *timer)
 {
     struct change_request *request = H2O_STRUCT_FROM_MEMBER(struct change_request, deadline, timer);
 

@@ -20,8 +20,8 @@
 #define FOLLOWER_INTERVALS 3
 #define FOLLOWER_QUIET_MS  2000
 
-static void on_session_change(void *data);
-static void on_tick(struct timer *timer);
+static void on_fold_session_change(void *data);
+static void on_fold_tick(struct timer *timer);
 
 struct fold *fold_open(struct worker *worker, const struct session_settings *session_settings,
                        const struct fold_settings *settings, const struct state *state,
@@ -37,8 +37,8 @@ struct fold *fold_open(struct worker *worker, const struct session_settings *ses
                           .history = {.settings = &settings->history}};
     fold->session =
         session_open(worker, session_settings, SESSION_FOLDS,
-                     &(struct session_owner){on_session_change, on_session_change, fold});
-    timer_start_after(&worker->timers, &fold->tick, TICK_MS, on_tick);
+                     &(struct session_owner){on_fold_session_change, on_fold_session_change, fold});
+    timer_start_after(&worker->timers, &fold->tick, TICK_MS, on_fold_tick);
     return fold;
 }
 
@@ -47,7 +47,7 @@ void fold_schedule(struct fold *fold)
     worker_defer(fold->worker, &fold->deferred, fold_send_next);
 }
 
-static void on_session_change(void *data)
+static void on_fold_session_change(void *data)
 {
     struct fold *fold = data;
 
@@ -144,7 +144,7 @@ void fold_drop_folded_slices(struct fold *fold)
     memmove(fold->slice_ends, fold->slice_ends + old, fold->n_slices * sizeof(*fold->slice_ends));
 }
 
-static void on_tick(struct timer *timer)
+static void on_fold_tick(struct timer *timer)
 {
     struct fold *fold = H2O_STRUCT_FROM_MEMBER(struct fold, tick, timer);
     uint64_t now_ms = monotonic_ms();
@@ -160,7 +160,7 @@ static void on_tick(struct timer *timer)
     metric_set(&fold->metrics->unfolded_s,
                fold->unfolded_since_ms != 0 ? (now_ms - fold->unfolded_since_ms) / 1000 : 0);
     fold->own_entries = 0;
-    timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_tick);
+    timer_start_after(&fold->worker->timers, &fold->tick, TICK_MS, on_fold_tick);
     fold_schedule(fold);
 }
 

@@ -27,11 +27,11 @@
 #define VACUUM_MIN_ROWS 20000
 #define VACUUM_TABLE_MS 20000
 
-static void on_pause_over(struct timer *timer);
-static void on_folded(void *data, const struct pg_answer *answer);
+static void on_fold_pause_over(struct timer *timer);
+static void on_fold_answered(void *data, const struct pg_answer *answer);
 static void on_cleared(void *data, const struct pg_answer *answer);
 static void on_vacuumed(void *data, const struct pg_answer *answer);
-static void on_history(void *data, const struct pg_answer *answer);
+static void on_history_step(void *data, const struct pg_answer *answer);
 
 void fold_begin(struct fold *fold, enum fold_activity activity)
 {
@@ -67,8 +67,8 @@ static void send_fold(struct fold *fold)
     INVARIANT(fold->start < fold->upto && fold->upto <= fold->state->position);
     fold_begin(fold, FOLD_FOLDING);
     session_run(fold->session, fold->row_by_row ? STATEMENT_FOLD_ROW_BY_ROW : STATEMENT_FOLD,
-                (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2, on_folded,
-                fold);
+                (struct pg_parameter[]){{numbers.bytes, 8}, {numbers.bytes + 8, 8}}, 2,
+                on_fold_answered, fold);
     buffer_free(&numbers);
 }
 
@@ -115,7 +115,7 @@ static bool send_vacuum(struct fold *fold, uint64_t now_ms)
 static bool send_history(struct fold *fold, uint64_t now_ms)
 {
     fold->history_is_next = false;
-    if (!history_send(&fold->history, fold->session, now_ms, on_history, fold))
+    if (!history_send(&fold->history, fold->session, now_ms, on_history_step, fold))
         return false;
     fold_begin(fold, FOLD_IN_HISTORY);
     return true;
@@ -162,10 +162,10 @@ void fold_send_next(struct deferred *deferred)
 static void pause_fold(struct fold *fold)
 {
     timer_start_after(&fold->worker->timers, &fold->pause, RETRY_MS / 2 + jitter(RETRY_MS),
-                      on_pause_over);
+                      on_fold_pause_over);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_fold_pause_over(struct timer *timer)
 {
     fold_schedule(H2O_STRUCT_FROM_MEMBER(struct fold, pause, timer));
 }
@@ -217,7 +217,7 @@ static void adapt_size(struct fold *fold, const struct pg_answer *answer)
         fold->max_entries = fold->max_entries < KEPT_ENTRIES ? fold->max_entries * 5 / 4 + 1 : 0;
 }
 
-static void on_folded(void *data, const struct pg_answer *answer)
+static void on_fold_answered(void *data, const struct pg_answer *answer)
 {
     struct fold *fold = data;
     bool moved;
@@ -276,7 +276,7 @@ static void on_vacuumed(void *data, const struct pg_answer *answer)
     is_done(data, answer, "vacuum");
 }
 
-static void on_history(void *data, const struct pg_answer *answer)
+static void on_history_step(void *data, const struct pg_answer *answer)
 {
     struct fold *fold = data;
 

@@ -21,9 +21,9 @@
 
 static void on_session_ready(void *data);
 static void on_session_lost(void *data);
-static void on_folded(void *data, int64_t position);
+static void on_entries_folded(void *data, int64_t position);
 static void end_turn(struct deferred *deferred);
-static void on_pause_over(struct timer *timer);
+static void on_journal_pause_over(struct timer *timer);
 static void on_refresh_due(struct timer *timer);
 
 struct journal *journal_open(struct worker *worker, const struct session_settings *session_settings,
@@ -50,7 +50,7 @@ struct journal *journal_open(struct worker *worker, const struct session_setting
         session_open(worker, session_settings, SESSION_JOURNAL,
                      &(struct session_owner){on_session_ready, on_session_lost, journal});
     journal->fold = fold_open(worker, session_settings, &settings->fold, &journal->state,
-                              &(struct fold_owner){on_folded, journal});
+                              &(struct fold_owner){on_entries_folded, journal});
     return journal;
 }
 
@@ -144,10 +144,10 @@ void journal_pause(struct journal *journal, uint64_t pause_ms)
 {
     timer_stop(&journal->pause);
     timer_start_after(&journal->worker->timers, &journal->pause, pause_ms + jitter(pause_ms),
-                      on_pause_over);
+                      on_journal_pause_over);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_journal_pause_over(struct timer *timer)
 {
     journal_schedule(H2O_STRUCT_FROM_MEMBER(struct journal, pause, timer));
 }
@@ -168,7 +168,7 @@ static void on_refresh_due(struct timer *timer)
 }
 
 /* A fold has succeeded. The next append or head returns the checkpoint. */
-static void on_folded(void *data, int64_t position)
+static void on_entries_folded(void *data, int64_t position)
 {
     struct journal *journal = data;
 

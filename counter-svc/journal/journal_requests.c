@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-static void on_request_deadline(struct timer *timer);
+static void on_batch_deadline(struct timer *timer);
 
 /* Returns the sum of the hits of all entries. */
 static int64_t hits_of(const struct batch *batch)
@@ -74,7 +74,7 @@ static struct journal_request *add(struct journal *journal, enum journal_request
     if (++journal->n_queued > journal->settings->max_batches || !can_wait(journal))
         request->expired = true; /* answered at the end of the turn */
     else
-        timer_start(&journal->deadlines, &request->deadline, on_request_deadline);
+        timer_start(&journal->deadlines, &request->deadline, on_batch_deadline);
     journal_schedule(journal);
     return request;
 }
@@ -186,7 +186,7 @@ void journal_answer_unavailable(h2o_linklist_t *list)
 }
 
 /* The deadline has passed. If the request still waits at the end of the turn, it is answered. */
-static void on_request_deadline(struct timer *timer)
+static void on_batch_deadline(struct timer *timer)
 {
     struct journal_request *request =
         H2O_STRUCT_FROM_MEMBER(struct journal_request, deadline, timer);

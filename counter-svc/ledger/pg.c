@@ -25,7 +25,7 @@
 
 static void on_query_deadline(struct timer *timer);
 static void on_writable(h2o_socket_t *socket, const char *error);
-static void on_pause_over(struct timer *timer);
+static void on_pg_pause_over(struct timer *timer);
 
 struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
                    uint64_t connect_timeout_ms, const struct pg_owner *owner)
@@ -35,7 +35,7 @@ struct pg *pg_open(struct worker *worker, const struct postgres_url *url,
     *pg = (struct pg){
         .worker = worker, .url = url, .owner = *owner, .connect_timeout_ms = connect_timeout_ms};
     /* from the loop, like every callback */
-    timer_start_after(&worker->timers, &pg->pause, 0, on_pause_over);
+    timer_start_after(&worker->timers, &pg->pause, 0, on_pg_pause_over);
     return pg;
 }
 
@@ -62,7 +62,7 @@ void pg_close(struct pg *pg)
     free(pg);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_pg_pause_over(struct timer *timer)
 {
     pg_connect(H2O_STRUCT_FROM_MEMBER(struct pg, pause, timer));
 }
@@ -309,7 +309,7 @@ void pg_lose(struct pg *pg, const char *reason)
         pg->pause_ms = MAX_PAUSE_MS;
     timer_stop(&pg->pause);
     timer_start_after(&pg->worker->timers, &pg->pause, pg->pause_ms / 2 + jitter(pg->pause_ms / 2),
-                      on_pause_over);
+                      on_pg_pause_over);
     pg->callback = NULL;
     if (callback != NULL)
         callback(pg->data, &LOST);

@@ -14,7 +14,7 @@
 #define MAX_KEYWORDS 64
 
 static void try_host(struct pg *pg);
-static void on_resolved(void *data, const struct addresses *found, const char *error);
+static void on_host_resolved(void *data, const struct addresses *found, const char *error);
 static void try_address(struct pg *pg);
 static bool watch_connecting(struct pg *pg, PostgresPollingStatusType wanted);
 static void on_connect_progress(h2o_socket_t *socket, const char *error);
@@ -40,10 +40,11 @@ static void try_host(struct pg *pg)
         try_address(pg);
         return;
     }
-    resolver_start(&pg->resolver, pg->worker, host->name, pg->connect_timeout_ms, on_resolved, pg);
+    resolver_start(&pg->resolver, pg->worker, host->name, pg->connect_timeout_ms, on_host_resolved,
+                   pg);
 }
 
-static void on_resolved(void *data, const struct addresses *found, const char *error)
+static void on_host_resolved(void *data, const struct addresses *found, const char *error)
 {
     struct pg *pg = data;
 

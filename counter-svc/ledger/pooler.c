@@ -16,7 +16,7 @@ static void on_witness_connected(void *data);
 static void on_witness_lost(void *data, const char *reason);
 static void on_witness_process(void *data, const struct pg_answer *answer);
 static void on_listening(void *data, const struct pg_answer *answer);
-static void on_notified(void *data, const struct pg_answer *answer);
+static void on_probe_notified(void *data, const struct pg_answer *answer);
 static void on_unlistened(void *data, const struct pg_answer *answer);
 static void on_check_deadline(struct timer *timer);
 
@@ -187,10 +187,10 @@ static void on_listening(void *data, const struct pg_answer *answer)
     }
     snprintf(sql, sizeof(sql), "NOTIFY %s", check->_channel);
     check->_is_notified = true;
-    pg_run_text(check->_witness, sql, witness_timeout_ms(check), on_notified, check);
+    pg_run_text(check->_witness, sql, witness_timeout_ms(check), on_probe_notified, check);
 }
 
-static void on_notified(void *data, const struct pg_answer *answer)
+static void on_probe_notified(void *data, const struct pg_answer *answer)
 {
     struct pooler_check *check = data;
 

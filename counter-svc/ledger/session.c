@@ -18,18 +18,18 @@ static const char MANY_PROBLEMS[] = "PostgreSQL cannot be used; the log has the 
 /* The time from the server's timeout until the connection is dropped, in milliseconds. */
 #define GRACE_MS 1000
 
-static void on_connected(void *data);
+static void on_session_connected(void *data);
 static void on_pooler_checked(void *data, const char *problem);
 static void on_lost(void *data, const char *reason);
-static void on_notified(void *data, const char *channel);
+static void on_session_notified(void *data, const char *channel);
 
 struct session *session_open(struct worker *worker, const struct session_settings *settings,
                              enum session_role role, const struct session_owner *owner)
 {
     struct session *session = h2o_mem_alloc(sizeof(*session));
-    struct pg_owner pg_owner = {.on_connected = on_connected,
+    struct pg_owner pg_owner = {.on_connected = on_session_connected,
                                 .on_lost = on_lost,
-                                .on_notified = on_notified,
+                                .on_notified = on_session_notified,
                                 .data = session};
 
     *session = (struct session){.worker = worker,
@@ -81,7 +81,7 @@ uint64_t session_deadline_ms(const struct session *session)
 
 /* --- the connection --- */
 
-static void on_connected(void *data)
+static void on_session_connected(void *data)
 {
     struct session *session = data;
 
@@ -102,7 +102,7 @@ static void on_pooler_checked(void *data, const char *problem)
         session_set_up(session, SETUP_SETTINGS);
 }
 
-static void on_notified(void *data, const char *channel)
+static void on_session_notified(void *data, const char *channel)
 {
     struct session *session = data;
 

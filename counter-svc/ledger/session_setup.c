@@ -52,7 +52,7 @@ static void fail_step(struct session *session, const struct pg_answer *answer)
     session_fail(session, STEPS[session->step].failure, answer);
 }
 
-static void on_step_answered(void *data, const struct pg_answer *answer)
+static void on_setup_step_answered(void *data, const struct pg_answer *answer)
 {
     struct session *session = data;
 
@@ -73,7 +73,7 @@ static void begin_step(struct session *session, enum setup_step step)
 
 static void run_text(struct session *session, const char *sql, uint64_t deadline_ms)
 {
-    pg_run_text(session->pg, sql, deadline_ms, on_step_answered, session);
+    pg_run_text(session->pg, sql, deadline_ms, on_setup_step_answered, session);
 }
 
 void session_set_up(struct session *session, enum setup_step first)
@@ -231,7 +231,7 @@ static void send_prepare(struct session *session)
 
     statement_add_text(&text, session->preparing);
     pg_run_prepare(session->pg, statement_name(session->preparing, name), text.bytes,
-                   session_deadline_ms(session), on_step_answered, session);
+                   session_deadline_ms(session), on_setup_step_answered, session);
     buffer_free(&text);
 }
 

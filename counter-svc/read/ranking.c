@@ -39,18 +39,18 @@ struct ranking {
     struct timer next; /* may have no pause */
 };
 
-static void on_session_change(void *data);
+static void on_ranking_session_change(void *data);
 static void on_next_due(struct timer *timer);
-static void on_step_answered(void *data, const struct pg_answer *answer);
+static void on_ranking_step_answered(void *data, const struct pg_answer *answer);
 
 struct ranking *ranking_open(struct worker *worker, const struct session_settings *settings)
 {
     struct ranking *ranking = memory_allocate(1, sizeof(*ranking));
 
     *ranking = (struct ranking){.worker = worker};
-    ranking->session =
-        session_open(worker, settings, SESSION_RANKING,
-                     &(struct session_owner){on_session_change, on_session_change, ranking});
+    ranking->session = session_open(
+        worker, settings, SESSION_RANKING,
+        &(struct session_owner){on_ranking_session_change, on_ranking_session_change, ranking});
     return ranking;
 }
 
@@ -61,7 +61,7 @@ static void go_on(struct ranking *ranking, uint64_t pause_ms)
     timer_start_after(&ranking->worker->timers, &ranking->next, pause_ms, on_next_due);
 }
 
-static void on_session_change(void *data)
+static void on_ranking_session_change(void *data)
 {
     struct ranking *ranking = data;
 
@@ -77,7 +77,7 @@ static void on_next_due(struct timer *timer)
         session_close(ranking->session);
         ranking->session = NULL;
     } else if (session_is_idle(ranking->session)) {
-        session_run_long(ranking->session, STEPS[ranking->step], on_step_answered, ranking);
+        session_run_long(ranking->session, STEPS[ranking->step], on_ranking_step_answered, ranking);
     }
 }
 
@@ -100,12 +100,12 @@ static bool choose_step(struct ranking *ranking, const char *answer)
     return true;
 }
 
-static void on_step_answered(void *data, const struct pg_answer *answer)
+static void on_ranking_step_answered(void *data, const struct pg_answer *answer)
 {
     struct ranking *ranking = data;
 
     if (answer->outcome == PG_LOST)
-        return; /* on_session_change follows */
+        return; /* on_ranking_session_change follows */
     if (answer->outcome == PG_FAILED) {
         log_event(LOG_LEVEL_WARNING, "ranking-failed", "sqlstate=%s error=%s", answer->sqlstate,
                   LOG_QUOTED(answer->message));

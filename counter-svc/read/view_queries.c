@@ -8,11 +8,11 @@
 #include <string.h>
 
 static void send_rows(struct views *views, const struct view *view);
-static void on_rows(void *data, const struct pg_answer *answer);
+static void on_queried_rows(void *data, const struct pg_answer *answer);
 static void send_path(struct views *views, const struct buffer *path);
-static void on_path(void *data, const struct pg_answer *answer);
+static void on_table_path(void *data, const struct pg_answer *answer);
 static void send_history(struct views *views, const struct history_query *query);
-static void on_history(void *data, const struct pg_answer *answer);
+static void on_history_rows(void *data, const struct pg_answer *answer);
 
 void view_send(struct views *views, const struct view_request *request)
 {
@@ -99,10 +99,11 @@ static void send_rows(struct views *views, const struct view *view)
     statement = statement_of_view(view);
     if (view->order == VIEW_BY_PATH)
         session_run(views->session, statement, (struct pg_parameter[]){after, low, high, limit}, 4,
-                    on_rows, views);
+                    on_queried_rows, views);
     else
         session_run(views->session, statement,
-                    (struct pg_parameter[]){count, after, low, high, limit}, 5, on_rows, views);
+                    (struct pg_parameter[]){count, after, low, high, limit}, 5, on_queried_rows,
+                    views);
     buffer_free(&numbers);
 }
 
@@ -134,7 +135,7 @@ static bool add_rows(struct view_page *page, const struct view *view, const PGre
     return false;
 }
 
-static void on_rows(void *data, const struct pg_answer *answer)
+static void on_queried_rows(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
     const PGresult *result = answer->result;
@@ -174,7 +175,7 @@ static void send_path(struct views *views, const struct buffer *path)
     pg_add_int8(&most, DETAIL_MAX_RANK);
     session_run(views->session, STATEMENT_PATH,
                 (struct pg_parameter[]){{path->bytes, path->len}, {most.bytes, most.len}}, 2,
-                on_path, views);
+                on_table_path, views);
     buffer_free(&most);
 }
 
@@ -189,7 +190,7 @@ static void add_unfolded(struct path_detail *detail, const struct state *state,
         detail->count = slot->count;
 }
 
-static void on_path(void *data, const struct pg_answer *answer)
+static void on_table_path(void *data, const struct pg_answer *answer)
 {
     struct path_detail detail = {0};
     struct views *views = data;
@@ -224,10 +225,10 @@ static void send_history(struct views *views, const struct history_query *query)
                                         {unit, strlen(unit)},
                                         {query->from, query->from_len},
                                         {query->to, query->to_len}},
-                4, on_history, views);
+                4, on_history_rows, views);
 }
 
-static void on_history(void *data, const struct pg_answer *answer)
+static void on_history_rows(void *data, const struct pg_answer *answer)
 {
     struct views *views = data;
 

@@ -11,10 +11,10 @@
 #define CONTINUED_MS 1000
 
 static void on_head_found(void *data, const struct journal_result *result);
-static void on_linger_over(struct timer *timer);
+static void on_views_linger_over(struct timer *timer);
 static void on_view_deadline(struct timer *timer);
 static void send_next(struct deferred *deferred);
-static void on_session_change(void *data);
+static void on_views_session_change(void *data);
 
 struct views *views_open(struct worker *worker, const struct session_settings *session_settings,
                          const struct view_settings *settings, struct journal *journal,
@@ -34,9 +34,9 @@ struct views *views_open(struct worker *worker, const struct session_settings *s
     h2o_linklist_init_anchor(&views->in_flight);
     timer_queue_init(&views->deadlines, &worker->timers, (uint64_t)settings->deadline_ms);
     timer_queue_init(&views->lingers, &worker->timers, FOLD_LINGER_MS);
-    views->session =
-        session_open(worker, session_settings, SESSION_VIEWS,
-                     &(struct session_owner){on_session_change, on_session_change, views});
+    views->session = session_open(
+        worker, session_settings, SESSION_VIEWS,
+        &(struct session_owner){on_views_session_change, on_views_session_change, views});
     return views;
 }
 
@@ -207,7 +207,7 @@ static void on_head_found(void *data, const struct journal_result *result)
     } else {
         view_set_state(request, VIEW_FOLDING);
         request->target = state->position;
-        timer_start(&request->views->lingers, &request->linger, on_linger_over);
+        timer_start(&request->views->lingers, &request->linger, on_views_linger_over);
         journal_fold(request->views->journal);
     }
 }
@@ -228,7 +228,7 @@ void views_on_folded(struct views *views, int64_t position)
     }
 }
 
-static void on_linger_over(struct timer *timer)
+static void on_views_linger_over(struct timer *timer)
 {
     struct view_request *request = H2O_STRUCT_FROM_MEMBER(struct view_request, linger, timer);
 
@@ -317,7 +317,7 @@ void views_put_back(struct views *views)
     schedule(views);
 }
 
-static void on_session_change(void *data)
+static void on_views_session_change(void *data)
 {
     struct views *views = data;
 

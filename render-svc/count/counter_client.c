@@ -51,7 +51,7 @@ struct counter_client {
 static void resolve(struct counter_client *client);
 static void send_probes(struct counter_client *client);
 static void wait_for_probes(struct counter_client *client);
-static void on_resolved(void *data, const struct addresses *found, const char *error);
+static void on_replicas_resolved(void *data, const struct addresses *found, const char *error);
 static void on_resolve_due(struct timer *timer);
 static void on_probes_due(struct timer *timer);
 static bool on_probed(void *data, const struct http_answer *answer);
@@ -109,7 +109,7 @@ struct counter_client *counter_client_create(struct worker *worker,
 static void resolve(struct counter_client *client)
 {
     resolver_start(&client->resolver, client->worker, client->settings->host, RESOLVE_MS,
-                   on_resolved, client);
+                   on_replicas_resolved, client);
 }
 
 /* Logs and counts a move to another address. */
@@ -125,7 +125,7 @@ static void note_move(struct counter_client *client, enum replicas_move move, co
               replicas_used(&client->replicas)->host, LOG_QUOTED(why));
 }
 
-static void on_resolved(void *data, const struct addresses *found, const char *error)
+static void on_replicas_resolved(void *data, const struct addresses *found, const char *error)
 {
     struct counter_client *client = data;
     struct http_address addresses[RESOLVER_MAX_ADDRESSES];

@@ -51,13 +51,13 @@ struct http_client {
     unsigned n_callbacks; /* callbacks that are running */
 };
 
-static void on_connected(h2o_socket_t *socket, const char *error);
+static void on_peer_connected(h2o_socket_t *socket, const char *error);
 static void send_request(struct http_call *call);
 static void on_sent(h2o_socket_t *socket, const char *error);
 static void on_read(h2o_socket_t *socket, const char *error);
 static void finish(struct http_call *call, const struct http_head *head);
 static void fail(struct http_call *call, const char *reason);
-static void on_deadline(struct timer *timer);
+static void on_call_deadline(struct timer *timer);
 static void on_connect_deadline(struct timer *timer);
 static bool end_call(struct http_call *call, const struct http_answer *answer);
 static void on_idle_over(struct timer *timer);
@@ -114,7 +114,7 @@ static struct connection *connect_to(struct http_client *client, const struct ht
     struct sockaddr_storage storage = address->storage;
     struct connection *connection;
     h2o_socket_t *socket = h2o_socket_connect(client->worker->loop, (struct sockaddr *)&storage,
-                                              address->len, on_connected);
+                                              address->len, on_peer_connected);
 
     if (socket == NULL)
         return NULL;
@@ -211,7 +211,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
     client->next_id += client->next_id == 0; /* a parent-id is never zero */
     snprintf(call->id, sizeof(call->id), "%016llx", (unsigned long long)client->next_id++);
     h2o_linklist_insert(&client->calls, &call->link);
-    timer_start(&client->deadlines, &call->deadline, on_deadline);
+    timer_start(&client->deadlines, &call->deadline, on_call_deadline);
     /* 1. Take an idle connection, or start a new one. */
     call->connection = take_idle(client, address);
     if (call->connection == NULL)
@@ -224,7 +224,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
     /* 2. Encode the request for this connection. */
     call->connection->call = call;
     write_request(call, request);
-    /* 3. Send it now if the connection was idle. on_connected sends it on a new one. */
+    /* 3. Send it now if the connection was idle. on_peer_connected sends it on a new one. */
     if (call->connection->state == CONNECTION_IN_USE)
         send_request(call);
     else
@@ -232,7 +232,7 @@ struct http_call *http_call(struct http_client *client, const struct http_addres
     return call;
 }
 
-static void on_connected(h2o_socket_t *socket, const char *error)
+static void on_peer_connected(h2o_socket_t *socket, const char *error)
 {
     struct connection *connection = socket->data;
 
@@ -335,7 +335,7 @@ static void fail(struct http_call *call, const char *reason)
     end_call(call, &answer);
 }
 
-static void on_deadline(struct timer *timer)
+static void on_call_deadline(struct timer *timer)
 {
     fail(H2O_STRUCT_FROM_MEMBER(struct http_call, deadline, timer), "no answer in time");
 }

@@ -26,7 +26,7 @@ static void send_batch(struct lane *lane);
 static void encode_batch(void *data, enum encoding encoding, struct buffer *to);
 static bool on_batch_answered(void *data, const struct http_answer *answer);
 static void pause_lane(struct lane *lane);
-static void on_pause_over(struct timer *timer);
+static void on_lane_pause_over(struct timer *timer);
 static void confirm(struct lane *lane, const struct counts *counts);
 static void give_up(struct lane *lane, int status);
 
@@ -215,10 +215,10 @@ static void pause_lane(struct lane *lane)
                      : pause_ms < MAX_PAUSE_MS / 2 ? pause_ms * 2
                                                    : MAX_PAUSE_MS;
     timer_start_after(&lane->lanes->worker->timers, &lane->pause,
-                      lane->pause_ms / 2 + jitter(lane->pause_ms / 2), on_pause_over);
+                      lane->pause_ms / 2 + jitter(lane->pause_ms / 2), on_lane_pause_over);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_lane_pause_over(struct timer *timer)
 {
     struct lane *lane = H2O_STRUCT_FROM_MEMBER(struct lane, pause, timer);
 

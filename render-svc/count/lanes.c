@@ -12,7 +12,7 @@
 #define LINGER_MS 5
 
 static void dispatch_open_batch(struct deferred *deferred);
-static void on_linger_over(struct timer *timer);
+static void on_batch_linger_over(struct timer *timer);
 
 struct lanes *lanes_create(struct worker *worker, struct counter_client *client,
                            const struct lanes_settings *settings)
@@ -148,10 +148,10 @@ static void dispatch_open_batch(struct deferred *deferred)
     if (is_large_enough(lanes))
         dispatch_all(lanes);
     else if (!timer_is_waiting(&lanes->linger))
-        timer_start_after(&lanes->worker->timers, &lanes->linger, LINGER_MS, on_linger_over);
+        timer_start_after(&lanes->worker->timers, &lanes->linger, LINGER_MS, on_batch_linger_over);
 }
 
-static void on_linger_over(struct timer *timer)
+static void on_batch_linger_over(struct timer *timer)
 {
     dispatch_all(H2O_STRUCT_FROM_MEMBER(struct lanes, linger, timer));
 }

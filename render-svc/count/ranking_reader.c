@@ -31,7 +31,7 @@ static void send_read(struct deferred *deferred);
 static bool on_ranking(void *data, const struct http_answer *answer);
 static void serve(struct ranking_read *read, const struct rows *rows);
 static void retry(struct ranking_read *read);
-static void on_pause_over(struct timer *timer);
+static void on_ranking_pause_over(struct timer *timer);
 
 struct ranking_reader *ranking_reader_create(struct worker *worker, struct counter_client *client)
 {
@@ -119,10 +119,10 @@ static void retry(struct ranking_read *read)
     h2o_linklist_insert_list(reader->waits.next, &read->waits);
     if (!timer_is_waiting(&reader->pause))
         timer_start_after(&reader->worker->timers, &reader->pause, PAUSE_MS + jitter(PAUSE_MS),
-                          on_pause_over);
+                          on_ranking_pause_over);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_ranking_pause_over(struct timer *timer)
 {
     struct ranking_reader *reader = H2O_STRUCT_FROM_MEMBER(struct ranking_reader, pause, timer);
 

@@ -24,7 +24,7 @@ struct read_queue {
 static void send_reads(struct deferred *deferred);
 static bool on_read_answered(void *data, const struct http_answer *answer);
 static void on_read_deadline(struct timer *timer);
-static void on_pause_over(struct timer *timer);
+static void on_read_pause_over(struct timer *timer);
 
 struct read_queue *read_queue_create(struct worker *worker, struct counter_client *client,
                                      int64_t deadline_ms, int64_t max_waiting)
@@ -136,7 +136,7 @@ static bool on_read_answered(void *data, const struct http_answer *answer)
     enqueue(read, reads->queue.next);
     if (!timer_is_waiting(&reads->pause))
         timer_start_after(&reads->worker->timers, &reads->pause, PAUSE_MS + jitter(PAUSE_MS),
-                          on_pause_over);
+                          on_read_pause_over);
     return answer->outcome == HTTP_ANSWERED && answer->status >= 400;
 }
 
@@ -145,7 +145,7 @@ static void on_read_deadline(struct timer *timer)
     end_read(H2O_STRUCT_FROM_MEMBER(struct read_request, _deadline, timer), NULL);
 }
 
-static void on_pause_over(struct timer *timer)
+static void on_read_pause_over(struct timer *timer)
 {
     schedule(H2O_STRUCT_FROM_MEMBER(struct read_queue, pause, timer));
 }

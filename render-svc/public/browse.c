@@ -5,11 +5,12 @@
 #include "render-svc/public/reply.h"
 #include "server/http/request.h"
 
-static void on_disposed(void *data);
+static void on_browse_disposed(void *data);
 
 struct browse *browse_begin(const struct api_request *request)
 {
-    struct browse *browse = h2o_mem_alloc_shared(&request->req->pool, sizeof(*browse), on_disposed);
+    struct browse *browse =
+        h2o_mem_alloc_shared(&request->req->pool, sizeof(*browse), on_browse_disposed);
 
     browse->req = request->req;
     browse->form = (struct form){.type = ACCEPT_HTML};
@@ -70,7 +71,7 @@ bool browse_answer_failure(struct browse *browse, const struct http_answer *answ
 }
 
 /* The request's memory is freed. */
-static void on_disposed(void *data)
+static void on_browse_disposed(void *data)
 {
     struct browse *browse = data;
 

@@ -8,8 +8,8 @@
 #include "render-svc/public/render.h"
 #include "render-svc/public/reply.h"
 
-static bool on_path(struct read_request *read, const struct http_answer *answer);
-static void on_trend(struct trend *trend);
+static bool on_path_answered(struct read_request *read, const struct http_answer *answer);
+static void on_path_trend(struct trend *trend);
 
 void browse_path(const struct api_request *request)
 {
@@ -45,8 +45,8 @@ void browse_path(const struct api_request *request)
     }
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, path, len);
-    browse_start_read(browse, &target, on_path);
-    browse_start_trend(browse, path, len, on_trend);
+    browse_start_read(browse, &target, on_path_answered);
+    browse_start_trend(browse, path, len, on_path_trend);
 }
 
 static void answer_path(struct browse *browse)
@@ -68,7 +68,7 @@ static void answer_path(struct browse *browse)
     form_answer(browse->req, &browse->form, &body);
 }
 
-static bool on_path(struct read_request *read, const struct http_answer *answer)
+static bool on_path_answered(struct read_request *read, const struct http_answer *answer)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, read, read);
     const char *error;
@@ -85,7 +85,7 @@ static bool on_path(struct read_request *read, const struct http_answer *answer)
     return true;
 }
 
-static void on_trend(struct trend *trend)
+static void on_path_trend(struct trend *trend)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, trend, trend);
 

@@ -10,8 +10,8 @@
 
 #include <string.h>
 
-static bool on_rows(struct read_request *read, const struct http_answer *answer);
-static void on_trend(struct trend *trend);
+static bool on_browse_rows(struct read_request *read, const struct http_answer *answer);
+static void on_rows_trend(struct trend *trend);
 
 /* Makes the requested view that of an export. Exports are in order of paths, because rows in order
  * of counts move while the export is written. Returns NULL, or a sentence that says what is
@@ -61,8 +61,8 @@ void browse_rows(const struct api_request *request)
         export_rows(request->req, &browse->view, browse->form.with_bom);
     } else {
         link_add_target(&target, &browse->view);
-        browse_start_read(browse, &target, on_rows);
-        browse_start_trend(browse, NULL, 0, on_trend);
+        browse_start_read(browse, &target, on_browse_rows);
+        browse_start_trend(browse, NULL, 0, on_rows_trend);
     }
 }
 
@@ -193,7 +193,7 @@ static void answer_rows(struct browse *browse)
         answer_rows_page(browse, rows);
 }
 
-static bool on_rows(struct read_request *read, const struct http_answer *answer)
+static bool on_browse_rows(struct read_request *read, const struct http_answer *answer)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, read, read);
     const char *error;
@@ -210,7 +210,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
     return true;
 }
 
-static void on_trend(struct trend *trend)
+static void on_rows_trend(struct trend *trend)
 {
     struct browse *browse = H2O_STRUCT_FROM_MEMBER(struct browse, trend, trend);
 

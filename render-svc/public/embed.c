@@ -45,9 +45,9 @@ struct embed {
 
 static void on_counted(struct hit *hit, struct hit_count hit_count, struct shared_rows *rows);
 static void read_count(struct embed *embed);
-static void on_deadline(struct timer *timer);
-static bool on_rows(struct read_request *read, const struct http_answer *answer);
-static void on_disposed(void *data);
+static void on_embed_deadline(struct timer *timer);
+static bool on_embed_rows(struct read_request *read, const struct http_answer *answer);
+static void on_embed_disposed(void *data);
 
 /* --- parameters --- */
 
@@ -68,7 +68,8 @@ static bool ends_with_dots(const struct embed *embed)
 
 static struct embed *begin(const struct api_request *request)
 {
-    struct embed *embed = h2o_mem_alloc_shared(&request->req->pool, sizeof(*embed), on_disposed);
+    struct embed *embed =
+        h2o_mem_alloc_shared(&request->req->pool, sizeof(*embed), on_embed_disposed);
 
     *embed =
         (struct embed){.req = request->req, .path = request->path, .path_len = request->path_len};
@@ -136,7 +137,7 @@ static void count_hit(struct embed *embed)
     embed->hit.trace = &request_of(embed->req)->trace;
     embed->hit.is_bot = visitor_is_bot(embed->req);
     if (lanes_add(render->lanes, &embed->hit, on_counted))
-        timer_start(&render->deadlines, &embed->deadline, on_deadline);
+        timer_start(&render->deadlines, &embed->deadline, on_embed_deadline);
     else
         reply_unavailable(embed->req, "Too many visits wait to be counted.", true);
 }
@@ -235,7 +236,7 @@ static void on_counted(struct hit *hit, struct hit_count hit_count, struct share
     }
 }
 
-static void on_deadline(struct timer *timer)
+static void on_embed_deadline(struct timer *timer)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, deadline, timer);
 
@@ -274,7 +275,7 @@ static void read_count(struct embed *embed)
     if (embed->badge.without_bots)
         buffer_add_literal(&target, "&bots=exclude");
     read_request_start(render->reads, &embed->read, &target, &request_of(embed->req)->trace,
-                       on_rows);
+                       on_embed_rows);
     buffer_free(&target);
 }
 
@@ -287,7 +288,7 @@ static void may_be_kept(struct embed *embed)
     reply_may_be_kept(embed->req, value);
 }
 
-static bool on_rows(struct read_request *read, const struct http_answer *answer)
+static bool on_embed_rows(struct read_request *read, const struct http_answer *answer)
 {
     struct embed *embed = H2O_STRUCT_FROM_MEMBER(struct embed, read, read);
     const char *error;
@@ -320,7 +321,7 @@ static bool on_rows(struct read_request *read, const struct http_answer *answer)
 }
 
 /* The request's memory is freed. */
-static void on_disposed(void *data)
+static void on_embed_disposed(void *data)
 {
     struct embed *embed = data;
 

@@ -40,7 +40,7 @@ static bool on_page(struct read_request *read, const struct http_answer *answer)
 static void on_written(h2o_generator_t *self, h2o_req_t *req);
 static void on_stalled(struct timer *timer);
 static void on_stop(h2o_generator_t *self, h2o_req_t *req);
-static void on_disposed(void *data);
+static void on_export_disposed(void *data);
 
 void export_rows(h2o_req_t *req, const struct view *view, bool with_bom)
 {
@@ -58,7 +58,7 @@ void export_rows(h2o_req_t *req, const struct view *view, bool with_bom)
     }
     ++render->n_exports;
     metric_add(&render->metrics->exports, 1);
-    export = h2o_mem_alloc_shared(&req->pool, sizeof(*export), on_disposed);
+    export = h2o_mem_alloc_shared(&req->pool, sizeof(*export), on_export_disposed);
     memset(export, 0, sizeof(*export));
     export->generator = (h2o_generator_t){on_written, on_stop};
     export->req = req;
@@ -183,7 +183,7 @@ static void on_stop(h2o_generator_t *self, h2o_req_t *req)
 }
 
 /* The request's memory is freed. */
-static void on_disposed(void *data)
+static void on_export_disposed(void *data)
 {
     struct export *export = data;
 

@@ -30,8 +30,8 @@ struct call {
     struct read_request read;
 };
 
-static bool on_history(struct read_request *read, const struct http_answer *answer);
-static void on_disposed(void *data);
+static bool on_history_answered(struct read_request *read, const struct http_answer *answer);
+static void on_history_disposed(void *data);
 
 static const char *const NAMES[N_PARAMETERS] = {
     [UNIT] = "unit", [FROM] = "from", [TO] = "to", [BOTS] = "bots"};
@@ -82,7 +82,8 @@ static void add_parameters(struct buffer *to, const struct call *call, enum para
 static void begin(const struct api_request *request, const char *path, size_t len)
 {
     const struct render *render = worker_of(request->req)->app;
-    struct call *call = h2o_mem_alloc_shared(&request->req->pool, sizeof(*call), on_disposed);
+    struct call *call =
+        h2o_mem_alloc_shared(&request->req->pool, sizeof(*call), on_history_disposed);
     struct buffer target = {0};
     const char *error;
 
@@ -108,7 +109,7 @@ static void begin(const struct api_request *request, const char *path, size_t le
         target.len = sizeof(API_HISTORY) - 1;
     add_parameters(&target, call, TO, path != NULL ? '&' : '?');
     read_request_start(render->reads, &call->read, &target, &request_of(call->req)->trace,
-                       on_history);
+                       on_history_answered);
     buffer_free(&target);
 }
 
@@ -241,7 +242,7 @@ static void add_page(struct call *call, const struct history *history, struct bu
         });
 }
 
-static bool on_history(struct read_request *read, const struct http_answer *answer)
+static bool on_history_answered(struct read_request *read, const struct http_answer *answer)
 {
     struct call *call = H2O_STRUCT_FROM_MEMBER(struct call, read, read);
     struct history history;
@@ -266,7 +267,7 @@ static bool on_history(struct read_request *read, const struct http_answer *answ
 }
 
 /* The request's memory is freed. */
-static void on_disposed(void *data)
+static void on_history_disposed(void *data)
 {
     read_request_cancel(&((struct call *)data)->read);
 }

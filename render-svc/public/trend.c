@@ -3,7 +3,7 @@
 #include "proto/api.h"
 #include "render-svc/html/link.h"
 
-static bool on_history(struct read_request *read, const struct http_answer *answer);
+static bool on_trend_history(struct read_request *read, const struct http_answer *answer);
 
 void trend_start(struct trend *trend, struct read_queue *reads, const char *path, size_t len,
                  const struct trace *trace, trend_callback callback)
@@ -21,12 +21,12 @@ void trend_start(struct trend *trend, struct read_queue *reads, const char *path
             link_add_path(&target, path, len);
         }
         trend->_parts[i]._trend = trend;
-        read_request_start(reads, &trend->_parts[i]._read, &target, trace, on_history);
+        read_request_start(reads, &trend->_parts[i]._read, &target, trace, on_trend_history);
         buffer_free(&target);
     }
 }
 
-static bool on_history(struct read_request *read, const struct http_answer *answer)
+static bool on_trend_history(struct read_request *read, const struct http_answer *answer)
 {
     struct trend_part *part = H2O_STRUCT_FROM_MEMBER(struct trend_part, _read, read);
     struct trend *trend = part->_trend;

@@ -21,24 +21,26 @@ struct uncounted {
     struct read_request read;
 };
 
-static bool on_path(struct read_request *read, const struct http_answer *answer);
+static bool on_uncounted_path(struct read_request *read, const struct http_answer *answer);
 static void answer(struct uncounted *visit, const struct path_detail *detail);
-static void on_disposed(void *data);
+static void on_uncounted_disposed(void *data);
 
 void uncounted_visit(h2o_req_t *req, const char *path, size_t len, bool json)
 {
     const struct render *render = worker_of(req)->app;
-    struct uncounted *visit = h2o_mem_alloc_shared(&req->pool, sizeof(*visit), on_disposed);
+    struct uncounted *visit =
+        h2o_mem_alloc_shared(&req->pool, sizeof(*visit), on_uncounted_disposed);
     struct buffer target = {0};
 
     *visit = (struct uncounted){.req = req, .json = json, .path = path, .path_len = len};
     buffer_add_literal(&target, API_PATHS);
     link_add_path(&target, path, len);
-    read_request_start(render->reads, &visit->read, &target, &request_of(req)->trace, on_path);
+    read_request_start(render->reads, &visit->read, &target, &request_of(req)->trace,
+                       on_uncounted_path);
     buffer_free(&target);
 }
 
-static bool on_path(struct read_request *read, const struct http_answer *result)
+static bool on_uncounted_path(struct read_request *read, const struct http_answer *result)
 {
     struct uncounted *visit = H2O_STRUCT_FROM_MEMBER(struct uncounted, read, read);
     struct path_detail detail = {.path = visit->path, .path_len = visit->path_len};
@@ -73,7 +75,7 @@ static void answer(struct uncounted *visit, const struct path_detail *detail)
 }
 
 /* The request's memory is freed. */
-static void on_disposed(void *data)
+static void on_uncounted_disposed(void *data)
 {
     read_request_cancel(&((struct uncounted *)data)->read);
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 static void on_numeric(struct timer *timer);
-static void on_deadline(struct timer *timer);
+static void on_lookup_deadline(struct timer *timer);
 static void on_found(h2o_hostinfo_getaddr_req_t *request, const char *error, struct addrinfo *list,
                      void *data);
 
@@ -31,7 +31,7 @@ void resolver_start(struct resolver *resolver, struct worker *worker, const char
         timer_start_after(&worker->timers, &resolver->_deadline, 0, on_numeric);
         return;
     }
-    timer_start_after(&worker->timers, &resolver->_deadline, deadline_ms, on_deadline);
+    timer_start_after(&worker->timers, &resolver->_deadline, deadline_ms, on_lookup_deadline);
     resolver->_request = h2o_hostinfo_getaddr(
         &worker->context.receivers.hostinfo_getaddr,
         h2o_iovec_init(resolver->_host, strlen(resolver->_host)), h2o_iovec_init(H2O_STRLIT("0")),
@@ -56,7 +56,7 @@ static void on_numeric(struct timer *timer)
     resolver->_callback(resolver->_data, &resolver->_found, NULL);
 }
 
-static void on_deadline(struct timer *timer)
+static void on_lookup_deadline(struct timer *timer)
 {
     struct resolver *resolver = H2O_STRUCT_FROM_MEMBER(struct resolver, _deadline, timer);
 

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static void on_tick(h2o_socket_t *socket, const char *error);
+static void on_timer_tick(h2o_socket_t *socket, const char *error);
 
 uint64_t monotonic_ms(void)
 {
@@ -43,7 +43,7 @@ int timers_init(struct timers *timers, h2o_loop_t *loop)
     h2o_linklist_init_anchor(&timers->_odd);
     timers->_socket = h2o_evloop_socket_create(loop, fd, H2O_SOCKET_FLAG_DONT_READ);
     timers->_socket->data = timers;
-    h2o_socket_read_start(timers->_socket, on_tick);
+    h2o_socket_read_start(timers->_socket, on_timer_tick);
     return 0;
 }
 
@@ -142,7 +142,7 @@ static struct timer_queue *queue_of(h2o_linklist_t *link)
 }
 
 /* The timerfd has fired: fires the timers that are due, then arms it for the next one. */
-static void on_tick(h2o_socket_t *socket, const char *error)
+static void on_timer_tick(h2o_socket_t *socket, const char *error)
 {
     struct timers *timers = socket->data;
     uint64_t now = monotonic_ms(), ticks;
