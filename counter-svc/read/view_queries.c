@@ -92,7 +92,7 @@ static void send_rows(struct views *views, const struct view *view)
     enum statement statement;
 
     pg_add_int8(&numbers, view->has_after ? view->after_count : INT64_MAX);
-    pg_add_int8(&numbers, view->limit + 1); /* one more tells whether there is a next page */
+    pg_add_int8(&numbers, view->limit + 1); /* one more shows whether there is a next page */
     count = (struct pg_parameter){numbers.bytes, 8};
     limit = (struct pg_parameter){numbers.bytes + 8, 8};
     add_bounds(view, &low, &high, above);

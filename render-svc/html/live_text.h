@@ -6,7 +6,7 @@
  *                       "gone": [path, …], the paths that have left the view
  *
  * Each event has the id `EPOCH-GENERATION`. The epoch is random for each view that gets its first
- * subscriber; the generation is the number of changes since then, and tells which rows the
+ * subscriber; the generation is the number of changes since then, and shows which rows the
  * subscriber has. Any thread.
  */
 #ifndef RENDER_HTML_LIVE_TEXT_H
