@@ -1,4 +1,4 @@
-/* Which form of an answer is preferred, by the headers that clients really send and by others. */
+/* The preferred form of an answer, for the headers that real clients send and for others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Asks with a copy that ends where its bytes do. */
+/* Calls the function with a copy without further bytes after it. */
 static bool ask(bool (*question)(const char *value, size_t len), const char *value)
 {
     size_t len = strlen(value);

@@ -1,4 +1,5 @@
-/* What is the same for all messages between the services, new lanes, and what only goes one way. */
+/* The common rules of all messages between the services, new lanes, and messages in one direction.
+ * */
 #include "tests/unit/api_fixture.h"
 
 /* --- all of them --- */

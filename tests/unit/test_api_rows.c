@@ -1,4 +1,4 @@
-/* Rows of a view, both ways, and what is refused. */
+/* Rows of a view, encoded and decoded, and refusals. */
 #include "tests/unit/api_fixture.h"
 
 /* --- rows --- */

@@ -1,5 +1,5 @@
-/* Text of badges: spaces and capital letters, and what is as wide as what. (How wide Chromium shows it
- * is measured in tests/page/test_badge.py.) */
+/* Text of badges: spaces, capital letters, and texts of equal width. (tests/page/test_badge.py
+ * measures the width in Chromium.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +53,7 @@ static void capitals_are_of_any_alphabet(void **state)
     assert_shown("\xe6\x97\xa5", true, "\xe6\x97\xa5");
 }
 
-/* Asks with a copy that ends where its bytes do. */
+/* Calls the function with a copy without further bytes after it. */
 static int width(const char *text, const struct badge_font *font, bool *is_known)
 {
     size_t len = strlen(text);
@@ -88,7 +88,7 @@ static void alphabets_of_verdana_are_known_letter_by_letter(void **state)
     assert_width("\xd1\x96\xd1\x97\xd1\x89", 16, true);
 }
 
-/* Pairs of texts: the second is as wide, whatever more it holds. */
+/* Pairs of texts: the second has more characters and the same width. */
 static void invisible_characters_take_no_room(void **state)
 {
     static const char *const pairs[][2] = {
@@ -159,7 +159,7 @@ static void letters_that_join_are_narrower_than_alone(void **state)
                 width("\xe0\xa4\x95\xe0\xa4\xb7", &NORMAL, &known));
     assert_true(width("\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb0", &NORMAL, &known) <
                 width("\xe0\xa4\x95\xe0\xa4\xb0", &NORMAL, &known) - 5);
-    /* viramas without end take nothing away from what stands around them */
+    /* many viramas do not change the width of the text around them */
     assert_true(width("ab\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa4\x95",
                       &NORMAL, &known) >= width("ab", &NORMAL, &known));
 }

@@ -1,4 +1,5 @@
-/* The list of bots: PCRE2 takes all of it, and it tells bots that say so from people's browsers. */
+/* The list of bots: PCRE2 accepts all patterns, and they distinguish bots that identify themselves
+ * from browsers. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -115,7 +116,7 @@ static void nothing_of_an_agent_but_its_beginning_is_looked_at(void **state)
     memcpy(agent + BOTS_MAX_AGENT_BYTES - 6, "  robo", 6);
     strcpy(agent + BOTS_MAX_AGENT_BYTES, "t");
     assert_false(is_bot(agent));
-    /* a word that ends where no more is looked at need not end there: ;\s\w+;$ */
+    /* a word at the end of the matched bytes may continue after them: ;\s\w+;$ */
     memset(agent, ' ', BOTS_MAX_AGENT_BYTES);
     memcpy(agent + BOTS_MAX_AGENT_BYTES - 5, "; ab;", 5);
     agent[BOTS_MAX_AGENT_BYTES] = '\0';

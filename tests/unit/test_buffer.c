@@ -1,4 +1,4 @@
-/* Growing, and writing text and numbers so that others read the same. */
+/* A buffer grows, and its text and numbers can be read back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -189,7 +189,7 @@ static void percent_encoding_leaves_only_unreserved_characters(void **state)
     }
 }
 
-/* The longest that each escape can make of a text, at the end of what was reserved. */
+/* The longest result of each escape, at the end of the reserved room. */
 static void escapes_have_room_for_the_worst(void **state)
 {
     (void)state;

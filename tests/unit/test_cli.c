@@ -25,7 +25,7 @@ static const struct config_key keys[] = {
 
 static char out[8192], err[8192];
 
-/* Parses the words up to NULL behind the program's name; what is said is in `out` and `err`. */
+/* Parses the words up to NULL after the program's name. `out` and `err` get the output. */
 static struct cli parse(const char *const *words)
 {
     char *argv[16] = {strdup("./counter-svc")};

@@ -1,4 +1,4 @@
-/* The probe, against a server of each kind that it may meet. */
+/* The probe, with servers of every kind. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,10 +20,10 @@
 #include "tests/unit/capture.h"
 
 #define TIMEOUT_MS 250
-/* What a loaded machine may add to a deadline. */
+/* The delay of a deadline on a busy machine. */
 #define SLACK_MS 5000
 
-/* Takes one connection, and answers its request. */
+/* Accepts one connection, and answers its request. */
 struct server {
     const char *answer;
     size_t first;    /* so many bytes of it at once… */
@@ -106,7 +106,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The probe's result; what it says is in `err`, and how long it took in `took_ms`. */
+/* Returns the probe's result. `err` gets its output, `took_ms` its duration. */
 static int probe(const char *host, uint16_t port, int timeout_ms, int64_t *took_ms)
 {
     struct config_address address = {.port = port};
@@ -124,7 +124,7 @@ static int probe(const char *host, uint16_t port, int timeout_ms, int64_t *took_
     return result;
 }
 
-/* Waits for the server's end; one that nobody has connected to is woken. */
+/* Waits for the server's end. Wakes it if no client has connected. */
 static void stop(struct server *s)
 {
     shutdown(s->listener, SHUT_RDWR);
@@ -143,7 +143,7 @@ static int probe_server(struct server *s, int timeout_ms, int64_t *took_ms)
     return result;
 }
 
-/* That `err` is one line of the failed probe of `host`, and ends as told. */
+/* Asserts that `err` is one line about the failed probe of `host` with this end. */
 static void assert_said(const char *host, uint16_t port, const char *end)
 {
     char expected[256];
@@ -259,7 +259,7 @@ static void a_server_that_never_answers_is_1_at_the_deadline(void **state)
     assert_in_range(took_ms, TIMEOUT_MS - 1, TIMEOUT_MS + SLACK_MS);
 }
 
-/* A byte every 20 ms for 20 s: each wait is short, and all of them are too long. */
+/* A byte every 20 ms for 20 s: each wait is short, but their sum is too long. */
 static void a_server_that_drips_is_1_at_the_deadline(void **state)
 {
     char answer[1000] = "HTTP/1.1 200 OK";

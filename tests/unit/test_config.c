@@ -1,4 +1,4 @@
-/* Where values come from, what each type accepts, and what is said about the rest. */
+/* The sources of values, the values that each type accepts, and the messages about all others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -135,7 +135,7 @@ static void each_type_takes_the_values_it_promises_quoted_or_not(void **state)
     assert_true(settings.wide == INT64_MAX);
 }
 
-/* What is refused wherever it comes from, and what is said after the place. */
+/* Values that are refused from every source, and the messages after the location. */
 static const struct {
     const char *variable, *key, *value, *message;
 } wrong[] = {

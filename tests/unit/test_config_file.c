@@ -1,4 +1,4 @@
-/* The file as a file and as YAML: what is one flat mapping, and what is said about the rest. */
+/* The file, and its YAML: one flat mapping is accepted, and messages about all others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -165,7 +165,7 @@ static void a_file_that_cannot_be_read_is_named_with_the_reason(void **state)
     assert_string_equal(error, "/: cannot be read: Is a directory");
 }
 
-/* Root may read everything, so it is nobody who tries then. */
+/* Root may read everything, so the test then runs as the user nobody. */
 static void a_file_without_permission_is_named_with_the_reason(void **state)
 {
     int result, is_root = geteuid() == 0;
@@ -202,7 +202,7 @@ static void a_file_of_1_mib_is_read_and_a_larger_one_is_refused(void **state)
     assert_string_equal(error, "conf.yml: expected at most 1048576 bytes");
 }
 
-/* No promise but the interface's own: 0, or -1 with one line. A sanitizer does the rest. */
+/* Checks only the contract: 0, or -1 with one line. A sanitizer checks the rest. */
 static void a_damaged_file_is_loaded_or_refused_in_one_line(void **state)
 {
     static const char whole[] = "%YAML 1.1\n---\n# c\nlisten: \"[::1]:80\"\ndrain_ms: 5\n"

@@ -1,4 +1,4 @@
-/* Secrets: from files of their own, and in no message. */
+/* Secrets: from separate files, and in no message. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* What --help and the log say about keys and values. */
+/* Keys and values in --help and in the log. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-/* Memory that held a secret is wiped before it is given back: every block that is freed, by us or
- * by libyaml, is searched for the secret first. */
+/* Memory of a secret is wiped before it is freed: every block that the program or libyaml frees is
+ * searched for the secret first. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 #include "tests/unit/config_fixture.h"
 
-/* Not longer than what libyaml can hold without leaving a copy behind as its buffer grows. */
+/* Short enough that libyaml does not leave a copy behind when its buffer grows. */
 #define SECRET "correct-horse-battery"
 
 static int frees, frees_with_secret;
@@ -31,8 +31,8 @@ static void observe(const void *block, size_t size)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
     __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 
-/* A sanitizer has its own free and calls whom it is told to. Its header (allocator_interface.h)
- * does not come with Debian's gcc. */
+/* A sanitizer has its own free, which calls a registered function. Debian's gcc lacks its header
+ * (allocator_interface.h). */
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
                                               void (*on_free)(const volatile void *));
 int __sanitizer_get_ownership(const volatile void *block);
@@ -61,7 +61,7 @@ static int watch_frees(void)
 
 static void (*real_free)(void *block);
 
-/* The program's own goes before libc's, for the libraries too. */
+/* The program's function replaces that of libc, also for libraries. */
 void free(void *block)
 {
     if (block == NULL || real_free == NULL)
@@ -88,7 +88,7 @@ static int begin_watching(void **state)
 
 static void the_watch_sees_a_secret_that_is_not_wiped(void **state)
 {
-    static char *volatile copy; /* or else the compiler sees through it */
+    static char *volatile copy; /* so that the compiler does not optimise it away */
 
     (void)state;
     /* cppcheck-suppress unusedAllocatedMemory */

@@ -1,4 +1,4 @@
-/* CSV of strangers, as RFC 4180 has it. */
+/* Untrusted CSV (RFC 4180). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,8 +11,8 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Reads all records of a text into `found`: fields in <>, records one after the other with their lines; at its
- * end what the last read returned. */
+/* Reads all records of a text into `found`: the fields in <>, the records with their lines, then
+ * the result of the last read. */
 static void read_all(const char *text, size_t len, char *found, size_t size)
 {
     FILE *file = fmemopen((char *)(uintptr_t)text, len, "r");

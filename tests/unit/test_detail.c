@@ -1,4 +1,4 @@
-/* What there is to know of one path, as JSON and back. */
+/* The details of one path, to JSON and back. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

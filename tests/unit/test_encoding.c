@@ -14,7 +14,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Of a copy that ends where its bytes do. */
+/* Returns the encoding that a copy of the value names. No bytes follow the copy. */
 static enum encoding named(const char *value)
 {
     size_t len = strlen(value);

@@ -1,4 +1,4 @@
-/* gzip from pieces: whatever is joined, a reader gets the texts one behind the other. */
+/* gzip from pieces: a reader gets the texts one after the other, in any combination. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,7 +67,7 @@ static void one_piece_of_any_size(void **state)
     gzip_destroy(gzip);
 }
 
-/* The pieces of three texts in every order, between them one that is not compressed. */
+/* The pieces of three texts in every order, with an uncompressed one between them. */
 static void pieces_go_in_any_order(void **state)
 {
     struct gzip *gzip = gzip_create(1);

@@ -135,8 +135,8 @@ static void every_request_has_an_id_of_its_own(void **state)
 #define EMPTY    OK_HEAD "0\r\n"
 #define OFFERING EMPTY OFFER "\r\n"
 
-/* Sends a body on a connection that is there (`fd`) or a new one (-1), in this encoding as it must turn out,
- * and has it answered. Returns the connection. */
+/* Sends a body on an idle connection (`fd`) or a new one (-1), checks its encoding, and answers it.
+ * Returns the connection. */
 static int post(int fd, enum encoding expected, const char *answer)
 {
     static const char *const types[] = {"\r\ncontent-type: application/json\r\n",
@@ -222,7 +222,7 @@ static void the_last_answer_of_a_connection_decides(void **state)
     close(post(fd, ENCODING_MSGPACK, OFFERING));
 }
 
-/* An earlier version, which reads nothing but JSON, may have come to the same address. */
+/* An earlier version, which reads only JSON, may use the same address by now. */
 static void a_new_connection_to_the_same_address_begins_with_json(void **state)
 {
     struct exchange held;

@@ -149,7 +149,7 @@ static void a_connection_is_closed_after_bytes_behind_the_answer(void **state)
     }
 }
 
-/* It cannot be the answer to what has not been asked yet. */
+/* It cannot be the answer to a later request. */
 static void a_connection_is_closed_after_an_answer_before_the_requests_end(void **state)
 {
     enum { BYTES = 32 * 1024 * 1024 };
@@ -271,7 +271,7 @@ static void an_answer_to_another_request_is_not_accepted(void **state)
     }
 }
 
-/* A head of so many bytes, and headers, in all. */
+/* Makes a head with this number of bytes and headers. */
 static struct buffer head_of(const struct exchange *e, size_t bytes, size_t headers)
 {
     struct buffer head = with_id(e, OK_HEAD "5\r\n");

@@ -182,7 +182,7 @@ static void dripping_bytes_do_not_move_the_deadline(void **state)
     close(e.fd);
 }
 
-/* Where one flow was dropped silently, the others were, too. */
+/* If the network drops one connection silently, it has dropped the others, too. */
 static void a_failed_call_closes_idle_connections_to_its_address(void **state)
 {
     struct server first = server;

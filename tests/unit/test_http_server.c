@@ -1,4 +1,4 @@
-/* A server stops when it is asked to, and the invariants of its connections and of its output budget. */
+/* The stop of a server, and the invariants of its connections and of its output budget. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

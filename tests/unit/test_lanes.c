@@ -45,7 +45,7 @@ void __wrap_counter_call_cancel(struct counter_call *call)
     (void)call;
 }
 
-/* What happens to a batch after it is sorted; NULL: nothing. */
+/* A change of the batch after it is sorted; NULL: none. */
 static size_t (*damage)(struct batch_entry *entries, size_t size);
 
 __typeof__(batch_sort) __real_batch_sort, __wrap_batch_sort;

@@ -1,4 +1,4 @@
-/* Addresses: below the base, and which texts can be one. */
+/* Addresses below the base, and valid bases. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -19,7 +19,7 @@
 
 #define LINE_BYTES ((size_t)2048)
 
-/* The time that log_event sees; without one, the real one. What it sees spoils errno. */
+/* The time that log_event reads; by default the real time. Reading it changes errno. */
 static struct timespec set_time;
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -37,7 +37,7 @@ static int begin(void **state)
     (void)state;
     log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     set_time = (struct timespec){.tv_sec = 1795472100, .tv_nsec = 123456789};
-    log_sum_up(true); /* what the tests before have said may be said again */
+    log_sum_up(true); /* lines of earlier tests may be logged again */
     return 0;
 }
 
@@ -254,7 +254,8 @@ static void *run_threads(void *argument)
     return argument;
 }
 
-/* Whether `line` is what line `n` of a thread must be; which one it is, in `thread` and `n`. */
+/* Returns whether `line` is a valid line of a thread. Stores the thread and the number of the line.
+ * */
 static bool line_is_right(const char *line, int *thread, int *n)
 {
     char head[128], filler[2 * LINE_BYTES], expected[3 * LINE_BYTES];

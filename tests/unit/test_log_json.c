@@ -32,7 +32,7 @@ static void listen(void)
     capture = capture_begin(STDERR_FILENO);
 }
 
-/* The one line since listen(), which must be one object of JSON in the eyes of jansson. */
+/* Returns the only line since listen(). For jansson it must be one JSON object. */
 static json_t *heard(void)
 {
     size_t len = capture_end(&capture, text, sizeof(text));
@@ -111,7 +111,7 @@ static void a_number_that_scripts_would_round_is_text(void **state)
     json_decref(line);
 }
 
-/* U+FFFD, for what is not UTF-8. */
+/* U+FFFD, in place of bytes that are not UTF-8. */
 #define ODD "\xef\xbf\xbd"
 
 static void every_value_comes_out_as_it_went_in(void **state)

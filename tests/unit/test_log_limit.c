@@ -17,7 +17,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What the log takes for the time since the machine's start. */
+/* The time since the start of the machine, as the log reads it. */
 static uint64_t set_ms;
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -47,7 +47,7 @@ static void listen(void)
     capture = capture_begin(STDERR_FILENO);
 }
 
-/* What has been written since listen(), each line from its event on. */
+/* Returns the lines since listen(), each from its event on. */
 static const char *heard(void)
 {
     static char events[sizeof(text)];

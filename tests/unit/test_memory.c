@@ -1,4 +1,4 @@
-/* Memory that cannot be had ends the process: never does anybody go on without it. */
+/* A failed allocation ends the process, so no caller continues without the memory. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

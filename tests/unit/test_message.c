@@ -1,5 +1,5 @@
-/* MessagePack from strangers: what is read, and what is refused. Expected bytes are from the
- * specification of the format. */
+/* Untrusted MessagePack: valid messages and refusals. Expected bytes are from the specification of
+ * the format. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,7 +26,7 @@ struct bytes {
         literal, sizeof(literal) - 1                                                               \
     }
 
-/* Reads a copy that ends where its bytes do. */
+/* Reads a copy without further bytes after it. */
 static bool read_bytes(const char *at, size_t len, struct msgpack_values *values, char **copy,
                        struct value *root)
 {
@@ -295,7 +295,7 @@ static void a_message_that_is_cut_anywhere_or_goes_on_is_refused(void **state)
     buffer_free(&more);
 }
 
-/* Nothing is allocated for what is only claimed: five bytes must not cost more than a few. */
+/* Claimed lengths allocate nothing: five bytes must not take more than a few. */
 static void a_claim_beyond_the_end_is_refused_and_costs_nothing(void **state)
 {
     static const struct bytes claims[] = {

@@ -1,4 +1,4 @@
-/* What the numbers of two workers look like to Prometheus. */
+/* The numbers of two workers in Prometheus's format. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,7 +63,7 @@ static void workers_are_added_up(void **state)
     assert_exposed(TABLE, "# HELP a_total A.\n# TYPE a_total counter\na_total 41\n");
 }
 
-/* A worker may have given back what another took: only the sum is of interest. */
+/* One worker may subtract what another has added: only the sum matters. */
 static void one_worker_may_be_below_zero(void **state)
 {
     static const struct metric TABLE[] = {{"a", "A.", METRIC_GAUGE, AT(plain), NULL, NULL},

@@ -1,4 +1,4 @@
-/* The page: everybody's text is escaped, the visitor's own row is marked, and every form is whole. */
+/* The page: all text is escaped, the visited row is marked, and every form is complete. */
 #include <stdio.h>
 #include <string.h>
 

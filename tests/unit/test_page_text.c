@@ -1,4 +1,4 @@
-/* Texts, paths and links in HTML: hostile text is text. */
+/* Texts, paths and links in HTML: hostile text stays text. */
 #include <string.h>
 
 #include "render-svc/html/html.h"

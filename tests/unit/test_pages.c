@@ -1,4 +1,4 @@
-/* The pages that count nothing: their addresses and texts are a stranger's as well. */
+/* The pages that count nothing: their addresses and texts are untrusted, too. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

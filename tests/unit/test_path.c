@@ -1,4 +1,4 @@
-/* The canonical path: under which name a request target is counted, and what is refused. */
+/* The canonical path of a request target, and refused targets. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,7 +234,7 @@ static void two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_d
     target[len] = '?';
     assert_path(target, len + 1, path, PATH_MAX_BYTES);
 
-    /* and what dot segments leave of it */
+    /* and the length after dot segments are removed */
     snprintf(target, sizeof(target), "/a/..%.*s", PATH_MAX_BYTES, path);
     assert_path(target, strlen(target), path, PATH_MAX_BYTES);
     snprintf(target, sizeof(target), "/a/..%.*s", PATH_MAX_BYTES + 1, path);

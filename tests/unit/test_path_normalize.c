@@ -77,7 +77,7 @@ static const struct {
 static char *normalize(const struct path_rules *rules, const char *path)
 {
     size_t len = strlen(path);
-    char *out = malloc(NORMALIZED_BYTES(len)); /* what is asked for, and not a byte more */
+    char *out = malloc(NORMALIZED_BYTES(len)); /* exactly the required room */
     char *text;
 
     len = path_normalize(rules, path, len, out);

@@ -1,4 +1,4 @@
-/* The order of paths, what is a path, and the texts of errors. */
+/* The order of paths, valid paths, and the texts of errors. */
 #include <string.h>
 
 #include "tests/unit/path_fixture.h"

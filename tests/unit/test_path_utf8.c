@@ -104,7 +104,7 @@ static void every_kind_of_malformed_utf8_is_refused(void **state)
         assert_utf8(malformed[i], false);
 }
 
-/* The same by what the bits say, and another way: the character is put together first. */
+/* The same by another method: composes the character from its bits first. */
 static bool is_utf8_by_the_bits(const unsigned char *text, size_t len)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};

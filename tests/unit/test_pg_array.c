@@ -1,4 +1,4 @@
-/* PostgreSQL's binary arrays: the very bytes, and what is not one. */
+/* PostgreSQL's binary arrays: their exact bytes, and invalid ones. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,7 +23,7 @@
 #define NULL_ONE "\xff\xff\xff\xff"
 #define SEVEN    SIZE8 "\0\0\0\0\0\0\0\x07"
 
-/* What the tests want for a NULL. */
+/* The number that the tests request for NULL. */
 #define NULL_VALUE (-3)
 
 static void assert_bytes(struct buffer *buffer, const char *bytes, size_t len)
@@ -33,7 +33,8 @@ static void assert_bytes(struct buffer *buffer, const char *bytes, size_t len)
     buffer_free(buffer);
 }
 
-/* Reads from memory that ends where the bytes do into memory that ends where it may be written. */
+/* Reads from memory that ends with the bytes, into memory that ends with the room for the result.
+ * */
 static int read_array(const char *bytes, size_t len, int64_t *values, size_t most)
 {
     char *copy = malloc(len);

@@ -1,4 +1,4 @@
-/* Execute and Sync leave in one write: held against what libpq does with its buffer. */
+/* Execute and Sync leave in one write, as a model of libpq's buffer shows. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +12,8 @@
 
 #include "counter-svc/ledger/pg.h"
 
-/* What libpq does while it puts messages together (fe-misc.c): with 8,192 bytes or more in its buffer it
- * writes whole blocks. Returns whether a write ends behind Execute and not behind Sync. */
+/* A model of libpq while it assembles messages (fe-misc.c): with 8,192 bytes or more in its buffer
+ * it writes whole blocks. Returns whether a write ends after Execute and before the end of Sync. */
 static bool is_cut(size_t bind)
 {
     const size_t messages[] = {bind, 7, 10, 5};

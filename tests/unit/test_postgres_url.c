@@ -1,4 +1,4 @@
-/* POSTGRES_URL: every way to say where PostgreSQL is. */
+/* POSTGRES_URL: every valid form. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +30,7 @@ static void assert_cases(const struct case_of *cases, size_t count)
         assert_hosts(cases[i].text, cases[i].hosts);
 }
 
-/* The value that libpq would take: the last of its keyword. NULL: none. */
+/* Returns the value that libpq would use: the last one of the keyword. NULL: none. */
 static const char *value_of(const struct postgres_url *url, const char *keyword)
 {
     const char *value = NULL;

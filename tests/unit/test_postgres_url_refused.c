@@ -1,4 +1,4 @@
-/* What is no POSTGRES_URL, and the sentences of refusals. */
+/* Invalid POSTGRES_URLs, and the sentences of refusals. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>

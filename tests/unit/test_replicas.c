@@ -1,4 +1,5 @@
-/* Which replica a worker uses: what makes it move, what does not, and changes of the list. */
+/* The replica that a worker uses: events that move it, events that do not, and changes of the list.
+ * */
 #include "tests/unit/replicas_fixture.h"
 #include "tests/unit/violates.h"
 
@@ -109,7 +110,7 @@ static void all_have_failed_when_none_has_answered_in_between(void **state)
     has_failed(1);
     has_failed(2);
     assert_false(replicas_all_failed(&worker));
-    assert_false(answer(1)); /* a late answer of one that is not in use says nothing */
+    assert_false(answer(1)); /* a late answer of an address that is not in use has no effect */
     has_failed(3);
     assert_true(replicas_all_failed(&worker));
     assert_true(answer((int)worker.used + 1));

@@ -1,4 +1,5 @@
-/* The order of addresses, which every renderer must see alike however they came. */
+/* The order of addresses, which must be the same for every renderer in whatever order they arrive.
+ * */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

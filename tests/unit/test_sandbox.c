@@ -1,4 +1,4 @@
-/* What a guarded process can still do, and what ends it: each attempt is made by a child. */
+/* Allowed and forbidden actions of a process in the sandbox: a child makes each attempt. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +29,8 @@
 #include "base/buffer.h"
 #include "server/ops/sandbox.h"
 
-/* The wait status of a child that enters the guard and then returns what `attempt` does. */
+/* Returns the wait status of a child that enters the sandbox and then returns the result of
+ * `attempt`. */
 static int status_of(bool sandbox, int (*attempt)(void))
 {
     pid_t child = fork();
@@ -86,7 +87,7 @@ static void root_leaves_an_empty_bounding_set(void **state)
 {
     (void)state;
     if (prctl(PR_CAPBSET_READ, CAP_SETPCAP, 0, 0, 0) != 1 || geteuid() != 0)
-        return; /* nobody but root may empty it */
+        return; /* only root may empty it */
     assert_done(false, bounding_set_is_empty);
 }
 
@@ -107,7 +108,7 @@ static void names_are_looked_up(void **state)
     assert_done(true, look_up);
 }
 
-/* Grows to 64 MiB, in which blocks move. */
+/* Grows a block to 64 MiB, so that it moves. */
 static int memory_is_had_and_given_back(void)
 {
     static const char KIBIBYTE[1024];
@@ -182,7 +183,7 @@ static int run_a_program(void)
 static void no_program_is_run(void **state)
 {
     (void)state;
-    assert_done(false, run_a_program); /* it would be, without the filter */
+    assert_done(false, run_a_program); /* without the filter it would succeed */
     assert_killed(run_a_program);
 }
 

@@ -80,7 +80,7 @@ static void anything_else_is_refused_and_changes_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < SIZE(headers); ++i) {
         struct trace trace = {"before", true};
-        /* exactly so long, for a sanitizer to notice what reads too far */
+        /* exactly this long, so that a sanitizer detects reads beyond the end */
         char *copy = strndup(headers[i], strlen(headers[i]));
 
         assert_false(trace_take(&trace, copy, strlen(copy)));

@@ -1,4 +1,4 @@
-/* Views as queries: each parameter, what is refused, and which views are equal. */
+/* Views as queries: each parameter, refusals, and equality of views. */
 #include <string.h>
 
 #include "tests/unit/view_fixture.h"

@@ -1,4 +1,4 @@
-/* Cursors of views: how they are read and written, and what is refused. */
+/* Cursors of views, read and written, and refusals. */
 #include <stdio.h>
 #include <string.h>
 

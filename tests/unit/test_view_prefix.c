@@ -65,7 +65,7 @@ static bool has_prefix(const struct text *text, const struct text *prefix)
     return text->len >= prefix->len && memcmp(text->bytes, prefix->bytes, prefix->len) == 0;
 }
 
-/* The bound, in memory that ends where it may be written to. */
+/* Returns the bound, in memory that ends with the room for it. */
 static bool bound_above(const struct text *prefix, struct text *above)
 {
     char *room = malloc(prefix->len + 1);
