@@ -14,8 +14,8 @@
 
 /* --- the names of encodings in HTTP headers --- */
 
-/* Content-Type names the encoding of a body, Accept the one that an answer shall have, and
- * Accept-Post (W3C Linked Data Platform 1.0, 7.1) those that counter-svc reads. */
+/* Content-Type names the encoding of a body, Accept the one that the client wants for the answer,
+ * and Accept-Post (W3C Linked Data Platform 1.0, 7.1) those that counter-svc reads. */
 enum encoding { ENCODING_JSON, ENCODING_MSGPACK, N_ENCODINGS };
 
 #define MEDIA_JSON    "application/json"

@@ -22,7 +22,7 @@ struct history_point {
 struct history {
     bool by_hour;
     const char *zone;   /* by its name in the IANA database */
-    const char *begins; /* the time from which on hits are recorded, with the zone's offset */
+    const char *begins; /* the time since which hits are recorded, with the zone's offset */
     size_t size;
     struct history_point *points; /* the oldest first */
     struct message _message;
