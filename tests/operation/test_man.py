@@ -13,10 +13,11 @@ PROGRAMS = ("counter-svc", "render-svc")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """A folder with the files that `make install` copies."""
+    """A folder with the files that `make install` copies. Processes of tests take turns to make them, with the lock
+    of tests/run."""
     folder = tmp_path_factory.mktemp("installed")
-    subprocess.run(["make", "--no-print-directory", "install", f"DESTDIR={folder}", "PREFIX=/usr"],
-                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["flock", os.path.join(ROOT, "build/release/lock"), "make", "--no-print-directory", "install",
+                    f"DESTDIR={folder}", "PREFIX=/usr"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return folder / "usr"
 
 
