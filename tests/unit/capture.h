@@ -54,7 +54,7 @@ static inline void capture_restore(struct capture *c)
     close(c->saved);
 }
 
-/* Restores the descriptor, and copies the captured text with a NUL at its end. Returns its length. */
+/* Restores the descriptor. Copies the captured text, with a NUL at its end. Returns its length. */
 static inline size_t capture_end(struct capture *c, char *text, size_t text_size)
 {
     ssize_t got;

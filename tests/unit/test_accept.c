@@ -1,4 +1,4 @@
-/* The preferred form of an answer, for the headers that real clients send and for others. */
+/* The form of an answer that a client prefers: headers of real clients, and others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Calls the function with a copy without further bytes after it. */
+/* Passes a copy of exactly this length, so that AddressSanitizer finds reads beyond it. */
 static bool ask(bool (*question)(const char *value, size_t len), const char *value)
 {
     size_t len = strlen(value);
@@ -155,7 +155,7 @@ static void weight_zero_means_not_at_all(void **state)
     assert_html(html);
 }
 
-/* RFC 9110, 12.5.1: the most specific range that matches a form speaks for it. */
+/* RFC 9110, 12.5.1: the most specific range that matches a form decides. */
 static void the_more_specific_range_goes_before_wherever_it_stands(void **state)
 {
     static const char *const json[] = {
@@ -252,7 +252,7 @@ static void no_value_is_read_beyond_its_end(void **state)
             value[len] = text[(seed >> 33) % (sizeof(text) - 1)];
         }
         value[len] = '\0';
-        assert_false(ask(accept_prefers_json, value)); /* it never names a form */
+        assert_false(ask(accept_prefers_json, value)); /* random text names no form */
         assert_false(ask(prefer_is_minimal, value));
     }
 }
@@ -271,7 +271,7 @@ static void return_minimal_is_a_preference_for_less(void **state)
         "respond-async,return=minimal,wait=10",
         "handling=lenient, return=minimal",
         ",,return=minimal",
-        "return=minimal, return=representation", /* the first counts */
+        "return=minimal, return=representation", /* the first one counts */
         "returns=representation, return=minimal",
     };
     static const char *const full[] = {

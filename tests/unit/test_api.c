@@ -1,8 +1,7 @@
-/* The common rules of all messages between the services, new lanes, and messages in one direction.
- * */
+/* Rules of all messages between the services, new lanes, and messages in one direction. */
 #include "tests/unit/api_fixture.h"
 
-/* --- all of them --- */
+/* --- all messages --- */
 
 static const struct {
     decode_function decoder;
@@ -42,7 +41,7 @@ static void a_body_that_is_not_one_json_object_is_refused(void **state)
         {"\xef\xbb\xbf{}", NO_JSON},
         {"[]", NO_OBJECT},
         {"[{}]", NO_OBJECT},
-        {"null", NO_JSON}, /* jansson demands a list or an object at the top */
+        {"null", NO_JSON}, /* for jansson, JSON is a list or an object */
         {"17", NO_JSON},
         {"\"{}\"", NO_JSON},
         {"true", NO_JSON},
@@ -53,7 +52,7 @@ static void a_body_that_is_not_one_json_object_is_refused(void **state)
         assert_refusals(messages[i].decoder, refusals, SIZE(refusals));
 }
 
-/* The good messages with more members in front. */
+/* Decodes each valid message with more members at its beginning. */
 static void assert_with(const char *members, const char *sentence)
 {
     for (size_t i = 0; i < SIZE(messages); i++) {
@@ -202,7 +201,7 @@ static void an_answer_without_a_new_lane_is_refused(void **state)
     assert_refusals(decode_lane, refusals, SIZE(refusals));
 }
 
-/* --- what only goes one way --- */
+/* --- messages in one direction --- */
 
 static void a_row_totals_and_a_problem_are_written_as_the_contract_says(void **state)
 {

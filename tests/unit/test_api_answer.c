@@ -1,7 +1,7 @@
 /* The answer to a batch: counts, with and without rows. */
 #include "tests/unit/api_fixture.h"
 
-/* --- its answer --- */
+/* --- the answer to a batch --- */
 
 static void counts_come_back(void **state)
 {

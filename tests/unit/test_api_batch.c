@@ -1,4 +1,4 @@
-/* A batch on its way to counter-svc: it comes back in both encodings, or is refused with the reason. */
+/* Batches for counter-svc: a decoded batch equals the encoded one, or is refused with an error. */
 #include "tests/unit/api_fixture.h"
 
 /* --- a batch --- */
@@ -14,7 +14,7 @@ static void assert_comes_back_in(enum encoding encoding, const struct batch *bat
     if (hits_decode(body.bytes, body.len, encoding, &hits, &error) != 0)
         fail_msg("%.200s… was refused: %s", body.bytes, error);
     memset(body.bytes, 0, body.len);
-    buffer_free(&body); /* the decoded batch has its own */
+    buffer_free(&body); /* the decoded batch has its own copy */
     assert_int_equal(hits.batch.lane, batch->lane);
     assert_int_equal(hits.batch.sequence, batch->sequence);
     assert_int_equal(hits.batch.size, batch->size);
@@ -26,7 +26,7 @@ static void assert_comes_back_in(enum encoding encoding, const struct batch *bat
         assert_int_equal(entry->bot_hits, batch->entries[i].bot_hits);
     }
     hits_free(&hits);
-    hits_free(&hits); /* it is empty now */
+    hits_free(&hits); /* now it is empty, so this does nothing */
 }
 
 static void assert_comes_back(const struct batch *batch)
@@ -262,7 +262,7 @@ static void the_paths_of_a_batch_have_at_most_131072_bytes(void **state)
     (void)state;
     batch.size = FULL;
     assert_comes_back(&batch);
-    batch.size = FULL + 1; /* one byte more: a path of one byte goes first */
+    batch.size = FULL + 1; /* one byte more, by a path of one byte */
     memmove(batch.entries + 1, batch.entries, FULL * sizeof(*batch.entries));
     batch.entries[0].path_len = 1;
     assert_batch_refused(&batch, MANY_BYTES);

@@ -1,4 +1,4 @@
-/* Rows of a view, encoded and decoded, and refusals. */
+/* Rows of a view: encoded, decoded, and refused. */
 #include "tests/unit/api_fixture.h"
 
 /* --- rows --- */

@@ -1,4 +1,4 @@
-/* Badges: their parameters, and that they consist of text and shapes. */
+/* Badges: their parameters, and their SVG. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -245,7 +245,7 @@ static void assert_lacks(const struct buffer *svg, const char *part)
         fail_msg("%.*s\nholds %s", (int)svg->len, svg->bytes, part);
 }
 
-/* The browser may space the characters of a text only if its width is known. */
+/* textLength, which lets the browser space the characters, needs a text of known width. */
 static void only_text_of_a_known_width_is_held_to_it(void **state)
 {
     static const char known[] = "caf\xc3\xa9",

@@ -1,5 +1,5 @@
-/* Text of badges: spaces, capital letters, and texts of equal width. (tests/page/test_badge.py
- * measures the width in Chromium.) */
+/* Text of badges: spaces, capital letters and widths. (tests/page/test_badge.py compares the widths
+ * with Chromium.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -47,13 +47,13 @@ static void capitals_are_of_any_alphabet(void **state)
     assert_shown("caf\xc3\xa9 1", true, "CAF\xc3\x89 1");
     assert_shown("\xce\xb1\xcf\x89", true, "\xce\x91\xce\xa9");
     assert_shown("\xd0\xb6\xd1\x97", true, "\xd0\x96\xd0\x87");
-    assert_shown("\xc9\x90", true, "\xe2\xb1\xaf"); /* a longer one */
+    assert_shown("\xc9\x90", true, "\xe2\xb1\xaf"); /* its capital letter has more bytes */
     /* Georgian has capital letters that few fonts have */
     assert_shown("\xe1\x83\x90", true, "\xe1\x83\x90");
     assert_shown("\xe6\x97\xa5", true, "\xe6\x97\xa5");
 }
 
-/* Calls the function with a copy without further bytes after it. */
+/* Passes a copy of exactly this length, so that AddressSanitizer finds reads beyond it. */
 static int width(const char *text, const struct badge_font *font, bool *is_known)
 {
     size_t len = strlen(text);
@@ -117,11 +117,11 @@ static void an_emoji_of_many_parts_is_one(void **state)
 {
     static const char *const emoji[] = {
         "\xf0\x9f\x91\x8d",
-        "\xf0\x9f\x91\x8d\xf0\x9f\x8f\xbf",             /* with the colour of its skin */
+        "\xf0\x9f\x91\x8d\xf0\x9f\x8f\xbf",             /* with a skin colour */
         "\xf0\x9f\x87\xa9\xf0\x9f\x87\xaa",             /* a flag of two letters */
         "\xe2\x9d\xa4\xef\xb8\x8f",                     /* a symbol as an emoji */
         "1\xef\xb8\x8f\xe2\x83\xa3",                    /* a keycap */
-        "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", /* joined */
+        "\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x92\xbb", /* joined by U+200D */
         /* a family of three */
         "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7",
     };
@@ -159,7 +159,7 @@ static void letters_that_join_are_narrower_than_alone(void **state)
                 width("\xe0\xa4\x95\xe0\xa4\xb7", &NORMAL, &known));
     assert_true(width("\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa4\xb0", &NORMAL, &known) <
                 width("\xe0\xa4\x95\xe0\xa4\xb0", &NORMAL, &known) - 5);
-    /* many viramas do not change the width of the text around them */
+    /* several viramas do not reduce the width of the text around them */
     assert_true(width("ab\xe0\xa4\x95\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa5\x8d\xe0\xa4\x95",
                       &NORMAL, &known) >= width("ab", &NORMAL, &known));
 }

@@ -1,5 +1,5 @@
-/* The list of bots: PCRE2 accepts all patterns, and they distinguish bots that identify themselves
- * from browsers. */
+/* The list of bots: PCRE2 compiles it, and it distinguishes bots that name themselves from
+ * browsers. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -116,7 +116,7 @@ static void nothing_of_an_agent_but_its_beginning_is_looked_at(void **state)
     memcpy(agent + BOTS_MAX_AGENT_BYTES - 6, "  robo", 6);
     strcpy(agent + BOTS_MAX_AGENT_BYTES, "t");
     assert_false(is_bot(agent));
-    /* a word at the end of the matched bytes may continue after them: ;\s\w+;$ */
+    /* `$` matches only the end of the agent, not the last byte that is searched: ;\s\w+;$ */
     memset(agent, ' ', BOTS_MAX_AGENT_BYTES);
     memcpy(agent + BOTS_MAX_AGENT_BYTES - 5, "; ab;", 5);
     agent[BOTS_MAX_AGENT_BYTES] = '\0';
@@ -143,7 +143,7 @@ static void an_agent_of_any_bytes_ends(void **state)
     }
 }
 
-/* The machine code of PCRE2 is not left writable. */
+/* PCRE2's machine code is not writable. */
 static void no_memory_is_writable_and_executable(void **state)
 {
     FILE *maps = fopen("/proc/self/maps", "r");

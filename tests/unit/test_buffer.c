@@ -1,4 +1,4 @@
-/* A buffer grows, and its text and numbers can be read back. */
+/* Buffers grow, and other libraries read the same text and numbers from them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,7 +54,7 @@ static void a_reserve_gives_the_requested_room_and_changes_nothing_else(void **s
         assert_ptr_equal(room, buffer.bytes + 6);
         assert_int_equal(buffer.len, 6);
         assert_true(buffer.capacity - buffer.len >= sizes[i]);
-        memset(room, 'x', sizes[i]); /* all of it is there */
+        memset(room, 'x', sizes[i]); /* AddressSanitizer finds writes beyond it */
     }
     assert_holds(&buffer, "before", 6);
 }
@@ -148,7 +148,7 @@ static void every_ascii_character_comes_back_out_of_its_json(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(all); i++)
         all[i] = (char)i;
-    for (size_t i = 0; i <= sizeof(all); i++) { /* each alone, then all of them */
+    for (size_t i = 0; i <= sizeof(all); i++) { /* each character alone, then all */
         const char *text = i < sizeof(all) ? &all[i] : all;
         size_t len = i < sizeof(all) ? 1 : sizeof(all);
         struct buffer buffer = {0};
@@ -189,7 +189,7 @@ static void percent_encoding_leaves_only_unreserved_characters(void **state)
     }
 }
 
-/* The longest result of each escape, at the end of the reserved room. */
+/* Each escape has its maximum length. */
 static void escapes_have_room_for_the_worst(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* A history as counter-svc answers it. */
+/* Histories from counter-svc, and their charts. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,7 +44,7 @@ static void hours_and_days_are_read(void **state)
     assert_int_equal(history.points[1].bots, 3);
     assert_int_equal(history_hour(&history.points[1]), 2);
     history_free(&history);
-    history_free(&history); /* it is empty now */
+    history_free(&history); /* now it is empty, so this does nothing */
 
     history = decoded(HISTORY("day", "[\"2026-10-25\"]", "[1]", "[1]"));
     assert_false(history.by_hour);
@@ -117,7 +117,7 @@ static void a_day_is_a_bar_of_people_and_of_bots_above_them(void **state)
     assert_has(&html, "150 hits, 25 <span class=\"bots\">by bots</span>");
     assert_has(&html, "<th scope=\"row\">2026-10-25</th><td>100</td><td>25</td>");
     assert_has(&html, ">100 hits</p>\n<svg ");
-    /* the first of the 30 slots, most of which history does not reach */
+    /* the first of 30 days; the history is shorter */
     assert_has(&html, "<span>2026-09-26</span><span>2026-10-25</span>");
     html.len = 0;
     chart_add_days(&html, &days, true);
@@ -140,7 +140,7 @@ static void counts_of_any_size_have_a_chart(void **state)
     (void)state;
     chart_add_days(&html, &days, false);
     assert_has(&html, "9,223,372,036,854,775,807 hits");
-    assert_has(&html, "V98h8"); /* one hit is seen */
+    assert_has(&html, "V98h8"); /* one hit is visible */
     chart_add_all(&html, &none, false);
     chart_add_table(&html, &none, false);
     assert_has_not(&html, "nan");
@@ -157,7 +157,7 @@ static void counts_of_any_size_have_a_chart(void **state)
     history_free(&zero);
 }
 
-/* Clocks go back in the night before: 02:00 comes twice. */
+/* Clocks went back yesterday: 02:00 occurred twice. */
 static void today_stands_beside_yesterday_by_the_hour_of_the_day(void **state)
 {
     struct history hours =
@@ -180,7 +180,7 @@ static void today_stands_beside_yesterday_by_the_hour_of_the_day(void **state)
     history_free(&hours);
 }
 
-/* History has gaps yesterday; clocks go forward today, so there is no 02:00. */
+/* The history of yesterday has gaps. Clocks went forward today, so there is no 02:00. */
 static void an_hour_without_history_has_neither_a_number_nor_a_line(void **state)
 {
     struct history hours =

@@ -25,7 +25,8 @@ static const struct config_key keys[] = {
 
 static char out[8192], err[8192];
 
-/* Parses the words up to NULL after the program's name. `out` and `err` get the output. */
+/* Parses the words, which end with NULL, as the arguments of a program. `out` and `err` get its
+ * output. */
 static struct cli parse(const char *const *words)
 {
     char *argv[16] = {strdup("./counter-svc")};
@@ -40,7 +41,7 @@ static struct cli parse(const char *const *words)
     cli = cli_parse(argc, argv, "counter-svc", "the only writer", keys);
     capture_end(&c_err, err, sizeof(err));
     capture_end(&c_out, out, sizeof(out));
-    if (cli.config_path != NULL) { /* a word of argv, which ends here */
+    if (cli.config_path != NULL) { /* it points into argv, which is freed below */
         static char path[64];
 
         snprintf(path, sizeof(path), "%s", cli.config_path);

@@ -1,4 +1,4 @@
-/* The probe, with servers of every kind. */
+/* The probe, against servers that answer, refuse, stall and close. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,15 +20,15 @@
 #include "tests/unit/capture.h"
 
 #define TIMEOUT_MS 250
-/* The delay of a deadline on a busy machine. */
+/* The delay that a busy machine may add to a deadline. */
 #define SLACK_MS 5000
 
-/* Accepts one connection, and answers its request. */
+/* A server that accepts one connection and answers its request. */
 struct server {
     const char *answer;
-    size_t first;    /* so many bytes of it at once… */
-    int interval_ms; /* …and then one byte at a time, this far apart; 0: all at once */
-    bool stays_open; /* until the client goes */
+    size_t first;    /* bytes of the answer that are sent at once */
+    int interval_ms; /* between the other bytes; 0: all bytes are sent at once */
+    bool stays_open; /* until the client closes the connection */
     int listener;
     uint16_t port;
     pthread_t thread;
@@ -76,7 +76,7 @@ static void *serve(void *argument)
     return NULL;
 }
 
-/* Listens on a free port of `host`; returns -1 where the host has no such address. */
+/* Listens on a free port of `host`. Returns -1 if the machine does not have this address. */
 static int listen_on(struct server *s, const char *host, int backlog)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -106,7 +106,7 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Returns the probe's result. `err` gets its output, `took_ms` its duration. */
+/* Returns the result of the probe. `err` gets its output, `took_ms` its duration. */
 static int probe(const char *host, uint16_t port, int timeout_ms, int64_t *took_ms)
 {
     struct config_address address = {.port = port};
@@ -124,7 +124,7 @@ static int probe(const char *host, uint16_t port, int timeout_ms, int64_t *took_
     return result;
 }
 
-/* Waits for the server's end. Wakes it if no client has connected. */
+/* Waits for the end of the server. The shutdown ends its accept if there was no connection. */
 static void stop(struct server *s)
 {
     shutdown(s->listener, SHUT_RDWR);
@@ -143,7 +143,7 @@ static int probe_server(struct server *s, int timeout_ms, int64_t *took_ms)
     return result;
 }
 
-/* Asserts that `err` is one line about the failed probe of `host` with this end. */
+/* Checks that `err` is one line about the failed probe of `host`, with this end. */
 static void assert_said(const char *host, uint16_t port, const char *end)
 {
     char expected[256];
@@ -259,7 +259,7 @@ static void a_server_that_never_answers_is_1_at_the_deadline(void **state)
     assert_in_range(took_ms, TIMEOUT_MS - 1, TIMEOUT_MS + SLACK_MS);
 }
 
-/* A byte every 20 ms for 20 s: each wait is short, but their sum is too long. */
+/* A byte every 20 ms for 20 s: each wait is short, but their sum exceeds the deadline. */
 static void a_server_that_drips_is_1_at_the_deadline(void **state)
 {
     char answer[1000] = "HTTP/1.1 200 OK";
@@ -316,7 +316,7 @@ static void any_address_is_probed_on_loopback(void **state)
         int64_t took_ms;
         int result;
 
-        if (listen_on(&s, cases[i].loopback, 16) != 0) { /* a machine without IPv6 */
+        if (listen_on(&s, cases[i].loopback, 16) != 0) { /* this machine has no IPv6 */
             assert_int_equal(probe(cases[i].any, 1, 10000, &took_ms), 1);
             assert_non_null(strstr(err, " address=[::1]:1 "));
             continue;
@@ -359,6 +359,6 @@ int main(void)
         cmocka_unit_test(an_invalid_address_or_port_is_1),
     };
 
-    alarm(120); /* a probe that never returns fails, too */
+    alarm(120); /* a probe that never returns must fail, too */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

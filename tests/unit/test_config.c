@@ -1,4 +1,4 @@
-/* The sources of values, the values that each type accepts, and the messages about all others. */
+/* The sources of values, the values that each type accepts, and the errors about others. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -135,7 +135,7 @@ static void each_type_takes_the_values_it_promises_quoted_or_not(void **state)
     assert_true(settings.wide == INT64_MAX);
 }
 
-/* Values that are refused from every source, and the messages after the location. */
+/* Values that are refused from every source, and the error after the name of the source. */
 static const struct {
     const char *variable, *key, *value, *message;
 } wrong[] = {

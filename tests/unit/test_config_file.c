@@ -1,4 +1,5 @@
-/* The file, and its YAML: one flat mapping is accepted, and messages about all others. */
+/* The configuration file: it is read, it is one flat mapping in YAML, or it is refused with an
+ * error. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -85,7 +86,7 @@ static const struct {
     {"drain_ms\n", "conf.yml:1: expected a mapping of keys to values, found a single value"},
     {"drain_ms=5\n", "conf.yml:1: expected a mapping of keys to values, found a single value"},
     {"''\n", "conf.yml:1: expected a mapping of keys to values, found a single value"},
-    /* what YAML has besides */
+    /* other features of YAML */
     {"wide: &a 5\n", "conf.yml:1: expected a plain word as a value, without anchor or tag"},
     {"wide: !!int 5\n", "conf.yml:1: expected a plain word as a value, without anchor or tag"},
     {"wide: ! 5\n", "conf.yml:1: expected a plain word as a value, without anchor or tag"},
@@ -165,7 +166,7 @@ static void a_file_that_cannot_be_read_is_named_with_the_reason(void **state)
     assert_string_equal(error, "/: cannot be read: Is a directory");
 }
 
-/* Root may read everything, so the test then runs as the user nobody. */
+/* Root may read every file, so the test then tries as another user. */
 static void a_file_without_permission_is_named_with_the_reason(void **state)
 {
     int result, is_root = geteuid() == 0;
@@ -202,7 +203,7 @@ static void a_file_of_1_mib_is_read_and_a_larger_one_is_refused(void **state)
     assert_string_equal(error, "conf.yml: expected at most 1048576 bytes");
 }
 
-/* Checks only the contract: 0, or -1 with one line. A sanitizer checks the rest. */
+/* Any damaged file gives 0, or -1 with one line. Sanitizers find wrong accesses. */
 static void a_damaged_file_is_loaded_or_refused_in_one_line(void **state)
 {
     static const char whole[] = "%YAML 1.1\n---\n# c\nlisten: \"[::1]:80\"\ndrain_ms: 5\n"

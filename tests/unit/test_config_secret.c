@@ -1,4 +1,4 @@
-/* Secrets: from separate files, and in no message. */
+/* Secrets come from files of their own, and no message contains them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -148,7 +148,7 @@ static void a_secrets_file_that_cannot_be_read_is_refused_without_its_name(void 
     assert_refused("token_file: ~\n", "conf.yml:1: token_file: expected the path of a file");
 }
 
-/* Each of these is refused, at or near the secret. */
+/* Files that are refused because of the secret, or of text beside it. */
 static void no_message_holds_a_secret(void **state)
 {
     static const char *const files[] = {

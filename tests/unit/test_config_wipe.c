@@ -1,5 +1,5 @@
-/* Memory of a secret is wiped before it is freed: every block that the program or libyaml frees is
- * searched for the secret first. */
+/* Memory that held a secret is wiped before it is freed. The test searches each block that this
+ * program or libyaml frees. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +13,7 @@
 
 #include "tests/unit/config_fixture.h"
 
-/* Short enough that libyaml does not leave a copy behind when its buffer grows. */
+/* Short enough for libyaml's first buffer. A buffer that grows leaves a copy of the secret. */
 #define SECRET "correct-horse-battery"
 
 static int frees, frees_with_secret;
@@ -31,8 +31,8 @@ static void observe(const void *block, size_t size)
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                               \
     __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 
-/* A sanitizer has its own free, which calls a registered function. Debian's gcc lacks its header
- * (allocator_interface.h). */
+/* Hooks of the sanitizers' own free. Debian's gcc does not have their header,
+ * allocator_interface.h. */
 int __sanitizer_install_malloc_and_free_hooks(void (*on_malloc)(const volatile void *, size_t),
                                               void (*on_free)(const volatile void *));
 int __sanitizer_get_ownership(const volatile void *block);
@@ -61,7 +61,7 @@ static int watch_frees(void)
 
 static void (*real_free)(void *block);
 
-/* The program's function replaces that of libc, also for libraries. */
+/* Takes the place of libc's free, also for libraries. */
 void free(void *block)
 {
     if (block == NULL || real_free == NULL)
@@ -88,7 +88,7 @@ static int begin_watching(void **state)
 
 static void the_watch_sees_a_secret_that_is_not_wiped(void **state)
 {
-    static char *volatile copy; /* so that the compiler does not optimise it away */
+    static char *volatile copy; /* volatile, so that the compiler does not remove the copy */
 
     (void)state;
     /* cppcheck-suppress unusedAllocatedMemory */
@@ -124,15 +124,15 @@ static void no_memory_is_given_back_with_an_overridden_secret_in_it(void **state
 static void no_memory_is_given_back_with_a_secret_from_yaml_in_it(void **state)
 {
     static const char *const files[] = {
-        "token: " SECRET "\n", /* loads */
+        "token: " SECRET "\n", /* accepted */
         "wide: 1\ntoken: \"" SECRET "\"\n",
-        "token: " SECRET "\nwide: x\n", /* refused after it */
+        "token: " SECRET "\nwide: x\n", /* refused after the secret */
         "token: " SECRET "\nspeed: 1\n",
         "token: " SECRET "\n- a\n",
         "token: \"" SECRET "\"\n}\n",
         "token: \"" SECRET "\" @\n",
         "--- &a\n" SECRET ": 5\n",
-        "token: \"" SECRET "\\n\"\n", /* refused because of it */
+        "token: \"" SECRET "\\n\"\n", /* refused because of the secret */
         "token: [" SECRET "]\n",
         "speed: " SECRET "\n",
         SECRET ": 5\n",

@@ -1,4 +1,4 @@
-/* CSV, as RFC 4180 and spreadsheets read it. */
+/* CSV for readers that follow RFC 4180, and for spreadsheets. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Untrusted CSV (RFC 4180). */
+/* CSV from other programs, by RFC 4180. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,8 +11,8 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Reads all records of a text into `found`: the fields in <>, the records with their lines, then
- * the result of the last read. */
+/* Reads all records of a text. `found` gets them one after the other: the number of the line, and
+ * each field in <>; at the end the error, if there is one. */
 static void read_all(const char *text, size_t len, char *found, size_t size)
 {
     FILE *file = fmemopen((char *)(uintptr_t)text, len, "r");

@@ -1,4 +1,4 @@
-/* The details of one path, to JSON and back. */
+/* The details of one path, encoded as JSON and decoded. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

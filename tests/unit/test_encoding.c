@@ -1,4 +1,4 @@
-/* Which encoding the value of a header names. */
+/* The encoding that the value of a header names. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Returns the encoding that a copy of the value names. No bytes follow the copy. */
+/* Passes a copy of exactly this length, so that AddressSanitizer finds reads beyond it. */
 static enum encoding named(const char *value)
 {
     size_t len = strlen(value);

@@ -1,4 +1,4 @@
-/* Which batches leave in one entry, and the invariants of gathering. */
+/* The batches that leave in one entry. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@ static char names[N_PATHS][8];
 static struct journal *journal;
 static struct gathering *gathering;
 
-/* Two lanes, and a state that has the counts of all paths. */
+/* Makes a journal with two lanes and the counts of all paths. */
 static int set_up(void **state)
 {
     (void)state;
@@ -66,7 +66,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Queues the first batch of a lane: one hit of each of `n` paths, from number `first` on. */
+/* Queues the first batch of a lane, with one hit of each of `n` paths. */
 static struct journal_request *queue_batch(int64_t lane, size_t first, size_t n)
 {
     struct journal_request *request = memory_allocate(1, sizeof(*request));
@@ -94,7 +94,8 @@ static void an_entry_takes_batches_while_it_has_room_for_their_paths(void **stat
     assert_int_equal(journal->entry.n_paths, BATCH_MAX_PATHS);
 }
 
-/* Without this limit the entry would run out of room, which its invariant would notice. */
+/* Without this limit the entry would have too many paths, which would violate an invariant of
+ * gather.c. */
 static void a_batch_with_too_many_paths_for_this_entry_waits_for_the_next(void **state)
 {
     const struct journal_request *first = queue_batch(1, 0, 2);

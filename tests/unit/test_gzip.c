@@ -1,4 +1,4 @@
-/* gzip from pieces: a reader gets the texts one after the other, in any combination. */
+/* gzip from pieces: a reader of joined pieces gets their texts, one after the other. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Text that compresses well, not at all, or somewhat. */
+/* Text that compresses well, not at all, or a little. */
 enum kind { SAME, NOISE, WORDS };
 
 static struct buffer text_of(enum kind kind, size_t len)
@@ -67,7 +67,7 @@ static void one_piece_of_any_size(void **state)
     gzip_destroy(gzip);
 }
 
-/* The pieces of three texts in every order, with an uncompressed one between them. */
+/* Joins the pieces of three texts in every order, with uncompressed text after each. */
 static void pieces_go_in_any_order(void **state)
 {
     struct gzip *gzip = gzip_create(1);

@@ -32,7 +32,7 @@ static void a_body_has_its_type_and_its_length(void **state)
 
         memcpy(copy, bodies[i].body, bodies[i].len);
         call_with(&e, &server.address, "POST", copy, bodies[i].len);
-        memset(copy, 'x', sizeof(copy)); /* it was copied */
+        memset(copy, 'x', sizeof(copy)); /* the client has a copy */
         e.fd = accept_from(&server);
         read_request(&e);
         snprintf(expected, sizeof(expected),
@@ -111,7 +111,7 @@ static void every_request_has_an_id_of_its_own(void **state)
     for (size_t i = 0; i < SIZE(ids); i++) {
         struct exchange e;
 
-        if (i == 5) { /* nor does another client have one of them */
+        if (i == 5) { /* another client has other ids */
             set_times(TIMEOUT_MS, TIMEOUT_MS, TIMEOUT_MS);
             assert_closed(fd);
         }
@@ -135,8 +135,8 @@ static void every_request_has_an_id_of_its_own(void **state)
 #define EMPTY    OK_HEAD "0\r\n"
 #define OFFERING EMPTY OFFER "\r\n"
 
-/* Sends a body on an idle connection (`fd`) or a new one (-1), checks its encoding, and answers it.
- * Returns the connection. */
+/* Sends a body on the idle connection `fd`, or on a new one if `fd` is -1. Checks its encoding, and
+ * answers. Returns the connection. */
 static int post(int fd, enum encoding expected, const char *answer)
 {
     static const char *const types[] = {"\r\ncontent-type: application/json\r\n",
@@ -222,7 +222,7 @@ static void the_last_answer_of_a_connection_decides(void **state)
     close(post(fd, ENCODING_MSGPACK, OFFERING));
 }
 
-/* An earlier version, which reads only JSON, may use the same address by now. */
+/* A version that reads only JSON may have taken over the same address. */
 static void a_new_connection_to_the_same_address_begins_with_json(void **state)
 {
     struct exchange held;
@@ -230,7 +230,7 @@ static void a_new_connection_to_the_same_address_begins_with_json(void **state)
 
     (void)state;
     fd = post(post(-1, ENCODING_JSON, OFFERING), ENCODING_MSGPACK, OFFERING);
-    call_with(&held, &server.address, "POST", "body", 4); /* another is needed meanwhile */
+    call_with(&held, &server.address, "POST", "body", 4); /* this keeps the connection in use */
     assert_int_equal(held.encoding, ENCODING_MSGPACK);
     other = post(-1, ENCODING_JSON, EMPTY "\r\n");
     other = post(other, ENCODING_JSON, EMPTY "\r\n");
@@ -238,7 +238,7 @@ static void a_new_connection_to_the_same_address_begins_with_json(void **state)
     read_request(&held);
     say(&held, OFFERING);
     turn_until(held.answers > 0);
-    fd = post(fd, ENCODING_MSGPACK, OFFERING); /* each goes by its own answers */
+    fd = post(fd, ENCODING_MSGPACK, OFFERING); /* each connection follows its own answers */
     close(fd);
     close(other);
     turn_until(metrics.counter_connections == 0);

@@ -1,7 +1,7 @@
-/* Answers that the HTTP client accepts, and answers that it does not. */
+/* Answers that the HTTP client accepts or rejects. */
 #include "tests/unit/http_fixture.h"
 
-/* --- good answers --- */
+/* --- accepted --- */
 
 static void a_connection_with_a_good_answer_is_used_again(void **state)
 {
@@ -149,7 +149,7 @@ static void a_connection_is_closed_after_bytes_behind_the_answer(void **state)
     }
 }
 
-/* It cannot be the answer to a later request. */
+/* The rest of the request is still being written. */
 static void a_connection_is_closed_after_an_answer_before_the_requests_end(void **state)
 {
     enum { BYTES = 32 * 1024 * 1024 };
@@ -161,7 +161,7 @@ static void a_connection_is_closed_after_an_answer_before_the_requests_end(void 
     free(body);
     e.fd = accept_from(&server);
     read_request(&e);
-    turn_for(WATCH_MS); /* as much as the socket takes */
+    turn_for(WATCH_MS); /* the socket takes a part of the body */
     say(&e, GOOD);
     assert_answered(&e, 200, "hello");
     assert_closed(e.fd);
@@ -188,7 +188,7 @@ static void the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head(voi
     free(body);
 }
 
-/* --- answers that will not do --- */
+/* --- rejected --- */
 
 static void an_answer_to_another_request_is_not_accepted(void **state)
 {
@@ -236,7 +236,7 @@ static void an_answer_to_another_request_is_not_accepted(void **state)
         {head, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", ENCODED},
         {head, "Transfer-Encoding: identity\r\nContent-Length: 5\r\n", ENCODED},
         {head, "Content-Length: 5\r\ntransfer-encoding:\r\n", ENCODED},
-        /* the first line and the form */
+        /* the status line and the syntax */
         {"HTTP/1.0 200 OK\r\nX-Request-Id: $\r\n", length, MALFORMED},
         {"HTTP/1.2 200 OK\r\nX-Request-Id: $\r\n", length, MALFORMED},
         {"HTTP/2 200 OK\r\nX-Request-Id: $\r\n", length, MALFORMED},
@@ -271,7 +271,7 @@ static void an_answer_to_another_request_is_not_accepted(void **state)
     }
 }
 
-/* Makes a head with this number of bytes and headers. */
+/* Returns a head with this total number of bytes and of headers. */
 static struct buffer head_of(const struct exchange *e, size_t bytes, size_t headers)
 {
     struct buffer head = with_id(e, OK_HEAD "5\r\n");
@@ -349,7 +349,7 @@ static void an_answer_that_is_cut_at_any_byte_is_not_accepted(void **state)
         len = bytes.len;
         say_bytes(&e, bytes.bytes, cut);
         if (cut % 2)
-            turn(); /* the end comes with the bytes, or behind them */
+            turn(); /* the client reads the bytes before the end, or both together */
         close(e.fd);
         assert_failed(&e, HTTP_UNKNOWN, CUT);
         buffer_free(&bytes);

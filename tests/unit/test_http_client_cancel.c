@@ -9,7 +9,7 @@ static void after_cancel_the_callback_never_runs_and_the_connection_is_closed(vo
     int fd;
 
     (void)state;
-    call(&e); /* before the connection is there */
+    call(&e); /* before the connection is made */
     http_call_cancel(e.call);
     turn_for(WATCH_MS);
     assert_closed(accept_from(&server));
@@ -20,14 +20,14 @@ static void after_cancel_the_callback_never_runs_and_the_connection_is_closed(vo
     assert_closed(e.fd);
     assert_int_equal(e.answers, 0);
 
-    call_and_read(&e); /* in the middle of it */
+    call_and_read(&e); /* while a part of the answer has come */
     say(&e, OK_HEAD "5\r\n\r\nhel");
     turn_for(3);
     http_call_cancel(e.call);
     assert_closed(e.fd);
     assert_int_equal(e.answers, 0);
 
-    call_and_read(&e); /* when it is there, and not read yet */
+    call_and_read(&e); /* when the answer has come, but is not read yet */
     say(&e, GOOD);
     http_call_cancel(e.call);
     assert_closed(e.fd);
@@ -59,7 +59,7 @@ static void a_cancelled_call_has_no_deadline(void **state)
 
 static struct exchange second;
 
-/* Begins, or cancels, another call. */
+/* Callbacks that start or cancel another call. */
 static bool on_answer_call_another(void *data, const struct http_answer *answer)
 {
     call(&second);

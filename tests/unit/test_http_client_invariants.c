@@ -57,7 +57,7 @@ static void a_callback_neither_cancels_its_call_nor_destroys_the_client(void **s
 
 /* --- one request, then one answer --- */
 
-/* The last connection, and what libh2o calls once it is made. */
+/* The last connection, and its callback for libh2o. */
 static h2o_socket_t *connecting;
 static h2o_socket_cb on_connected;
 

@@ -40,7 +40,7 @@ static void a_call_on_a_connection_that_is_just_being_closed_has_an_unknown_fate
 
     (void)state;
     close(fd);
-    call(&e); /* before the loop could see the end */
+    call(&e); /* before the loop notices the end */
     turn_until(e.answers > 0);
     assert_int_equal(e.answer.outcome, HTTP_UNKNOWN);
     turn_for(WATCH_MS);
@@ -182,7 +182,7 @@ static void dripping_bytes_do_not_move_the_deadline(void **state)
     close(e.fd);
 }
 
-/* If the network drops one connection silently, it has dropped the others, too. */
+/* If the network silently drops the packets of one connection, it drops those of others, too. */
 static void a_failed_call_closes_idle_connections_to_its_address(void **state)
 {
     struct server first = server;

@@ -16,12 +16,12 @@
 #include "counter-svc/ledger/session_private.h"
 #include "tests/unit/violates.h"
 
-/* --- an entry, against what it was made of --- */
+/* --- an entry and its requests --- */
 
 static struct journal *journal;
 static struct journal_request *batch;
 
-/* A journal with one batch, three hits of /a in lane 5, taken for the next entry. */
+/* Makes a journal with one batch, three hits of /a in lane 5, which is taken for the next entry. */
 static int make_entry(void **unused)
 {
     struct journal_entry *entry;

@@ -45,7 +45,7 @@ void __wrap_counter_call_cancel(struct counter_call *call)
     (void)call;
 }
 
-/* A change of the batch after it is sorted; NULL: none. */
+/* Damages a batch after it is sorted; NULL: no damage. */
 static size_t (*damage)(struct batch_entry *entries, size_t size);
 
 __typeof__(batch_sort) __real_batch_sort, __wrap_batch_sort;
@@ -56,7 +56,7 @@ size_t __wrap_batch_sort(struct batch_entry *entries, size_t size)
     return damage != NULL ? damage(entries, size) : size;
 }
 
-/* counter-svc's answer to the call. */
+/* Answers the call. Status 0: the outcome is unknown. */
 static void answer(int status, const char *body)
 {
     struct http_answer answer = {.outcome = status == 0 ? HTTP_UNKNOWN : HTTP_ANSWERED,
@@ -182,7 +182,8 @@ static void test_a_batch_is_in_flight_once(void **state)
     assert_violates(resume_twice, "FOLLOWING[lane->state] & BIT(state)");
 }
 
-/* With an answer for two paths to a batch of one: the decoder refuses it, and the batch is sent again. */
+/* An answer with two counts to a batch of one path: the decoder refuses it, and the batch is
+ * repeated. */
 static void test_an_answer_to_another_batch_confirms_nothing(void **state)
 {
     struct hit hit = a_hit();
@@ -217,7 +218,7 @@ static void answer_from_callback(struct hit *hit, struct hit_count count, struct
     answer(200, "{\"lane\":7,\"sequence\":1,\"repeat\":false,\"counts\":[5]}");
 }
 
-/* A second answer while the first one is given to the hits: no count is given twice. */
+/* A second answer arrives while the hits of the first one are answered. */
 static void answer_while_confirming(void)
 {
     struct hit hits[] = {a_hit(), a_hit()};

@@ -46,7 +46,7 @@ static void addresses_are_below_the_base(void **state)
         assert_memory_equal(address.bytes, link_base.at, link_base.len);
         link_add_address(&own, "/hello");
         assert_int_equal(own.len, link_base.len + strlen("/hello"));
-        link_add_target(&target, &view); /* counter-svc has no base */
+        link_add_target(&target, &view); /* targets of counter-svc have no base */
         buffer_add(&target, "", 1);
         assert_string_equal(target.bytes, "/v1/paths?order=path&limit=7");
         buffer_free(&address);

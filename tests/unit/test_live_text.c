@@ -79,7 +79,7 @@ static void other_totals_are_a_change(void **state)
                             "\"totals\":{\"paths\":2,\"hits\":18,\"bots\":0}}\n\n");
 }
 
-/* As many rows as a view may have. Every second row changes. */
+/* The maximum of rows; every second one changes. */
 static void a_view_of_1000_rows_is_compared_row_by_row(void **state)
 {
     static char paths[VIEW_MAX_ROWS][16];

@@ -19,7 +19,7 @@
 
 #define LINE_BYTES ((size_t)2048)
 
-/* The time that log_event reads; by default the real time. Reading it changes errno. */
+/* The time that log_event gets, or 0 for the real time. Getting it changes errno. */
 static struct timespec set_time;
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -37,7 +37,7 @@ static int begin(void **state)
     (void)state;
     log_init("test", LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
     set_time = (struct timespec){.tv_sec = 1795472100, .tv_nsec = 123456789};
-    log_sum_up(true); /* lines of earlier tests may be logged again */
+    log_sum_up(true); /* the lines of earlier tests may occur again */
     return 0;
 }
 
@@ -152,7 +152,7 @@ static void an_unquoted_control_character_does_not_begin_a_new_line(void **state
     assert_string_equal(text, HEAD "odd a=x?y?[31m?\xc3\xa9\n");
 }
 
-/* Logs `x=` and `filler` so often that the line would be `size` bytes long with its newline. */
+/* Logs a line that would have `size` bytes with its newline. Returns the length that it has. */
 static size_t log_of_size(size_t size, char *text)
 {
     char filler[2 * LINE_BYTES];
@@ -250,12 +250,11 @@ static void *run_threads(void *argument)
     }
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
-    close(STDERR_FILENO); /* the pipe's end for the reader */
+    close(STDERR_FILENO); /* so that the reader of the pipe gets its end */
     return argument;
 }
 
-/* Returns whether `line` is a valid line of a thread. Stores the thread and the number of the line.
- * */
+/* Returns whether the line is complete and correct. `thread` and `n` get its thread and number. */
 static bool line_is_right(const char *line, int *thread, int *n)
 {
     char head[128], filler[2 * LINE_BYTES], expected[3 * LINE_BYTES];

@@ -32,7 +32,7 @@ static void listen(void)
     capture = capture_begin(STDERR_FILENO);
 }
 
-/* Returns the only line since listen(). For jansson it must be one JSON object. */
+/* Returns the only line since listen() as JSON. jansson must read it as one object. */
 static json_t *heard(void)
 {
     size_t len = capture_end(&capture, text, sizeof(text));
@@ -111,13 +111,13 @@ static void a_number_that_scripts_would_round_is_text(void **state)
     json_decref(line);
 }
 
-/* U+FFFD, in place of bytes that are not UTF-8. */
+/* U+FFFD, which replaces bytes that are not UTF-8. */
 #define ODD "\xef\xbf\xbd"
 
 static void every_value_comes_out_as_it_went_in(void **state)
 {
     static const struct {
-        const char *value, *seen; /* NULL: the same */
+        const char *value, *seen; /* NULL: equal to `value` */
     } cases[] = {
         {"plain", NULL},
         {"", NULL},
@@ -214,7 +214,7 @@ static void pairs_from_the_first_that_does_not_fit_are_omitted(void **state)
     json_t *line;
 
     (void)state;
-    memset(odd, '\xff', sizeof(odd)); /* each takes six bytes in JSON */
+    memset(odd, '\xff', sizeof(odd)); /* each byte takes six bytes in JSON */
     odd[sizeof(odd) - 1] = '\0';
     listen();
     log_each(LOG_LEVEL_ERROR, "e", "first=%d odd=%s last=%d", 1, odd, 2);
@@ -260,7 +260,7 @@ static void any_bytes_at_all_become_an_object_in_any_room(void **state)
         }
         len = log_to_json(line, len, "a=%d z=%s", round % 2 == 0, json, size);
         assert_in_range(len, 2, size);
-        /* a key may come twice here */
+        /* a key may occur twice here */
         object = json_loadb(json, len, JSON_ALLOW_NUL, NULL);
         assert_true(json_is_object(object));
         json_decref(object);

@@ -17,7 +17,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The time since the start of the machine, as the log reads it. */
+/* The log's monotonic clock, in milliseconds. */
 static uint64_t set_ms;
 
 int clock_gettime(clockid_t id, struct timespec *now)
@@ -97,7 +97,7 @@ static void a_series_is_written_once_per_interval_and_its_end_at_once(void **sta
     set_ms += LOG_INTERVAL_MS;
     log_sum_up(false);
     set_ms += LOG_INTERVAL_MS;
-    log_sum_up(false); /* nothing for a whole interval */
+    log_sum_up(false); /* no line for a whole interval */
     log_event(LOG_LEVEL_WARNING, "lost", "");
     assert_string_equal(heard(), "lost repeated=5 for_s=15\nlost\n");
 }

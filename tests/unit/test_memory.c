@@ -1,4 +1,4 @@
-/* A failed allocation ends the process, so no caller continues without the memory. */
+/* If memory cannot be allocated, the process ends. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

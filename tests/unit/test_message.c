@@ -1,5 +1,4 @@
-/* Untrusted MessagePack: valid messages and refusals. Expected bytes are from the specification of
- * the format. */
+/* MessagePack that is read or refused. The bytes follow the specification of the format. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,7 +15,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Bytes that may hold NUL. */
+/* Bytes that may contain NUL. */
 struct bytes {
     const char *at;
     size_t len;
@@ -26,7 +25,7 @@ struct bytes {
         literal, sizeof(literal) - 1                                                               \
     }
 
-/* Reads a copy without further bytes after it. */
+/* Reads a copy of exactly `len` bytes, so that AddressSanitizer finds reads beyond them. */
 static bool read_bytes(const char *at, size_t len, struct msgpack_values *values, char **copy,
                        struct value *root)
 {
@@ -206,12 +205,12 @@ static void lists_within_lists_keep_their_items_apart(void **state)
     free(copy);
 }
 
-/* --- what is refused --- */
+/* --- refused --- */
 
 static void values_that_json_lacks_are_refused_everywhere(void **state)
 {
     static const struct bytes bad[] = {
-        BYTES("\xc1"),     /* never used */
+        BYTES("\xc1"),     /* an unused type */
         BYTES("\xc4\x00"), /* binary data */
         BYTES("\xc4\x01x"),
         BYTES("\xc5\x00\x01x"),
@@ -241,7 +240,7 @@ static void values_that_json_lacks_are_refused_everywhere(void **state)
         BYTES("\x81\xc2\x01"),
         BYTES("\x81\x90\x01"),
         BYTES("\x81\x80\x01"),
-        BYTES("\x82\xa1x\x01\xa1x\x01"), /* a name that stands twice */
+        BYTES("\x82\xa1x\x01\xa1x\x01"), /* a name that occurs twice */
         BYTES("\x83\xa1x\x01\xa1y\x01\xa1x\x01"),
         BYTES("\x82\xa0\x01\xa0\x01"),
         BYTES("\x82\xa1x\x01\xd9\x01x\x01"),
@@ -295,7 +294,7 @@ static void a_message_that_is_cut_anywhere_or_goes_on_is_refused(void **state)
     buffer_free(&more);
 }
 
-/* Claimed lengths allocate nothing: five bytes must not take more than a few. */
+/* No memory is allocated for a length that the bytes only claim. */
 static void a_claim_beyond_the_end_is_refused_and_costs_nothing(void **state)
 {
     static const struct bytes claims[] = {
@@ -313,7 +312,7 @@ static void a_claim_beyond_the_end_is_refused_and_costs_nothing(void **state)
         struct buffer bytes = {0};
 
         assert_refused(claims[i].at, claims[i].len);
-        for (size_t depth = 0; depth < 20; depth++) /* each within the one before */
+        for (size_t depth = 0; depth < 20; depth++) /* each claim within the one before */
             buffer_add(&bytes, claims[i].at, claims[i].len);
         assert_false(read_bytes(bytes.bytes, bytes.len, &values, &copy, &root));
         assert_in_range(values.capacity, 0, 1000);
@@ -391,7 +390,7 @@ static void a_map_has_at_most_32_members(void **state)
     }
 }
 
-/* --- as a message --- */
+/* --- whole messages --- */
 
 static void a_message_is_one_map_and_owns_its_values(void **state)
 {

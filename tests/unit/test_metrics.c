@@ -1,4 +1,4 @@
-/* The numbers of two workers in Prometheus's format. */
+/* The metrics of two workers, as Prometheus gets them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -63,7 +63,7 @@ static void workers_are_added_up(void **state)
     assert_exposed(TABLE, "# HELP a_total A.\n# TYPE a_total counter\na_total 41\n");
 }
 
-/* One worker may subtract what another has added: only the sum matters. */
+/* One worker may release what another has taken. Only the sum matters. */
 static void one_worker_may_be_below_zero(void **state)
 {
     static const struct metric TABLE[] = {{"a", "A.", METRIC_GAUGE, AT(plain), NULL, NULL},
@@ -106,9 +106,9 @@ static void a_duration_is_in_every_bucket_from_its_own_on(void **state)
     struct buffer text = {0};
 
     (void)state;
-    histogram_add_ns(&one.seconds, 1000000);        /* on a bound: it belongs to it */
-    histogram_add_ns(&one.seconds, 1000001);        /* right above it */
-    histogram_add_ns(&two.seconds, 12000000000ULL); /* above all */
+    histogram_add_ns(&one.seconds, 1000000);        /* equal to a bound: in its bucket */
+    histogram_add_ns(&one.seconds, 1000001);        /* just above the bound */
+    histogram_add_ns(&two.seconds, 12000000000ULL); /* above all bounds */
     metrics_add_table(&text, TABLE, WORKERS, 2);
     assert_true(is_in(&text, "# TYPE a_seconds histogram\n"));
     assert_true(is_in(&text, "a_seconds_bucket{le=\"0.0005\"} 0\n"));

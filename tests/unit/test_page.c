@@ -1,4 +1,4 @@
-/* The page: all text is escaped, the visited row is marked, and every form is complete. */
+/* The page: all text is escaped, the visitor's own row is marked, and every form is complete. */
 #include <stdio.h>
 #include <string.h>
 
@@ -96,7 +96,7 @@ static void a_path_without_a_row_shows_the_overflow_row(void **state)
     assert_null(strstr(page.bytes, "class=\"apart\""));
     buffer_free(&page);
 
-    rows.size = 1; /* and if that is not in the table, it stands apart */
+    rows.size = 1; /* the overflow row is not in the table: it is added below */
     page = page_with("/new", (struct hit_count){20, true}, &rows);
     assert_contains(page.bytes, "<tbody class=\"apart\">\n<tr id=v aria-current=true><th class=b66>"
                                 "<em>other paths</em></th><td>20</td></tr>\n</tbody>\n</table>");

@@ -1,4 +1,4 @@
-/* The numbers of the page are readable, and each has its bar. */
+/* The numbers of the page are grouped, and each has its bar. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* Texts, paths and links in HTML: hostile text stays text. */
+/* Texts, paths and links in HTML: markup in them is escaped. */
 #include <string.h>
 
 #include "render-svc/html/html.h"
@@ -134,9 +134,9 @@ static void hrefs_lead_back_to_the_path(void **state)
     }
 }
 
-/* Appends a link to a path of `len` bytes and returns it, to be freed with the buffer. */
 #define BEFORE strlen(HTML_LINK_HREF LINK_PATHS)
 
+/* Appends a link to a path. Returns its text, which the buffer owns. */
 static const char *link_to(struct buffer *out, const char *path, size_t len, size_t whole)
 {
     size_t encoded = html_add_path_link(out, path, len, whole);
@@ -168,7 +168,7 @@ static void a_long_path_is_in_two_parts_and_whole_in_its_title(void **state)
                         "<span aria-hidden=true>/a/long/way/to/go/until/the</span>"
                         "<span aria-hidden=true>/last.html</span></a>");
     out.len = 0;
-    /* without a slash near the end, and never within a character */
+    /* a path without a slash near its end: it is never cut within a character */
     for (size_t i = 1; i < sizeof(path); i += 3)
         memcpy(path + i, "\xe2\x82\xac", i + 3 <= sizeof(path) ? 3 : sizeof(path) - i);
     path[0] = '/';

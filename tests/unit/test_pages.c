@@ -1,4 +1,4 @@
-/* The pages that count nothing: their addresses and texts are untrusted, too. */
+/* The pages that count no hit. Their addresses and texts are hostile, too. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

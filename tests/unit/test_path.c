@@ -1,4 +1,4 @@
-/* The canonical path of a request target, and refused targets. */
+/* The canonical path of a request target, and targets that are refused. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,8 +7,8 @@
 #include "tests/unit/path_fixture.h"
 #include "tests/unit/random.h"
 
-/* RFC 3986, 5.2.4; the second, which is relative there, with a slash before it. And 5.4.1 and
- * 5.4.2: the references to a path, merged with the base's `/b/c/` as 5.2.3 says. */
+/* The examples of RFC 3986, 5.2.4; the second is relative there and gets a slash. Then the
+ * references of 5.4.1 and 5.4.2 that have a path, merged with the base `/b/c/` (5.2.3). */
 static void the_examples_of_rfc_3986_hold(void **state)
 {
     static const struct example examples[] = {
@@ -224,7 +224,7 @@ static void two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_d
     assert_true(path_is_valid(path, PATH_MAX_BYTES));
     assert_false(path_is_valid(path, PATH_MAX_BYTES + 1));
 
-    /* what counts is the decoded length */
+    /* the limit applies to the decoded length */
     target[len++] = '/';
     for (size_t i = 1; i < PATH_MAX_BYTES; i++, len += 3)
         memcpy(target + len, "%78", 3);
@@ -234,14 +234,14 @@ static void two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_d
     target[len] = '?';
     assert_path(target, len + 1, path, PATH_MAX_BYTES);
 
-    /* and the length after dot segments are removed */
+    /* and to the path without dot segments */
     snprintf(target, sizeof(target), "/a/..%.*s", PATH_MAX_BYTES, path);
     assert_path(target, strlen(target), path, PATH_MAX_BYTES);
     snprintf(target, sizeof(target), "/a/..%.*s", PATH_MAX_BYTES + 1, path);
     assert_refused(target, strlen(target), PATH_TOO_LONG);
     snprintf(target, sizeof(target), "%.*s/..", PATH_MAX_BYTES + 1, path);
     assert_path(target, strlen(target), "/", 1);
-    /* a last `..` leaves its slash: 2,048 with it, then one more */
+    /* a `..` at the end leaves a slash: 2,048 bytes with it, then one more */
     snprintf(target, sizeof(target), "%.*s/a/..", PATH_MAX_BYTES - 1, path);
     assert_path(target, strlen(target), target, PATH_MAX_BYTES);
     snprintf(target, sizeof(target), "%.*s/a/..", PATH_MAX_BYTES, path);
@@ -270,7 +270,7 @@ static void a_canonical_path_that_is_encoded_again_is_itself(void **state)
         assert_int_equal(c.error, PATH_OK);
         assert_in_range(c.len, 1, strlen(target));
 
-        /* everything but the first slash, and everything but slashes */
+        /* encode all bytes after the first slash, then all bytes except slashes */
         buffer_add_literal(&all, "/");
         buffer_add_percent(&all, c.path + 1, c.len - 1);
         assert_path(all.bytes, all.len, c.path, c.len);

@@ -1,4 +1,4 @@
-/* Normalisation: each rule alone, all together, and none. */
+/* Normalisation: each rule alone, all rules, and no rule. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -77,7 +77,7 @@ static const struct {
 static char *normalize(const struct path_rules *rules, const char *path)
 {
     size_t len = strlen(path);
-    char *out = malloc(NORMALIZED_BYTES(len)); /* exactly the required room */
+    char *out = malloc(NORMALIZED_BYTES(len)); /* exactly the size that the contract requires */
     char *text;
 
     len = path_normalize(rules, path, len, out);

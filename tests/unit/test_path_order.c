@@ -66,7 +66,7 @@ static void a_canonical_path_is_absolute_and_not_empty(void **state)
 {
     (void)state;
     assert_true(path_is_valid("/", 1));
-    assert_true(path_is_valid("/a/../b", 7)); /* it does not look for dot segments */
+    assert_true(path_is_valid("/a/../b", 7)); /* dot segments are not checked */
     assert_true(path_is_valid("/%zz?#", 6));
     assert_false(path_is_valid("", 0));
     assert_false(path_is_valid("/", 0));

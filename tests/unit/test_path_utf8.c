@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 #include "tests/unit/path_fixture.h"
 
-/* Each as the last of a target, in the middle, raw and escaped. */
+/* Checks the bytes at the end of a target and before other text, raw and escaped. */
 static void assert_utf8(const char *bytes, bool is_valid)
 {
     enum path_error error = is_valid ? PATH_OK : PATH_NOT_UTF8;
@@ -27,8 +27,8 @@ static void assert_utf8(const char *bytes, bool is_valid)
     }
 }
 
-/* RFC 3629, 3 and 4: the first and the last character of each length and of each row of its
- * grammar. */
+/* The first and the last character of each length and of each row of the grammar (RFC 3629, 3 and
+ * 4). */
 static void every_well_formed_character_of_utf8_is_kept(void **state)
 {
     static const char *const characters[] = {
@@ -76,7 +76,7 @@ static void every_kind_of_malformed_utf8_is_refused(void **state)
         "\xe2\x82/", /* … */
         "\xc3\xc3\xa9",
         "\xe2\xc3\xa9",
-        "\xf0\x9f\x98x", /* the next begins too soon */
+        "\xf0\x9f\x98x", /* the next character begins too early */
         "\xc0\x80",
         "\xc0\xaf",
         "\xc1\xbf", /* overlong: NUL, a slash, U+7F */
@@ -104,7 +104,7 @@ static void every_kind_of_malformed_utf8_is_refused(void **state)
         assert_utf8(malformed[i], false);
 }
 
-/* The same by another method: composes the character from its bits first. */
+/* Returns whether a text is UTF-8. Another algorithm: it decodes each character, then checks it. */
 static bool is_utf8_by_the_bits(const unsigned char *text, size_t len)
 {
     static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -155,7 +155,7 @@ static void up_to_four_bytes_at_the_bounds_are_utf8_exactly_when_their_bits_say_
             if (utf8_is_valid((const char *)text, len) != expected)
                 fail_msg("%02x %02x %02x %02x, %zu of them", text[0], text[1], text[2], text[3],
                          len);
-            memset(within, 'x', sizeof(within)); /* ASCII is skipped in larger steps */
+            memset(within, 'x', sizeof(within)); /* the checker skips ASCII in larger steps */
             memcpy(within + i % 17, text, len);
             if (utf8_is_valid(within, sizeof(within)) != expected)
                 fail_msg("%02x %02x %02x %02x, %zu of them at %zu", text[0], text[1], text[2],

@@ -1,4 +1,4 @@
-/* PostgreSQL's binary arrays: their exact bytes, and invalid ones. */
+/* PostgreSQL's binary arrays: their exact bytes, and invalid arrays. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,7 +14,8 @@
 
 #define BYTES(literal) ("" literal), (sizeof(literal) - 1)
 
-/* Heads of arrays: dimensions, NULLs, OID; then length and lower bound. */
+/* Heads of arrays: the number of dimensions, whether there are NULLs, the OID of the elements; then
+ * the length and the lower bound. */
 #define EMPTY    "\0\0\0\0\0\0\0\0\0\0\0\x14"
 #define INT8S    "\0\0\0\1\0\0\0\0\0\0\0\x14"
 #define TEXTS    "\0\0\0\1\0\0\0\0\0\0\0\x19"
@@ -23,7 +24,7 @@
 #define NULL_ONE "\xff\xff\xff\xff"
 #define SEVEN    SIZE8 "\0\0\0\0\0\0\0\x07"
 
-/* The number that the tests request for NULL. */
+/* The value that stands for a NULL. */
 #define NULL_VALUE (-3)
 
 static void assert_bytes(struct buffer *buffer, const char *bytes, size_t len)
@@ -33,8 +34,8 @@ static void assert_bytes(struct buffer *buffer, const char *bytes, size_t len)
     buffer_free(buffer);
 }
 
-/* Reads from memory that ends with the bytes, into memory that ends with the room for the result.
- * */
+/* Reads an array. Input and output are in memory of exactly their length, so that AddressSanitizer
+ * finds accesses beyond it. */
 static int read_array(const char *bytes, size_t len, int64_t *values, size_t most)
 {
     char *copy = malloc(len);

@@ -1,4 +1,4 @@
-/* Execute and Sync leave in one write, as a model of libpq's buffer shows. */
+/* Execute and Sync leave in one write, by a model of libpq's buffer. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,8 +12,9 @@
 
 #include "counter-svc/ledger/pg.h"
 
-/* A model of libpq while it assembles messages (fe-misc.c): with 8,192 bytes or more in its buffer
- * it writes whole blocks. Returns whether a write ends after Execute and before the end of Sync. */
+/* Models libpq (fe-misc.c): while it assembles messages, it writes whole blocks of 8,192 bytes as
+ * soon as its buffer has them. Returns whether a write ends after Execute, but before the end of
+ * Sync. */
 static bool is_cut(size_t bind)
 {
     const size_t messages[] = {bind, 7, 10, 5};
@@ -32,7 +33,7 @@ static bool is_cut(size_t bind)
     return cut && total != written;
 }
 
-/* The length of a Bind message with one value for a statement of six letters. */
+/* Returns the length of a Bind message with one value. The name of the statement has six letters. */
 static size_t bind_bytes(size_t value)
 {
     return 5 + 1 + 7 + 2 + 2 + 2 + 4 + value + 2 + 2;

@@ -1,10 +1,10 @@
-/* POSTGRES_URL: every valid form. */
+/* POSTGRES_URL: every way to name the hosts of PostgreSQL. */
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/postgres_url_fixture.h"
 
-/* The hosts as `NAME PORT` with a comma between them. */
+/* Compares the hosts, written as `NAME PORT` and separated by commas. */
 static void assert_hosts(const char *text, const char *expected)
 {
     struct postgres_url url = parsed(text, NULL, NULL, NULL);
@@ -30,7 +30,7 @@ static void assert_cases(const struct case_of *cases, size_t count)
         assert_hosts(cases[i].text, cases[i].hosts);
 }
 
-/* Returns the value that libpq would use: the last one of the keyword. NULL: none. */
+/* Returns the value that libpq uses, the last one of the keyword, or NULL. */
 static const char *value_of(const struct postgres_url *url, const char *keyword)
 {
     const char *value = NULL;

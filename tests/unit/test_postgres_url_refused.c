@@ -1,4 +1,4 @@
-/* Invalid POSTGRES_URLs, and the sentences of refusals. */
+/* Invalid values of POSTGRES_URL, and their errors. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,7 +54,7 @@ static void a_url_without_a_host_is_refused(void **state)
 
 static void a_name_has_at_most_255_bytes(void **state)
 {
-    /* the bytes before the name and after it; the slash of the directory counts */
+    /* the text before and after the name; the slash of a directory is part of the name */
     static const char *const around[][2] = {{"", ""},
                                             {"", ":5433"},
                                             {"[", "]:5433"},

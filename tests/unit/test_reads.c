@@ -1,5 +1,5 @@
-/* Reads from counter-svc: read requests and the reader of the ranking, with their invariants. A test
- * answers in the place of counter-svc and ends the turns of the loop (the linker's --wrap). */
+/* Reads from counter-svc: read requests and the reader of the ranking, with their invariants. A
+ * test answers in the place of counter-svc and ends the turns of the loop (the linker's --wrap). */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -156,7 +156,7 @@ static void a_failed_read_request_is_sent_again_after_a_pause(void **state)
     assert_int_equal(world.n_unanswered, 0);
 }
 
-/* The refused one ends, even if others leave the queue in the same turn and new ones join it. */
+/* It ends even if others leave the queue in the same turn, and new ones join it. */
 static void a_read_request_that_finds_the_queue_full_ends_unanswered(void **state)
 {
     struct read_request reads[MAX_WAITING] = {0}, refused = {0}, later = {0};

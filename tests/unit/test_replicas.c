@@ -1,5 +1,5 @@
-/* The replica that a worker uses: events that move it, events that do not, and changes of the list.
- * */
+/* The replica that a worker uses: events that move it, events that do not, and changes of the
+ * list. */
 #include "tests/unit/replicas_fixture.h"
 #include "tests/unit/violates.h"
 
@@ -51,7 +51,7 @@ static void after_a_failure_a_lower_address_that_has_not_failed_lately_is_used(v
     (void)state;
     has_failed(1);
     has_failed(2);
-    now += REPLICAS_FAILED_MS - 5; /* both failed lately */
+    now += REPLICAS_FAILED_MS - 5; /* both failed recently */
     assert_int_equal(has_failed(3), REPLICAS_FAILED);
     assert_uses(1);
     set_up(state);
@@ -59,7 +59,7 @@ static void after_a_failure_a_lower_address_that_has_not_failed_lately_is_used(v
     now += REPLICAS_FAILED_MS - 5;
     has_failed(2);
     assert_uses(3);
-    now += 5; /* the first failed long ago, the second lately */
+    now += 5; /* the first failed long ago, the second recently */
     assert_int_equal(has_failed(3), REPLICAS_FAILED);
     assert_uses(1);
 }
@@ -110,7 +110,7 @@ static void all_have_failed_when_none_has_answered_in_between(void **state)
     has_failed(1);
     has_failed(2);
     assert_false(replicas_all_failed(&worker));
-    assert_false(answer(1)); /* a late answer of an address that is not in use has no effect */
+    assert_false(answer(1)); /* an address that is not in use: no effect */
     has_failed(3);
     assert_true(replicas_all_failed(&worker));
     assert_true(answer((int)worker.used + 1));
@@ -140,7 +140,7 @@ static void when_the_address_in_use_is_removed_another_is_used(void **state)
     assert_string_equal(replicas_used(&worker)->host, address(2).host);
     assert_left(1);
     set_up(state);
-    has_failed(1); /* which is avoided now */
+    has_failed(1); /* it is avoided now */
     has_failed(2);
     struct http_address found[] = {address(1), address(2), address(4)};
     assert_int_equal(replicas_set(&worker, found, 3, now), REPLICAS_REMOVED);

@@ -1,4 +1,4 @@
-/* Which replicas a worker probes, and when it returns to one. */
+/* The replicas that a worker probes, and its return to one of them. */
 #include "tests/unit/replicas_fixture.h"
 
 /* --- probes --- */
@@ -12,7 +12,7 @@ static void lower_addresses_are_probed_and_higher_ones_are_not(void **state)
     answer(3);
     assert_int_equal(begin_probe(), 1);
     assert_int_equal(begin_probe(), 2);
-    assert_int_equal(begin_probe(), 0); /* the others are under way */
+    assert_int_equal(begin_probe(), 0); /* the other probes are in flight */
     now += REPLICAS_PROBE_MS;
     answer(3);
     assert_int_equal(begin_probe(), 0);
@@ -74,7 +74,7 @@ static void a_suspected_address_is_probed_at_once(void **state)
     (void)state;
     answer(1);
     now += 10;
-    replicas_suspect(&worker, &first, now - 10); /* it has answered since the call was begun */
+    replicas_suspect(&worker, &first, now - 10); /* it has answered since the call began */
     replicas_suspect(&worker, &second, now - 1); /* it is not in use */
     assert_int_equal(begin_probe(), 0);
     replicas_suspect(&worker, &first, now - 1);
@@ -93,7 +93,7 @@ static void a_suspicion_that_a_probe_will_settle_starts_no_other_probe(void **st
     now += 10;
     replicas_suspect(&worker, &first, now - 1);
     assert_int_equal(begin_probe(), 1);
-    replicas_suspect(&worker, &first, now - 1); /* begun before the probe */
+    replicas_suspect(&worker, &first, now - 1); /* a call that began before the probe */
     assert_int_equal(probed(1, false), REPLICAS_STAYS);
     assert_int_equal(begin_probe(), 0);
     replicas_suspect(&worker, &first, now + 1);
@@ -203,7 +203,7 @@ static void an_address_that_fails_again_is_held_back_longer(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(holds_s) / sizeof(holds_s[0]); ++i)
         fail_and_return(holds_s[i] * 1000);
-    pass(REPLICAS_MAX_HOLD_MS - 1000, 1); /* nearly long enough without a failure */
+    pass(REPLICAS_MAX_HOLD_MS - 1000, 1); /* without a failure, but not long enough */
     fail_and_return(REPLICAS_MAX_HOLD_MS);
     pass(REPLICAS_MAX_HOLD_MS, 1);
     fail_and_return(REPLICAS_HOLD_MS);
@@ -229,7 +229,7 @@ static void an_address_that_is_no_longer_probed_starts_its_hold_time_again(void 
     (void)state;
     has_failed(1);
     has_failed(2);
-    pass(REPLICAS_HOLD_MS - 1000, 2); /* the second is nearly to be returned to */
+    pass(REPLICAS_HOLD_MS - 1000, 2); /* nearly long enough for a return to the second */
     struct http_address found[] = {address(1), address(2)};
     replicas_set(&worker, found, 2, now); /* the third is removed: the second is in use */
     assert_uses(2);

@@ -1,5 +1,4 @@
-/* The order of addresses, which must be the same for every renderer in whatever order they arrive.
- * */
+/* The order of addresses, which is the same for every renderer. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +37,7 @@ static void addresses_are_sorted_by_their_bytes_however_they_come(void **state)
         }
         for (size_t i = 0; i < N_SORTED; ++i) {
             addresses_add(&addresses, shuffled[i]);
-            addresses_add(&addresses, shuffled[(size_t)random() % (i + 1)]); /* once more */
+            addresses_add(&addresses, shuffled[(size_t)random() % (i + 1)]); /* a duplicate */
         }
         assert_int_equal(addresses.count, N_SORTED);
         for (size_t i = 0; i < N_SORTED; ++i)

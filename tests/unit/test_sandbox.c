@@ -1,4 +1,4 @@
-/* Allowed and forbidden actions of a process in the sandbox: a child makes each attempt. */
+/* What a process in the sandbox can still do, and what ends it. A child makes each attempt. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -29,7 +29,7 @@
 #include "base/buffer.h"
 #include "server/ops/sandbox.h"
 
-/* Returns the wait status of a child that enters the sandbox and then returns the result of
+/* Returns the wait status of a child that enters the sandbox and exits with the result of
  * `attempt`. */
 static int status_of(bool sandbox, int (*attempt)(void))
 {
@@ -108,7 +108,7 @@ static void names_are_looked_up(void **state)
     assert_done(true, look_up);
 }
 
-/* Grows a block to 64 MiB, so that it moves. */
+/* Grows a buffer to 64 MiB, so that its memory moves. */
 static int memory_is_had_and_given_back(void)
 {
     static const char KIBIBYTE[1024];
@@ -183,7 +183,7 @@ static int run_a_program(void)
 static void no_program_is_run(void **state)
 {
     (void)state;
-    assert_done(false, run_a_program); /* without the filter it would succeed */
+    assert_done(false, run_a_program); /* the program runs without the filter */
     assert_killed(run_a_program);
 }
 
@@ -347,7 +347,7 @@ static void a_thread_takes_the_whole_process_with_it(void **state)
 
 static int crash(void)
 {
-    signal(SIGSEGV, SIG_DFL); /* cmocka has a handler */
+    signal(SIGSEGV, SIG_DFL); /* instead of cmocka's handler */
     raise(SIGSEGV);
     return 0;
 }

@@ -26,7 +26,7 @@
 static struct counter_metrics metrics;
 static struct worker worker = {.metrics = &metrics.service};
 static const struct session_settings SETTINGS = {.statement_timeout_ms = 1000};
-static struct session *session; /* the last one that was opened */
+static struct session *session; /* the last session that was opened */
 
 __typeof__(session_open) __wrap_session_open;
 
@@ -54,7 +54,8 @@ static void open_session(enum session_role role)
     session_open(&worker, &SETTINGS, role, &NO_OWNER);
 }
 
-/* The query in flight was refused, without a reason that a module acts on. */
+/* Answers that the query in flight was refused, with an error that no module handles in its own
+ * way. */
 static void refuse_query(void)
 {
     const struct pg *pg = session->pg;
@@ -172,7 +173,7 @@ static void an_answer_is_that_of_the_statement_in_flight(void **unused)
 static struct state state;
 static struct fold *fold;
 
-/* Two entries that are not folded, and a fold of them that is due. */
+/* Makes two entries that are not folded, and a fold of them that is due. */
 static int make_fold(void **unused)
 {
     static const struct fold_settings FOLD_SETTINGS = {.interval_ms = 1000};
@@ -181,7 +182,7 @@ static int make_fold(void **unused)
     (void)unused;
     state = (struct state){.is_loaded = true, .position = 7, .checkpoint = 5};
     fold = fold_open(&worker, &SETTINGS, &FOLD_SETTINGS, &state, &NO_OWNER);
-    end_pause(); /* the tick, which leaves no timer that would delay the fold */
+    end_pause(); /* the regular fold, so that no timer delays the next one */
     fold->target = 7;
     fold_schedule(fold);
     return 0;
@@ -249,7 +250,7 @@ static struct views views;
 static struct history_query query;
 static struct view_request request;
 
-/* A request for a history that is in flight. */
+/* Makes a request for a history that is in flight. */
 static int make_view(void **unused)
 {
     (void)unused;
@@ -317,7 +318,7 @@ static void note_change(void *data, const struct change_result *result)
     n_unavailable += result->outcome == CHANGE_UNAVAILABLE;
 }
 
-/* A change that is in flight. */
+/* Makes a change that is in flight. */
 static int make_change(void **unused)
 {
     struct buffer json = {0};

@@ -39,7 +39,8 @@ static void the_timers_of_a_queue_fire_in_the_order_of_their_starts(void **state
     timer_queue_fini(&queue);
 }
 
-/* The due times decide, not the durations: the process may have to wait between two starts. */
+/* The times at which they are due decide, not the durations: the process may be stopped between two
+ * starts. */
 static void odd_timers_fire_in_the_order_in_which_they_fall_due(void **state)
 {
     static const uint64_t durations_ms[] = {30, 10, 50, 20, 40, 0, 60, 5};

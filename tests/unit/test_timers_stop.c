@@ -1,4 +1,4 @@
-/* Timers that are stopped never fire, and those that are started again have their whole time. */
+/* Stopped timers never fire. Timers that are started again wait for their full duration. */
 #include "tests/unit/timers_fixture.h"
 
 static void a_stopped_timer_never_fires(void **state)
@@ -9,7 +9,7 @@ static void a_stopped_timer_never_fires(void **state)
     timer_queue_init(&queue, &timers, 5);
     for (size_t i = 0; i < 10; i++)
         start_in(&probes[i], i < 5 ? &queue : NULL, 5);
-    for (size_t i = 0; i < 10; i += 2) { /* the first, the last and some between */
+    for (size_t i = 0; i < 10; i += 2) { /* the first and the last of the queue, and others */
         timer_stop(&probes[i].timer);
         assert_false(timer_is_waiting(&probes[i].timer));
     }
@@ -58,7 +58,7 @@ static void those_behind_a_stopped_timer_fire_in_their_time(void **state)
     start_in(&probes[0], NULL, 5);
     start_in(&probes[1], &queue, 30);
     start_in(&probes[2], NULL, 40);
-    timer_stop(&probes[0].timer); /* the loop will wake up for nothing */
+    timer_stop(&probes[0].timer); /* the loop still wakes up for it */
     turn_until_fired(2);
     assert_int_equal(probes[1].fired, 1);
     assert_int_equal(probes[2].fired, 1);
@@ -101,7 +101,7 @@ static void a_timer_can_be_started_again_from_its_own_callback(void **state)
     timer_queue_fini(&queue);
 }
 
-/* Two that fall due in the same turn: the first to fire stops the other. */
+/* Two timers that are due in the same turn: the first one stops the other. */
 static void a_callback_can_stop_any_other_that_is_due(void **state)
 {
     struct timer_queue queues[2];
@@ -109,7 +109,7 @@ static void a_callback_can_stop_any_other_that_is_due(void **state)
     (void)state;
     timer_queue_init(&queues[0], &timers, 2);
     timer_queue_init(&queues[1], &timers, 2);
-    /* within a queue, among the odd ones, and from each to each */
+    /* each in one of two queues or without a queue */
     for (size_t i = 0; i < 9; i++) {
         struct probe *one = &probes[2 * i], *other = &probes[2 * i + 1];
         struct timer_queue *kinds[] = {&queues[0], &queues[1], NULL};

@@ -29,7 +29,7 @@ static void a_valid_header_is_taken_over(void **state)
         {"00-" ID "-" PARENT "-02", false},
         {"00-" ID "-" PARENT "-ff", true},
         {"00-" ID "-" PARENT "-fe", false},
-        /* versions to come */
+        /* future versions */
         {"01-" ID "-" PARENT "-01", true},
         {"cc-" ID "-" PARENT "-00-", false},
         {"fe-" ID "-" PARENT "-09-what-will-be=1", true},
@@ -80,7 +80,7 @@ static void anything_else_is_refused_and_changes_nothing(void **state)
     (void)state;
     for (size_t i = 0; i < SIZE(headers); ++i) {
         struct trace trace = {"before", true};
-        /* exactly this long, so that a sanitizer detects reads beyond the end */
+        /* of exactly this length, so that AddressSanitizer finds reads beyond it */
         char *copy = strndup(headers[i], strlen(headers[i]));
 
         assert_false(trace_take(&trace, copy, strlen(copy)));

@@ -1,4 +1,4 @@
-/* Tests of validate_head: heads as libh2o has parsed them. The rest is tests/pair/test_strictness.py. */
+/* Valid and invalid heads of requests. tests/pair/test_strictness.py tests whole requests. */
 
 #include "server/http/validate.h"
 
@@ -13,8 +13,8 @@
 
 #define HOST "Host: a\r\n"
 
-/* Returns the status for a head, 0 if it is valid. The head is in memory of its own size, so that
- * the sanitizer detects reads beyond its end. */
+/* Returns the status for a head, or 0 if it is valid. The head is in memory of exactly its length,
+ * so that AddressSanitizer finds reads beyond it. */
 static int status_of(const char *head, size_t target_bytes, size_t head_bytes)
 {
     struct head_limits limits = {.target_bytes = target_bytes, .head_bytes = head_bytes};
@@ -36,8 +36,7 @@ static void test_heads_are_right_or_wrong(void **state)
         int status;
     } CASES[] = {
         {"GET / HTTP/1.1\r\n" HOST "\r\n", 0},
-        {"GET / HTTP/1.1\r\n" HOST "\r\nGET * HTTP/1.1\n\n",
-         0}, /* the next request is not checked */
+        {"GET / HTTP/1.1\r\n" HOST "\r\nGET * HTTP/1.1\n\n", 0}, /* the next head is not checked */
         {"\r\nGET / HTTP/1.1\r\n" HOST "\r\n", 0},
         {"GET / HTTP/1.0\r\n\r\n", 0},
         {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 0},

@@ -1,4 +1,4 @@
-/* Views as queries: each parameter, refusals, and equality of views. */
+/* Views as queries: each parameter, refused queries, and equal views. */
 #include <string.h>
 
 #include "tests/unit/view_fixture.h"

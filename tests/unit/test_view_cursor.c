@@ -1,4 +1,4 @@
-/* Cursors of views, read and written, and refusals. */
+/* Cursors of views: read, written, and refused. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* The bound above a prefix. */
+/* The upper bound of texts with a prefix. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,7 +15,7 @@
 
 #define SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The characters around each change of length, and a few others. */
+/* The characters before and after each change of their length in UTF-8, and a few others. */
 static const char *const characters[] = {
     "\x01",
     "/",
@@ -42,7 +42,7 @@ struct text {
     size_t len;
 };
 
-/* Every text of none, one or two of these characters. */
+/* Makes every text of up to two of these characters. */
 static void fill_texts(struct text texts[N_TEXTS])
 {
     size_t count = 0;
@@ -65,7 +65,7 @@ static bool has_prefix(const struct text *text, const struct text *prefix)
     return text->len >= prefix->len && memcmp(text->bytes, prefix->bytes, prefix->len) == 0;
 }
 
-/* Returns the bound, in memory that ends with the room for it. */
+/* Gets the bound, in memory of exactly its maximum length. Returns whether there is one. */
 static bool bound_above(const struct text *prefix, struct text *above)
 {
     char *room = malloc(prefix->len + 1);
@@ -140,7 +140,7 @@ static void the_bound_is_the_prefix_with_its_last_character_raised(void **state)
     }
 }
 
-/* Writes a character as UTF-8, by RFC 3629, 3. */
+/* Writes a character as UTF-8 (RFC 3629, 3). */
 static size_t put(uint32_t character, char *to)
 {
     size_t size = character < 0x80 ? 1 : character < 0x800 ? 2 : character < 0x10000 ? 3 : 4;
