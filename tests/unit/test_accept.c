@@ -156,7 +156,7 @@ static void weight_zero_means_not_at_all(void **state)
 }
 
 /* RFC 9110, 12.5.1: the most specific range that matches a form decides. */
-static void the_more_specific_range_goes_before_wherever_it_stands(void **state)
+static void the_more_specific_range_decides_in_any_position(void **state)
 {
     static const char *const json[] = {
         "*/*;q=0.1, application/*;q=0.5",
@@ -386,7 +386,7 @@ int main(void)
         cmocka_unit_test(html_wins_ties_and_where_nothing_fits),
         cmocka_unit_test(the_higher_weight_wins_by_a_thousandth),
         cmocka_unit_test(weight_zero_means_not_at_all),
-        cmocka_unit_test(the_more_specific_range_goes_before_wherever_it_stands),
+        cmocka_unit_test(the_more_specific_range_decides_in_any_position),
         cmocka_unit_test(case_and_white_space_mean_nothing),
         cmocka_unit_test(other_parameters_change_no_weight),
         cmocka_unit_test(a_malformed_weight_counts_as_1),

@@ -82,7 +82,7 @@ static void unknown_members_are_ignored(void **state)
     assert_with("\"\\u006Cater\": \"\\ud83d\\ude00\"", NULL);
 }
 
-static void doubled_members_nul_and_broken_text_are_refused_wherever_they_stand(void **state)
+static void repeated_members_nul_and_malformed_text_are_refused_everywhere(void **state)
 {
     (void)state;
     assert_with("\"x\": 1, \"x\": 1", NO_JSON);
@@ -128,7 +128,7 @@ static void a_message_that_is_cut_anywhere_is_refused(void **state)
             assert_refused_bytes(messages[i].decoder, messages[i].good, len, NO_JSON);
 }
 
-static void nesting_beyond_reason_is_refused(void **state)
+static void nesting_beyond_the_limit_is_refused(void **state)
 {
     static const char *const openings[] = {"[", "{\"x\":"};
     static const size_t depths[] = {3000, 1000000};
@@ -232,10 +232,10 @@ int main(void)
         cmocka_unit_test(the_messages_of_the_contract_are_understood),
         cmocka_unit_test(a_body_that_is_not_one_json_object_is_refused),
         cmocka_unit_test(unknown_members_are_ignored),
-        cmocka_unit_test(doubled_members_nul_and_broken_text_are_refused_wherever_they_stand),
+        cmocka_unit_test(repeated_members_nul_and_malformed_text_are_refused_everywhere),
         cmocka_unit_test(a_raw_nul_is_refused_inside_and_behind),
         cmocka_unit_test(a_message_that_is_cut_anywhere_is_refused),
-        cmocka_unit_test(nesting_beyond_reason_is_refused),
+        cmocka_unit_test(nesting_beyond_the_limit_is_refused),
         cmocka_unit_test(a_lane_comes_back),
         cmocka_unit_test(an_answer_without_a_new_lane_is_refused),
         cmocka_unit_test(a_row_totals_and_a_problem_are_written_as_the_contract_says),

@@ -34,7 +34,7 @@ static void counts_come_back(void **state)
     }
 }
 
-static void it_comes_back_which_paths_have_no_row(void **state)
+static void the_paths_without_a_row_come_back(void **state)
 {
     static const char *const overflow[] = {"", ",\"overflow\":[0]", ",\"overflow\":[1]",
                                            ",\"overflow\":[0,1]"};
@@ -156,7 +156,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_come_back),
-        cmocka_unit_test(it_comes_back_which_paths_have_no_row),
+        cmocka_unit_test(the_paths_without_a_row_come_back),
         cmocka_unit_test(counts_come_back_with_rows),
         cmocka_unit_test(an_answer_that_is_not_to_this_batch_is_refused),
     };

@@ -31,7 +31,7 @@ static void assert_entry(const struct batch_entry *entry, const char *path, int6
 
 /* --- sorting --- */
 
-static void nothing_sorted_is_nothing_and_one_stays(void **state)
+static void an_empty_batch_stays_empty_and_one_entry_stays(void **state)
 {
     struct batch_entry one = entry_of("/a", 3);
 
@@ -122,7 +122,7 @@ static void many_random_paths_are_sorted_with_every_hit_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_sorted_is_nothing_and_one_stays),
+        cmocka_unit_test(an_empty_batch_stays_empty_and_one_entry_stays),
         cmocka_unit_test(equal_paths_become_one_with_the_sum_of_their_hits),
         cmocka_unit_test(paths_are_sorted_by_their_bytes),
         cmocka_unit_test(many_random_paths_are_sorted_with_every_hit_kept),

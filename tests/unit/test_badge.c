@@ -67,7 +67,7 @@ static void parameters_are_read(void **state)
     assert_int_equal(read_badge("color=%23000").color, 0);
 }
 
-static void a_value_that_is_none_is_refused(void **state)
+static void an_invalid_value_is_refused(void **state)
 {
     static const char *const queries[] = {
         "color=g00", "color=@00",    "color=`00",       "color=1234",
@@ -267,7 +267,7 @@ static void only_text_of_a_known_width_is_held_to_it(void **state)
     buffer_free(&svg);
 }
 
-static void a_label_of_spaces_is_none(void **state)
+static void a_label_of_spaces_is_ignored(void **state)
 {
     struct badge badge = read_badge("label=+++&style=flat-square");
     struct buffer svg = {0};
@@ -313,7 +313,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_parameters_it_is_flat_and_says_hits),
         cmocka_unit_test(parameters_are_read),
-        cmocka_unit_test(a_value_that_is_none_is_refused),
+        cmocka_unit_test(an_invalid_value_is_refused),
         cmocka_unit_test(a_short_number_is_rounded_down),
         cmocka_unit_test(other_parameters_are_ignored),
         cmocka_unit_test(a_badge_may_be_kept_for_a_minute_to_a_year),
@@ -321,7 +321,7 @@ int main(void)
         cmocka_unit_test(no_byte_of_a_label_is_markup),
         cmocka_unit_test(text_on_a_light_ground_is_dark),
         cmocka_unit_test(only_text_of_a_known_width_is_held_to_it),
-        cmocka_unit_test(a_label_of_spaces_is_none),
+        cmocka_unit_test(a_label_of_spaces_is_ignored),
         cmocka_unit_test(unknown_parameters_stay_in_the_rest),
         cmocka_unit_test(an_empty_query_has_nothing),
     };

@@ -72,7 +72,7 @@ static void agents_that_name_themselves_bots_are_bots(void **state)
             fail_msg("%s", agents[i]);
 }
 
-static void a_persons_browser_is_none(void **state)
+static void a_browser_is_no_bot(void **state)
 {
     static const char *const agents[] = {
         "",
@@ -102,7 +102,7 @@ static void a_persons_browser_is_none(void **state)
             fail_msg("%s", agents[i]);
 }
 
-static void nothing_of_an_agent_but_its_beginning_is_looked_at(void **state)
+static void only_the_beginning_of_an_agent_is_searched(void **state)
 {
     static const char browser[] = "Mozilla/5.0 (X11; Linux x86_64) ";
     char agent[BOTS_MAX_AGENT_BYTES + 16] = "";
@@ -125,7 +125,7 @@ static void nothing_of_an_agent_but_its_beginning_is_looked_at(void **state)
     assert_false(is_bot(agent));
 }
 
-static void an_agent_of_any_bytes_ends(void **state)
+static void a_match_ends_for_any_bytes(void **state)
 {
     static const char *const pieces[] = {"1.",   "a/1", "; a", "@a-",  "x1/1.0 ", "(:% ",
                                          "\xff", "\n",  "^[",  "a.1 ", "abc_",    "mozilla/5.0 ("};
@@ -162,9 +162,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agents_that_name_themselves_bots_are_bots),
-        cmocka_unit_test(a_persons_browser_is_none),
-        cmocka_unit_test(nothing_of_an_agent_but_its_beginning_is_looked_at),
-        cmocka_unit_test(an_agent_of_any_bytes_ends),
+        cmocka_unit_test(a_browser_is_no_bot),
+        cmocka_unit_test(only_the_beginning_of_an_agent_is_searched),
+        cmocka_unit_test(a_match_ends_for_any_bytes),
         cmocka_unit_test(no_memory_is_writable_and_executable),
     };
 

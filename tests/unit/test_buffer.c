@@ -59,7 +59,7 @@ static void a_reserve_gives_the_requested_room_and_changes_nothing_else(void **s
     assert_holds(&buffer, "before", 6);
 }
 
-static void a_freed_buffer_is_empty_and_good_for_use_again(void **state)
+static void a_freed_buffer_is_empty_and_can_be_used_again(void **state)
 {
     struct buffer buffer = {0};
 
@@ -213,7 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_content_stays_while_the_buffer_grows),
         cmocka_unit_test(a_reserve_gives_the_requested_room_and_changes_nothing_else),
-        cmocka_unit_test(a_freed_buffer_is_empty_and_good_for_use_again),
+        cmocka_unit_test(a_freed_buffer_is_empty_and_can_be_used_again),
         cmocka_unit_test(a_literal_is_added_whole_also_with_nul_in_it),
         cmocka_unit_test(integers_are_written_in_decimal_from_end_to_end),
         cmocka_unit_test(json_text_escapes_only_the_characters_that_json_forbids),

@@ -155,7 +155,7 @@ static void assert_said(const char *host, uint16_t port, const char *end)
     assert_string_equal(err + strlen(err) - strlen(expected), expected);
 }
 
-static void status_200_is_0_without_a_word(void **state)
+static void status_200_is_0_without_output(void **state)
 {
     static const char *const answers[] = {
         "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -221,7 +221,7 @@ static void any_other_answer_is_1_with_the_reason(void **state)
     }
 }
 
-static void an_answer_without_end_is_1(void **state)
+static void a_long_answer_without_a_status_line_is_1(void **state)
 {
     static char answer[100000];
     struct server s = {.answer = answer};
@@ -347,10 +347,10 @@ static void an_invalid_address_or_port_is_1(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(status_200_is_0_without_a_word),
+        cmocka_unit_test(status_200_is_0_without_output),
         cmocka_unit_test(the_question_is_a_get_of_live_that_asks_to_close),
         cmocka_unit_test(any_other_answer_is_1_with_the_reason),
-        cmocka_unit_test(an_answer_without_end_is_1),
+        cmocka_unit_test(a_long_answer_without_a_status_line_is_1),
         cmocka_unit_test(a_refused_connection_is_1_at_once),
         cmocka_unit_test(a_server_that_never_answers_is_1_at_the_deadline),
         cmocka_unit_test(a_server_that_drips_is_1_at_the_deadline),

@@ -182,7 +182,7 @@ static void messagepack_is_sent_once_the_connection_has_offered_to_read_it(void 
     }
 }
 
-static void a_get_that_is_answered_with_the_offer_will_do(void **state)
+static void the_offer_in_the_answer_to_a_get_counts(void **state)
 {
     struct exchange e;
 
@@ -320,7 +320,7 @@ int main(void)
         client_test(a_large_body_arrives_whole),
         client_test(every_request_has_an_id_of_its_own),
         client_test(messagepack_is_sent_once_the_connection_has_offered_to_read_it),
-        client_test(a_get_that_is_answered_with_the_offer_will_do),
+        client_test(the_offer_in_the_answer_to_a_get_counts),
         client_test(without_the_offer_json_is_sent),
         client_test(the_last_answer_of_a_connection_decides),
         client_test(a_new_connection_to_the_same_address_begins_with_json),

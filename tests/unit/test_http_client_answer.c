@@ -3,7 +3,7 @@
 
 /* --- accepted --- */
 
-static void a_connection_with_a_good_answer_is_used_again(void **state)
+static void a_connection_is_used_again_after_a_valid_answer(void **state)
 {
     int fd = good_exchange();
 
@@ -19,7 +19,7 @@ static void a_connection_with_a_good_answer_is_used_again(void **state)
     close(fd);
 }
 
-static void any_whole_answer_to_the_request_is_handed_on(void **state)
+static void any_complete_answer_to_the_request_is_passed_on(void **state)
 {
     static const struct {
         const char *text;
@@ -102,7 +102,7 @@ static void a_connection_is_not_used_for_another_address(void **state)
     close(fd);
 }
 
-static void a_connection_is_closed_after_the_answer_that_says_so(void **state)
+static void a_connection_is_closed_after_an_answer_with_connection_close(void **state)
 {
     static const char *const texts[] = {
         OK_HEAD "5\r\nConnection: close\r\n\r\nhello",
@@ -134,7 +134,7 @@ static void a_connection_is_closed_after_an_answer_that_is_not_accepted(void **s
     close(good_exchange());
 }
 
-static void a_connection_is_closed_after_bytes_behind_the_answer(void **state)
+static void a_connection_is_closed_after_bytes_that_follow_the_answer(void **state)
 {
     static const char *const texts[] = {GOOD "x", GOOD "\r\n", GOOD GOOD, GOOD "HTTP/1.1 200"};
 
@@ -357,7 +357,7 @@ static void an_answer_that_is_cut_at_any_byte_is_not_accepted(void **state)
     assert_true(len > 60);
 }
 
-static void a_whole_answer_is_good_when_the_end_comes_with_it(void **state)
+static void a_complete_answer_is_accepted_if_the_connection_ends_with_it(void **state)
 {
     struct exchange e;
 
@@ -370,7 +370,7 @@ static void a_whole_answer_is_good_when_the_end_comes_with_it(void **state)
     close(good_exchange()); /* on a new connection */
 }
 
-static void a_connection_that_is_reset_has_no_answer(void **state)
+static void a_call_on_a_connection_that_is_reset_has_no_answer(void **state)
 {
     const struct linger reset = {.l_onoff = 1};
     struct exchange e;
@@ -385,22 +385,22 @@ static void a_connection_that_is_reset_has_no_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        client_test(a_connection_with_a_good_answer_is_used_again),
-        client_test(any_whole_answer_to_the_request_is_handed_on),
+        client_test(a_connection_is_used_again_after_a_valid_answer),
+        client_test(any_complete_answer_to_the_request_is_passed_on),
         client_test(an_answer_can_come_byte_by_byte),
         client_test(two_calls_at_once_have_two_connections_and_the_last_used_is_used_next),
         client_test(a_connection_is_not_used_for_another_address),
-        client_test(a_connection_is_closed_after_the_answer_that_says_so),
+        client_test(a_connection_is_closed_after_an_answer_with_connection_close),
         client_test(a_connection_is_closed_after_an_answer_that_is_not_accepted),
-        client_test(a_connection_is_closed_after_bytes_behind_the_answer),
+        client_test(a_connection_is_closed_after_bytes_that_follow_the_answer),
         client_test(a_connection_is_closed_after_an_answer_before_the_requests_end),
         client_test(the_largest_answer_is_taken_and_a_larger_one_refused_by_its_head),
         client_test(an_answer_to_another_request_is_not_accepted),
         client_test(a_head_has_at_most_16_kb_and_32_headers),
         client_test(a_head_without_end_is_refused_as_soon_as_it_is_too_long),
         client_test(an_answer_that_is_cut_at_any_byte_is_not_accepted),
-        client_test(a_whole_answer_is_good_when_the_end_comes_with_it),
-        client_test(a_connection_that_is_reset_has_no_answer),
+        client_test(a_complete_answer_is_accepted_if_the_connection_ends_with_it),
+        client_test(a_call_on_a_connection_that_is_reset_has_no_answer),
     };
 
     alarm(60); /* a loop that hangs fails, too */

@@ -107,7 +107,7 @@ static void a_callback_can_cancel_another_call(void **state)
     assert_int_equal(second.answers, 0);
 }
 
-static void destroying_the_client_ends_every_call_without_a_word(void **state)
+static void destroying_the_client_ends_every_call_without_a_callback(void **state)
 {
     struct exchange connecting, asked, half, last;
     int idle = good_exchange();
@@ -140,7 +140,7 @@ int main(void)
         client_test(a_cancelled_call_has_no_deadline),
         client_test(a_callback_can_begin_another_call),
         client_test(a_callback_can_cancel_another_call),
-        client_test(destroying_the_client_ends_every_call_without_a_word),
+        client_test(destroying_the_client_ends_every_call_without_a_callback),
     };
 
     alarm(60); /* a loop that hangs fails, too */

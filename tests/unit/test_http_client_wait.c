@@ -3,7 +3,7 @@
 
 /* --- idle connections --- */
 
-static void an_idle_connection_that_brings_bytes_is_closed(void **state)
+static void an_idle_connection_that_receives_bytes_is_closed(void **state)
 {
     static const char *const texts[] = {"x", "\r\n", GOOD};
 
@@ -33,7 +33,7 @@ static void an_idle_connection_that_the_server_closes_is_not_used_again(void **s
     }
 }
 
-static void a_call_on_a_connection_that_is_just_being_closed_has_an_unknown_fate(void **state)
+static void a_call_on_a_connection_that_is_being_closed_has_an_unknown_outcome(void **state)
 {
     struct exchange e;
     int fd = good_exchange();
@@ -48,7 +48,7 @@ static void a_call_on_a_connection_that_is_just_being_closed_has_an_unknown_fate
     assert_false(is_readable(server.listener)); /* it was not sent again */
 }
 
-static void an_idle_connection_is_closed_after_its_time_and_not_before(void **state)
+static void an_idle_connection_is_closed_after_max_idle_ms_and_not_before(void **state)
 {
     uint64_t begin_ms;
     int fd;
@@ -117,7 +117,7 @@ static void fill_queue(const struct server *s, int fds[8])
     }
 }
 
-static void an_address_that_does_not_accept_in_its_time_means_not_sent(void **state)
+static void an_address_that_does_not_accept_in_time_means_not_sent(void **state)
 {
     static const struct {
         uint64_t connect_ms, deadline_ms;
@@ -143,7 +143,7 @@ static void an_address_that_does_not_accept_in_its_time_means_not_sent(void **st
         close(fds[i]);
 }
 
-static void without_an_answer_the_fate_is_unknown_at_the_deadline(void **state)
+static void without_an_answer_the_outcome_is_unknown_at_the_deadline(void **state)
 {
     static const char *const beginnings[] = {"", "H", OK_HEAD "5\r\n", GOOD};
 
@@ -212,15 +212,15 @@ static void a_failed_call_closes_idle_connections_to_its_address(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        client_test(an_idle_connection_that_brings_bytes_is_closed),
+        client_test(an_idle_connection_that_receives_bytes_is_closed),
         client_test(an_idle_connection_that_the_server_closes_is_not_used_again),
-        client_test(a_call_on_a_connection_that_is_just_being_closed_has_an_unknown_fate),
-        client_test(an_idle_connection_is_closed_after_its_time_and_not_before),
+        client_test(a_call_on_a_connection_that_is_being_closed_has_an_unknown_outcome),
+        client_test(an_idle_connection_is_closed_after_max_idle_ms_and_not_before),
         client_test(a_connection_in_use_is_not_idle),
         client_test(a_refused_connection_means_not_sent),
         client_test(an_impossible_address_means_not_sent),
-        client_test(an_address_that_does_not_accept_in_its_time_means_not_sent),
-        client_test(without_an_answer_the_fate_is_unknown_at_the_deadline),
+        client_test(an_address_that_does_not_accept_in_time_means_not_sent),
+        client_test(without_an_answer_the_outcome_is_unknown_at_the_deadline),
         client_test(dripping_bytes_do_not_move_the_deadline),
         client_test(a_failed_call_closes_idle_connections_to_its_address),
     };

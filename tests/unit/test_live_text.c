@@ -107,7 +107,7 @@ static void a_view_of_1000_rows_is_compared_row_by_row(void **state)
     free(new);
 }
 
-static void an_id_is_known_again(void **state)
+static void an_id_is_read_back(void **state)
 {
     struct buffer text = {0};
     struct rows none = {0};
@@ -156,7 +156,7 @@ int main(void)
         cmocka_unit_test(without_a_change_there_is_no_event),
         cmocka_unit_test(other_totals_are_a_change),
         cmocka_unit_test(a_view_of_1000_rows_is_compared_row_by_row),
-        cmocka_unit_test(an_id_is_known_again),
+        cmocka_unit_test(an_id_is_read_back),
         cmocka_unit_test(an_invalid_id_is_refused),
     };
 

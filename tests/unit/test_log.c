@@ -43,7 +43,7 @@ static int begin(void **state)
 
 #define HEAD "ts=2026-11-23T22:15:00.123Z level=info service=test event="
 
-static void before_log_init_pathcount_speaks_and_info_is_heard(void **state)
+static void before_log_init_the_service_is_pathcount_and_the_level_is_info(void **state)
 {
     char text[LINE_BYTES];
     struct capture c = capture_begin(STDERR_FILENO);
@@ -98,7 +98,7 @@ static void the_time_is_the_one_gmtime_gives_at_every_turn_of_month_and_year(voi
     }
 }
 
-static void a_level_is_heard_when_it_is_no_finer_than_the_set_one(void **state)
+static void lines_of_the_set_level_and_more_severe_ones_are_logged(void **state)
 {
     static const char *const names[] = {"level=error ", "level=warning ", "level=info ",
                                         "level=debug "};
@@ -369,11 +369,11 @@ static void a_value_that_does_not_fit_is_cut_between_characters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(before_log_init_pathcount_speaks_and_info_is_heard),
+        cmocka_unit_test(before_log_init_the_service_is_pathcount_and_the_level_is_info),
         cmocka_unit_test_setup(a_line_has_time_level_service_event_and_pairs, begin),
         cmocka_unit_test_setup(the_time_is_the_one_gmtime_gives_at_every_turn_of_month_and_year,
                                begin),
-        cmocka_unit_test_setup(a_level_is_heard_when_it_is_no_finer_than_the_set_one, begin),
+        cmocka_unit_test_setup(lines_of_the_set_level_and_more_severe_ones_are_logged, begin),
         cmocka_unit_test_setup(errno_is_kept_and_percent_m_means_the_callers, begin),
         cmocka_unit_test_setup(an_unquoted_control_character_does_not_begin_a_new_line, begin),
         cmocka_unit_test_setup(a_line_of_2048_bytes_is_whole_and_a_longer_one_is_cut_to_it, begin),

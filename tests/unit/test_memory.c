@@ -62,7 +62,7 @@ static void a_failed_allocation_ends_the_process(void **state)
     assert_ends_the_process(resize);
 }
 
-static void so_it_does_while_json_is_read(void **state)
+static void a_failed_allocation_for_json_ends_the_process(void **state)
 {
     const char *error;
 
@@ -71,7 +71,7 @@ static void so_it_does_while_json_is_read(void **state)
     assert_ends_the_process(take_for_json);
 }
 
-static void room_is_all_zero_and_there_is_some_for_nothing(void **state)
+static void memory_is_zeroed_and_a_size_of_zero_is_allowed(void **state)
 {
     unsigned char *room = memory_allocate(3, 40), *none = memory_allocate(0, 40);
 
@@ -87,8 +87,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failed_allocation_ends_the_process),
-        cmocka_unit_test(so_it_does_while_json_is_read),
-        cmocka_unit_test(room_is_all_zero_and_there_is_some_for_nothing),
+        cmocka_unit_test(a_failed_allocation_for_json_ends_the_process),
+        cmocka_unit_test(memory_is_zeroed_and_a_size_of_zero_is_allowed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,7 +259,7 @@ static void values_that_json_lacks_are_refused_everywhere(void **state)
     }
 }
 
-static void a_name_may_stand_in_two_maps(void **state)
+static void a_name_may_occur_in_two_maps(void **state)
 {
     static const struct bytes bytes = BYTES("\x82\xa1x\x81\xa1x\x01\xa1y\x81\xa1x\x01");
 
@@ -434,7 +434,7 @@ int main(void)
         cmocka_unit_test(lists_and_maps_of_every_width_are_read),
         cmocka_unit_test(lists_within_lists_keep_their_items_apart),
         cmocka_unit_test(values_that_json_lacks_are_refused_everywhere),
-        cmocka_unit_test(a_name_may_stand_in_two_maps),
+        cmocka_unit_test(a_name_may_occur_in_two_maps),
         cmocka_unit_test(a_message_that_is_cut_anywhere_or_goes_on_is_refused),
         cmocka_unit_test(a_claim_beyond_the_end_is_refused_and_costs_nothing),
         cmocka_unit_test(there_are_never_more_values_than_bytes),

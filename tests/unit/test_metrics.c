@@ -154,7 +154,7 @@ static void requests_that_came_are_listed_by_route_and_status(void **state)
     buffer_free(&text);
 }
 
-static void the_process_tells_of_itself(void **state)
+static void the_process_has_metrics(void **state)
 {
     static const char *const NAMES[] = {
         "\nprocess_resident_memory_bytes ", "\nprocess_virtual_memory_bytes ",
@@ -178,7 +178,7 @@ int main(void)
         cmocka_unit_test_setup(a_duration_is_in_every_bucket_from_its_own_on, clear),
         cmocka_unit_test_setup(sizes_have_bounds_up_to_1024, clear),
         cmocka_unit_test_setup(requests_that_came_are_listed_by_route_and_status, clear),
-        cmocka_unit_test(the_process_tells_of_itself),
+        cmocka_unit_test(the_process_has_metrics),
     };
 
     return cmocka_run_group_tests_name("metrics", tests, NULL, NULL);

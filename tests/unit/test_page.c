@@ -5,7 +5,7 @@
 #include "render-svc/html/error_page.h"
 #include "tests/unit/page_fixture.h"
 
-static void the_page_is_whole_with_everybodys_text_escaped(void **state)
+static void the_page_is_complete_and_its_texts_are_escaped(void **state)
 {
     struct row some[] = {row_of(HOSTILE, 12), row_of("/a", 3)};
     const struct rows rows = {.size = 2, .rows = some, .totals = {2, 15, 0}};
@@ -237,7 +237,7 @@ static void an_error_is_a_whole_small_page(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_page_is_whole_with_everybodys_text_escaped),
+        cmocka_unit_test(the_page_is_complete_and_its_texts_are_escaped),
         cmocka_unit_test(each_visitors_own_row_is_marked_and_no_other),
         cmocka_unit_test(a_path_without_a_row_shows_the_overflow_row),
         cmocka_unit_test(the_overflow_row_has_no_link_and_moves_no_other),

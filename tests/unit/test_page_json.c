@@ -67,7 +67,7 @@ static void json_without_rows_has_null_and_with_none_an_empty_list(void **state)
     json_decref(json);
 }
 
-static void json_of_ones_own_alone_needs_only_its_brace(void **state)
+static void the_json_of_a_visit_lacks_only_its_closing_brace(void **state)
 {
     struct buffer text = {0};
 
@@ -85,7 +85,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_has_the_path_its_count_the_totals_and_the_rows),
         cmocka_unit_test(json_without_rows_has_null_and_with_none_an_empty_list),
-        cmocka_unit_test(json_of_ones_own_alone_needs_only_its_brace),
+        cmocka_unit_test(the_json_of_a_visit_lacks_only_its_closing_brace),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

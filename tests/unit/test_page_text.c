@@ -4,7 +4,7 @@
 #include "render-svc/html/html.h"
 #include "tests/unit/page_fixture.h"
 
-static void text_stays_text(void **state)
+static void text_is_escaped(void **state)
 {
     static const struct {
         const char *text, *html;
@@ -187,7 +187,7 @@ static void a_long_path_is_in_two_parts_and_whole_in_its_title(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(text_stays_text),
+        cmocka_unit_test(text_is_escaped),
         cmocka_unit_test(no_byte_of_a_text_is_markup),
         cmocka_unit_test(a_format_escapes_its_texts),
         cmocka_unit_test(hidden_characters_of_a_path_are_shown),

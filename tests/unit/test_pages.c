@@ -49,7 +49,7 @@ static struct buffer page_of_rows(const struct view *view, const struct rows *ro
     return page;
 }
 
-static void rows_are_shown_with_links_to_where_one_can_go(void **state)
+static void rows_are_shown_with_their_links(void **state)
 {
     struct row some[] = {{"/a", 2, 1200, 0}, {"/<b>", 4, 600, 0}};
     const struct rows rows = {.size = 2, .rows = some, .totals = {2, 1800, 0}};
@@ -196,7 +196,7 @@ static void examples_use_the_host_of_the_request(void **state)
     }
 }
 
-static void a_host_that_is_none_is_not_shown(void **state)
+static void an_invalid_host_is_not_shown(void **state)
 {
     static const char *const hosts[] = {"", "a'; rm -rf ~; '", "<b>", "a b", "a/b", "a$b"};
 
@@ -213,14 +213,14 @@ static void a_host_that_is_none_is_not_shown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(rows_are_shown_with_links_to_where_one_can_go),
+        cmocka_unit_test(rows_are_shown_with_their_links),
         cmocka_unit_test(a_search_is_named_and_kept),
         cmocka_unit_test(an_empty_page_explains_how_to_begin),
         cmocka_unit_test(one_path_has_its_numbers_and_times),
         cmocka_unit_test(a_visit_of_two_slashes_does_not_lead_to_another_host),
         cmocka_unit_test(a_long_path_is_whole_once),
         cmocka_unit_test(examples_use_the_host_of_the_request),
-        cmocka_unit_test(a_host_that_is_none_is_not_shown),
+        cmocka_unit_test(an_invalid_host_is_not_shown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,7 +54,7 @@ static void the_examples_of_rfc_3986_hold(void **state)
     assert_examples(examples, SIZE(examples));
 }
 
-static void dot_segments_go_wherever_they_stand_and_nothing_else_does(void **state)
+static void dot_segments_are_removed_everywhere_and_nothing_else_is(void **state)
 {
     static const struct example examples[] = {
         {"/", "/"},
@@ -210,7 +210,7 @@ static void a_nul_is_refused_raw_and_escaped(void **state)
     assert_path("/%2500", 6, "/%00", 4);
 }
 
-static void two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_dots(void **state)
+static void a_path_has_at_most_2048_bytes_after_decoding_and_dot_segments(void **state)
 {
     static char target[8 + 3 * PATH_MAX_BYTES];
     static char path[PATH_MAX_BYTES + 1];
@@ -293,14 +293,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_examples_of_rfc_3986_hold),
-        cmocka_unit_test(dot_segments_go_wherever_they_stand_and_nothing_else_does),
+        cmocka_unit_test(dot_segments_are_removed_everywhere_and_nothing_else_is),
         cmocka_unit_test(empty_segments_case_and_the_trailing_slash_are_kept),
         cmocka_unit_test(escapes_are_decoded_once_and_before_dot_segments_are_looked_for),
         cmocka_unit_test(any_query_is_cut_off),
         cmocka_unit_test(targets_without_a_slash_or_with_a_fragment_are_refused),
         cmocka_unit_test(an_escape_without_two_digits_is_refused_at_every_position),
         cmocka_unit_test(a_nul_is_refused_raw_and_escaped),
-        cmocka_unit_test(two_thousand_and_forty_eight_bytes_are_the_most_after_decoding_and_dots),
+        cmocka_unit_test(a_path_has_at_most_2048_bytes_after_decoding_and_dot_segments),
         cmocka_unit_test(a_canonical_path_that_is_encoded_again_is_itself),
     };
 

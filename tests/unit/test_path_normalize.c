@@ -112,7 +112,7 @@ static void the_end_of_a_prefix_is_not_the_end_of_a_path(void **state)
     assert_memory_equal(out, "/blog/", 6);
 }
 
-static void rules_are_set_or_not(void **state)
+static void a_rule_that_is_set_is_noticed(void **state)
 {
     static const struct path_rules none = {false}, one = SLASH;
 
@@ -126,7 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(paths_are_normalized_by_the_rules_that_are_set),
         cmocka_unit_test(the_end_of_a_prefix_is_not_the_end_of_a_path),
-        cmocka_unit_test(rules_are_set_or_not),
+        cmocka_unit_test(a_rule_that_is_set_is_noticed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

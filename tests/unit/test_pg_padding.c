@@ -33,7 +33,7 @@ static bool is_cut(size_t bind)
     return cut && total != written;
 }
 
-/* Returns the length of a Bind message with one value. The name of the statement has six letters. */
+/* Returns the length of a Bind message with one value. The statement's name has six letters. */
 static size_t bind_bytes(size_t value)
 {
     return 5 + 1 + 7 + 2 + 2 + 2 + 4 + value + 2 + 2;

@@ -5,7 +5,7 @@
 
 /* --- the address in use --- */
 
-static void without_addresses_there_is_none_to_use(void **state)
+static void without_addresses_none_is_used(void **state)
 {
     (void)state;
     replicas_init(&worker, 0);
@@ -26,7 +26,7 @@ static void a_worker_begins_with_the_lowest_address_and_stays_with_it(void **sta
     assert_false(answer(9));
 }
 
-static void a_failure_moves_it_to_the_next_address_at_once(void **state)
+static void a_failure_moves_the_worker_to_the_next_address_at_once(void **state)
 {
     (void)state;
     assert_int_equal(has_failed(1), REPLICAS_FAILED);
@@ -37,7 +37,7 @@ static void a_failure_moves_it_to_the_next_address_at_once(void **state)
     assert_left(2);
 }
 
-static void a_failure_of_another_address_does_not_move_it(void **state)
+static void a_failure_of_another_address_does_not_move_the_worker(void **state)
 {
     (void)state;
     assert_int_equal(has_failed(2), REPLICAS_STAYS);
@@ -46,7 +46,7 @@ static void a_failure_of_another_address_does_not_move_it(void **state)
     assert_int_equal(worker.failures, 0);
 }
 
-static void after_a_failure_a_lower_address_that_has_not_failed_lately_is_used(void **state)
+static void after_a_failure_a_lower_address_that_has_not_failed_recently_is_used(void **state)
 {
     (void)state;
     has_failed(1);
@@ -64,7 +64,7 @@ static void after_a_failure_a_lower_address_that_has_not_failed_lately_is_used(v
     assert_uses(1);
 }
 
-static void an_address_that_answers_has_not_failed_lately(void **state)
+static void an_address_that_answers_has_not_failed_recently(void **state)
 {
     (void)state;
     has_failed(1);
@@ -73,7 +73,7 @@ static void an_address_that_answers_has_not_failed_lately(void **state)
     assert_uses(1);
 }
 
-static void when_all_failed_lately_the_one_that_failed_longest_ago_is_used(void **state)
+static void if_all_failed_recently_the_one_that_failed_longest_ago_is_used(void **state)
 {
     static const int order[] = {1, 2, 3, 1, 2, 3, 1};
 
@@ -85,7 +85,7 @@ static void when_all_failed_lately_the_one_that_failed_longest_ago_is_used(void 
     }
 }
 
-static void calls_under_way_fail_with_their_address_and_count_once(void **state)
+static void calls_in_flight_fail_with_their_address_and_count_once(void **state)
 {
     struct http_address first = address(1);
     uint64_t begun = now;
@@ -161,7 +161,7 @@ static void an_address_that_stays_in_the_list_keeps_its_history(void **state)
     assert_int_equal(pass(1500, 1), REPLICAS_RETURNED);
 }
 
-static void as_many_addresses_as_there_may_be_are_used_in_turn(void **state)
+static void the_maximum_of_addresses_is_used_in_turn(void **state)
 {
     (void)state;
     set(&worker, 1, REPLICAS_MAX);
@@ -232,19 +232,19 @@ static void a_violated_invariant_ends_the_program(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        replicas_test(without_addresses_there_is_none_to_use),
+        replicas_test(without_addresses_none_is_used),
         replicas_test(a_worker_begins_with_the_lowest_address_and_stays_with_it),
-        replicas_test(a_failure_moves_it_to_the_next_address_at_once),
-        replicas_test(a_failure_of_another_address_does_not_move_it),
-        replicas_test(after_a_failure_a_lower_address_that_has_not_failed_lately_is_used),
-        replicas_test(an_address_that_answers_has_not_failed_lately),
-        replicas_test(when_all_failed_lately_the_one_that_failed_longest_ago_is_used),
-        replicas_test(calls_under_way_fail_with_their_address_and_count_once),
+        replicas_test(a_failure_moves_the_worker_to_the_next_address_at_once),
+        replicas_test(a_failure_of_another_address_does_not_move_the_worker),
+        replicas_test(after_a_failure_a_lower_address_that_has_not_failed_recently_is_used),
+        replicas_test(an_address_that_answers_has_not_failed_recently),
+        replicas_test(if_all_failed_recently_the_one_that_failed_longest_ago_is_used),
+        replicas_test(calls_in_flight_fail_with_their_address_and_count_once),
         replicas_test(all_have_failed_when_none_has_answered_in_between),
         replicas_test(the_address_in_use_is_kept_when_others_come_and_go),
         replicas_test(when_the_address_in_use_is_removed_another_is_used),
         replicas_test(an_address_that_stays_in_the_list_keeps_its_history),
-        replicas_test(as_many_addresses_as_there_may_be_are_used_in_turn),
+        replicas_test(the_maximum_of_addresses_is_used_in_turn),
         replicas_test(a_violated_invariant_ends_the_program),
     };
 

@@ -31,7 +31,7 @@ static void lower_addresses_are_probed_and_higher_ones_are_not(void **state)
     assert_int_equal(begin_probe(), 0);
 }
 
-static void a_probe_that_ends_after_a_move_to_a_lower_address_says_nothing(void **state)
+static void a_probe_that_ends_after_a_move_to_a_lower_address_has_no_effect(void **state)
 {
     (void)state;
     has_failed(1);
@@ -100,7 +100,7 @@ static void a_suspicion_that_a_probe_will_settle_starts_no_other_probe(void **st
     assert_int_equal(begin_probe(), 1);
 }
 
-static void a_suspicion_is_not_passed_on_to_the_next_address(void **state)
+static void a_suspicion_does_not_move_to_the_next_address(void **state)
 {
     struct http_address first = address(1);
 
@@ -128,7 +128,7 @@ static void an_answer_ends_a_suspicion(void **state)
 
 /* --- returns --- */
 
-static void it_returns_to_a_lower_address_after_its_hold_time_and_not_before(void **state)
+static void a_worker_returns_to_a_lower_address_after_its_hold_time_and_not_before(void **state)
 {
     (void)state;
     has_failed(1);
@@ -142,7 +142,7 @@ static void it_returns_to_a_lower_address_after_its_hold_time_and_not_before(voi
     assert_left(2);
 }
 
-static void it_returns_to_the_lowest_address_that_works(void **state)
+static void a_worker_returns_to_the_lowest_address_that_works(void **state)
 {
     (void)state;
     has_failed(1);
@@ -196,7 +196,7 @@ static void fail_and_return(uint64_t hold_ms)
     assert_in_range(now - began, hold_ms, hold_ms + 2 * REPLICAS_PROBE_MS + 100);
 }
 
-static void an_address_that_fails_again_is_held_back_longer(void **state)
+static void an_address_that_fails_again_is_returned_to_later(void **state)
 {
     static const uint64_t holds_s[] = {5, 10, 20, 40, 80, 160, 300, 300};
 
@@ -209,7 +209,7 @@ static void an_address_that_fails_again_is_held_back_longer(void **state)
     fail_and_return(REPLICAS_HOLD_MS);
 }
 
-static void an_outage_of_all_holds_nothing_back(void **state)
+static void an_outage_of_all_addresses_delays_no_return(void **state)
 {
     (void)state;
     for (int i = 0; i < 300; ++i) {
@@ -245,19 +245,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         replicas_test(lower_addresses_are_probed_and_higher_ones_are_not),
-        replicas_test(a_probe_that_ends_after_a_move_to_a_lower_address_says_nothing),
+        replicas_test(a_probe_that_ends_after_a_move_to_a_lower_address_has_no_effect),
         replicas_test(the_address_in_use_is_probed_when_it_was_silent),
         replicas_test(a_suspected_address_is_probed_at_once),
         replicas_test(a_suspicion_that_a_probe_will_settle_starts_no_other_probe),
-        replicas_test(a_suspicion_is_not_passed_on_to_the_next_address),
+        replicas_test(a_suspicion_does_not_move_to_the_next_address),
         replicas_test(an_answer_ends_a_suspicion),
-        replicas_test(it_returns_to_a_lower_address_after_its_hold_time_and_not_before),
-        replicas_test(it_returns_to_the_lowest_address_that_works),
+        replicas_test(a_worker_returns_to_a_lower_address_after_its_hold_time_and_not_before),
+        replicas_test(a_worker_returns_to_the_lowest_address_that_works),
         replicas_test(a_new_lower_address_is_used_after_its_hold_time),
         replicas_test(a_failed_probe_begins_the_hold_time_again),
         replicas_test(each_worker_adds_its_share_of_half_the_hold_time),
-        replicas_test(an_address_that_fails_again_is_held_back_longer),
-        replicas_test(an_outage_of_all_holds_nothing_back),
+        replicas_test(an_address_that_fails_again_is_returned_to_later),
+        replicas_test(an_outage_of_all_addresses_delays_no_return),
         replicas_test(an_address_that_is_no_longer_probed_starts_its_hold_time_again),
     };
 

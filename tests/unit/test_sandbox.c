@@ -69,7 +69,7 @@ static int has_given_up_privileges(void)
     return 0;
 }
 
-static void there_are_no_privileges_and_none_to_be_had(void **state)
+static void there_are_no_privileges_and_no_way_to_get_any(void **state)
 {
     (void)state;
     assert_done(false, has_given_up_privileges);
@@ -120,7 +120,7 @@ static int memory_is_had_and_given_back(void)
     return 0;
 }
 
-static void memory_is_to_be_had(void **state)
+static void memory_can_be_allocated(void **state)
 {
     (void)state;
     assert_done(true, memory_is_had_and_given_back);
@@ -143,7 +143,7 @@ static int work_in_a_thread(void)
     return result;
 }
 
-static void threads_are_started_and_do_the_same(void **state)
+static void threads_are_started_and_can_do_the_same(void **state)
 {
     (void)state;
     assert_done(true, work_in_a_thread);
@@ -373,11 +373,11 @@ static void a_crash_leaves_no_core(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(there_are_no_privileges_and_none_to_be_had),
+        cmocka_unit_test(there_are_no_privileges_and_no_way_to_get_any),
         cmocka_unit_test(root_leaves_an_empty_bounding_set),
         cmocka_unit_test(names_are_looked_up),
-        cmocka_unit_test(memory_is_to_be_had),
-        cmocka_unit_test(threads_are_started_and_do_the_same),
+        cmocka_unit_test(memory_can_be_allocated),
+        cmocka_unit_test(threads_are_started_and_can_do_the_same),
         cmocka_unit_test(files_are_read),
 #ifndef PATHCOUNT_SANITIZED
         cmocka_unit_test(no_program_is_run),

@@ -41,7 +41,7 @@ static void the_timers_of_a_queue_fire_in_the_order_of_their_starts(void **state
 
 /* The times at which they are due decide, not the durations: the process may be stopped between two
  * starts. */
-static void odd_timers_fire_in_the_order_in_which_they_fall_due(void **state)
+static void timers_without_a_queue_fire_in_the_order_in_which_they_are_due(void **state)
 {
     static const uint64_t durations_ms[] = {30, 10, 50, 20, 40, 0, 60, 5};
     uint64_t due_ms[8];
@@ -62,7 +62,8 @@ static void odd_timers_fire_in_the_order_in_which_they_fall_due(void **state)
     }
 }
 
-static void odd_timers_that_fall_due_together_fire_in_the_order_of_their_starts(void **state)
+static void
+timers_without_a_queue_that_are_due_together_fire_in_the_order_of_their_starts(void **state)
 {
     (void)state;
     for (int all_at_once = 0; all_at_once < 2; all_at_once++) {
@@ -221,8 +222,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         timed_test(a_timer_fires_once_from_the_loop_and_never_early),
         timed_test(the_timers_of_a_queue_fire_in_the_order_of_their_starts),
-        timed_test(odd_timers_fire_in_the_order_in_which_they_fall_due),
-        timed_test(odd_timers_that_fall_due_together_fire_in_the_order_of_their_starts),
+        timed_test(timers_without_a_queue_fire_in_the_order_in_which_they_are_due),
+        timed_test(timers_without_a_queue_that_are_due_together_fire_in_the_order_of_their_starts),
         timed_test(a_shorter_timer_does_not_wait_for_a_longer_one),
         timed_test(a_queue_can_be_made_in_a_callback),
         timed_test(a_step_of_the_wall_clock_holds_nothing_up),

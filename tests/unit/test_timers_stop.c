@@ -49,7 +49,7 @@ static void stopping_a_timer_that_does_not_wait_does_nothing(void **state)
     assert_int_equal(probes[0].fired, 2);
 }
 
-static void those_behind_a_stopped_timer_fire_in_their_time(void **state)
+static void timers_after_a_stopped_one_fire_in_time(void **state)
 {
     struct timer_queue queue;
 
@@ -102,7 +102,7 @@ static void a_timer_can_be_started_again_from_its_own_callback(void **state)
 }
 
 /* Two timers that are due in the same turn: the first one stops the other. */
-static void a_callback_can_stop_any_other_that_is_due(void **state)
+static void a_callback_can_stop_any_other_timer_that_is_due(void **state)
 {
     struct timer_queue queues[2];
 
@@ -136,10 +136,10 @@ int main(void)
         timed_test(a_stopped_timer_never_fires),
         timed_test(a_timer_that_is_due_can_still_be_stopped),
         timed_test(stopping_a_timer_that_does_not_wait_does_nothing),
-        timed_test(those_behind_a_stopped_timer_fire_in_their_time),
+        timed_test(timers_after_a_stopped_one_fire_in_time),
         timed_test(a_stopped_timer_that_is_started_again_has_its_whole_time),
         timed_test(a_timer_can_be_started_again_from_its_own_callback),
-        timed_test(a_callback_can_stop_any_other_that_is_due),
+        timed_test(a_callback_can_stop_any_other_timer_that_is_due),
     };
 
     alarm(60); /* a loop that hangs fails, too */

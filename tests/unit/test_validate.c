@@ -29,7 +29,7 @@ static int status_of(const char *head, size_t target_bytes, size_t head_bytes)
     return fault == NULL ? 0 : fault->status;
 }
 
-static void test_heads_are_right_or_wrong(void **state)
+static void heads_are_valid_or_invalid(void **state)
 {
     static const struct {
         const char *head;
@@ -77,7 +77,7 @@ static void test_heads_are_right_or_wrong(void **state)
             fail_msg("%s: %d", CASES[i].head, status_of(CASES[i].head, 100, 1000));
 }
 
-static void test_limits_hold_to_the_byte(void **state)
+static void limits_hold_to_the_byte(void **state)
 {
     static const char HEAD[] = "GET /3456789 HTTP/1.1\r\n" HOST "\r\nbody";
 
@@ -91,8 +91,8 @@ static void test_limits_hold_to_the_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_heads_are_right_or_wrong),
-        cmocka_unit_test(test_limits_hold_to_the_byte),
+        cmocka_unit_test(heads_are_valid_or_invalid),
+        cmocka_unit_test(limits_hold_to_the_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,7 @@ static void an_invalid_cursor_is_refused_in_both_orders(void **state)
     }
 }
 
-static void a_cursor_of_the_other_order_is_refused_wherever_it_stands(void **state)
+static void a_cursor_of_the_other_order_is_refused_in_any_position(void **state)
 {
     (void)state;
     assert_refused("after=/a", OTHER_ORDER);
@@ -157,7 +157,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cursor_by_count_has_a_count_and_a_path),
         cmocka_unit_test(an_invalid_cursor_is_refused_in_both_orders),
-        cmocka_unit_test(a_cursor_of_the_other_order_is_refused_wherever_it_stands),
+        cmocka_unit_test(a_cursor_of_the_other_order_is_refused_in_any_position),
         cmocka_unit_test(a_cursors_path_has_at_most_8192_bytes),
         cmocka_unit_test(a_cursor_leads_back_to_its_place),
         cmocka_unit_test(a_cursor_can_be_gone_back_from),

@@ -151,7 +151,7 @@ static size_t put(uint32_t character, char *to)
     return size;
 }
 
-static void each_character_is_raised_to_the_next_there_is(void **state)
+static void each_character_is_raised_to_the_next_valid_one(void **state)
 {
     (void)state;
     for (uint32_t character = 1; character < 0x10FFFF; character++) {
@@ -172,7 +172,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_bound_separates_the_prefix_from_all_texts_above),
         cmocka_unit_test(the_bound_is_the_prefix_with_its_last_character_raised),
-        cmocka_unit_test(each_character_is_raised_to_the_next_there_is),
+        cmocka_unit_test(each_character_is_raised_to_the_next_valid_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
