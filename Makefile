@@ -88,9 +88,9 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/fuz
 
 # Functions that tests replace: those of the loop, and calls to counter-svc or PostgreSQL.
 WRAPPED_LOOP := jitter timer_start_after timer_stop timer_is_waiting worker_defer deferred_cancel
-$(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lanes test_reads): WRAPPED := \
+$(O)/tests/fuzz/fuzz_lanes $(addprefix $(O)/tests/unit/,test_lane test_lanes test_reads): WRAPPED := \
 	$(WRAPPED_LOOP) counter_call counter_call_cancel
-$(O)/tests/unit/test_lanes: WRAPPED += batch_sort
+$(O)/tests/unit/test_lane: WRAPPED += batch_sort
 $(O)/tests/unit/test_http_client_invariants: WRAPPED := h2o_socket_connect
 $(O)/tests/unit/test_counter_client: WRAPPED := $(WRAPPED_LOOP) resolver_start http_call http_call_cancel
 $(O)/tests/unit/test_session_invariants: WRAPPED := $(WRAPPED_LOOP) session_open

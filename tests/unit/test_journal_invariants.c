@@ -109,6 +109,9 @@ static void a_batch_has_the_next_sequence_of_its_lane(void **unused)
     (void)unused;
     journal->entry.sequences[0] = 4;
     assert_violates(check_entry, "entry->sequences[i] == lane->sequence + 1");
+    journal->entry.sequences[0] = 3;
+    journal->entry.lanes[0] = 6;
+    assert_violates(check_entry, "lane != NULL");
 }
 
 static void a_request_is_taken_before_it_is_sent(void **unused)
@@ -137,6 +140,19 @@ static void apply_entry_twice(void)
     journal->entry.paths[0].slot->entry_index = 0;
     state_apply(&journal->state, &journal->entry, 0);
     state_apply(&journal->state, &journal->entry, 0);
+}
+
+static void apply_without_a_state(void)
+{
+    journal->entry.paths[0].slot->entry_index = 0;
+    journal->state.is_loaded = false;
+    state_apply(&journal->state, &journal->entry, 0);
+}
+
+static void an_entry_is_applied_to_a_loaded_state(void **unused)
+{
+    (void)unused;
+    assert_violates(apply_without_a_state, "state->is_loaded");
 }
 
 static void an_entry_is_applied_once(void **unused)
@@ -192,10 +208,16 @@ static void begin_twice(void)
     journal_begin(journal, JOURNAL_READING_HEAD);
 }
 
+static void begin_nothing(void)
+{
+    journal_begin(journal, JOURNAL_IDLE);
+}
+
 static void one_statement_is_in_flight(void **unused)
 {
     (void)unused;
     assert_violates(begin_twice, "journal->activity == JOURNAL_IDLE");
+    assert_violates(begin_nothing, "activity != JOURNAL_IDLE");
 }
 
 static void append_without_a_state(void)
@@ -241,9 +263,16 @@ static void cancel_unlinked_request(void)
     journal_cancel(batch);
 }
 
+static void cancel_uncounted_request(void)
+{
+    batch->state = REQUEST_QUEUED;
+    journal_cancel(batch);
+}
+
 static void a_queued_request_is_in_the_queue(void **unused)
 {
     (void)unused;
+    assert_violates(cancel_uncounted_request, "request->journal->n_queued > 0");
     assert_violates(cancel_unlinked_request, "h2o_linklist_is_linked(&request->link)");
 }
 
@@ -299,6 +328,7 @@ int main(void)
         WITH_ENTRY(a_request_is_taken_before_it_is_sent),
         WITH_ENTRY(a_path_has_its_place_in_the_entry),
         WITH_ENTRY(an_entry_counts_its_new_paths),
+        WITH_ENTRY(an_entry_is_applied_to_a_loaded_state),
         WITH_ENTRY(an_entry_is_applied_once),
         WITH_ENTRY(a_path_has_the_hits_of_an_entry_once),
         WITH_ENTRY(the_ranking_is_ordered_by_the_counts),

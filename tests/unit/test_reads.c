@@ -252,10 +252,24 @@ static void cancel_uncounted_read(void)
     read_request_cancel(&read);
 }
 
+static void answer_uncounted_read(void)
+{
+    struct read_request counted = {0}, uncounted = {0};
+
+    start(&counted);
+    end_turn();
+    answer(0, 200);
+    start(&uncounted);
+    uncounted._call = (struct counter_call *)&world;
+    world.calls[0] = &uncounted;
+    answer(0, 200);
+}
+
 static void a_read_request_in_flight_was_counted(void **state)
 {
     (void)state;
     assert_violates(cancel_uncounted_read, "read->_queue->n_in_flight > 0");
+    assert_violates(answer_uncounted_read, "reads->n_in_flight > 0");
 }
 
 /* --- the ranking --- */

@@ -150,10 +150,18 @@ static void fold_twice(void)
     fold_begin(&fold, FOLD_CLEARING);
 }
 
+static void fold_nothing(void)
+{
+    struct fold fold = {0};
+
+    fold_begin(&fold, FOLD_IDLE);
+}
+
 static void one_statement_of_folds_is_in_flight(void **unused)
 {
     (void)unused;
     assert_violates(fold_twice, "fold->activity == FOLD_IDLE");
+    assert_violates(fold_nothing, "activity != FOLD_IDLE");
 }
 
 static void end_another(void)
