@@ -164,14 +164,16 @@ static inline void assert_refused_bytes(decode_function decoder, const char *jso
 
     if (decode(decoder, json, len, ENCODING_JSON, &error) != -1)
         fail_msg("%.200s was taken", json);
-    if (error == NULL || strcmp(error, sentence) != 0)
-        fail_msg("%.200s was refused, but so: %s", json, error);
+    assert_non_null(error);
+    if (strcmp(error, sentence) != 0)
+        fail_msg("%.200s was refused with the error: %s", json, error);
     if (strcmp(sentence, NO_JSON) == 0 || decoder == decode_lane)
         return;
     if (decode_translated(decoder, json, len, &error) != -1)
         fail_msg("%.200s as MessagePack was taken", json);
+    assert_non_null(error);
     if (strcmp(error, strcmp(sentence, NO_OBJECT) == 0 ? NO_MAP : sentence) != 0)
-        fail_msg("%.200s as MessagePack was refused, but so: %s", json, error);
+        fail_msg("%.200s as MessagePack was refused with the error: %s", json, error);
 }
 
 static inline void assert_refusals(decode_function decoder, const struct refusal *refusals,
