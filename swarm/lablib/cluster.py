@@ -21,14 +21,18 @@ def join(numbers, patience=1, managers=None):
     for index, number in enumerate(others, start=1):
         if node_state(number) != "active":
             role = "manager" if index < managers else "worker"
-            token = docker(first, "swarm", "join-token", "--quiet", role).stdout.strip()
-            joined = docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
-                            "--token", token, f"{world.host_address(first)}:2377", check=False)
-            # The client gives up after 20 s; the engine continues.
-            if joined.returncode != 0 and "continue in the background" not in joined.stderr:
-                raise Refusal(f"{world.host_name(number)} cannot join: {joined.stderr.strip()}")
+            join_one(first, number, docker(first, "swarm", "join-token", "--quiet", role).stdout.strip())
     wait_for("all hosts ready", lambda: ready_nodes(first) == len(numbers),
              120 * patience)
+
+
+def join_one(manager, number, token):
+    """Joins a host into the Swarm of host `manager`. It may become ready later."""
+    joined = docker(number, "swarm", "join", "--advertise-addr", world.host_address(number),
+                    "--token", token, f"{world.host_address(manager)}:2377", check=False)
+    # The client gives up after 20 s; the engine continues.
+    if joined.returncode != 0 and "continue in the background" not in joined.stderr:
+        raise Refusal(f"{world.host_name(number)} cannot join: {joined.stderr.strip()}")
 
 
 def ready_nodes(number):

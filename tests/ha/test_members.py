@@ -5,9 +5,11 @@ After each of them, for every path: acknowledged ≤ stored ≤ sent.
 import time
 
 from harness.lab import docker, until, world
+from lablib import cluster
 from measures import FAR_ABOVE_S, audit, gap, others, until_whole
 
 SPARE = 4           # a worker without a database server; it stays a manager afterwards (docs/ha.md)
+READY_S = 120       # until a host that joins is ready
 WELL_S = 300        # until the server that was moved has copied the ledger
 
 
@@ -30,12 +32,10 @@ def place(stack, member, host):
 def join_again(stack, host):
     """The Swarm has forgotten this host. Its disk is as it was."""
     docker(host, "swarm", "leave", "--force")
-    token = stack.swarm("swarm", "join-token", "--quiet", "manager")
-    docker(host, "swarm", "join", "--advertise-addr", world.host_address(host), "--token", token,
-           f"{world.host_address(stack.manager)}:2377")
+    cluster.join_one(stack.manager, host, stack.swarm("swarm", "join-token", "--quiet", "manager"))
     until(lambda: stack.swarm(
         "node", "ls", "--filter", f"name={node(host)}", "--format", "{{.Status}}") == "Ready",
-        "the host to be ready", 60)
+        "the host to be ready", READY_S)
 
 
 def test_lost_host_replaced_and_its_member_moved_back(stack, prefix, under_load, note):
