@@ -1,4 +1,4 @@
-"""Three database servers: hosts and processes are taken away under load, and the counting goes on.
+"""Three database servers: a switchover, then a host and processes are taken away under load, and the counting goes on.
 
 After each of them, for every path: acknowledged ≤ stored ≤ sent. Times are reported, and fail only far
 above the target.
@@ -52,31 +52,6 @@ def test_host_of_the_primary_killed(stack, prefix, under_load, note):
     note(f"the primary's host killed: pages everywhere after {took:.1f} s (target {TARGET_S} s), {new} for "
          f"{old}; revived, a standby after {back:.1f} s; {figures}")
     assert new and new != old and stack.primary() == new and took <= FAR_ABOVE_S
-
-
-def test_host_of_the_primary_cut_off(stack, prefix, commits, under_load, note):
-    """It goes on running, and must not confirm anything meanwhile."""
-    old = stack.primary()
-    victim = stack.host_of(old)
-    stack.away(victim)
-    with under_load(others(stack, victim)) as (load, watches):
-        stack.lab("cut", victim)
-        cut = time.time()
-        stack.unreachable = frozenset({victim})
-        until_whole(watches, cut)
-        took = max(watch.whole_since() for watch in watches) - cut
-        new = stack.primary()
-        # It stays away for this long, whatever happens meanwhile.
-        time.sleep(max(0, cut + (60 if LONG else 2 * TTL_S) - time.time()))
-        mended = time.time()
-        alone = [one for one in commits.of(old, cut + 1) if one[4] < mended]
-        stack.lab("mend", victim)
-        stack.unreachable = frozenset()
-        stack.until_well()
-        figures = audit(stack, prefix, load, watches)
-    note(f"the primary's host cut off: pages everywhere else after {took:.1f} s (target {TARGET_S} s), {new} "
-         f"for {old}, which confirmed {len(alone)} commits meanwhile; {figures}")
-    assert not alone and new and new != old and took <= FAR_ABOVE_S
 
 
 def stop(pids):
