@@ -21,7 +21,7 @@ static struct {
     h2o_iovec_t head;          /* of the page */
     h2o_iovec_t before_totals; /* controls */
     h2o_iovec_t before_rows;   /* head of the table */
-    h2o_iovec_t end;           /* of the page, behind the table and its pager */
+    h2o_iovec_t end;           /* of the page, after the table and its pager */
     h2o_iovec_t instead_of_rows;
     h2o_iovec_t packed_head; /* the beginning of a gzip member, with `head` in it */
     struct gzip_sum packed_head_sum;
