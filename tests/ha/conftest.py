@@ -7,8 +7,9 @@ import pathlib
 import pytest
 
 from commits import Commits
-from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
-from harness.lab import CLIENT_IMAGE, REPO, Stack, docker, images, is_own_lab, made_lab, watching, world
+from harness.fixtures import note, prefix, pytest_runtest_makereport, sort_modules  # noqa: F401 (pytest finds them)
+from harness.lab import (CLIENT_IMAGE, REPO, Stack, docker, images, is_own_lab, made_lab, remove_volume, watching,
+                         world)
 from members import LOAD_HOST, HaStack
 
 HERE = pathlib.Path(__file__).parent
@@ -22,10 +23,7 @@ collect_ignore = [] if os.environ.get("HA") == "long" else ["test_cuts.py", "tes
 
 
 def pytest_collection_modifyitems(items):
-    """Sorts the tests of this folder. Those of other folders come before them."""
-    def place(item):
-        return ORDER.index(item.module.__name__.removeprefix("test_")) if item.path.parent == HERE else -1
-    items.sort(key=place)
+    sort_modules(items, HERE, ORDER)
 
 
 def remove_stack():
@@ -38,12 +36,10 @@ def remove_stack():
     stack.command("remove", "--secrets")
     for node in stack.function("labelled", "pathcount.ledger=true").split():
         stack.swarm("node", "update", "--label-rm", "pathcount.ledger", node)
-    of_stack = ["--filter", f"label=com.docker.stack.namespace={world.STACK}"]
     for host in hosts:
-        for container in docker(host, "ps", "--all", "--quiet", *of_stack).split():
-            docker(host, "rm", "--force", container)
-        for volume in docker(host, "volume", "ls", "--quiet", *of_stack).split():
-            docker(host, "volume", "rm", volume)
+        for volume in docker(host, "volume", "ls", "--quiet", "--filter",
+                             f"label=com.docker.stack.namespace={world.STACK}").split():
+            remove_volume(host, volume)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 time: 503 meanwhile, and for every path: acknowledged ≤ stored ≤ sent."""
 import time
 
-from harness.lab import docker, get_count, until, watching, world
+from harness.lab import get_count, remove_volume, until, watching, world
 from measures import audit
 from members import MEMBERS, REPOSITORY_HOST
 
@@ -35,10 +35,7 @@ def remove_volumes(stack):
     """What is left of the three servers and of the repository: three new ones begin empty."""
     for host, volume in [*((stack.host_of(member), f"{kind}-{member}") for member in MEMBERS
                            for kind in ("ledger", "etcd")), (REPOSITORY_HOST, "repository")]:
-        name = f"{world.STACK}_{volume}"
-        for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={name}").split():
-            docker(host, "rm", "--force", container)
-        docker(host, "volume", "rm", name)
+        remove_volume(host, f"{world.STACK}_{volume}")
 
 
 def to_three(stack, prefix, dump):

@@ -2,7 +2,7 @@
 it was at a time."""
 import time
 
-from harness.lab import docker, get_count, until, world
+from harness.lab import get_count, remove_volume, until, world
 from members import MEMBERS, REPOSITORY_HOST
 
 STOPPED_S = 90
@@ -19,9 +19,7 @@ def destroy(stack):
     for member in MEMBERS:
         host = stack.host_of(member)
         for volume in (f"{world.STACK}_ledger-{member}", f"{world.STACK}_etcd-{member}"):
-            for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
-                docker(host, "rm", "--force", container)
-            docker(host, "volume", "rm", volume)
+            remove_volume(host, volume)
     stack.swarm("service", "scale", "--detach", *(f"{world.STACK}_etcd-{member}=1" for member in MEMBERS))
     until(lambda: all(stack.tasks(f"etcd-{member}") for member in MEMBERS), "etcd", STOPPED_S)
 

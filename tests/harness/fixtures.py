@@ -1,4 +1,4 @@
-"""Fixtures that every suite on a lab uses."""
+"""Fixtures that every suite on a lab uses, and the order of its modules."""
 import time
 
 import pytest
@@ -26,3 +26,10 @@ def pytest_runtest_makereport(item, call):
     stack = getattr(item, "funcargs", {}).get("_stack")
     if report.failed and stack and hasattr(report.longrepr, "addsection"):
         report.longrepr.addsection("warnings and errors of the services", stack.complaints(call.start))
+
+
+def sort_modules(items, folder, order):
+    """Sorts the tests of a folder by the topics of their modules. Those of other folders keep their places."""
+    own = iter(sorted((item for item in items if item.path.parent == folder),
+                      key=lambda item: order.index(item.module.__name__.removeprefix("test_"))))
+    items[:] = [next(own) if item.path.parent == folder else item for item in items]

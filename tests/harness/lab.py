@@ -70,8 +70,7 @@ def made_lab(*words):
 
 def is_own_lab():
     """Whether this process has made the running lab."""
-    owner = (world.recall() or {}).get("owner")
-    return bool(owner) and owner == [os.getpid(), world.began(os.getpid())]
+    return (world.recall() or {}).get("owner") == [os.getpid(), world.began(os.getpid())]
 
 
 def settle_with_earlier_labs():
@@ -113,6 +112,13 @@ def until(condition, what, seconds, pause=0.2):
 def docker(host, *arguments, **options):
     """Standard output of Docker's client on a host, without the newline at its end."""
     return world.docker(host, *arguments, **options).stdout.strip()
+
+
+def remove_volume(host, volume):
+    """Removes a volume with the containers that used it."""
+    for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={volume}").split():
+        docker(host, "rm", "--force", container)
+    docker(host, "volume", "rm", volume)
 
 
 def get(host, path="/", timeout=10, port=None, **headers):

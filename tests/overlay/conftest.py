@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from harness.fixtures import note, prefix, pytest_runtest_makereport  # noqa: F401 (pytest finds them here)
+from harness.fixtures import note, prefix, pytest_runtest_makereport, sort_modules  # noqa: F401 (pytest finds them)
 from harness.lab import CLIENT_IMAGE, REPO, Stack, images, made_lab
 
 HERE = pathlib.Path(__file__).parent
@@ -17,11 +17,7 @@ ORDER = ["stack_file", "lab", "one_host", "outage", "backup", "monitoring",  # r
 
 
 def pytest_collection_modifyitems(items):
-    """Sorts the tests of this folder. Those of other folders follow."""
-    def place(item):
-        topic = item.module.__name__.removeprefix("test_")
-        return ORDER.index(topic) if item.path.parent == HERE else len(ORDER)
-    items.sort(key=place)
+    sort_modules(items, HERE, ORDER)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from harness.lab import all_hits, docker, get_count, images, until, watching, world
+from harness.lab import all_hits, get_count, images, remove_volume, until, watching, world
 
 pytestmark = pytest.mark.upkeep
 VOLUME = f"{world.STACK}_ledger"
@@ -19,13 +19,6 @@ def spread(stack):
 def engine(host):
     """The value of DOCKER_HOST for a host's engine."""
     return images.environment(host)["DOCKER_HOST"]
-
-
-def destroy(host):
-    """Deletes the volume of a host, and the ended containers that still refer to it."""
-    for container in docker(host, "ps", "--all", "--quiet", "--filter", f"volume={VOLUME}").split():
-        docker(host, "rm", "--force", container)
-    docker(host, "volume", "rm", VOLUME)
 
 
 def everything(stack):
@@ -53,7 +46,7 @@ def test_destroyed_ledger_restored(spread, prefix, note, tmp_path):
     spread.command("scale", "counter-svc", "0")
     spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=0")
     until(lambda: not spread.tasks("postgres"), "PostgreSQL's end", 90)
-    destroy(host)
+    remove_volume(host, VOLUME)
     spread.swarm("service", "scale", "--detach", f"{world.STACK}_postgres=1")
     spread.command("wait")
     began = time.time()
@@ -92,8 +85,8 @@ def test_database_moved_to_another_host(spread, prefix, note, tmp_path):
     again = spread.command("move", engine(new), engine(old), check=False)
     assert again.returncode == 1 and "already" in again.stderr
     # Back again, for the next tests. By now the first volume is the outdated one.
-    destroy(old)
+    remove_volume(old, VOLUME)
     spread.command("move", engine(new), engine(old), tmp_path / "ledger.dump")
     until(lambda: get_count(old, "/back"), "a page", 60)
     spread.audit(prefix, sent, acked, exact=False)
-    destroy(new)
+    remove_volume(new, VOLUME)
